@@ -1,0 +1,207 @@
+//! Arguments and environment, and what each subcommand does with them.
+
+use std::{error::Error as _, process::ExitCode, time::Duration};
+
+use clap::{
+    Parser, Subcommand,
+    error::{ContextKind, ContextValue, ErrorKind},
+};
+use replica_session_gateway::{
+    caller::get::{GetOptions, get},
+    serve,
+    settings::ServeOptions,
+    telemetry,
+};
+#[cfg(feature = "simulator")]
+use replica_session_gateway::{
+    demo::{Demo, DemoOptions},
+    settings::LogFormat,
+};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+/// Exit code for wrong settings and arguments: `EX_USAGE` of sysexits.h.
+const EXIT_USAGE: u8 = 64;
+
+/// Exit code for a process that ends although nobody asked it to: `EX_SOFTWARE`.
+const EXIT_SOFTWARE: u8 = 70;
+
+/// Exit code for a process that a second signal ends at once, as shells count SIGINT.
+const EXIT_INTERRUPTED: u8 = 130;
+
+/// gRPC gateway to the replica job sessions of Veeam Backup Enterprise Manager
+#[derive(Debug, Parser)]
+#[command(version, max_term_width = 100, propagate_version = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the gateway
+    ///
+    /// Every option can also be set by the environment variable named behind it. Logs go to
+    /// standard error. SIGTERM or SIGINT drains and stops; a second one ends at once.
+    Serve(Box<ServeOptions>),
+    /// Ask a gateway for one session and print it
+    ///
+    /// Exit codes: 0 answered, 64 bad input, 66 no such session, 69 unavailable, 70 internal
+    /// error, 75 out of time or overloaded, 77 not allowed, 78 the gateway is not set up rightly.
+    Get(GetOptions),
+    /// Run a gateway with a simulated Enterprise Manager behind it
+    #[cfg(feature = "simulator")]
+    Demo(DemoOptions),
+}
+
+/// Parses the arguments and runs the subcommand.
+pub fn run() -> ExitCode {
+    let command = match Cli::try_parse() {
+        Ok(cli) => cli.command,
+        Err(error) => return explain(&error),
+    };
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("error: no threads to run on: {error}");
+            return ExitCode::from(EXIT_SOFTWARE);
+        }
+    };
+    let exit_code = match command {
+        Command::Serve(options) => runtime.block_on(run_serve(*options)),
+        Command::Get(options) => runtime.block_on(run_get(options)),
+        #[cfg(feature = "simulator")]
+        Command::Demo(options) => runtime.block_on(run_demo(options)),
+    };
+    // A name look-up that hangs must not hold up the end.
+    runtime.shutdown_timeout(Duration::from_millis(100));
+    exit_code
+}
+
+async fn run_serve(options: ServeOptions) -> ExitCode {
+    if let Err(error) = telemetry::start(options.log_format, &options.log_filter) {
+        return usage(&format!("--log-filter: {error}"));
+    }
+    let settings = match options.check() {
+        Ok(settings) => settings,
+        Err(error) => return usage(&error.to_string()),
+    };
+    let running = match serve::start(settings).await {
+        Ok(running) => running,
+        Err(error) => return usage(&error.to_string()),
+    };
+    until_stopped(running).await
+}
+
+/// Waits for a signal, then drains; a second signal ends the process at once.
+async fn until_stopped(mut running: serve::Running) -> ExitCode {
+    let mut signals = match Signals::new() {
+        Ok(signals) => signals,
+        Err(error) => {
+            tracing::error!(%error, "signals cannot be received");
+            return ExitCode::from(EXIT_SOFTWARE);
+        }
+    };
+    tokio::select! {
+        () = signals.next() => {}
+        () = running.ended() => {
+            tracing::error!("the listener has ended by itself");
+            return ExitCode::from(EXIT_SOFTWARE);
+        }
+    }
+    tokio::select! {
+        () = running.stop() => ExitCode::SUCCESS,
+        () = signals.next() => {
+            tracing::warn!("second signal: ending at once");
+            ExitCode::from(EXIT_INTERRUPTED)
+        }
+    }
+}
+
+#[cfg(feature = "simulator")]
+async fn run_demo(options: DemoOptions) -> ExitCode {
+    if let Err(error) = telemetry::start(LogFormat::Text, &options.log_filter) {
+        return usage(&format!("--log-filter: {error}"));
+    }
+    let demo = match Demo::start(&options).await {
+        Ok(demo) => demo,
+        Err(error) => return usage(&error.to_string()),
+    };
+    println!("{}", demo.tour().await);
+    let (gateway, _simulator) = demo.into_parts();
+    until_stopped(gateway).await
+}
+
+async fn run_get(options: GetOptions) -> ExitCode {
+    match get(&options).await {
+        Ok(answer) => {
+            print!("{answer}");
+            ExitCode::SUCCESS
+        }
+        Err(refusal) => {
+            eprintln!("error: {refusal}");
+            ExitCode::from(refusal.exit_code())
+        }
+    }
+}
+
+/// SIGTERM and SIGINT.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+/// Prints one sentence on what is wrong with the settings.
+fn usage(sentence: &str) -> ExitCode {
+    eprintln!("error: {sentence}");
+    ExitCode::from(EXIT_USAGE)
+}
+
+/// Prints help and version as they are, and errors as one sentence.
+fn explain(error: &clap::Error) -> ExitCode {
+    if !error.use_stderr() {
+        // Nothing to be done when standard output is closed.
+        drop(error.print());
+        return ExitCode::SUCCESS;
+    }
+    if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        drop(error.print());
+        return ExitCode::from(EXIT_USAGE);
+    }
+    usage(&sentence(error))
+}
+
+/// clap's error as one sentence that begins with the option.
+fn sentence(error: &clap::Error) -> String {
+    if let Some(ContextValue::String(argument)) = error.get(ContextKind::InvalidArg)
+        && let Some(source) = error.source()
+    {
+        let option = argument.split([' ', '=']).next().unwrap_or(argument);
+        return format!("{option}: {source}");
+    }
+    let text = error.to_string();
+    let paragraph = text.split("\n\n").next().unwrap_or_default();
+    let words: Vec<&str> = paragraph
+        .split_whitespace()
+        .skip_while(|word| *word == "error:")
+        .collect();
+    words.join(" ")
+}

@@ -1,0 +1,153 @@
+//! What an answer to a read means: the session, or the reason why there is none.
+//!
+//! Judged by HTTP status, then media type, then root element. EM's words are a hint at most:
+//! they are free text.
+
+use std::time::Duration;
+
+use reqwest::StatusCode;
+
+use super::{
+    SessionId,
+    error::{BadResponse, Error, excerpt},
+    exchange::Reply,
+    model::{ReplicaSession, View},
+    xml::{Trouble, is_utf8, read_replica_session, read_trouble},
+};
+
+/// The session that the answer holds.
+///
+/// # Errors
+///
+/// Why it holds none.
+pub(super) fn read_answer(
+    reply: &Reply,
+    id: SessionId,
+    view: View,
+) -> Result<ReplicaSession, Error> {
+    if reply.status != StatusCode::OK {
+        return Err(failure(reply));
+    }
+    if let Some(what) = foreign_body(reply) {
+        return Err(Error::NotEnterpriseManager {
+            what: what.to_owned(),
+            passing: false,
+        });
+    }
+    if let Some(charset) = reply.charset().filter(|charset| !is_utf8(charset)) {
+        let why = format!("charset {:?}", excerpt(charset));
+        return Err(BadResponse::Malformed(why).into());
+    }
+    read_replica_session(&reply.body, id, view).map_err(|error| match error {
+        // EM may say 200 and mean an error: then the body is right.
+        BadResponse::WrongRoot { .. } => match read_trouble(&reply.body) {
+            Ok(Some(trouble)) => by_status(
+                status_of(&trouble),
+                excerpt(&trouble.message),
+                true,
+                reply.retry_after(),
+            ),
+            _ => error.into(),
+        },
+        error => error.into(),
+    })
+}
+
+/// What any other status than 200 means.
+pub(super) fn failure(reply: &Reply) -> Error {
+    let (said, from_em) = if let Ok(Some(trouble)) = read_trouble(&reply.body) {
+        (excerpt(&trouble.message), true)
+    } else {
+        let said = foreign_body(reply).unwrap_or("an answer without an Error document");
+        (said.to_owned(), false)
+    };
+    by_status(reply.status, said, from_em, reply.retry_after())
+}
+
+/// What a status means; `from_em` when an `Error` document shows that it is EM's own.
+fn by_status(
+    status: StatusCode,
+    said: String,
+    from_em: bool,
+    retry_after: Option<Duration>,
+) -> Error {
+    match status {
+        StatusCode::NOT_FOUND if from_em => Error::SessionNotFound { said },
+        // HTTP.sys and proxies say 404 of addresses, not of sessions; HTTP.sys does so while the
+        // EM service is down.
+        StatusCode::NOT_FOUND => Error::NotEnterpriseManager {
+            what: format!("status {status} with {said}"),
+            passing: true,
+        },
+        StatusCode::UNAUTHORIZED => Error::CredentialsRejected { why: said },
+        StatusCode::FORBIDDEN => Error::AccessDenied { said },
+        StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS => Error::Throttled {
+            why: format!("status {status} with {said}"),
+            retry_after,
+        },
+        StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT => {
+            Error::Unavailable {
+                why: format!("status {status} with {said}"),
+                retry_after,
+            }
+        }
+        StatusCode::NOT_IMPLEMENTED => Error::NotImplemented { said },
+        StatusCode::INTERNAL_SERVER_ERROR if is_about_an_unknown_id(&said) => {
+            Error::SessionNotFound { said }
+        }
+        status if status.is_server_error() => Error::Internal {
+            status: status.as_u16(),
+            said,
+        },
+        StatusCode::PROXY_AUTHENTICATION_REQUIRED => Error::NotEnterpriseManager {
+            what: format!("status {status}: a proxy"),
+            passing: false,
+        },
+        status if status.is_client_error() => Error::RequestRefused {
+            status: status.as_u16(),
+            said,
+        },
+        status => Error::NotEnterpriseManager {
+            what: format!("status {status}, which EM never gives to a read"),
+            passing: false,
+        },
+    }
+}
+
+/// The status that an `Error` document in a 200 answer speaks of.
+fn status_of(trouble: &Trouble) -> StatusCode {
+    trouble
+        .status
+        .and_then(|status| StatusCode::from_u16(status).ok())
+        .filter(|status| status.is_client_error() || status.is_server_error())
+        .unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+}
+
+/// Says what the body is when it is plainly no XML.
+pub(super) fn foreign_body(reply: &Reply) -> Option<&'static str> {
+    let media_type = reply.media_type();
+    let start: Vec<u8> = reply
+        .body
+        .iter()
+        .copied()
+        .skip_while(|byte| !byte.is_ascii_graphic())
+        .take(14)
+        .collect();
+    let start = start.to_ascii_lowercase();
+    let html = media_type == "text/html"
+        || start.starts_with(b"<!doctype html")
+        || start.starts_with(b"<html");
+    if html {
+        return Some("an HTML page: EM's web UI, or a proxy");
+    }
+    let json = media_type.ends_with("json") || start.starts_with(b"{") || start.starts_with(b"[");
+    json.then_some("JSON: another Veeam product's port, or a proxy")
+}
+
+/// Whether a 500 says that the id is unknown, as EM has been seen to put it: "There is no backup
+/// task with id [X] in current rest session".
+fn is_about_an_unknown_id(said: &str) -> bool {
+    let said = said.to_ascii_lowercase();
+    said.find("there is no ")
+        .is_some_and(|at| said[at..].contains(" with id "))
+}

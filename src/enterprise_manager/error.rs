@@ -1,0 +1,160 @@
+//! Why Enterprise Manager gave no session.
+//!
+//! The texts are for the operator's log: they may quote EM. What callers are told is decided in
+//! the gateway's table and quotes nothing from here.
+
+use std::time::Duration;
+
+/// Why EM gave no session. Cheap enough to clone for everyone who waited for the same answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// EM knows no session with this id.
+    #[error("Enterprise Manager does not know the session: {said}")]
+    SessionNotFound {
+        /// EM's own words.
+        said: String,
+    },
+
+    /// The account logged on but may not read sessions; EM wants the role Portal User or above.
+    #[error("Enterprise Manager refuses the account; give it the role Portal User: {said}")]
+    AccessDenied {
+        /// EM's own words.
+        said: String,
+    },
+
+    /// EM rejects user name and password, or the token that it has just given for them.
+    #[error("Enterprise Manager rejects the gateway's credentials: {why}")]
+    CredentialsRejected {
+        /// What was rejected.
+        why: String,
+    },
+
+    /// The password cannot be read, so there is nothing to log on with.
+    #[error("the password for Enterprise Manager cannot be read: {why}")]
+    CredentialsUnreadable {
+        /// The file and what is wrong with it.
+        why: String,
+    },
+
+    /// The certificate that EM presents is not trusted.
+    #[error("Enterprise Manager's certificate is not trusted: {why}")]
+    UntrustedCertificate {
+        /// The verifier's words.
+        why: String,
+    },
+
+    /// No connection, a lost one, or 502, 503, 504.
+    #[error("Enterprise Manager is unavailable: {why}")]
+    Unavailable {
+        /// What happened.
+        why: String,
+        /// How long EM, or what stands before it, asks to wait.
+        retry_after: Option<Duration>,
+    },
+
+    /// 408 or 429: what stands before EM wants fewer or faster requests. Not for a retry.
+    #[error("Enterprise Manager is throttled: {why}")]
+    Throttled {
+        /// What happened.
+        why: String,
+        /// How long it asks to wait.
+        retry_after: Option<Duration>,
+    },
+
+    /// Something else answers at EM's address: the web UI, another product, a proxy.
+    #[error("the configured address does not answer like Enterprise Manager: {what}")]
+    NotEnterpriseManager {
+        /// What answered instead.
+        what: String,
+        /// Whether it may pass by itself, as when the HTTP stack of a stopped EM answers for it.
+        passing: bool,
+    },
+
+    /// EM failed with a 5xx that is none of the others.
+    #[error("Enterprise Manager failed with status {status}: {said}")]
+    Internal {
+        /// The HTTP status.
+        status: u16,
+        /// EM's own words.
+        said: String,
+    },
+
+    /// EM answered 501.
+    #[error("Enterprise Manager does not implement the request: {said}")]
+    NotImplemented {
+        /// EM's own words.
+        said: String,
+    },
+
+    /// EM answered with another 4xx: it does not take the gateway's request for a good one.
+    #[error("Enterprise Manager refuses the gateway's request with status {status}: {said}")]
+    RequestRefused {
+        /// The HTTP status.
+        status: u16,
+        /// EM's own words.
+        said: String,
+    },
+
+    /// EM's answer cannot be read, or cannot be trusted.
+    #[error("Enterprise Manager's answer is unusable: {0}")]
+    BadResponse(#[from] BadResponse),
+}
+
+/// What is wrong with the body of an answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BadResponse {
+    /// Not well-formed XML in UTF-8.
+    #[error("malformed XML: {0}")]
+    Malformed(String),
+
+    /// The document ends too early.
+    #[error("the document is truncated")]
+    Truncated,
+
+    /// More bytes than any session needs.
+    #[error("the body exceeds {limit} bytes")]
+    TooLarge {
+        /// The limit in bytes.
+        limit: usize,
+    },
+
+    /// XML that EM never sends and attackers like: a document type, deep nesting.
+    #[error("the document has {0}")]
+    Forbidden(&'static str),
+
+    /// Another document than the one that was asked for.
+    #[error("the document is <{found}>, not <{expected}>")]
+    WrongRoot {
+        /// The root element that was asked for.
+        expected: &'static str,
+        /// The root element that came, in whatever namespace.
+        found: String,
+    },
+
+    /// The document of another session.
+    #[error("the document is about {found:?}, another session than the one asked for")]
+    WrongSession {
+        /// The `UID` that came.
+        found: String,
+    },
+
+    /// A field whose value cannot be what it says, or stands there twice.
+    #[error("<{element}> {why}")]
+    InvalidField {
+        /// The element.
+        element: String,
+        /// What is wrong with it, with the value.
+        why: String,
+    },
+}
+
+/// A foreign text made fit for one log line: no control characters, at most 200 characters.
+pub(super) fn excerpt(text: &str) -> String {
+    const LIMIT: usize = 200;
+    let clean = |c: char| if c.is_control() { ' ' } else { c };
+    let mut excerpt: String = text.trim().chars().take(LIMIT).map(clean).collect();
+    if text.trim().chars().nth(LIMIT).is_some() {
+        excerpt.push('…');
+    }
+    excerpt
+}

@@ -1,0 +1,122 @@
+//! The side of Enterprise Manager: asking it over HTTP, reading its XML strictly.
+//!
+//! Nothing here knows gRPC: what comes out is EM's own model, or EM's own kind of error.
+
+mod answer;
+mod door;
+mod error;
+mod exchange;
+mod logon;
+mod model;
+mod retry;
+mod session_id;
+mod xml;
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use reqwest::{Method, StatusCode};
+use tokio::{
+    sync::Semaphore,
+    time::{Instant, sleep},
+};
+
+pub use error::{BadResponse, Error};
+pub use model::{Link, Reading, ReplicaSession, Run, RunResult, State, View};
+pub use session_id::{InvalidSessionId, SessionId, parse_uuid};
+pub use xml::read_replica_session;
+
+use crate::settings::EnterpriseManagerSettings;
+use exchange::{Credential, Http, Reply};
+use logon::{LogonSession, Logons};
+use retry::Retries;
+
+/// One Enterprise Manager, and the gateway's one logon session there.
+#[derive(Clone)]
+pub struct EnterpriseManager {
+    http: Http,
+    logons: Logons,
+    /// One for each request that EM may have at a time.
+    permits: Arc<Semaphore>,
+    retries: Arc<Retries>,
+}
+
+impl EnterpriseManager {
+    /// Prepares everything and connects to nothing: the first read logs on.
+    ///
+    /// # Errors
+    ///
+    /// When the certificates to trust cannot be used.
+    pub fn new(settings: EnterpriseManagerSettings) -> Result<Self, Error> {
+        let http = Http::new(&settings)?;
+        let permits = Arc::new(Semaphore::new(settings.concurrency));
+        let logons = Logons::new(http.clone(), settings);
+        Ok(Self {
+            http,
+            logons,
+            permits,
+            retries: Arc::default(),
+        })
+    }
+
+    /// Reads one session, within `deadline`: past it the caller is gone and no retry is begun.
+    /// Dropping the future aborts the request.
+    ///
+    /// # Errors
+    ///
+    /// Why EM gave no session.
+    pub async fn replica_session(
+        &self,
+        id: SessionId,
+        view: View,
+        deadline: Instant,
+    ) -> Result<Reading, Error> {
+        let path = match view {
+            View::Reference => format!("api/replicaSessions/{id}"),
+            View::Entity => format!("api/replicaSessions/{id}?format=Entity"),
+        };
+        let mut attempts = self.retries.attempts(deadline);
+        loop {
+            let reply = self.get_logged_on(&path).await?;
+            let answer = reply.and_then(|reply| answer::read_answer(&reply, id, view));
+            let error = match answer {
+                Ok(session) => {
+                    attempts.succeeded();
+                    let read_at = Timestamp::now();
+                    return Ok(Reading { session, read_at });
+                }
+                Err(error) => error,
+            };
+            let Some(pause) = attempts.pause_after(&error) else {
+                return Err(error);
+            };
+            tracing::debug!(%id, ?pause, "trying again: {error}");
+            sleep(pause).await;
+        }
+    }
+
+    /// One request under the shared logon session, and a second one when EM has forgotten it. The
+    /// outer error is the logon's, which is never tried again: only reads are.
+    async fn get_logged_on(&self, path: &str) -> Result<Result<Reply, Error>, Error> {
+        // Held while a logon is under way as well, so that EM never has more requests than
+        // permits, and those who wait for one do so with the newest logon session.
+        let _permit = self.permits.acquire().await.expect("never closed");
+        let logon = self.logons.current().await?;
+        let reply = self.get(path, &logon).await;
+        if !matches!(&reply, Ok(reply) if reply.status == StatusCode::UNAUTHORIZED) {
+            return Ok(reply);
+        }
+        let logon = self.logons.after(&logon).await?;
+        Ok(self.get(path, &logon).await)
+    }
+
+    async fn get(&self, path: &str, logon: &LogonSession) -> Result<Reply, Error> {
+        let credential = Credential::Token(&logon.token);
+        self.http.exchange(Method::GET, path, credential).await
+    }
+
+    /// Ends the logon session at EM, if there is one. Best effort, 2 s at most.
+    pub async fn log_off(&self) {
+        self.logons.log_off().await;
+    }
+}

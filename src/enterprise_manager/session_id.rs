@@ -1,0 +1,96 @@
+//! The identifier of a replica job session, checked before it comes near a URL.
+
+use std::{fmt, str::FromStr};
+
+use uuid::Uuid;
+
+/// EM's kind of URN for replica job sessions.
+const URN_PREFIX: &str = "urn:veeam:ReplicaJobSession:";
+
+/// Identifier of one replica job session: a UUID, written in lower case as EM writes it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct SessionId(Uuid);
+
+/// The text is neither a UUID nor a replica job session URN.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("neither a UUID nor urn:veeam:ReplicaJobSession:<UUID>")]
+pub struct InvalidSessionId;
+
+impl FromStr for SessionId {
+    type Err = InvalidSessionId;
+
+    /// Accepts a hyphenated UUID or EM's URN around one, in any letter case, and nothing else: a
+    /// text that passes here cannot change the path of a request to EM.
+    fn from_str(text: &str) -> Result<Self, InvalidSessionId> {
+        let uuid = strip_prefix_ignore_case(text, URN_PREFIX).unwrap_or(text);
+        parse_uuid(uuid).map(Self).ok_or(InvalidSessionId)
+    }
+}
+
+impl SessionId {
+    /// Whether EM's `UID` attribute names this session.
+    pub(super) fn is_named_by(self, uid: &str) -> bool {
+        strip_prefix_ignore_case(uid, URN_PREFIX).and_then(parse_uuid) == Some(self.0)
+    }
+}
+
+impl fmt::Display for SessionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.as_hyphenated().fmt(f)
+    }
+}
+
+/// The UUID in EM's form: hyphenated, without braces. Other forms that the uuid crate knows are
+/// refused.
+pub fn parse_uuid(text: &str) -> Option<Uuid> {
+    (text.len() == uuid::fmt::Hyphenated::LENGTH)
+        .then(|| Uuid::try_parse(text).ok())
+        .flatten()
+}
+
+fn strip_prefix_ignore_case<'t>(text: &'t str, prefix: &str) -> Option<&'t str> {
+    let head = text.get(..prefix.len())?;
+    head.eq_ignore_ascii_case(prefix)
+        .then(|| &text[prefix.len()..])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LOWER: &str = "04f694ad-664c-4603-a747-00edecae4f17";
+
+    #[test]
+    fn a_uuid_and_its_urn_in_any_case_are_the_same_session() {
+        let id: SessionId = LOWER.parse().unwrap();
+        for form in [
+            LOWER.to_uppercase(),
+            format!("urn:veeam:ReplicaJobSession:{LOWER}"),
+            format!("URN:VEEAM:REPLICAJOBSESSION:{}", LOWER.to_uppercase()),
+        ] {
+            assert_eq!(form.parse(), Ok(id), "{form}");
+        }
+        assert_eq!(id.to_string(), LOWER);
+    }
+
+    #[test]
+    fn everything_else_is_refused() {
+        for text in [
+            "",
+            " ",
+            "04f694ad664c4603a74700edecae4f17",
+            "{04f694ad-664c-4603-a747-00edecae4f17}",
+            "urn:uuid:04f694ad-664c-4603-a747-00edecae4f17",
+            "urn:veeam:Job:04f694ad-664c-4603-a747-00edecae4f17",
+            "urn:veeam:ReplicaJobSession:",
+            " 04f694ad-664c-4603-a747-00edecae4f17",
+            "04f694ad-664c-4603-a747-00edecae4f17\n",
+            "04f694ad-664c-4603-a747-00edecae4f1g",
+            "../logonSessions",
+            "04f694ad-664c-4603-a747-00edecae4f17?format=Entity",
+            "réplique-664c-4603-a747-00edecae4f17",
+        ] {
+            assert_eq!(text.parse::<SessionId>(), Err(InvalidSessionId), "{text:?}");
+        }
+    }
+}

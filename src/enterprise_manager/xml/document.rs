@@ -1,0 +1,246 @@
+//! A cursor over one XML document: namespaces resolved, nesting bounded, nothing hidden.
+//!
+//! Every reader of EM's documents works on the direct children of an element and leaves what it
+//! does not know alone; the cursor offers just that, so that the rules that hold for every
+//! document (UTF-8, no document type, no custom entity, nothing after the root) stand here once.
+
+use std::borrow::Cow;
+
+use quick_xml::{
+    XmlVersion,
+    errors::SyntaxError,
+    escape::resolve_predefined_entity,
+    events::{BytesRef, BytesStart, Event},
+    name::{Namespace, ResolveResult},
+    reader::NsReader,
+};
+
+use super::super::error::{BadResponse, excerpt};
+
+/// The namespace of every EM document, whatever the API version.
+const EM_NAMESPACE: &str = "http://www.veeam.com/ent/v1.0";
+const XSI_NAMESPACE: &str = "http://www.w3.org/2001/XMLSchema-instance";
+
+/// Deepest nesting accepted. EM's documents nest 5 deep (a page of sessions with links).
+const MAX_DEPTH: usize = 32;
+
+const BYTE_ORDER_MARK: &str = "\u{feff}";
+
+/// One document, read from front to back.
+pub(super) struct Document<'x> {
+    reader: NsReader<&'x [u8]>,
+    depth: usize,
+}
+
+/// The start tag of an element.
+pub(super) struct Element<'x> {
+    start: BytesStart<'x>,
+    /// Whether the element is EM's own; one of another namespace has nothing to say here.
+    pub(super) is_em: bool,
+    /// Whether it carries `xsi:nil="true"`: the same as if it were absent.
+    pub(super) is_nil: bool,
+}
+
+/// What the cursor meets next.
+enum Node<'x> {
+    Start(Element<'x>),
+    Text(Cow<'x, str>),
+    End,
+}
+
+impl<'x> Document<'x> {
+    /// Opens a document and reads its root's start tag.
+    pub(super) fn open(xml: &'x [u8]) -> Result<(Self, Element<'x>), BadResponse> {
+        let text = std::str::from_utf8(xml).map_err(|error| match error.error_len() {
+            None => BadResponse::Truncated,
+            Some(_) => BadResponse::Malformed("not UTF-8".to_owned()),
+        })?;
+        let mut reader = NsReader::from_str(text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text));
+        reader.config_mut().expand_empty_elements = true;
+        let mut document = Self { reader, depth: 0 };
+        let root = document.prolog()?;
+        Ok((document, root))
+    }
+
+    /// Skips to the next child element of the element that is open. Text between elements is
+    /// skipped: the vendor's published samples are indented with no-break spaces, which XML does
+    /// not count as white space. None at the end of the open element.
+    pub(super) fn next_child(&mut self) -> Result<Option<Element<'x>>, BadResponse> {
+        loop {
+            match self.next_node()? {
+                Node::Start(element) => return Ok(Some(element)),
+                Node::Text(_) => {}
+                Node::End => return Ok(None),
+            }
+        }
+    }
+
+    /// Reads the open element to its end and returns its own text: references resolved, CDATA
+    /// included, comments left out. Elements inside it are skipped with all that they hold.
+    pub(super) fn text(&mut self) -> Result<Cow<'x, str>, BadResponse> {
+        let mut text = Cow::Borrowed("");
+        loop {
+            match self.next_node()? {
+                Node::Text(part) if text.is_empty() => text = part,
+                Node::Text(part) => text.to_mut().push_str(&part),
+                Node::Start(_) => self.skip()?,
+                Node::End => return Ok(text),
+            }
+        }
+    }
+
+    /// Reads the open element to its end and forgets it.
+    pub(super) fn skip(&mut self) -> Result<(), BadResponse> {
+        let outside = self.depth - 1;
+        while self.depth > outside {
+            self.next_node()?;
+        }
+        Ok(())
+    }
+
+    /// Checks that nothing but blanks, comments and processing instructions follows the root.
+    pub(super) fn close(mut self) -> Result<(), BadResponse> {
+        loop {
+            match self.next_event()? {
+                Event::Eof => return Ok(()),
+                Event::Comment(_) | Event::PI(_) => {}
+                Event::Text(text) if is_blank(&text) => {}
+                _ => return Err(BadResponse::Malformed("content after the root".to_owned())),
+            }
+        }
+    }
+
+    /// Reads up to the root's start tag.
+    fn prolog(&mut self) -> Result<Element<'x>, BadResponse> {
+        loop {
+            match self.next_event()? {
+                Event::Decl(declaration) => match declaration.encoding() {
+                    None => {}
+                    Some(Ok(name)) if is_utf8(&name) => {}
+                    Some(Ok(name)) => {
+                        let why = format!("declared encoding {:?}", excerpt(&name));
+                        return Err(BadResponse::Malformed(why));
+                    }
+                    Some(Err(error)) => return Err(BadResponse::Malformed(error.to_string())),
+                },
+                Event::Start(start) => return self.enter(start),
+                Event::Comment(_) | Event::PI(_) => {}
+                Event::Text(text) if is_blank(&text) => {}
+                Event::DocType(_) => return Err(BadResponse::Forbidden("a document type")),
+                Event::Eof => return Err(BadResponse::Truncated),
+                _ => return Err(BadResponse::Malformed("text before the root".to_owned())),
+            }
+        }
+    }
+
+    /// Reads on inside the root.
+    fn next_node(&mut self) -> Result<Node<'x>, BadResponse> {
+        loop {
+            return Ok(match self.next_event()? {
+                Event::Start(start) => Node::Start(self.enter(start)?),
+                Event::End(_) => {
+                    self.depth -= 1;
+                    Node::End
+                }
+                Event::Text(text) => Node::Text(match text.xml10_content() {
+                    // Borrowed from the event; the same text as borrowed from the document.
+                    Cow::Borrowed(_) => text.into_inner(),
+                    Cow::Owned(text) => Cow::Owned(text),
+                }),
+                Event::CData(text) => Node::Text(Cow::Owned(text.xml10_content().into_owned())),
+                Event::GeneralRef(reference) => Node::Text(resolve(&reference)?),
+                Event::Comment(_) | Event::PI(_) => continue,
+                Event::DocType(_) => return Err(BadResponse::Forbidden("a document type")),
+                Event::Eof => return Err(BadResponse::Truncated),
+                Event::Decl(_) | Event::Empty(_) => {
+                    return Err(BadResponse::Malformed("a misplaced declaration".to_owned()));
+                }
+            });
+        }
+    }
+
+    fn enter(&mut self, start: BytesStart<'x>) -> Result<Element<'x>, BadResponse> {
+        self.depth += 1;
+        if self.depth > MAX_DEPTH {
+            return Err(BadResponse::Forbidden("elements nested too deeply"));
+        }
+        let resolver = self.reader.resolver();
+        let (namespace, _) = resolver.resolve_element(start.name());
+        let is_em = matches!(namespace, ResolveResult::Bound(Namespace(EM_NAMESPACE)));
+        let mut is_nil = false;
+        for attribute in start.attributes() {
+            let attribute = attribute.map_err(|e| BadResponse::Malformed(e.to_string()))?;
+            let (namespace, name) = resolver.resolve_attribute(attribute.key);
+            is_nil |= name.as_ref() == "nil"
+                && matches!(namespace, ResolveResult::Bound(Namespace(XSI_NAMESPACE)))
+                && attribute.as_bool() == Some(true);
+        }
+        Ok(Element {
+            start,
+            is_em,
+            is_nil,
+        })
+    }
+
+    fn next_event(&mut self) -> Result<Event<'x>, BadResponse> {
+        self.reader.read_event().map_err(|error| match error {
+            // quick-xml reports an unclosed piece of markup only at the end of the input.
+            quick_xml::Error::Syntax(SyntaxError::InvalidBangMarkup) => {
+                BadResponse::Malformed(error.to_string())
+            }
+            quick_xml::Error::Syntax(_) => BadResponse::Truncated,
+            error => BadResponse::Malformed(excerpt(&error.to_string())),
+        })
+    }
+}
+
+impl Element<'_> {
+    /// Name without prefix.
+    pub(super) fn name(&self) -> &str {
+        self.start.local_name().into_inner()
+    }
+
+    /// Gives every attribute without a prefix to `take`: EM's attributes have none, so a prefixed
+    /// one is another vocabulary's.
+    pub(super) fn for_each_attribute(
+        &self,
+        mut take: impl FnMut(&str, Cow<'_, str>),
+    ) -> Result<(), BadResponse> {
+        for attribute in self.start.attributes() {
+            let attribute = attribute.map_err(|e| BadResponse::Malformed(e.to_string()))?;
+            let (name, prefix) = attribute.key.decompose();
+            if prefix.is_none() {
+                let value = attribute
+                    .normalized_value(XmlVersion::Implicit1_0)
+                    .map_err(|e| BadResponse::Malformed(excerpt(&e.to_string())))?;
+                take(name.as_ref(), value);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The text that a reference stands for. Only XML's five names and characters: a custom entity
+/// would need a document type, and is refused with it. Characters that XML 1.0 forbids are
+/// accepted: job names are free text, and .NET writes such characters as references.
+fn resolve<'x>(reference: &BytesRef<'_>) -> Result<Cow<'x, str>, BadResponse> {
+    let malformed = |why: String| BadResponse::Malformed(excerpt(&why));
+    match reference.resolve_char_ref() {
+        Ok(Some(character)) => Ok(Cow::Owned(character.to_string())),
+        Ok(None) => resolve_predefined_entity(reference)
+            .map(Cow::Borrowed)
+            .ok_or_else(|| malformed(format!("unknown entity &{};", &**reference))),
+        Err(error) => Err(malformed(error.to_string())),
+    }
+}
+
+fn is_blank(text: &str) -> bool {
+    text.chars().all(char::is_whitespace)
+}
+
+/// Whether a declared encoding is UTF-8, or ASCII, which is a part of it.
+pub fn is_utf8(name: &str) -> bool {
+    ["utf-8", "utf8", "us-ascii"]
+        .iter()
+        .any(|utf8| name.trim().eq_ignore_ascii_case(utf8))
+}

@@ -1,0 +1,231 @@
+//! A replica job session from its reference or its entity document.
+
+use std::{borrow::Cow, collections::BTreeMap};
+
+use super::{
+    super::{
+        error::{BadResponse, excerpt},
+        model::{Link, ReplicaSession, Run, RunResult, State, View},
+        session_id::SessionId,
+    },
+    document::{Document, Element},
+    time::{means_never, read_time},
+};
+
+/// Reads the document of the session `id` in the form that was asked for.
+///
+/// Only the root's direct children speak: unknown elements may hold a `State` of their own.
+///
+/// # Errors
+///
+/// Says what is wrong when the document is not well-formed, is another one than was asked for, or
+/// has a value that cannot be passed on unchanged.
+pub fn read_replica_session(
+    xml: &[u8],
+    id: SessionId,
+    view: View,
+) -> Result<ReplicaSession, BadResponse> {
+    let (mut document, root) = Document::open(xml)?;
+    check_root(&root, view)?;
+
+    let mut session = ReplicaSession {
+        id,
+        uid: String::new(),
+        name: String::new(),
+        r#type: String::new(),
+        href: String::new(),
+        links: Vec::new(),
+        run: None,
+        unmapped: BTreeMap::new(),
+    };
+    root.for_each_attribute(|name, value| match name {
+        "UID" => session.uid = value.into_owned(),
+        "Name" => session.name = value.into_owned(),
+        "Type" => session.r#type = value.into_owned(),
+        "Href" => session.href = value.into_owned(),
+        _ => {}
+    })?;
+    if !id.is_named_by(&session.uid) {
+        let found = excerpt(&session.uid);
+        return Err(BadResponse::WrongSession { found });
+    }
+
+    let mut fields = Fields::default();
+    while let Some(element) = document.next_child()? {
+        if !element.is_em || element.is_nil {
+            document.skip()?;
+            continue;
+        }
+        if element.name() == "Links" {
+            read_links(&mut document, &mut session.links)?;
+            continue;
+        }
+        let text = document.text()?;
+        match fields.of(element.name()) {
+            Some(field) if view == View::Entity => set(field, element.name(), text)?,
+            _ => keep(&mut session.unmapped, element.name(), &text),
+        }
+    }
+    document.close()?;
+
+    if view == View::Entity {
+        session.run = Some(fields.into_run(&mut session.unmapped)?);
+    }
+    Ok(session)
+}
+
+/// Fills a field once. EM's schema allows each element once; of two, neither can be trusted.
+fn set<'x>(
+    field: &mut Option<Cow<'x, str>>,
+    element: &str,
+    text: Cow<'x, str>,
+) -> Result<(), BadResponse> {
+    if field.is_some() {
+        return Err(BadResponse::InvalidField {
+            element: element.to_owned(),
+            why: "stands there twice".to_owned(),
+        });
+    }
+    *field = Some(text);
+    Ok(())
+}
+
+fn check_root(root: &Element<'_>, view: View) -> Result<(), BadResponse> {
+    let expected = match view {
+        View::Reference => "EntityRef",
+        View::Entity => "ReplicaJobSession",
+    };
+    if root.is_em && root.name() == expected {
+        return Ok(());
+    }
+    let found = excerpt(root.name());
+    Err(BadResponse::WrongRoot { expected, found })
+}
+
+fn read_links(document: &mut Document<'_>, links: &mut Vec<Link>) -> Result<(), BadResponse> {
+    while let Some(element) = document.next_child()? {
+        if element.is_em && element.name() == "Link" {
+            let mut link = Link::default();
+            element.for_each_attribute(|name, value| match name {
+                "Rel" => link.rel = value.into_owned(),
+                "Type" => link.r#type = value.into_owned(),
+                "Href" => link.href = value.into_owned(),
+                "Name" => link.name = value.into_owned(),
+                _ => {}
+            })?;
+            links.push(link);
+        }
+        document.skip()?;
+    }
+    Ok(())
+}
+
+/// The texts of the entity's elements, none where the element is absent.
+#[derive(Default)]
+struct Fields<'x> {
+    job_uid: Option<Cow<'x, str>>,
+    job_name: Option<Cow<'x, str>>,
+    job_type: Option<Cow<'x, str>>,
+    creation_time: Option<Cow<'x, str>>,
+    end_time: Option<Cow<'x, str>>,
+    state: Option<Cow<'x, str>>,
+    result: Option<Cow<'x, str>>,
+    progress: Option<Cow<'x, str>>,
+    is_retry: Option<Cow<'x, str>>,
+    failure_message: Option<Cow<'x, str>>,
+}
+
+impl<'x> Fields<'x> {
+    /// The field for an element's text, if there is one.
+    fn of(&mut self, element: &str) -> Option<&mut Option<Cow<'x, str>>> {
+        Some(match element {
+            "JobUid" => &mut self.job_uid,
+            "JobName" => &mut self.job_name,
+            "JobType" => &mut self.job_type,
+            "CreationTimeUTC" => &mut self.creation_time,
+            "EndTimeUTC" => &mut self.end_time,
+            "State" => &mut self.state,
+            "Result" => &mut self.result,
+            "Progress" => &mut self.progress,
+            "IsRetry" => &mut self.is_retry,
+            "FailureMessage" => &mut self.failure_message,
+            _ => return None,
+        })
+    }
+
+    /// The typed fields; texts that name no known value go to `unmapped`.
+    fn into_run(self, unmapped: &mut BTreeMap<String, String>) -> Result<Run, BadResponse> {
+        let mut known = |element: &str, text: Option<Cow<'x, str>>, is_known: bool| {
+            if let (Some(text), false) = (text, is_known) {
+                keep(unmapped, element, text.trim());
+            }
+        };
+        let state = self.state.as_deref().and_then(State::from_text);
+        known("State", self.state, state.is_some());
+        let result = self.result.as_deref().and_then(RunResult::from_text);
+        known("Result", self.result, result.is_some());
+        let created_at = self.creation_time.as_deref().and_then(read_time);
+        known("CreationTimeUTC", self.creation_time, created_at.is_some());
+        let ended_at = self.end_time.as_deref().and_then(read_time);
+        known("EndTimeUTC", self.end_time, ended_at.is_some());
+
+        let text = |field: Option<Cow<'x, str>>| field.map(Cow::into_owned);
+        Ok(Run {
+            job_uid: text(self.job_uid).unwrap_or_default(),
+            job_name: text(self.job_name).unwrap_or_default(),
+            job_type: text(self.job_type).unwrap_or_default(),
+            created_at,
+            ended_at: ended_at.filter(|end| !means_never(*end)),
+            state,
+            result,
+            progress_percent: read_progress(self.progress.as_deref())?,
+            is_retry: read_is_retry(self.is_retry.as_deref())?,
+            failure_message: text(self.failure_message),
+        })
+    }
+}
+
+/// XML Schema's int; none when absent or empty. A number that 32 bits cannot hold is refused, not
+/// wrapped.
+fn read_progress(text: Option<&str>) -> Result<Option<i32>, BadResponse> {
+    match text.unwrap_or_default().trim() {
+        "" => Ok(None),
+        number => number
+            .parse()
+            .map(Some)
+            .map_err(|_| invalid("Progress", number, "no 32-bit whole number")),
+    }
+}
+
+/// XML Schema's boolean, and .NET's spelling of it; none when absent or empty.
+fn read_is_retry(text: Option<&str>) -> Result<Option<bool>, BadResponse> {
+    match text.unwrap_or_default().trim() {
+        "" => Ok(None),
+        "1" => Ok(Some(true)),
+        "0" => Ok(Some(false)),
+        word if word.eq_ignore_ascii_case("true") => Ok(Some(true)),
+        word if word.eq_ignore_ascii_case("false") => Ok(Some(false)),
+        word => Err(invalid("IsRetry", word, "neither true nor false")),
+    }
+}
+
+fn invalid(element: &str, text: &str, why: &str) -> BadResponse {
+    BadResponse::InvalidField {
+        element: element.to_owned(),
+        why: format!("is {:?}, {why}", excerpt(text)),
+    }
+}
+
+/// Keeps a text that has no field, unless it is blank.
+fn keep(unmapped: &mut BTreeMap<String, String>, element: &str, text: &str) {
+    if text.trim().is_empty() {
+        return;
+    }
+    unmapped
+        .entry(element.to_owned())
+        .and_modify(|texts| {
+            texts.push('\n');
+            texts.push_str(text);
+        })
+        .or_insert_with(|| text.to_owned());
+}

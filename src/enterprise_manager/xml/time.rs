@@ -1,0 +1,90 @@
+//! Enterprise Manager's points in time.
+
+use jiff::{Timestamp, civil::DateTime, tz::TimeZone};
+
+/// EM has never been seen to mean a date before this one: SQL Server's 1753, .NET's 0001 and
+/// SQL's 1900 stand for "never".
+const FIRST_REAL_END: Timestamp = Timestamp::constant(315_532_800, 0); // 1980-01-01T00:00:00Z
+
+/// The years that both ISO 8601 and protobuf's Timestamp can say.
+const FIRST: Timestamp = Timestamp::constant(-62_135_596_800, 0); // 0001-01-01T00:00:00Z
+const LAST: Timestamp = Timestamp::constant(253_402_207_200, 999_999_999); // jiff's own end of 9999
+
+/// Reads a point in time: 0 to 9 digits of fraction, `Z`, an offset, or no zone at all, which
+/// means UTC. None when the text is no such time.
+pub(super) fn read_time(text: &str) -> Option<Timestamp> {
+    let text = text.trim();
+    let time = text.parse::<Timestamp>().or_else(|_| {
+        let time: DateTime = text.parse()?;
+        TimeZone::UTC.to_timestamp(time)
+    });
+    time.ok().filter(|time| (FIRST..=LAST).contains(time))
+}
+
+/// Whether an end time means that the session has not ended.
+pub(super) fn means_never(end: Timestamp) -> bool {
+    end < FIRST_REAL_END
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn nanoseconds(text: &str) -> Option<i128> {
+        read_time(text).map(Timestamp::as_nanosecond)
+    }
+
+    #[test]
+    fn every_form_that_em_uses_is_read_to_the_nanosecond() {
+        const BASE: i128 = 1_413_701_191_000_000_000;
+        for (text, fraction) in [
+            ("2014-10-19T06:46:31Z", 0),
+            ("2014-10-19T06:46:31.7Z", 700_000_000),
+            ("2014-10-19T06:46:31.42Z", 420_000_000),
+            ("2014-10-19T06:46:31.477Z", 477_000_000),
+            ("2014-10-19T06:46:31.879599Z", 879_599_000),
+            ("2014-10-19T06:46:31.123456789Z", 123_456_789),
+            ("2014-10-19T06:46:31", 0),
+            ("2014-10-19T06:46:31.5", 500_000_000),
+            ("2014-10-19T07:46:31.0000000+01:00", 0),
+            ("2014-10-19T01:16:31-05:30", 0),
+            ("\n  2014-10-19T06:46:31Z\u{a0}", 0),
+        ] {
+            assert_eq!(nanoseconds(text), Some(BASE + fraction), "{text}");
+        }
+    }
+
+    #[test]
+    fn times_before_1970_do_not_overflow() {
+        assert_eq!(nanoseconds("1969-12-31T23:59:59.25Z"), Some(-750_000_000));
+        assert_eq!(
+            nanoseconds("0001-01-01T00:00:00"),
+            Some(-62_135_596_800_000_000_000)
+        );
+    }
+
+    #[test]
+    fn a_text_that_is_no_time_or_no_time_that_protobuf_can_say_is_none() {
+        for text in [
+            "",
+            "yesterday",
+            "2014-13-01T00:00:00Z",
+            "0001-01-01T00:00:00+01:00",
+            "-000001-01-01T00:00:00Z",
+        ] {
+            assert_eq!(nanoseconds(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_minimum_dates_of_sql_server_dot_net_and_sql_mean_never() {
+        for text in [
+            "1753-01-01T00:00:00Z",
+            "0001-01-01T00:00:00",
+            "1900-01-01T00:00:00",
+        ] {
+            assert!(means_never(read_time(text).unwrap()), "{text}");
+        }
+        assert!(!means_never(read_time("1980-01-01T00:00:00Z").unwrap()));
+    }
+}

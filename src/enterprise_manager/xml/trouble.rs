@@ -1,0 +1,34 @@
+//! The `Error` document with which Enterprise Manager says what went wrong.
+
+use super::{super::error::BadResponse, document::Document};
+
+/// What an `Error` document says. Its stack trace is not read at all: it helps nobody here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trouble {
+    /// Attribute `StatusCode`, which repeats the HTTP status.
+    pub status: Option<u16>,
+    /// Attribute `Message`.
+    pub message: String,
+}
+
+/// Reads an `Error` document; none when the root is another element.
+///
+/// # Errors
+///
+/// Says what is wrong when the start of the document is not well-formed.
+pub fn read_trouble(xml: &[u8]) -> Result<Option<Trouble>, BadResponse> {
+    let (_, root) = Document::open(xml)?;
+    if !root.is_em || root.name() != "Error" {
+        return Ok(None);
+    }
+    let mut trouble = Trouble {
+        status: None,
+        message: String::new(),
+    };
+    root.for_each_attribute(|name, value| match name {
+        "Message" => trouble.message = value.into_owned(),
+        "StatusCode" => trouble.status = value.trim().parse().ok(),
+        _ => {}
+    })?;
+    Ok(Some(trouble))
+}

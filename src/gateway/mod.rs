@@ -1,0 +1,15 @@
+//! The side of the callers: what they may ask, what they get, and what they are told when it fails.
+//!
+//! Nothing here knows HTTP or XML.
+
+mod call;
+mod convert;
+mod deadline;
+mod failure;
+mod question;
+mod service;
+pub mod status;
+
+pub use call::Calls;
+pub use failure::Failure;
+pub use service::Gateway;

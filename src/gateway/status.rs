@@ -1,0 +1,182 @@
+//! The one table: what went wrong, and what the caller is told.
+//!
+//! Only this file builds a `tonic::Status` from a failure. What it says is fixed text: nothing
+//! that Enterprise Manager said, no address, nothing of unbounded length.
+
+use std::{collections::HashMap, time::Duration};
+
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, StatusExt};
+
+use super::failure::Failure;
+use crate::enterprise_manager::{BadResponse, Error};
+
+/// Domain of every `google.rpc.ErrorInfo` of this service.
+pub const ERROR_DOMAIN: &str = "replicasession.gateway";
+
+/// How long a caller should wait before it tries again, where EM does not say.
+const RETRY_DELAY: Duration = Duration::from_secs(1);
+
+/// Longest wait that is passed on: a caller that sleeps for hours helps nobody.
+const LONGEST_RETRY_DELAY: Duration = Duration::from_secs(15 * 60);
+
+/// One line of the table.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Row {
+    /// The reason in `google.rpc.ErrorInfo`: stable, for programs.
+    pub reason: &'static str,
+    /// The gRPC code.
+    pub code: Code,
+    /// The message: one sentence for people, on what to do.
+    pub message: &'static str,
+}
+
+macro_rules! table {
+    ($($name:ident = $code:ident, $reason:literal, $message:literal;)*) => {
+        $(
+            #[doc = concat!("`", $reason, "`: ", $message)]
+            pub const $name: Row = Row {
+                reason: $reason,
+                code: Code::$code,
+                message: $message,
+            };
+        )*
+
+        /// Every line of the table.
+        pub const TABLE: &[&Row] = &[$(&$name),*];
+    };
+}
+
+table! {
+    INVALID_ID = InvalidArgument, "INVALID_ID",
+        "id must be a UUID or urn:veeam:ReplicaJobSession:<UUID>";
+    INVALID_VIEW = InvalidArgument, "INVALID_VIEW",
+        "view must be a value of ReplicaSessionView";
+    INVALID_MAX_AGE = InvalidArgument, "INVALID_MAX_AGE",
+        "max_age must be a valid duration and not negative";
+    INVALID_TIMEOUT = InvalidArgument, "INVALID_TIMEOUT",
+        "grpc-timeout must be up to eight digits and one of H, M, S, m, u, n";
+    SESSION_NOT_FOUND = NotFound, "SESSION_NOT_FOUND",
+        "Enterprise Manager does not know this session; a new one can take its collection interval, 15 minutes by default, to appear";
+    EM_ACCESS_DENIED = PermissionDenied, "EM_ACCESS_DENIED",
+        "Enterprise Manager does not let the gateway's account read replica sessions; the gateway's operator has to give it the role Portal User";
+    EM_CREDENTIALS_REJECTED = FailedPrecondition, "EM_CREDENTIALS_REJECTED",
+        "Enterprise Manager rejects the gateway's own credentials; the gateway's operator has to correct them";
+    EM_CREDENTIALS_UNREADABLE = FailedPrecondition, "EM_CREDENTIALS_UNREADABLE",
+        "The gateway cannot read its own credentials for Enterprise Manager; the gateway's operator has to provide them";
+    EM_UNTRUSTED_CERTIFICATE = FailedPrecondition, "EM_UNTRUSTED_CERTIFICATE",
+        "The gateway does not trust Enterprise Manager's certificate; the gateway's operator has to configure which one to trust";
+    EM_UNAVAILABLE = Unavailable, "EM_UNAVAILABLE",
+        "Enterprise Manager cannot be reached or is overloaded; try again later";
+    NOT_ENTERPRISE_MANAGER = FailedPrecondition, "NOT_ENTERPRISE_MANAGER",
+        "Something else than Enterprise Manager answers at the configured address; the gateway's operator has to correct it";
+    NOT_ENTERPRISE_MANAGER_NOW = Unavailable, "NOT_ENTERPRISE_MANAGER",
+        "Something else than Enterprise Manager answers in its place, as happens while it is stopped; try again later";
+    EM_INTERNAL_ERROR = Internal, "EM_INTERNAL_ERROR",
+        "Enterprise Manager failed to answer; the gateway's log says how";
+    EM_REQUEST_REFUSED = Internal, "EM_REQUEST_REFUSED",
+        "Enterprise Manager refuses the gateway's request; the gateway's log says how";
+    EM_NOT_IMPLEMENTED = Unimplemented, "EM_NOT_IMPLEMENTED",
+        "This Enterprise Manager does not offer what was asked for";
+    EM_BAD_RESPONSE_MALFORMED = Internal, "EM_BAD_RESPONSE_MALFORMED",
+        "Enterprise Manager's answer is not well-formed XML";
+    EM_BAD_RESPONSE_TRUNCATED = Internal, "EM_BAD_RESPONSE_TRUNCATED",
+        "Enterprise Manager's answer ends too early";
+    EM_BAD_RESPONSE_TOO_LARGE = Internal, "EM_BAD_RESPONSE_TOO_LARGE",
+        "Enterprise Manager's answer is larger than any session";
+    EM_BAD_RESPONSE_FORBIDDEN = Internal, "EM_BAD_RESPONSE_FORBIDDEN",
+        "Enterprise Manager's answer holds XML that is refused for safety";
+    EM_BAD_RESPONSE_WRONG_ROOT = Internal, "EM_BAD_RESPONSE_WRONG_ROOT",
+        "Enterprise Manager's answer is another document than the one asked for";
+    EM_BAD_RESPONSE_WRONG_SESSION = Internal, "EM_BAD_RESPONSE_WRONG_SESSION",
+        "Enterprise Manager's answer is about another session than the one asked for";
+    EM_BAD_RESPONSE_INVALID_FIELD = Internal, "EM_BAD_RESPONSE_INVALID_FIELD",
+        "Enterprise Manager's answer has a value that cannot be passed on unchanged";
+    DEADLINE_EXCEEDED = DeadlineExceeded, "DEADLINE_EXCEEDED",
+        "There was no answer within the call's deadline or the gateway's limit";
+    OVERLOADED = ResourceExhausted, "OVERLOADED",
+        "Too many calls are in flight at the gateway; try again later";
+    INTERNAL = Internal, "INTERNAL",
+        "The gateway failed; its log says how";
+}
+
+impl Failure {
+    /// The line of the table.
+    pub fn row(&self) -> &'static Row {
+        match self {
+            Self::InvalidRequest(row, ..) => row,
+            Self::DeadlineExceeded => &DEADLINE_EXCEEDED,
+            Self::Overloaded => &OVERLOADED,
+            Self::Panic(_) => &INTERNAL,
+            Self::EnterpriseManager(error, _) => match error {
+                Error::SessionNotFound { .. } => &SESSION_NOT_FOUND,
+                Error::AccessDenied { .. } => &EM_ACCESS_DENIED,
+                Error::CredentialsRejected { .. } => &EM_CREDENTIALS_REJECTED,
+                Error::CredentialsUnreadable { .. } => &EM_CREDENTIALS_UNREADABLE,
+                Error::UntrustedCertificate { .. } => &EM_UNTRUSTED_CERTIFICATE,
+                Error::Unavailable { .. } | Error::Throttled { .. } => &EM_UNAVAILABLE,
+                Error::NotEnterpriseManager { passing: false, .. } => &NOT_ENTERPRISE_MANAGER,
+                Error::NotEnterpriseManager { passing: true, .. } => &NOT_ENTERPRISE_MANAGER_NOW,
+                Error::Internal { .. } => &EM_INTERNAL_ERROR,
+                Error::RequestRefused { .. } => &EM_REQUEST_REFUSED,
+                Error::NotImplemented { .. } => &EM_NOT_IMPLEMENTED,
+                Error::BadResponse(bad) => match bad {
+                    BadResponse::Malformed(_) => &EM_BAD_RESPONSE_MALFORMED,
+                    BadResponse::Truncated => &EM_BAD_RESPONSE_TRUNCATED,
+                    BadResponse::TooLarge { .. } => &EM_BAD_RESPONSE_TOO_LARGE,
+                    BadResponse::Forbidden(_) => &EM_BAD_RESPONSE_FORBIDDEN,
+                    BadResponse::WrongRoot { .. } => &EM_BAD_RESPONSE_WRONG_ROOT,
+                    BadResponse::WrongSession { .. } => &EM_BAD_RESPONSE_WRONG_SESSION,
+                    BadResponse::InvalidField { .. } => &EM_BAD_RESPONSE_INVALID_FIELD,
+                },
+            },
+        }
+    }
+
+    /// What the caller is told.
+    pub fn status(&self) -> Status {
+        let row = self.row();
+        let mut metadata = HashMap::new();
+        if let Self::EnterpriseManager(_, id) = self {
+            metadata.insert("id".to_owned(), id.to_string());
+        }
+        let mut details = ErrorDetails::with_error_info(row.reason, ERROR_DOMAIN, metadata);
+        match self {
+            Self::InvalidRequest(_, field, problem) => {
+                details.add_bad_request_violation(*field, *problem);
+            }
+            Self::EnterpriseManager(Error::SessionNotFound { .. }, id) => {
+                let name = format!("urn:veeam:ReplicaJobSession:{id}");
+                details.set_resource_info("ReplicaJobSession", name, "", row.message);
+            }
+            _ => {}
+        }
+        if matches!(row.code, Code::Unavailable | Code::ResourceExhausted) {
+            details.set_retry_info(Some(self.retry_delay()));
+        }
+        Status::with_error_details(row.code, row.message, details)
+    }
+
+    fn retry_delay(&self) -> Duration {
+        match self {
+            Self::EnterpriseManager(
+                Error::Unavailable { retry_after, .. } | Error::Throttled { retry_after, .. },
+                _,
+            ) => retry_after.map_or(RETRY_DELAY, |delay| delay.min(LONGEST_RETRY_DELAY)),
+            _ => RETRY_DELAY,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_message_is_one_short_sentence() {
+        for row in TABLE {
+            assert!(row.message.len() < 200, "{}", row.reason);
+            assert!(!row.message.ends_with('.'), "{}", row.reason);
+        }
+    }
+}

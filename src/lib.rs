@@ -1,0 +1,17 @@
+//! A gRPC gateway to the replica job sessions of Veeam Backup Enterprise Manager.
+//!
+//! `ARCHITECTURE.md` walks one request through these rooms.
+
+pub mod admin;
+pub mod caller;
+#[cfg(feature = "simulator")]
+pub mod demo;
+pub mod enterprise_manager;
+pub mod gateway;
+pub mod listener;
+pub mod proto;
+pub mod serve;
+pub mod settings;
+#[cfg(feature = "simulator")]
+pub mod simulator;
+pub mod telemetry;

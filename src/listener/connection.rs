@@ -1,0 +1,97 @@
+//! One caller's HTTP/2 connection, from its first byte to its GOAWAY.
+
+use std::{convert::Infallible, pin::pin, time::Duration};
+
+use hyper::server::conn::http2;
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+    service::TowerToHyperService,
+};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    time::{sleep, timeout},
+};
+use tokio_util::sync::CancellationToken;
+use tonic::body::Body;
+use tower::Service;
+
+use super::first_bytes::FirstBytes;
+use crate::settings::ListenerSettings;
+
+/// Calls on one connection at a time. A mesh's proxy opens few connections and many streams.
+const MAX_CONCURRENT_STREAMS: u32 = 1024;
+
+/// Streams that a peer may reset before they are accepted, and streams that the gateway may have
+/// to reset for a peer's faults: past either the connection ends (rapid reset, CVE-2023-44487).
+const MAX_RESET_STREAMS: usize = 64;
+
+/// Metadata of one call, in bytes as HTTP/2 counts them.
+const MAX_HEADER_LIST: u32 = 16 * 1024;
+
+/// Receive windows: requests are below 200 bytes, so these bound what a hostile caller may store
+/// here and slow nobody down.
+const STREAM_WINDOW: u32 = 64 * 1024;
+const CONNECTION_WINDOW: u32 = 256 * 1024;
+
+/// A peer that has been silent for this long is asked whether it lives …
+const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(30);
+/// … and has this long to answer.
+const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Serves one connection until the peer leaves, or until it has had its age or the gateway drains:
+/// then it is told to go away, and its calls in flight may finish.
+pub(super) async fn serve_connection<I, S>(
+    io: I,
+    service: S,
+    settings: ListenerSettings,
+    drain: CancellationToken,
+) where
+    I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    S: Service<
+            http::Request<hyper::body::Incoming>,
+            Response = http::Response<Body>,
+            Error = Infallible,
+        > + Clone
+        + Send
+        + 'static,
+    S::Future: Send,
+{
+    let io = TokioIo::new(FirstBytes::new(io));
+    let mut connection = pin!(http2().serve_connection(io, TowerToHyperService::new(service)));
+    let old = sleep(with_jitter(settings.max_connection_age));
+    let mut ended = tokio::select! {
+        ended = connection.as_mut() => Some(ended),
+        () = old => None,
+        () = drain.cancelled() => None,
+    };
+    if ended.is_none() {
+        connection.as_mut().graceful_shutdown();
+        // No call lasts longer than the grace; what is left then is a peer that does not read.
+        ended = timeout(settings.connection_grace, connection).await.ok();
+    }
+    match ended {
+        Some(Ok(())) => {}
+        Some(Err(error)) => tracing::debug!(%error, "connection ended"),
+        None => tracing::debug!("connection cut: its calls did not end in time"),
+    }
+}
+
+fn http2() -> http2::Builder<TokioExecutor> {
+    let mut builder = http2::Builder::new(TokioExecutor::new());
+    builder
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(MAX_CONCURRENT_STREAMS)
+        .max_pending_accept_reset_streams(MAX_RESET_STREAMS)
+        .max_local_error_reset_streams(MAX_RESET_STREAMS)
+        .max_header_list_size(MAX_HEADER_LIST)
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .keep_alive_interval(KEEP_ALIVE_INTERVAL)
+        .keep_alive_timeout(KEEP_ALIVE_TIMEOUT);
+    builder
+}
+
+/// Up to a tenth more or less, so that connections opened together do not reconnect together.
+fn with_jitter(age: Duration) -> Duration {
+    age.mul_f64(0.9 + 0.2 * fastrand::f64())
+}

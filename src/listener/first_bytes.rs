@@ -1,0 +1,96 @@
+//! A connection that has to begin to speak in time.
+//!
+//! HTTP/2 keep-alive and connection age begin with the client's preface. A peer that connects and
+//! never sends it would cost a file descriptor for ever, and hold up every drain.
+
+use std::{
+    io,
+    pin::Pin,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    time::{Sleep, sleep},
+};
+
+/// How long a peer has for its preface.
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" and the header of the SETTINGS frame that must follow it.
+const PREFACE: usize = 24 + 9;
+
+/// Reads and writes like the connection inside; reads fail when the preface is not in by then.
+pub(super) struct FirstBytes<I> {
+    io: I,
+    awaited: Option<Awaited>,
+}
+
+struct Awaited {
+    bytes: usize,
+    timeout: Pin<Box<Sleep>>,
+}
+
+impl<I> FirstBytes<I> {
+    pub(super) fn new(io: I) -> Self {
+        let awaited = Some(Awaited {
+            bytes: PREFACE,
+            timeout: Box::pin(sleep(TIMEOUT)),
+        });
+        Self { io, awaited }
+    }
+}
+
+impl<I: AsyncRead + Unpin> AsyncRead for FirstBytes<I> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let Self { io, awaited } = &mut *self;
+        let Some(first) = awaited else {
+            return Pin::new(io).poll_read(cx, buf);
+        };
+        if first.timeout.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+        }
+        let before = buf.filled().len();
+        ready!(Pin::new(io).poll_read(cx, buf))?;
+        first.bytes = first.bytes.saturating_sub(buf.filled().len() - before);
+        if first.bytes == 0 {
+            *awaited = None;
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<I: AsyncWrite + Unpin> AsyncWrite for FirstBytes<I> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.io).poll_write(cx, buf)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.io).poll_write_vectored(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.io.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_shutdown(cx)
+    }
+}

@@ -1,0 +1,102 @@
+//! Accepting callers' connections, and letting go of them.
+//!
+//! tonic's own server cannot send GOAWAY by age, waits for ever for peers that never speak, and
+//! leaves HTTP/2 without limits; so connections are accepted here and served by hyper, which tonic
+//! uses as well.
+
+mod connection;
+mod first_bytes;
+
+use std::{convert::Infallible, io, time::Duration};
+
+use tokio::{
+    net::{TcpListener, TcpStream},
+    task::JoinSet,
+    time::sleep,
+};
+use tokio_util::sync::CancellationToken;
+use tonic::body::Body;
+use tower::Service;
+
+use crate::settings::ListenerSettings;
+use connection::serve_connection;
+
+/// Pause after the process or the system has run out of file descriptors: accepting again at once
+/// would only fail again, and burn a core.
+const ACCEPT_BACK_OFF: Duration = Duration::from_millis(100);
+
+/// Accepts connections and serves `service` on them until `drain` is cancelled; then
+/// sends GOAWAY on all of them and returns when the calls in flight are done, at the latest when
+/// the drain timeout is over. Dropping the future ends every connection at once.
+pub async fn run<S>(
+    listener: TcpListener,
+    service: S,
+    settings: ListenerSettings,
+    drain: CancellationToken,
+) where
+    S: Service<
+            http::Request<hyper::body::Incoming>,
+            Response = http::Response<Body>,
+            Error = Infallible,
+        > + Clone
+        + Send
+        + 'static,
+    S::Future: Send,
+{
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            // Reaps ended connections, so that the set stays as small as what is open.
+            Some(_) = connections.join_next() => {}
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) if connections.len() >= settings.max_connections => {
+                    tracing::debug!("connection refused: too many are open");
+                    drop(stream);
+                }
+                Ok((stream, _)) => {
+                    prepare(&stream);
+                    let connection =
+                        serve_connection(stream, service.clone(), settings, drain.clone());
+                    connections.spawn(connection);
+                }
+                Err(error) if concerns_one_connection(&error) => {}
+                Err(error) => {
+                    tracing::warn!(%error, "no connection can be accepted for the moment");
+                    sleep(ACCEPT_BACK_OFF).await;
+                }
+            },
+            () = drain.cancelled() => break,
+        }
+    }
+    drop(listener);
+
+    let all_done = async { while connections.join_next().await.is_some() {} };
+    if tokio::time::timeout(settings.drain_timeout, all_done)
+        .await
+        .is_err()
+    {
+        let open = connections.len();
+        tracing::warn!(
+            open,
+            "the drain timeout is over; ending the connections that are left"
+        );
+        connections.shutdown().await;
+    }
+}
+
+fn prepare(stream: &TcpStream) {
+    // Answers are small: waiting to fill a segment costs 40 ms and gains nothing. It cannot fail
+    // on a connected socket but for one that the peer has closed, which is found out later.
+    drop(stream.set_nodelay(true));
+}
+
+/// Errors that say that one peer went away before it was accepted.
+fn concerns_one_connection(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::ConnectionRefused
+            | io::ErrorKind::Interrupted
+    )
+}

@@ -1,0 +1,168 @@
+//! Builds the rooms, connects them, runs them, and takes them down again.
+
+use std::{io, net::SocketAddr};
+
+use tokio::{net::TcpListener, task::JoinHandle, time::sleep};
+use tokio_util::sync::CancellationToken;
+use tonic::{server::NamedService, service::Routes};
+use tonic_health::{ServingStatus, server::HealthReporter};
+
+use crate::{
+    admin::{self, Readiness},
+    enterprise_manager::{self, EnterpriseManager},
+    gateway::{Calls, Gateway},
+    listener,
+    proto::{FILE_DESCRIPTOR_SET, v1::replica_session_service_server::ReplicaSessionServiceServer},
+    settings::Settings,
+};
+
+/// Largest request accepted, in bytes. A `Get` takes below 100.
+const MAX_REQUEST: usize = 64 * 1024;
+
+type SessionService = Calls<ReplicaSessionServiceServer<Gateway>>;
+
+/// A gateway that runs.
+pub struct Running {
+    address: SocketAddr,
+    admin_address: SocketAddr,
+    settings: Settings,
+    enterprise_manager: EnterpriseManager,
+    health: HealthReporter,
+    readiness: Readiness,
+    drain: CancellationToken,
+    listener: JoinHandle<()>,
+    admin: JoinHandle<io::Result<()>>,
+}
+
+/// Why the gateway does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// An address cannot be listened on.
+    #[error("{option}: {address} cannot be listened on: {error}")]
+    Listen {
+        /// The option that names the address.
+        option: &'static str,
+        /// The address.
+        address: SocketAddr,
+        /// Why not.
+        error: io::Error,
+    },
+    /// The side of Enterprise Manager cannot be set up.
+    #[error("--em-ca-file: {0}")]
+    EnterpriseManager(enterprise_manager::Error),
+}
+
+/// Starts a gateway. Enterprise Manager is not asked for anything before the first call.
+///
+/// # Errors
+///
+/// When an address cannot be listened on, or the certificates to trust cannot be used.
+pub async fn start(settings: Settings) -> Result<Running, StartError> {
+    let listen = |option, address| async move {
+        TcpListener::bind(address)
+            .await
+            .and_then(|listener| Ok((listener.local_addr()?, listener)))
+            .map_err(|error| StartError::Listen {
+                option,
+                address,
+                error,
+            })
+    };
+    let (address, callers) = listen("--listen", settings.listen).await?;
+    let (admin_address, operators) = listen("--admin-listen", settings.admin_listen).await?;
+
+    let enterprise_manager = EnterpriseManager::new(settings.enterprise_manager.clone())
+        .map_err(StartError::EnterpriseManager)?;
+    let service = ReplicaSessionServiceServer::new(Gateway::new(enterprise_manager.clone()))
+        .max_decoding_message_size(MAX_REQUEST);
+    let (health, health_service) = tonic_health::server::health_reporter();
+    set_health(&health, ServingStatus::Serving).await;
+    let routes = Routes::new(Calls::new(service, settings.calls))
+        .add_service(health_service)
+        .add_service(reflection().build_v1().expect(DESCRIPTORS_ARE_VALID))
+        .add_service(reflection().build_v1alpha().expect(DESCRIPTORS_ARE_VALID))
+        .prepare();
+
+    let drain = CancellationToken::new();
+    let listener = listener::run(callers, routes, settings.listener, drain.clone());
+    let listener = tokio::spawn(listener);
+    let readiness = Readiness::default();
+    readiness.set(true);
+    let admin = axum::serve(operators, admin::routes(readiness.clone()));
+    let admin = tokio::spawn(admin.into_future());
+    tracing::info!(%address, %admin_address, enterprise_manager = %settings.enterprise_manager.url, "serving");
+    Ok(Running {
+        address,
+        admin_address,
+        settings,
+        enterprise_manager,
+        health,
+        readiness,
+        drain,
+        listener,
+        admin,
+    })
+}
+
+impl Running {
+    /// Where callers connect.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Where operators look.
+    pub fn admin_address(&self) -> SocketAddr {
+        self.admin_address
+    }
+
+    /// Waits until the gateway ends by itself, which it does only by a bug.
+    pub async fn ended(&mut self) {
+        drop((&mut self.listener).await);
+    }
+
+    /// Takes the gateway down without losing a call: says that it does not serve any more, waits
+    /// for the mesh to notice, sends callers away, lets their calls finish, logs off. Takes at
+    /// most the lame-duck time, the drain timeout and the 2 s that a logoff may take.
+    pub async fn stop(mut self) {
+        tracing::info!("stopping: calls are still taken until callers had time to notice");
+        set_health(&self.health, ServingStatus::NotServing).await;
+        self.readiness.set(false);
+        sleep(self.settings.lame_duck).await;
+
+        tracing::info!("draining: calls in flight may finish");
+        // Ends the health watches, which would otherwise last as long as their connections.
+        for name in SERVICES {
+            self.health.clear_service_status(name).await;
+        }
+        self.drain.cancel();
+        if let Err(error) = (&mut self.listener).await {
+            tracing::error!(%error, "the listener ended badly");
+        }
+        self.enterprise_manager.log_off().await;
+        tracing::info!("stopped");
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.listener.abort();
+        self.admin.abort();
+    }
+}
+
+/// The names that health is reported under: the whole server, and its service.
+const SERVICES: [&str; 2] = ["", SessionService::NAME];
+
+async fn set_health(health: &HealthReporter, status: ServingStatus) {
+    for name in SERVICES {
+        health.set_service_status(name, status).await;
+    }
+}
+
+const DESCRIPTORS_ARE_VALID: &str = "the build has made the descriptors";
+
+fn reflection() -> tonic_reflection::server::Builder<'static> {
+    tonic_reflection::server::Builder::configure()
+        .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
+        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+}

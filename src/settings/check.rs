@@ -1,0 +1,173 @@
+//! Options into settings, or one sentence on what is wrong with them.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use url::Url;
+
+use super::{
+    CallSettings, EnterpriseManagerSettings, ListenerSettings, PASSWORD_VARIABLE, PasswordSource,
+    ServeOptions, SettingError, Settings,
+};
+
+impl ServeOptions {
+    /// Checks the options together, and takes the password from the environment when no file
+    /// is named.
+    ///
+    /// # Errors
+    ///
+    /// The first setting that cannot be used.
+    pub fn check(self) -> Result<Settings, SettingError> {
+        let url = check_url(self.em_url.as_deref(), self.em_allow_plaintext)?;
+        let username = check_username(self.em_username)?;
+        let password = check_password(self.em_password_file)?;
+        let ca_certificates = given(self.em_ca_file)
+            .map(|path| read_ca_file(&path))
+            .transpose()?;
+        Ok(Settings {
+            listen: self.listen,
+            admin_listen: self.admin_listen,
+            listener: ListenerSettings {
+                max_connections: self.max_connections,
+                max_connection_age: self.max_connection_age,
+                // No call lasts longer, so this cuts none.
+                connection_grace: self.max_deadline,
+                drain_timeout: self.drain_timeout,
+            },
+            calls: CallSettings {
+                default_deadline: self.default_deadline,
+                max_deadline: self.max_deadline,
+                max_in_flight: self.max_in_flight,
+            },
+            lame_duck: self.lame_duck,
+            enterprise_manager: EnterpriseManagerSettings {
+                url,
+                username,
+                password,
+                api_version: self.em_api_version,
+                concurrency: self.em_concurrency,
+                ca_certificates,
+            },
+        })
+    }
+}
+
+fn check_url(url: Option<&str>, allow_plaintext: bool) -> Result<Url, SettingError> {
+    let wrong = |problem: String| SettingError {
+        option: "--em-url",
+        problem,
+    };
+    let text = url
+        .map(str::trim)
+        .filter(|text| !text.is_empty())
+        .ok_or_else(|| {
+            wrong(
+                "is required: the address of Enterprise Manager, such as https://em.example:9398"
+                    .into(),
+            )
+        })?;
+    let mut url: Url = text.parse().map_err(|error| {
+        wrong(format!(
+            "is not an address such as https://em.example:9398: {error}"
+        ))
+    })?;
+    match url.scheme() {
+        "https" => {}
+        "http" if allow_plaintext => {}
+        "http" => {
+            return Err(wrong(
+                "is plain http://, over which the password travels readable; use https://, or \
+                 --em-allow-plaintext if the network is trusted"
+                    .into(),
+            ));
+        }
+        scheme => return Err(wrong(format!("starts with {scheme}:, not with https://"))),
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(wrong(
+            "holds a user name or password; use --em-username and --em-password-file".into(),
+        ));
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        return Err(wrong(
+            "holds a query or fragment; give only scheme, host, port and path".into(),
+        ));
+    }
+    // People copy the address of the API itself; the gateway adds /api.
+    let path = url.path().trim_end_matches('/');
+    let prefix = path.strip_suffix("/api").unwrap_or(path).to_owned();
+    url.set_path(&format!("{prefix}/"));
+    Ok(url)
+}
+
+fn check_username(username: Option<String>) -> Result<String, SettingError> {
+    let wrong = |problem: &str| SettingError {
+        option: "--em-username",
+        problem: problem.to_owned(),
+    };
+    match username.filter(|name| !name.is_empty()) {
+        None => Err(wrong(
+            "is required: the account to log on with, such as DOMAIN\\user",
+        )),
+        Some(name) if name.contains(':') => Err(wrong(
+            "contains a colon, which Basic authentication cannot carry",
+        )),
+        Some(name) => Ok(name),
+    }
+}
+
+fn check_password(file: Option<PathBuf>) -> Result<PasswordSource, SettingError> {
+    let wrong = |problem: String| SettingError {
+        option: "--em-password-file",
+        problem,
+    };
+    let value = std::env::var_os(PASSWORD_VARIABLE).filter(|value| !value.is_empty());
+    let source = match (given(file), value) {
+        (Some(_), Some(_)) => {
+            return Err(wrong(format!(
+                "is given together with {PASSWORD_VARIABLE}; keep one of them"
+            )));
+        }
+        (None, None) => {
+            return Err(wrong(format!(
+                "is required, unless {PASSWORD_VARIABLE} holds the password"
+            )));
+        }
+        (Some(file), None) => PasswordSource::File(file),
+        (None, Some(value)) => match value.into_string() {
+            Ok(password) => PasswordSource::Value(password.into()),
+            Err(_) => {
+                return Err(SettingError {
+                    option: PASSWORD_VARIABLE,
+                    problem: "is not UTF-8".to_owned(),
+                });
+            }
+        },
+    };
+    source.read().map_err(wrong)?;
+    Ok(source)
+}
+
+fn read_ca_file(path: &Path) -> Result<Vec<u8>, SettingError> {
+    let wrong = |problem: String| SettingError {
+        option: "--em-ca-file",
+        problem,
+    };
+    let pem = fs::read(path)
+        .map_err(|error| wrong(format!("{} cannot be read: {error}", path.display())))?;
+    let marker = b"-----BEGIN CERTIFICATE-----";
+    if !pem.windows(marker.len()).any(|window| window == marker) {
+        return Err(wrong(format!(
+            "{} holds no certificate in PEM form",
+            path.display()
+        )));
+    }
+    Ok(pem)
+}
+
+/// An empty path, as an unset variable in a deployment file yields it, is none.
+fn given(path: Option<PathBuf>) -> Option<PathBuf> {
+    path.filter(|path| !path.as_os_str().is_empty())
+}

@@ -1,0 +1,145 @@
+//! Everything that `serve` needs to know, checked once at the start.
+
+mod check;
+mod options;
+mod values;
+
+use std::{fmt, fs, net::SocketAddr, path::PathBuf, time::Duration};
+
+use secrecy::SecretString;
+use url::Url;
+
+pub use options::{LogFormat, ServeOptions};
+pub use values::duration;
+
+/// The environment variable that may hold the password. There is no option for it: a process's
+/// arguments can be read by everyone on the machine.
+const PASSWORD_VARIABLE: &str = "GATEWAY_EM_PASSWORD";
+
+/// Checked settings of the gateway.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Where callers connect; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// Where operators look; port 0 takes a free one.
+    pub admin_listen: SocketAddr,
+    /// What bounds callers' connections.
+    pub listener: ListenerSettings,
+    /// What bounds their calls.
+    pub calls: CallSettings,
+    /// How long calls are still taken after the end has been announced.
+    pub lame_duck: Duration,
+    /// The upstream.
+    pub enterprise_manager: EnterpriseManagerSettings,
+}
+
+/// What bounds callers' connections.
+#[derive(Debug, Clone, Copy)]
+pub struct ListenerSettings {
+    /// Connections at a time; one more is closed at once.
+    pub max_connections: usize,
+    /// Age at which a connection is told to go away, give or take a tenth.
+    pub max_connection_age: Duration,
+    /// How long its calls may still take then.
+    pub connection_grace: Duration,
+    /// How long all calls may still take at the end of the process.
+    pub drain_timeout: Duration,
+}
+
+/// What bounds callers' calls.
+#[derive(Debug, Clone, Copy)]
+pub struct CallSettings {
+    /// Time for a call that names no deadline.
+    pub default_deadline: Duration,
+    /// Longest time for any call.
+    pub max_deadline: Duration,
+    /// Calls in flight; one more is refused at once.
+    pub max_in_flight: usize,
+}
+
+/// Checked settings of the side of Enterprise Manager.
+#[derive(Debug, Clone)]
+pub struct EnterpriseManagerSettings {
+    /// Scheme, host, port and what stands before `/api`.
+    pub url: Url,
+    /// Account, without a colon: Basic authentication has no way to say one.
+    pub username: String,
+    /// Where the password comes from.
+    pub password: PasswordSource,
+    /// `latest` or `v1_7` and the like; EM fixes it at the logon.
+    pub api_version: String,
+    /// Requests that EM may have at a time; EM names no limit, and suffers before it would say so.
+    pub concurrency: usize,
+    /// PEM of the only CA certificates to trust; the platform's when there is none.
+    pub ca_certificates: Option<Vec<u8>>,
+}
+
+/// Where the password of the EM account comes from.
+#[derive(Debug, Clone)]
+pub enum PasswordSource {
+    /// A file, read at each logon, so that a rotated password needs no restart.
+    File(PathBuf),
+    /// A fixed value. Its `Debug` output does not show it.
+    Value(SecretString),
+}
+
+/// A setting that cannot be used: one sentence that names the option and what is wrong with it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{option}: {problem}")]
+pub struct SettingError {
+    option: &'static str,
+    problem: String,
+}
+
+impl Default for ListenerSettings {
+    fn default() -> Self {
+        Self {
+            max_connections: 4096,
+            max_connection_age: Duration::from_secs(15 * 60),
+            connection_grace: Duration::from_secs(60),
+            drain_timeout: Duration::from_secs(20),
+        }
+    }
+}
+
+impl Default for CallSettings {
+    fn default() -> Self {
+        Self {
+            default_deadline: Duration::from_secs(10),
+            max_deadline: Duration::from_secs(60),
+            max_in_flight: 1024,
+        }
+    }
+}
+
+impl PasswordSource {
+    /// The password as it is now.
+    ///
+    /// # Errors
+    ///
+    /// One sentence on why there is none.
+    pub fn read(&self) -> Result<SecretString, String> {
+        let path = match self {
+            Self::Value(password) => return Ok(password.clone()),
+            Self::File(path) => path,
+        };
+        let text = fs::read_to_string(path)
+            .map_err(|error| format!("{} cannot be read: {error}", path.display()))?;
+        // Editors and `echo` end a file with a newline; it is not part of the password.
+        let password = text.strip_suffix('\n').unwrap_or(&text);
+        let password = password.strip_suffix('\r').unwrap_or(password);
+        if password.is_empty() {
+            return Err(format!("{} is empty", path.display()));
+        }
+        Ok(password.into())
+    }
+}
+
+impl fmt::Display for PasswordSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => path.display().fmt(f),
+            Self::Value(_) => f.write_str(PASSWORD_VARIABLE),
+        }
+    }
+}

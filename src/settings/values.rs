@@ -1,0 +1,44 @@
+//! The forms of single values.
+
+use std::{net::SocketAddr, time::Duration};
+
+pub(super) fn socket_address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| {
+        format!("{text:?} is not an IP address and port such as 127.0.0.1:50051 or [::]:50051")
+    })
+}
+
+pub(super) fn api_version(text: &str) -> Result<String, String> {
+    let is_version = text.strip_prefix('v').is_some_and(|number| {
+        !number.is_empty()
+            && number
+                .bytes()
+                .all(|byte| byte.is_ascii_digit() || byte == b'_')
+    });
+    if text == "latest" || is_version {
+        Ok(text.to_owned())
+    } else {
+        Err(format!(
+            "{text:?} is neither latest nor a version such as v1_7"
+        ))
+    }
+}
+
+pub(super) fn at_least_one(text: &str) -> Result<usize, String> {
+    text.parse()
+        .ok()
+        .filter(|number| *number > 0)
+        .ok_or_else(|| format!("{text:?} is not a whole number above 0"))
+}
+
+/// Reads a duration such as `500ms`, `3s`, `5m`.
+///
+/// # Errors
+///
+/// One sentence that says what a duration looks like.
+pub fn duration(text: &str) -> Result<Duration, String> {
+    text.parse::<jiff::SignedDuration>()
+        .ok()
+        .and_then(|duration| Duration::try_from(duration).ok())
+        .ok_or_else(|| format!("{text:?} is not a duration such as 500ms, 3s or 5m"))
+}

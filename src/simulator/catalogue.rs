@@ -1,0 +1,62 @@
+//! The sessions that the simulator holds.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::{
+    running, samples,
+    session::{Session, Task},
+};
+
+/// Finished sessions, which never change, and the running one, which does.
+pub(super) struct Catalogue {
+    started_at: Timestamp,
+    run_length: Duration,
+    finished: Vec<Session>,
+}
+
+impl Catalogue {
+    /// A catalogue whose running session stops `run_length` after `started_at`, with `history`
+    /// sessions more than the samples.
+    pub(super) fn new(started_at: Timestamp, run_length: Duration, history: u32) -> Self {
+        let mut finished = samples::documented();
+        finished.extend(samples::failed_and_retried(started_at));
+        finished.extend(samples::history(started_at, history));
+        Self {
+            started_at,
+            run_length,
+            finished,
+        }
+    }
+
+    /// All sessions as they were `uptime` after the start.
+    pub(super) fn sessions(&self, uptime: Duration) -> Vec<Session> {
+        let mut sessions = self.finished.clone();
+        sessions.push(self.running(uptime));
+        sessions
+    }
+
+    /// The session with this lower-case id.
+    pub(super) fn session(&self, id: &str, uptime: Duration) -> Option<Session> {
+        if id == running::RUNNING_SESSION_ID {
+            return Some(self.running(uptime));
+        }
+        self.finished
+            .iter()
+            .find(|session| session.id == id)
+            .cloned()
+    }
+
+    /// The task with this lower-case id, and its session.
+    pub(super) fn task(&self, id: &str, uptime: Duration) -> Option<(Session, Task)> {
+        self.sessions(uptime).into_iter().find_map(|session| {
+            let task = session.tasks.iter().find(|task| task.id == id)?.clone();
+            Some((session, task))
+        })
+    }
+
+    fn running(&self, uptime: Duration) -> Session {
+        running::session(self.started_at, self.run_length, uptime)
+    }
+}

@@ -1,0 +1,107 @@
+//! Which resource a request names.
+
+use hyper::Method;
+
+/// A resource. Ids are as requested, in lower case.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Route {
+    Root,
+    Logon,
+    LogonSessions,
+    LogonSession(String),
+    ReplicaSessions,
+    ReplicaSession(String),
+    /// The tasks of one session.
+    TasksOf(String),
+    Tasks,
+    Task(String),
+    Query,
+    /// Something below `/api/` that does not exist.
+    Unknown,
+}
+
+/// The parameters of a query string. Letter case of their names does not matter.
+pub(super) struct Parameters(Vec<(String, String)>);
+
+impl Route {
+    /// The resource at this path, or `None` for a path outside `/api/`. Letter case does not
+    /// matter, nor do doubled slashes or one at the end.
+    pub(super) fn find(path: &str) -> Option<Self> {
+        let path = path.to_lowercase();
+        let mut segments = path.split('/').filter(|segment| !segment.is_empty());
+        if segments.next() != Some("api") {
+            return None;
+        }
+        let segments: Vec<_> = segments.collect();
+        let route = match *segments {
+            [] => Self::Root,
+            ["sessionmngr"] => Self::Logon,
+            ["logonsessions"] => Self::LogonSessions,
+            ["logonsessions", id] => Self::LogonSession(id.to_owned()),
+            ["replicasessions"] => Self::ReplicaSessions,
+            ["replicasessions", id] => Self::ReplicaSession(id.to_owned()),
+            [
+                "replicasessions",
+                id,
+                "replicatasksessions" | "repicatasksessions",
+            ] => Self::TasksOf(id.to_owned()),
+            ["replicatasksessions" | "repicatasksessions"] => Self::Tasks,
+            ["replicatasksessions" | "repicatasksessions", id] => Self::Task(id.to_owned()),
+            ["query"] => Self::Query,
+            _ => Self::Unknown,
+        };
+        Some(route)
+    }
+
+    /// Whether the resource knows this method. One that does not exist knows them all.
+    pub(super) fn allows(&self, method: &Method) -> bool {
+        match self {
+            Self::Logon => method == Method::POST,
+            Self::LogonSession(_) => method == Method::GET || method == Method::DELETE,
+            Self::Unknown => true,
+            _ => method == Method::GET,
+        }
+    }
+
+    /// Whether reading it takes a role that may see replica sessions.
+    pub(super) fn is_session_read(&self) -> bool {
+        match self {
+            Self::ReplicaSessions
+            | Self::ReplicaSession(_)
+            | Self::TasksOf(_)
+            | Self::Tasks
+            | Self::Task(_)
+            | Self::Query => true,
+            Self::Root
+            | Self::Logon
+            | Self::LogonSessions
+            | Self::LogonSession(_)
+            | Self::Unknown => false,
+        }
+    }
+}
+
+impl Parameters {
+    /// The parameters of this query string.
+    pub(super) fn parse(query: &str) -> Self {
+        Self(
+            form_urlencoded::parse(query.as_bytes())
+                .map(|(name, value)| (name.to_lowercase(), value.into_owned()))
+                .collect(),
+        )
+    }
+
+    /// The value of the first parameter with this lower-case name.
+    pub(super) fn get(&self, name: &str) -> Option<&str> {
+        self.0
+            .iter()
+            .find(|(candidate, _)| candidate == name)
+            .map(|(_, value)| value.as_str())
+    }
+
+    /// Whether a parameter has this value, whatever its letter case.
+    pub(super) fn is(&self, name: &str, value: &str) -> bool {
+        self.get(name)
+            .is_some_and(|candidate| candidate.eq_ignore_ascii_case(value))
+    }
+}

@@ -1,0 +1,107 @@
+//! The session that runs while somebody watches.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::{
+    clock::{earlier, later},
+    samples,
+    session::{Session, Task},
+};
+
+/// The session that is running when a simulator starts.
+pub const RUNNING_SESSION_ID: &str = "b6f1a9d2-30f4-4c0e-9a53-0d1c52e8f002";
+
+/// Thousandths of the run that are over when the simulator starts.
+const HEAD_START: u32 = 125;
+
+/// The running session, `uptime` after the start. It stops at `run_length`.
+pub(super) fn session(started_at: Timestamp, run_length: Duration, uptime: Duration) -> Session {
+    // Division first: a run length of years must not overflow.
+    let head_start = run_length / (1000 - HEAD_START) * HEAD_START;
+    let run = Run {
+        created: earlier(started_at, head_start),
+        length: head_start.saturating_add(run_length),
+        elapsed: head_start.saturating_add(uptime),
+    };
+    let stopped = uptime >= run_length;
+    Session {
+        id: RUNNING_SESSION_ID.to_owned(),
+        server: samples::enterprise01(),
+        job: samples::replication_job_1(),
+        created: run.created,
+        ended: stopped.then(|| later(run.created, run.length)),
+        state: if stopped { "Stopped" } else { "Working" },
+        result: if stopped { "Success" } else { "None" },
+        progress: if stopped { 100 } else { run.progress() },
+        is_retry: false,
+        tasks: vec![
+            run.task(
+                ("d2a7c7f0-5b5c-4c11-9d10-2f30e5a0a001", "app01"),
+                40 << 30,
+                [50, 50, 110],
+            ),
+            run.task(
+                ("d2a7c7f0-5b5c-4c11-9d10-2f30e5a0a002", "app02"),
+                80 << 30,
+                [110, 110, 550],
+            ),
+            run.task(
+                ("d2a7c7f0-5b5c-4c11-9d10-2f30e5a0a003", "app03"),
+                60 << 30,
+                [110, 550, 990],
+            ),
+        ],
+    }
+}
+
+/// One run of the job, from its creation before the start of the simulator to its end.
+struct Run {
+    created: Timestamp,
+    length: Duration,
+    elapsed: Duration,
+}
+
+impl Run {
+    /// Percent done, never 100: that is for stopped sessions.
+    fn progress(&self) -> u8 {
+        let percent = self.elapsed.as_millis() * 100 / self.length.as_millis().max(1);
+        u8::try_from(percent).map_or(99, |percent| percent.min(99))
+    }
+
+    /// The time span of this many thousandths of the run.
+    fn thousandths(&self, count: u32) -> Duration {
+        self.length / 1000 * count
+    }
+
+    /// A task that is created, begins and completes at these thousandths of the run.
+    fn task(
+        &self,
+        (id, vm): (&str, &str),
+        size: u64,
+        [created, begins, completes]: [u32; 3],
+    ) -> Task {
+        let at = |count| later(self.created, self.thousandths(count));
+        let finished = Task::completed(id, vm, (at(created), at(completes)), size);
+        if self.elapsed >= self.thousandths(completes) {
+            finished
+        } else if self.elapsed >= self.thousandths(begins) {
+            // Real servers say Success while a task is in progress.
+            Task {
+                ended: None,
+                state: "InProgress",
+                reason: None,
+                ..finished
+            }
+        } else {
+            Task {
+                ended: None,
+                state: "Pending",
+                result: "None",
+                total_size: 0,
+                ..finished
+            }
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! What Enterprise Manager says about replica job sessions and their tasks, in full and by
+//! reference.
+
+use super::{
+    element::{Content, Element},
+    session::{Named, Session, Task},
+    views::Views,
+};
+
+const SESSION: &str = "ReplicaJobSession";
+const TASK: &str = "ReplicaTaskSession";
+
+/// The two forms of every resource.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Entity,
+    Reference,
+}
+
+/// What every body that concerns a session or a task says of it.
+struct Identity<'a> {
+    kind: &'static str,
+    id: &'a str,
+    path: String,
+    name: String,
+}
+
+impl Views {
+    /// A session by reference, as an element of this name.
+    pub(super) fn session_reference(&self, element: &'static str, session: &Session) -> Element {
+        let links = self.session_links(session, Form::Entity);
+        let element = Element::new(element, Content::Fields(vec![links]));
+        self.identified(element, &self.session_identity(session), Form::Reference)
+    }
+
+    /// A session in full.
+    pub(super) fn session(&self, session: &Session) -> Element {
+        let fields = vec![
+            self.session_links(session, Form::Reference),
+            Element::value("JobUid", uid("Job", &session.job.id)),
+            Element::value("JobName", session.job.name.as_str()),
+            Element::value("JobType", "Replica"),
+            Element::value("CreationTimeUTC", self.time(session.created)),
+            Element::optional("EndTimeUTC", session.ended.map(|ended| self.time(ended))),
+            Element::value("State", session.state),
+            Element::value("Result", session.result),
+            Element::value("Progress", u64::from(session.progress)),
+            // Real servers give the reason of a failure only in the tasks.
+            Element::new("FailureMessage", Content::Absent),
+            Element::value("IsRetry", session.is_retry),
+        ];
+        let element = Element::new(SESSION, Content::Fields(fields));
+        self.identified(element, &self.session_identity(session), Form::Entity)
+    }
+
+    /// A task by reference, as an element of this name.
+    pub(super) fn task_reference(
+        &self,
+        element: &'static str,
+        session: &Session,
+        task: &Task,
+    ) -> Element {
+        let links = self.task_links(session, task, Form::Entity);
+        let element = Element::new(element, Content::Fields(vec![links]));
+        self.identified(element, &self.task_identity(task), Form::Reference)
+    }
+
+    /// A task in full.
+    pub(super) fn task(&self, session: &Session, task: &Task) -> Element {
+        let fields = vec![
+            self.task_links(session, task, Form::Reference),
+            Element::value("JobSessionUid", uid(SESSION, &session.id)),
+            Element::value("CreationTimeUTC", self.time(task.created)),
+            Element::optional("EndTimeUTC", task.ended.map(|ended| self.time(ended))),
+            Element::value("State", task.state),
+            Element::value("Result", task.result),
+            Element::optional("Reason", task.reason.clone()),
+            Element::value("TotalSize", task.total_size),
+        ];
+        let element = Element::new(TASK, Content::Fields(fields));
+        self.identified(element, &self.task_identity(task), Form::Entity)
+            .with("VmDisplayName", task.vm.as_str())
+    }
+
+    fn session_links(&self, session: &Session, alternate: Form) -> Element {
+        let identity = self.session_identity(session);
+        let tasks = format!("{}/{}", identity.path, self.task_collection());
+        let job = format!("jobs/{}", session.job.id);
+        Element::new(
+            "Links",
+            Content::Array(vec![
+                self.server_link(&session.server),
+                self.link("Up", "JobReference", &job)
+                    .with("Name", session.job.name.as_str()),
+                self.identity_link("Alternate", &identity, alternate),
+                self.link("Down", "ReplicaTaskSessionReferenceList", &tasks),
+            ]),
+        )
+    }
+
+    fn task_links(&self, session: &Session, task: &Task, alternate: Form) -> Element {
+        let mut links = vec![
+            self.server_link(&session.server),
+            self.identity_link("Up", &self.session_identity(session), Form::Reference),
+            self.identity_link("Alternate", &self.task_identity(task), alternate),
+        ];
+        links.extend(task.replica_point.as_ref().map(|point| {
+            let path = format!("vmReplicaPoints/{}?format=Entity", point.id);
+            self.link("Related", "VmReplicaPoint", &path)
+                .with("Name", point.name.as_str())
+        }));
+        Element::new("Links", Content::Array(links))
+    }
+
+    fn server_link(&self, server: &Named) -> Element {
+        let path = format!("backupServers/{}", server.id);
+        self.link("Up", "BackupServerReference", &path)
+            .with("Name", server.name.as_str())
+    }
+
+    fn identity_link(&self, rel: &str, identity: &Identity<'_>, form: Form) -> Element {
+        self.link(rel, &identity.type_of(form), &identity.path_of(form))
+            .with("Name", identity.name.as_str())
+    }
+
+    /// Gives an element the attributes of what it describes.
+    fn identified(&self, element: Element, identity: &Identity<'_>, form: Form) -> Element {
+        element
+            .with("Type", identity.type_of(form))
+            .with("Href", self.href(&identity.path_of(form)))
+            .with("Name", identity.name.as_str())
+            .with("UID", uid(identity.kind, identity.id))
+    }
+
+    fn session_identity<'a>(&self, session: &'a Session) -> Identity<'a> {
+        Identity {
+            kind: SESSION,
+            id: &session.id,
+            path: format!("replicaSessions/{}", session.id),
+            name: format!(
+                "{}@{}",
+                session.job.name,
+                self.time_in_name(session.created)
+            ),
+        }
+    }
+
+    fn task_identity<'a>(&self, task: &'a Task) -> Identity<'a> {
+        Identity {
+            kind: TASK,
+            id: &task.id,
+            path: format!("{}/{}", self.task_collection(), task.id),
+            name: format!("{}@{}", task.vm, self.time_in_name(task.created)),
+        }
+    }
+}
+
+impl Identity<'_> {
+    fn type_of(&self, form: Form) -> String {
+        match form {
+            Form::Entity => self.kind.to_owned(),
+            Form::Reference => format!("{}Reference", self.kind),
+        }
+    }
+
+    /// References are the bare path; entities are asked for by a parameter.
+    fn path_of(&self, form: Form) -> String {
+        match form {
+            Form::Entity => format!("{}?format=Entity", self.path),
+            Form::Reference => self.path.clone(),
+        }
+    }
+}
+
+fn uid(kind: &str, id: &str) -> String {
+    format!("urn:veeam:{kind}:{id}")
+}

@@ -1,0 +1,117 @@
+//! Bodies as XML, in the attribute order of either generation.
+
+use std::io;
+
+use quick_xml::{
+    Writer,
+    events::{BytesDecl, BytesText, Event},
+};
+
+use super::{
+    element::{Content, Element},
+    options::Generation,
+};
+
+/// The one namespace of all versions of the API.
+const NAMESPACE: (&str, &str) = ("xmlns", "http://www.veeam.com/ent/v1.0");
+/// What the serializer of newer releases declares besides, though nothing uses it.
+const SCHEMA: (&str, &str) = ("xmlns:xsd", "http://www.w3.org/2001/XMLSchema");
+const SCHEMA_INSTANCE: (&str, &str) = ("xmlns:xsi", "http://www.w3.org/2001/XMLSchema-instance");
+
+const OLD_ORDER: &[&str] = &["Rel", "Type", "Href", "Name", "UID"];
+const NEW_ORDER: &[&str] = &["Href", "Type", "Name", "UID"];
+const NEW_LINK_ORDER: &[&str] = &["Href", "Name", "Type", "Rel"];
+
+/// The whole document, without a byte order mark and without white space between elements.
+pub(super) fn document(root: &Element, generation: Generation) -> Vec<u8> {
+    let mut writer = Writer::new(Vec::new());
+    writer.config_mut().add_space_before_slash_in_empty_elements = true;
+    let is_error = root.name == "Error";
+    if is_error || generation == Generation::Version13 {
+        writer
+            .write_event(Event::Decl(BytesDecl::new("1.0", Some("utf-8"), None)))
+            .expect("memory takes any write");
+    }
+    let (mut attributes, after) = namespaces(is_error, generation);
+    attributes.extend(ordered_attributes(root, generation));
+    attributes.extend(after);
+    write(&mut writer, root, &attributes, generation).expect("memory takes any write");
+    writer.into_inner()
+}
+
+type Attributes = Vec<(&'static str, String)>;
+
+/// The namespaces that the root declares before and after its other attributes.
+fn namespaces(is_error: bool, generation: Generation) -> (Attributes, Attributes) {
+    let [api, schema, instance] =
+        [NAMESPACE, SCHEMA, SCHEMA_INSTANCE].map(|(name, uri)| (name, uri.to_owned()));
+    match generation {
+        // Recorded errors look the same on every release.
+        _ if is_error => (vec![], vec![api, schema, instance]),
+        Generation::Version12 => (vec![api], vec![]),
+        Generation::Version13 => (vec![schema, instance], vec![api]),
+    }
+}
+
+fn write(
+    writer: &mut Writer<Vec<u8>>,
+    element: &Element,
+    attributes: &[(&str, String)],
+    generation: Generation,
+) -> io::Result<()> {
+    let start = writer.create_element(element.name).with_attributes(
+        attributes
+            .iter()
+            .map(|(name, value)| (*name, value.as_str())),
+    );
+    match &element.content {
+        Content::Value(value) => {
+            let text = value.to_string();
+            if text.is_empty() {
+                start.write_empty()?;
+            } else {
+                start.write_text_content(BytesText::new(&text))?;
+            }
+        }
+        Content::Fields(children) | Content::List(_, children) | Content::Array(children) => {
+            if children.iter().all(Element::is_absent) {
+                start.write_empty()?;
+            } else {
+                start.write_inner_content(|writer| {
+                    children
+                        .iter()
+                        .filter(|child| !child.is_absent())
+                        .try_for_each(|child| {
+                            let attributes = ordered_attributes(child, generation);
+                            write(writer, child, &attributes, generation)
+                        })
+                })?;
+            }
+        }
+        Content::Absent => {
+            start.write_empty()?;
+        }
+    }
+    Ok(())
+}
+
+/// The element's attributes as this generation orders them; unlisted ones stay last.
+fn ordered_attributes(element: &Element, generation: Generation) -> Attributes {
+    let order = match generation {
+        Generation::Version12 => OLD_ORDER,
+        Generation::Version13 if element.name == "Link" => NEW_LINK_ORDER,
+        Generation::Version13 => NEW_ORDER,
+    };
+    let mut attributes: Vec<_> = element
+        .attributes
+        .iter()
+        .map(|(name, value)| (*name, value.to_string()))
+        .collect();
+    attributes.sort_by_key(|(name, _)| {
+        order
+            .iter()
+            .position(|listed| listed == name)
+            .unwrap_or(order.len())
+    });
+    attributes
+}

@@ -1,0 +1,27 @@
+//! The log: where it goes, what it says, in which form.
+
+use std::io::IsTerminal as _;
+
+use tracing_subscriber::{EnvFilter, filter::ParseError};
+
+use crate::settings::LogFormat;
+
+/// Starts logging to standard error. Does nothing when a log has been started already.
+///
+/// # Errors
+///
+/// When the filter is not of the form `level` or `target=level,…`.
+pub fn start(format: LogFormat, filter: &str) -> Result<(), ParseError> {
+    let filter = EnvFilter::builder().parse(filter)?;
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(std::io::stderr);
+    let started = match format {
+        LogFormat::Text => log.try_init(),
+        LogFormat::Json => log.json().flatten_event(true).try_init(),
+    };
+    // Fails only when there is a log already, as in a test with several gateways.
+    drop(started);
+    Ok(())
+}
