@@ -56,7 +56,7 @@ pub(super) async fn serve_connection<I, S>(
         + 'static,
     S::Future: Send,
 {
-    let io = TokioIo::new(FirstBytes::new(io));
+    let io = TokioIo::new(FirstBytes::new(io, settings.handshake_timeout));
     let mut connection = pin!(http2().serve_connection(io, TowerToHyperService::new(service)));
     let old = sleep(with_jitter(settings.max_connection_age));
     let mut ended = tokio::select! {

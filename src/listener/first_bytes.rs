@@ -15,9 +15,6 @@ use tokio::{
     time::{Sleep, sleep},
 };
 
-/// How long a peer has for its preface.
-const TIMEOUT: Duration = Duration::from_secs(10);
-
 /// "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" and the header of the SETTINGS frame that must follow it.
 const PREFACE: usize = 24 + 9;
 
@@ -33,10 +30,11 @@ struct Awaited {
 }
 
 impl<I> FirstBytes<I> {
-    pub(super) fn new(io: I) -> Self {
+    /// Gives the peer at the other end of `io` so long for its preface.
+    pub(super) fn new(io: I, timeout: Duration) -> Self {
         let awaited = Some(Awaited {
             bytes: PREFACE,
-            timeout: Box::pin(sleep(TIMEOUT)),
+            timeout: Box::pin(sleep(timeout)),
         });
         Self { io, awaited }
     }

@@ -35,6 +35,7 @@ impl ServeOptions {
                 // No call lasts longer, so this cuts none.
                 connection_grace: self.max_deadline,
                 drain_timeout: self.drain_timeout,
+                ..ListenerSettings::default()
             },
             calls: CallSettings {
                 default_deadline: self.default_deadline,

@@ -38,6 +38,8 @@ pub struct Settings {
 pub struct ListenerSettings {
     /// Connections at a time; one more is closed at once.
     pub max_connections: usize,
+    /// How long a new connection has for its HTTP/2 preface.
+    pub handshake_timeout: Duration,
     /// Age at which a connection is told to go away, give or take a tenth.
     pub max_connection_age: Duration,
     /// How long its calls may still take then.
@@ -95,6 +97,7 @@ impl Default for ListenerSettings {
     fn default() -> Self {
         Self {
             max_connections: 4096,
+            handshake_timeout: Duration::from_secs(10),
             max_connection_age: Duration::from_secs(15 * 60),
             connection_grace: Duration::from_secs(60),
             drain_timeout: Duration::from_secs(20),

@@ -23,7 +23,7 @@ impl Fault {
 latency=300ms or latency=100ms..400ms
 logon-latency=300ms or logon-latency=100ms..400ms
 silence or silence=EXTENT
-503 or 503=EXTENT or 503=EXTENT,html,retry-after=5 (likewise any status from 400 to 599)
+503 or 503=EXTENT or 503=EXTENT,html,retry-after=5 or 503,html (likewise any status from 400 to 599)
 html or html=EXTENT
 drop or drop=EXTENT
 trickle or trickle=50ms
@@ -36,7 +36,13 @@ impl FromStr for Fault {
     type Err = FaultError;
 
     fn from_str(text: &str) -> Result<Self, FaultError> {
-        let (name, value) = match text.split_once('=') {
+        // A status may go without an extent and have options all the same.
+        let separators: &[char] = if text.starts_with(|c: char| c.is_ascii_digit()) {
+            &['=', ',']
+        } else {
+            &['=']
+        };
+        let (name, value) = match text.split_once(separators) {
             Some((name, value)) => (name, Some(value)),
             None => (text, None),
         };

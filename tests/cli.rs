@@ -1,0 +1,284 @@
+//! The program as a person and a script meet it: arguments, exit codes, signals.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "in a test, a failing unwrap is a failing test"
+)]
+
+use std::{process::Stdio, time::Duration};
+
+use tokio::{
+    io::{AsyncBufReadExt as _, AsyncRead, BufReader, Lines},
+    process::{Child, Command},
+    time::timeout,
+};
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_replica-session-gateway");
+
+const FINISHED: &str = "04f694ad-664c-4603-a747-00edecae4f17";
+const UNKNOWN: &str = "b6f1a9d2-30f4-4c0e-9a53-0d1c52e8f0ff";
+
+/// Generous for a loaded machine; nothing waits for it when all is well.
+const SOON: Duration = Duration::from_secs(20);
+
+/// The program without a setting from outside.
+fn program(arguments: &[&str]) -> Command {
+    let mut command = Command::new(PROGRAM);
+    command
+        .args(arguments)
+        .env_clear()
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true);
+    command
+}
+
+/// Exit code, standard output, standard error.
+async fn run(command: &mut Command) -> (i32, String, String) {
+    let output = timeout(SOON, command.output()).await.unwrap().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (
+        output.status.code().unwrap(),
+        text(output.stdout),
+        text(output.stderr),
+    )
+}
+
+fn lines<R: AsyncRead + Unpin>(from: Option<R>) -> Lines<BufReader<R>> {
+    BufReader::new(from.unwrap()).lines()
+}
+
+/// The rest of the first line that contains `mark`, up to a blank or a quotation mark.
+async fn after<R: AsyncRead + Unpin>(lines: &mut Lines<BufReader<R>>, mark: &str) -> String {
+    let found = async {
+        loop {
+            let line = lines.next_line().await.unwrap().expect(mark);
+            if let Some((_, rest)) = line.split_once(mark) {
+                let end = rest.find([' ', '"']).unwrap_or(rest.len());
+                return rest[..end].to_owned();
+            }
+        }
+    };
+    timeout(SOON, found).await.expect(mark)
+}
+
+async fn signal(child: &Child, name: &str) {
+    let kill = format!("kill -{name} {}", child.id().unwrap());
+    let status = Command::new("sh").args(["-c", &kill]).status().await;
+    assert!(status.unwrap().success());
+}
+
+#[tokio::test]
+async fn a_wrong_setting_ends_the_program_with_one_sentence_that_names_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, content: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, content).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let password = file("password", "secret\n");
+    let empty = file("empty", "\n");
+    let no_pem = file("no.pem", "not a certificate");
+    let bad_pem = file(
+        "bad.pem",
+        "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
+    );
+
+    let good = ["--em-url=https://em.example:9398", "--em-username=user"];
+    let secret = format!("--em-password-file={password}");
+    for (arguments, option) in [
+        (vec![], "--em-url"),
+        (vec!["--em-url=em.example:9398"], "--em-url"),
+        (vec!["--em-url=ftp://em.example"], "--em-url"),
+        (vec!["--em-url=http://em.example"], "--em-url"),
+        (vec!["--em-url=https://user:secret@em.example"], "--em-url"),
+        (vec!["--em-url=https://em.example/?v=latest"], "--em-url"),
+        (vec![good[0]], "--em-username"),
+        (vec![good[0], "--em-username=a:b"], "--em-username"),
+        (good.to_vec(), "--em-password-file"),
+        (
+            [&good[..], &["--em-password-file=/does/not/exist"]].concat(),
+            "--em-password-file",
+        ),
+        (
+            [&good[..], &[&format!("--em-password-file={empty}")]].concat(),
+            "--em-password-file",
+        ),
+        (
+            [&good[..], &[&secret, &format!("--em-ca-file={no_pem}")]].concat(),
+            "--em-ca-file",
+        ),
+        (
+            [&good[..], &[&secret, &format!("--em-ca-file={bad_pem}")]].concat(),
+            "--em-ca-file",
+        ),
+        (
+            [&good[..], &[&secret, "--em-ca-file=/does/not/exist"]].concat(),
+            "--em-ca-file",
+        ),
+        (vec!["--em-api-version=7"], "--em-api-version"),
+        (vec!["--listen=localhost"], "--listen"),
+        (vec!["--admin-listen=9464"], "--admin-listen"),
+        (vec!["--max-deadline=5"], "--max-deadline"),
+        (vec!["--default-deadline=-5s"], "--default-deadline"),
+        (vec!["--em-concurrency=0"], "--em-concurrency"),
+        (vec!["--log-filter=a=b=c"], "--log-filter"),
+        (vec!["--log-format=xml"], "--log-format"),
+        (vec!["--em-password=secret"], "--em-password"),
+    ] {
+        let (code, out, err) = run(program(&["serve"]).args(&arguments)).await;
+        assert_eq!(code, 64, "{arguments:?}: {err}");
+        assert_eq!(out, "", "{arguments:?}");
+        assert_eq!(err.lines().count(), 1, "{arguments:?}: {err}");
+        assert!(err.contains(option), "{arguments:?}: {err}");
+        assert!(!err.contains("secret@"), "{arguments:?}: {err}");
+    }
+}
+
+#[tokio::test]
+async fn settings_come_from_the_environment_too() {
+    let wrong = [
+        ("GATEWAY_LISTEN", "nowhere"),
+        ("GATEWAY_EM_ALLOW_PLAINTEXT", "perhaps"),
+    ];
+    for (variable, value) in wrong {
+        let (code, _, err) = run(program(&["serve"]).env(variable, value)).await;
+        assert_eq!(code, 64, "{err}");
+        let option = variable
+            .replace("GATEWAY_", "--")
+            .replace('_', "-")
+            .to_lowercase();
+        assert!(err.contains(&option), "{err}");
+    }
+    let mut serve = program(&["serve"])
+        .envs([
+            ("GATEWAY_LISTEN", "127.0.0.1:0"),
+            ("GATEWAY_ADMIN_LISTEN", "127.0.0.1:0"),
+            ("GATEWAY_EM_URL", "http://127.0.0.1:9/prefix"),
+            ("GATEWAY_EM_ALLOW_PLAINTEXT", "true"),
+            ("GATEWAY_EM_USERNAME", "user"),
+            ("GATEWAY_EM_PASSWORD", "secret"),
+            ("GATEWAY_LOG_FORMAT", "json"),
+            ("GATEWAY_LAME_DUCK", "0s"),
+        ])
+        .spawn()
+        .unwrap();
+    let mut log = lines(serve.stderr.take());
+    let address = after(&mut log, "\"address\":\"").await;
+
+    let server = format!("--server=http://{address}");
+    let (code, _, err) = run(&mut program(&["get", FINISHED, &server])).await;
+    assert_eq!(code, 69, "{err}");
+    assert!(
+        err.contains("UNAVAILABLE") && err.contains("EM_UNAVAILABLE"),
+        "{err}"
+    );
+
+    signal(&serve, "TERM").await;
+    let status = timeout(SOON, serve.wait()).await.unwrap().unwrap();
+    assert_eq!(status.code(), Some(0));
+}
+
+#[tokio::test]
+async fn the_demonstration_answers_and_get_tells_failures_apart() {
+    let mut demo = program(&["demo"]).spawn().unwrap();
+    let mut out = lines(demo.stdout.take());
+    let server = format!("--server={}", after(&mut out, "Gateway    ").await);
+    assert_eq!(after(&mut out, "State          ").await, "working");
+
+    let (code, out, _) = run(&mut program(&["get", FINISHED, &server])).await;
+    assert_eq!(code, 0);
+    for line in [
+        "Result         success",
+        "Started        2025-10-07 20:00:02.42 UTC",
+        "after 3m 54s",
+    ] {
+        assert!(out.contains(line), "{out}");
+    }
+    let (code, out, _) = run(&mut program(&["get", FINISHED, &server, "--json"])).await;
+    assert_eq!(code, 0);
+    let json: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(json["replicaSession"]["state"], "STATE_STOPPED");
+    assert_eq!(
+        json["replicaSession"]["createTime"],
+        "2025-10-07T20:00:02.420Z"
+    );
+    let (code, out, _) = run(&mut program(&[
+        "get",
+        FINISHED,
+        &server,
+        "--view=reference",
+    ]))
+    .await;
+    assert_eq!(code, 0);
+    assert!(out.contains("Links") && !out.contains("State"), "{out}");
+
+    for (id, expected, told) in [
+        (UNKNOWN, 66, ["NOT_FOUND", "SESSION_NOT_FOUND"]),
+        ("nonsense", 64, ["INVALID_ARGUMENT", "INVALID_ID"]),
+    ] {
+        let (code, out, err) = run(&mut program(&["get", id, &server])).await;
+        assert_eq!((code, out.as_str()), (expected, ""), "{err}");
+        assert!(told.iter().all(|part| err.contains(part)), "{err}");
+    }
+
+    signal(&demo, "INT").await;
+    let status = timeout(SOON, demo.wait()).await.unwrap().unwrap();
+    assert_eq!(status.code(), Some(0));
+    let (code, _, err) = run(&mut program(&["get", FINISHED, &server])).await;
+    assert_eq!(code, 69, "{err}");
+}
+
+#[tokio::test]
+async fn a_second_signal_ends_the_program_at_once() {
+    let mut serve = program(&[
+        "serve",
+        "--listen=127.0.0.1:0",
+        "--admin-listen=127.0.0.1:0",
+    ])
+    .args([
+        "--em-url=https://em.example",
+        "--em-username=user",
+        "--lame-duck=1h",
+    ])
+    .env("GATEWAY_EM_PASSWORD", "secret")
+    .spawn()
+    .unwrap();
+    let mut log = lines(serve.stderr.take());
+    after(&mut log, "serving").await;
+    signal(&serve, "TERM").await;
+    after(&mut log, "stopping").await;
+    signal(&serve, "TERM").await;
+    let status = timeout(SOON, serve.wait()).await.unwrap().unwrap();
+    assert_eq!(status.code(), Some(130));
+}
+
+#[tokio::test]
+async fn a_port_that_is_taken_is_named() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let mut serve = program(&["serve", "--admin-listen=127.0.0.1:0", "--listen", &address]);
+    let serve = serve
+        .args(["--em-url=https://em.example", "--em-username=user"])
+        .env("GATEWAY_EM_PASSWORD", "secret");
+    let (code, _, err) = run(serve).await;
+    assert_eq!(code, 64);
+    assert!(err.contains("--listen") && err.contains(&address), "{err}");
+}
+
+#[tokio::test]
+async fn help_names_every_option_with_its_variable() {
+    let (code, out, _) = run(&mut program(&["serve", "--help"])).await;
+    assert_eq!(code, 0);
+    let options: Vec<_> = out
+        .lines()
+        .filter_map(|line| line.trim_start().strip_prefix("--"))
+        .filter_map(|line| line.split_whitespace().next())
+        .collect();
+    assert!(options.len() >= 18, "{options:?}");
+    for option in options {
+        let variable = format!("GATEWAY_{}", option.replace('-', "_").to_uppercase());
+        assert!(out.contains(&format!("[env: {variable}")), "{option}");
+    }
+}

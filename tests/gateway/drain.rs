@@ -1,0 +1,92 @@
+//! The gateway ends without losing a call, and ends for sure.
+
+use std::time::Duration;
+
+use replica_session_gateway::simulator::Options;
+use tokio::{net::TcpStream, time::timeout};
+use tokio_stream::StreamExt as _;
+use tonic_health::pb::{
+    HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
+};
+
+use super::support::{FINISHED, Setup, channel, eventually, fault, get, start_with};
+
+const SOON: Duration = Duration::from_secs(10);
+
+#[tokio::test]
+async fn calls_in_flight_finish_and_new_connections_are_refused() {
+    let Setup {
+        simulator,
+        gateway,
+        client,
+    } = start_with(Options::default(), |_| {}).await;
+    simulator.set_faults([fault("latency=500ms")]);
+    let calls: Vec<_> = (0..20)
+        .map(|_| tokio::spawn(get(&client, FINISHED)))
+        .collect();
+    eventually("calls are at EM", || simulator.counts().in_flight > 0).await;
+
+    let address = gateway.address();
+    timeout(SOON, gateway.stop()).await.unwrap();
+    for call in calls {
+        call.await.unwrap().unwrap();
+    }
+    TcpStream::connect(address).await.unwrap_err();
+}
+
+#[tokio::test]
+async fn callers_learn_of_the_end_before_it_comes() {
+    let Setup {
+        simulator: _simulator,
+        gateway,
+        client,
+    } = start_with(Options::default(), |settings| {
+        settings.lame_duck = Duration::from_millis(500);
+    })
+    .await;
+    let channel = channel(gateway.address()).await;
+    let ready = format!("http://{}/readyz", gateway.admin_address());
+    let mut health = HealthClient::new(channel);
+    let watched = health.watch(HealthCheckRequest::default()).await.unwrap();
+    let mut watched = watched.into_inner();
+    let first = watched.next().await.unwrap().unwrap();
+    assert_eq!(first.status(), ServingStatus::Serving);
+
+    let stopping = tokio::spawn(gateway.stop());
+    let second = watched.next().await.unwrap().unwrap();
+    assert_eq!(second.status(), ServingStatus::NotServing);
+    let probe = reqwest::get(ready).await.unwrap();
+    assert_eq!(probe.status().as_u16(), 503);
+    get(&client, FINISHED).await.unwrap();
+
+    // The watch ends with the drain instead of holding it up.
+    assert!(timeout(SOON, watched.next()).await.unwrap().is_none());
+    timeout(SOON, stopping).await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn peers_that_never_speak_do_not_hold_up_the_end() {
+    let setup = start_with(Options::default(), |settings| {
+        settings.listener.handshake_timeout = Duration::from_secs(3600);
+        settings.listener.drain_timeout = Duration::from_millis(200);
+    })
+    .await;
+    let silent = TcpStream::connect(setup.gateway.address()).await.unwrap();
+    get(&setup.client, FINISHED).await.unwrap();
+    timeout(SOON, setup.gateway.stop()).await.unwrap();
+    drop(silent);
+}
+
+#[tokio::test]
+async fn a_call_that_does_not_finish_does_not_hold_up_the_end() {
+    let setup = start_with(Options::default(), |settings| {
+        settings.listener.drain_timeout = Duration::from_millis(200);
+    })
+    .await;
+    setup.simulator.set_faults([fault("silence")]);
+    let call = tokio::spawn(get(&setup.client, FINISHED));
+    let simulator = &setup.simulator;
+    eventually("the call is at EM", || simulator.counts().in_flight == 1).await;
+    timeout(SOON, setup.gateway.stop()).await.unwrap();
+    call.await.unwrap().unwrap_err();
+}

@@ -1,0 +1,294 @@
+//! Every failure has its code, its reason and its details, and tells nothing that only the
+//! operator may know.
+
+use std::collections::BTreeSet;
+
+use replica_session_gateway::{
+    gateway::status::TABLE,
+    proto::v1::GetReplicaSessionRequest,
+    simulator::{Canned, Role},
+};
+use tonic::{Code, Request, Status};
+use tonic_types::StatusExt;
+
+use super::support::{
+    FINISHED, Setup, UNKNOWN, USERNAME, ask, canned, fault, fixture, get, reason, request, start,
+};
+
+/// Asks for the finished session when EM answers with `status` and a body of `media_type`.
+async fn answered(setup: &Setup, status: u16, media_type: &str, body: &[u8]) -> Status {
+    let mut canned = canned(media_type, body);
+    canned.status = status.try_into().unwrap();
+    setup.simulator.answer_with(FINISHED, canned);
+    get(&setup.client, FINISHED).await.unwrap_err()
+}
+
+type Change = Box<dyn Fn(&mut GetReplicaSessionRequest)>;
+
+fn checked(status: &Status, code: Code, expected: &str, what: &str) {
+    assert_eq!(status.code(), code, "{what}: {status:?}");
+    assert_eq!(reason(status), expected, "{what}");
+    assert!(status.message().len() <= 1024, "{what}");
+    for secret in [
+        "127.0.0.1",
+        "localhost",
+        "esx07",
+        "Object reference",
+        "at Example",
+        "role",
+    ] {
+        let told = format!("{} {:?}", status.message(), status.get_error_details());
+        let told = told.replace("the role Portal User", "");
+        assert!(!told.contains(secret), "{what}: {secret} is told: {told}");
+    }
+}
+
+const XML: &str = "application/xml";
+const HTML: &str = "text/html";
+const JSON: &str = "application/json";
+
+/// What EM's address answers with: status, media type, fixture; what the caller is told.
+#[rustfmt::skip]
+const ANSWERS: &[(u16, &str, &str, Code, &str)] = &[
+    (400, XML, "error-400.xml", Code::Internal, "EM_REQUEST_REFUSED"),
+    (400, JSON, "error-400-recorded.json", Code::Internal, "EM_REQUEST_REFUSED"),
+    (403, XML, "error-403.xml", Code::PermissionDenied, "EM_ACCESS_DENIED"),
+    (404, XML, "error-404.xml", Code::NotFound, "SESSION_NOT_FOUND"),
+    (404, HTML, "web-ui-login.html", Code::Unavailable, "NOT_ENTERPRISE_MANAGER"),
+    (405, XML, "error-405.xml", Code::Internal, "EM_REQUEST_REFUSED"),
+    (411, HTML, "http-layer-411.html", Code::Internal, "EM_REQUEST_REFUSED"),
+    (500, XML, "error-500-recorded.xml", Code::Internal, "EM_INTERNAL_ERROR"),
+    (500, XML, "error-500-stack-trace.xml", Code::Internal, "EM_INTERNAL_ERROR"),
+    (500, XML, "error-500-unknown-id.xml", Code::NotFound, "SESSION_NOT_FOUND"),
+    (501, XML, "error-501.xml", Code::Unimplemented, "EM_NOT_IMPLEMENTED"),
+    (502, HTML, "proxy-502.html", Code::Unavailable, "EM_UNAVAILABLE"),
+    (503, XML, "error-503.xml", Code::Unavailable, "EM_UNAVAILABLE"),
+    (503, HTML, "http-layer-503.html", Code::Unavailable, "EM_UNAVAILABLE"),
+    (504, HTML, "proxy-502.html", Code::Unavailable, "EM_UNAVAILABLE"),
+    (429, HTML, "proxy-502.html", Code::Unavailable, "EM_UNAVAILABLE"),
+    (407, HTML, "proxy-502.html", Code::FailedPrecondition, "NOT_ENTERPRISE_MANAGER"),
+    (302, HTML, "web-ui-login.html", Code::FailedPrecondition, "NOT_ENTERPRISE_MANAGER"),
+    (200, HTML, "web-ui-login.html", Code::FailedPrecondition, "NOT_ENTERPRISE_MANAGER"),
+    (200, XML, "web-ui-login.html", Code::FailedPrecondition, "NOT_ENTERPRISE_MANAGER"),
+    (200, JSON, "session-entity-v12.json", Code::FailedPrecondition, "NOT_ENTERPRISE_MANAGER"),
+    (200, XML, "session-entity-v13.json", Code::FailedPrecondition, "NOT_ENTERPRISE_MANAGER"),
+    (200, XML, "error-404.xml", Code::NotFound, "SESSION_NOT_FOUND"),
+    (200, XML, "error-403.xml", Code::PermissionDenied, "EM_ACCESS_DENIED"),
+    (200, XML, "session-reference.xml", Code::Internal, "EM_BAD_RESPONSE_WRONG_ROOT"),
+    (200, XML, "session-failed.xml", Code::Internal, "EM_BAD_RESPONSE_WRONG_SESSION"),
+    (200, "application/xml; charset=utf-16", "session-entity-documented-13.1.xml", Code::Internal, "EM_BAD_RESPONSE_MALFORMED"),
+];
+
+#[tokio::test]
+async fn every_answer_that_is_no_session_has_its_code_and_reason() {
+    let setup = start().await;
+    for (status, media_type, body, code, expected) in ANSWERS {
+        let told = answered(&setup, *status, media_type, &fixture(body)).await;
+        let what = format!("{status} {media_type} {body}");
+        checked(&told, *code, expected, &what);
+    }
+}
+
+#[tokio::test]
+async fn a_404_without_an_error_document_is_not_taken_for_a_missing_session() {
+    let setup = start().await;
+    let told = answered(&setup, 404, "application/xml", b"").await;
+    checked(
+        &told,
+        Code::Unavailable,
+        "NOT_ENTERPRISE_MANAGER",
+        "empty 404",
+    );
+}
+
+#[tokio::test]
+async fn unusable_documents_have_a_reason_each() {
+    let setup = start().await;
+    let good = String::from_utf8(fixture("session-entity-documented-13.1.xml")).unwrap();
+    let huge = format!("{good}{}", " ".repeat(1024 * 1024));
+    for (body, expected) in [
+        (
+            good.replace("</State>", "</Stat>"),
+            "EM_BAD_RESPONSE_MALFORMED",
+        ),
+        (
+            good[..good.len() / 2].to_owned(),
+            "EM_BAD_RESPONSE_TRUNCATED",
+        ),
+        (huge, "EM_BAD_RESPONSE_TOO_LARGE"),
+        (
+            good.replace("<ReplicaJobSession ", "<!DOCTYPE x><ReplicaJobSession "),
+            "EM_BAD_RESPONSE_FORBIDDEN",
+        ),
+        (
+            good.replace("<Progress>100", "<Progress>2147483648"),
+            "EM_BAD_RESPONSE_INVALID_FIELD",
+        ),
+    ] {
+        let told = answered(&setup, 200, "application/xml", body.as_bytes()).await;
+        checked(&told, Code::Internal, expected, expected);
+    }
+}
+
+#[tokio::test]
+async fn an_unknown_session_names_the_resource_and_em_s_delay() {
+    let setup = start().await;
+    for style in [None, Some("unknown-id=500")] {
+        setup.simulator.set_faults(style.map(fault));
+        let told = get(&setup.client, UNKNOWN).await.unwrap_err();
+        checked(&told, Code::NotFound, "SESSION_NOT_FOUND", "unknown id");
+        assert!(told.message().contains("15 minutes"));
+        let details = told.get_error_details();
+        let resource = details.resource_info().unwrap();
+        assert_eq!(resource.resource_type, "ReplicaJobSession");
+        assert_eq!(
+            resource.resource_name,
+            format!("urn:veeam:ReplicaJobSession:{UNKNOWN}")
+        );
+        assert_eq!(details.error_info().unwrap().metadata["id"], UNKNOWN);
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_request_names_its_field_and_never_reaches_em() {
+    let setup = start().await;
+    let duration = |seconds, nanos| Some(prost_types::Duration { seconds, nanos });
+    let changes: Vec<(Change, &str, &str)> = vec![
+        (Box::new(|r| r.id = String::new()), "id", "INVALID_ID"),
+        (Box::new(|r| r.id = "x".repeat(20_000)), "id", "INVALID_ID"),
+        (
+            Box::new(|r| r.id = format!("{FINISHED}/../../logonSessions")),
+            "id",
+            "INVALID_ID",
+        ),
+        (
+            Box::new(|r| r.id = format!("urn:veeam:Job:{FINISHED}")),
+            "id",
+            "INVALID_ID",
+        ),
+        (Box::new(|r| r.view = 77), "view", "INVALID_VIEW"),
+        (
+            Box::new(move |r| r.max_age = duration(-1, 0)),
+            "max_age",
+            "INVALID_MAX_AGE",
+        ),
+        (
+            Box::new(move |r| r.max_age = duration(0, -1)),
+            "max_age",
+            "INVALID_MAX_AGE",
+        ),
+        (
+            Box::new(move |r| r.max_age = duration(i64::MAX, 0)),
+            "max_age",
+            "INVALID_MAX_AGE",
+        ),
+    ];
+    for (change, field, expected) in changes {
+        let mut question = request(FINISHED);
+        change(question.get_mut());
+        let told = ask(&setup.client, question).await.unwrap_err();
+        checked(&told, Code::InvalidArgument, expected, field);
+        let details = told.get_error_details();
+        assert_eq!(
+            details.bad_request().unwrap().field_violations[0].field,
+            field
+        );
+    }
+    assert_eq!(setup.simulator.counts().requests, 0);
+}
+
+#[tokio::test]
+async fn a_timeout_in_another_form_than_grpc_s_is_refused() {
+    let setup = start().await;
+    let mut question: Request<_> = request(FINISHED);
+    question
+        .metadata_mut()
+        .insert("grpc-timeout", "soon".parse().unwrap());
+    let told = ask(&setup.client, question).await.unwrap_err();
+    checked(
+        &told,
+        Code::InvalidArgument,
+        "INVALID_TIMEOUT",
+        "grpc-timeout",
+    );
+}
+
+#[tokio::test]
+async fn an_account_without_the_role_is_told_apart_and_causes_no_further_logon() {
+    let setup = start().await;
+    setup.simulator.set_role(USERNAME, Role::RestoreOperator);
+    for _ in 0..5 {
+        let told = get(&setup.client, FINISHED).await.unwrap_err();
+        checked(
+            &told,
+            Code::PermissionDenied,
+            "EM_ACCESS_DENIED",
+            "restore operator",
+        );
+    }
+    assert_eq!(setup.simulator.counts().logons_accepted, 1);
+}
+
+#[tokio::test]
+async fn what_em_asks_to_wait_is_passed_on() {
+    let setup = start().await;
+    setup.simulator.set_faults([fault("503,retry-after=120")]);
+    let told = get(&setup.client, FINISHED).await.unwrap_err();
+    checked(&told, Code::Unavailable, "EM_UNAVAILABLE", "503");
+    let delay = told.get_error_details().retry_info().unwrap().retry_delay;
+    assert_eq!(delay.unwrap().as_secs(), 120);
+}
+
+#[tokio::test]
+async fn a_logon_answered_by_something_else_is_told_apart() {
+    let setup = start().await;
+    let page = canned("text/html", fixture("web-ui-login.html"));
+    setup.simulator.answer_logon_with(page);
+    let told = get(&setup.client, FINISHED).await.unwrap_err();
+    checked(
+        &told,
+        Code::FailedPrecondition,
+        "NOT_ENTERPRISE_MANAGER",
+        "web UI",
+    );
+    let mut refused = Canned::xml(fixture("error-404.xml"));
+    refused.status = 404.try_into().unwrap();
+    setup.simulator.answer_logon_with(refused);
+    let told = get(&setup.client, FINISHED).await.unwrap_err();
+    checked(
+        &told,
+        Code::Unavailable,
+        "NOT_ENTERPRISE_MANAGER",
+        "wrong path",
+    );
+}
+
+#[test]
+fn the_document_for_callers_lists_every_line_of_the_table() {
+    let document = include_str!("../../docs/errors.md");
+    let documented: BTreeSet<_> = document
+        .lines()
+        .filter_map(|line| {
+            let mut cells = line.strip_prefix("| `")?.split('|').map(str::trim);
+            let reason = cells.next()?.trim_matches('`').to_owned();
+            Some((reason, cells.next()?.to_owned()))
+        })
+        .collect();
+    let implemented: BTreeSet<_> = TABLE
+        .iter()
+        .map(|row| (row.reason.to_owned(), code_name(row.code)))
+        .collect();
+    assert_eq!(documented, implemented);
+}
+
+/// `InvalidArgument` as gRPC's documentation writes it: `INVALID_ARGUMENT`.
+fn code_name(code: Code) -> String {
+    let mut name = String::new();
+    for letter in format!("{code:?}").chars() {
+        if letter.is_uppercase() && !name.is_empty() {
+            name.push('_');
+        }
+        name.push(letter.to_ascii_uppercase());
+    }
+    name
+}

@@ -1,0 +1,210 @@
+//! One logon session for all calls, renewed when EM forgets it, and never tried against a
+//! rejection.
+
+use std::{fs, time::Duration};
+
+use futures_util::future::join_all;
+use replica_session_gateway::{
+    settings::PasswordSource,
+    simulator::{Canned, Options},
+};
+use tokio::time::timeout;
+use tonic::Code;
+
+use super::support::{FINISHED, USERNAME, eventually, fault, get, reason, start, start_with};
+
+#[tokio::test]
+async fn nothing_is_asked_before_the_first_call_and_one_logon_serves_all_who_wait_for_it() {
+    let setup = start().await;
+    setup.simulator.set_faults([fault("logon-latency=100ms")]);
+    assert_eq!(setup.simulator.counts().connections, 0);
+    let calls = (0..50).map(|_| get(&setup.client, FINISHED));
+    for answer in join_all(calls).await {
+        answer.unwrap();
+    }
+    assert_eq!(setup.simulator.counts().logons_accepted, 1);
+}
+
+#[tokio::test]
+async fn an_expired_logon_costs_one_relogon_and_no_failed_call() {
+    let setup = start().await;
+    get(&setup.client, FINISHED).await.unwrap();
+    setup.simulator.advance(Duration::from_secs(15 * 60 + 1));
+    get(&setup.client, FINISHED).await.unwrap();
+    assert_eq!(setup.simulator.counts().logons_accepted, 2);
+}
+
+#[tokio::test]
+async fn two_hundred_calls_in_flight_at_expiry_cost_one_relogon_and_no_failed_call() {
+    let setup = start().await;
+    get(&setup.client, FINISHED).await.unwrap();
+    setup.simulator.set_faults([fault("latency=20ms")]);
+    let calls: Vec<_> = (0..200)
+        .map(|_| tokio::spawn(get(&setup.client, FINISHED)))
+        .collect();
+    let simulator = &setup.simulator;
+    eventually("calls are at EM", || simulator.counts().in_flight > 0).await;
+    simulator.invalidate_tokens();
+    for call in calls {
+        call.await.unwrap().unwrap();
+    }
+    assert_eq!(simulator.counts().logons_accepted, 2);
+}
+
+#[tokio::test]
+async fn tokens_that_expire_all_the_time_fail_no_call() {
+    let setup = start().await;
+    setup.simulator.set_faults([fault("expire=7")]);
+    for _ in 0..50 {
+        get(&setup.client, FINISHED).await.unwrap();
+    }
+    // The call that meets the 401 reads twice.
+    let logons = setup.simulator.counts().logons_accepted;
+    assert!((8..=9).contains(&logons), "{logons}");
+}
+
+#[tokio::test]
+async fn a_second_401_is_the_end_of_the_call() {
+    let setup = start().await;
+    setup.simulator.set_faults([fault("401")]);
+    let told = get(&setup.client, FINISHED).await.unwrap_err();
+    assert_eq!(told.code(), Code::FailedPrecondition);
+    assert_eq!(reason(&told), "EM_CREDENTIALS_REJECTED");
+    assert_eq!(setup.simulator.counts().logons_accepted, 2);
+}
+
+#[tokio::test]
+async fn a_rejected_logon_is_not_tried_again_by_further_calls() {
+    let setup = start().await;
+    setup.simulator.set_password(USERNAME, "another");
+    for _ in 0..20 {
+        let told = get(&setup.client, FINISHED).await.unwrap_err();
+        assert_eq!(told.code(), Code::FailedPrecondition);
+        assert_eq!(reason(&told), "EM_CREDENTIALS_REJECTED");
+    }
+    assert_eq!(setup.simulator.counts().logons_rejected, 1);
+}
+
+#[tokio::test]
+async fn calls_that_wait_for_a_rejected_logon_all_learn_of_it_from_one_logon() {
+    let setup = start().await;
+    setup.simulator.set_password(USERNAME, "another");
+    setup.simulator.set_faults([fault("logon-latency=100ms")]);
+    let calls = (0..50).map(|_| get(&setup.client, FINISHED));
+    for answer in join_all(calls).await {
+        assert_eq!(reason(&answer.unwrap_err()), "EM_CREDENTIALS_REJECTED");
+    }
+    assert_eq!(setup.simulator.counts().logons_rejected, 1);
+}
+
+#[tokio::test]
+async fn a_rotated_password_file_opens_the_door_without_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("password");
+    fs::write(&file, "old\n").unwrap();
+    let setup = start_with(Options::default(), |settings| {
+        settings.enterprise_manager.password = PasswordSource::File(file.clone());
+    })
+    .await;
+    let told = get(&setup.client, FINISHED).await.unwrap_err();
+    assert_eq!(reason(&told), "EM_CREDENTIALS_REJECTED");
+
+    fs::write(&file, "simulated\r\n").unwrap();
+    let answered = async {
+        while get(&setup.client, FINISHED).await.is_err() {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    timeout(Duration::from_secs(10), answered).await.unwrap();
+    assert_eq!(setup.simulator.counts().logons_rejected, 1);
+}
+
+#[tokio::test]
+async fn the_password_file_is_read_at_each_logon() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("password");
+    fs::write(&file, "simulated").unwrap();
+    let setup = start_with(Options::default(), |settings| {
+        settings.enterprise_manager.password = PasswordSource::File(file.clone());
+    })
+    .await;
+    get(&setup.client, FINISHED).await.unwrap();
+
+    fs::write(&file, "rotated\n").unwrap();
+    setup.simulator.set_password(USERNAME, "rotated");
+    setup.simulator.invalidate_tokens();
+    get(&setup.client, FINISHED).await.unwrap();
+
+    fs::remove_file(&file).unwrap();
+    setup.simulator.invalidate_tokens();
+    let told = get(&setup.client, FINISHED).await.unwrap_err();
+    assert_eq!(told.code(), Code::FailedPrecondition);
+    assert_eq!(reason(&told), "EM_CREDENTIALS_UNREADABLE");
+    assert_eq!(setup.simulator.counts().logons_rejected, 0);
+}
+
+#[tokio::test]
+async fn the_caller_who_leads_a_logon_may_leave_without_harm_to_the_others() {
+    let setup = start().await;
+    setup.simulator.set_faults([fault("logon-latency=300ms")]);
+    let leader = tokio::spawn(get(&setup.client, FINISHED));
+    let simulator = &setup.simulator;
+    eventually("the logon is at EM", || simulator.counts().in_flight == 1).await;
+    let follower = tokio::spawn(get(&setup.client, FINISHED));
+    leader.abort();
+    follower.await.unwrap().unwrap();
+    assert_eq!(simulator.counts().logons_accepted, 1);
+}
+
+#[tokio::test]
+async fn a_logon_without_a_session_id_still_serves_calls() {
+    let setup = start().await;
+    get(&setup.client, FINISHED).await.unwrap();
+    // The token of the logon that has just been made, in an answer without a body.
+    let received = setup.simulator.requests().pop().unwrap();
+    let token = received.headers["x-restsvcsessionid"].clone();
+    let mut bare = Canned::new(201_u16.try_into().unwrap(), "");
+    bare.headers.insert("x-restsvcsessionid", token);
+    setup.simulator.answer_logon_with(bare);
+    setup.simulator.set_faults([fault("401=1")]);
+    get(&setup.client, FINISHED).await.unwrap();
+}
+
+#[tokio::test]
+async fn requests_carry_what_em_needs_and_nothing_that_confuses_it() {
+    let setup = start().await;
+    get(&setup.client, FINISHED).await.unwrap();
+    let requests = setup.simulator.requests();
+    let [logon, read] = requests.as_slice() else {
+        panic!("{requests:?}");
+    };
+    assert_eq!(logon.target, "/api/sessionMngr/?v=latest");
+    assert_eq!(logon.headers["content-length"], "0");
+    assert_eq!(
+        logon.headers["authorization"],
+        "Basic VEVDSFxnYXRld2F5OnNpbXVsYXRlZA=="
+    );
+    assert!(!logon.headers.contains_key("x-restsvcsessionid"));
+    assert!(read.headers.contains_key("x-restsvcsessionid"));
+    assert!(!read.headers.contains_key("authorization"));
+    for request in [logon, read] {
+        assert_eq!(request.headers["accept"], "application/xml");
+        for unwanted in [
+            "cookie",
+            "accept-encoding",
+            "referer",
+            "proxy-authorization",
+        ] {
+            assert!(!request.headers.contains_key(unwanted), "{unwanted}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_logon_session_is_deleted_at_the_end() {
+    let setup = start().await;
+    get(&setup.client, FINISHED).await.unwrap();
+    drop(setup.client);
+    setup.gateway.stop().await;
+    assert_eq!(setup.simulator.counts().logoffs, 1);
+}

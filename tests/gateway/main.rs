@@ -1,0 +1,19 @@
+//! The gateway over real sockets, with a simulated Enterprise Manager behind it.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "in a test, a failing unwrap is a failing test"
+)]
+
+mod answers;
+mod connections;
+mod deadlines;
+mod discovery;
+mod drain;
+mod failures;
+mod logon;
+mod outage;
+mod overload;
+mod retries;
+mod support;
+mod trust;

@@ -1,0 +1,49 @@
+//! EM goes away and comes back; the gateway stays.
+
+use std::time::Duration;
+
+use replica_session_gateway::simulator::{Options, Simulator};
+use tokio::time::{Instant, timeout};
+use tonic::Code;
+
+use super::support::{FINISHED, connect, get, reason, settings, start};
+
+#[tokio::test]
+async fn calls_fail_in_time_while_em_is_gone_and_succeed_soon_after_its_return() {
+    let setup = start().await;
+    get(&setup.client, FINISHED).await.unwrap();
+    let address = setup.simulator.address();
+    setup.simulator.stop().await;
+
+    let gone_until = Instant::now() + Duration::from_secs(1);
+    while Instant::now() < gone_until {
+        let call = timeout(Duration::from_secs(5), get(&setup.client, FINISHED));
+        let told = call.await.unwrap().unwrap_err();
+        assert_eq!(told.code(), Code::Unavailable);
+        assert_eq!(reason(&told), "EM_UNAVAILABLE");
+    }
+
+    let options = Options {
+        listen: address,
+        ..Options::default()
+    };
+    let _returned = Simulator::start(options).await.unwrap();
+    let answered = async { while get(&setup.client, FINISHED).await.is_err() {} };
+    timeout(Duration::from_secs(2), answered).await.unwrap();
+}
+
+#[tokio::test]
+async fn the_gateway_starts_and_serves_without_em() {
+    // A port that nobody listens on: that of a simulator that has ended.
+    let ended = Simulator::start(Options::default()).await.unwrap();
+    let url = ended.url();
+    ended.stop().await;
+    let gateway = replica_session_gateway::serve::start(settings(&url))
+        .await
+        .unwrap();
+    let told = get(&connect(gateway.address()).await, FINISHED)
+        .await
+        .unwrap_err();
+    assert_eq!(told.code(), Code::Unavailable);
+    assert_eq!(reason(&told), "EM_UNAVAILABLE");
+}

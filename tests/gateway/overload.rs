@@ -1,0 +1,110 @@
+//! More work than there is room for is refused at once, and EM is never asked for more than it
+//! can take.
+
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use replica_session_gateway::simulator::Options;
+use tokio::time::timeout;
+use tonic::Code;
+use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
+use tonic_types::StatusExt;
+
+use super::support::{FINISHED, channel, eventually, fault, get, reason, start, start_with};
+
+#[tokio::test]
+async fn em_never_has_more_requests_than_it_may_have() {
+    let setup = start_with(Options::default(), |settings| {
+        settings.enterprise_manager.concurrency = 3;
+    })
+    .await;
+    setup.simulator.set_faults([fault("latency=5ms")]);
+    let calls = (0..60).map(|_| get(&setup.client, FINISHED));
+    for answer in join_all(calls).await {
+        answer.unwrap();
+    }
+    assert_eq!(setup.simulator.counts().in_flight_highest, 3);
+}
+
+#[tokio::test]
+async fn a_call_beyond_the_limit_is_refused_at_once_and_told_when_to_come_back() {
+    let setup = start_with(Options::default(), |settings| {
+        settings.calls.max_in_flight = 2;
+    })
+    .await;
+    get(&setup.client, FINISHED).await.unwrap();
+    setup.simulator.set_faults([fault("silence")]);
+    let waiting: Vec<_> = (0..2)
+        .map(|_| tokio::spawn(get(&setup.client, FINISHED)))
+        .collect();
+    let simulator = &setup.simulator;
+    eventually("two calls are in flight", || {
+        simulator.counts().in_flight == 2
+    })
+    .await;
+
+    let told = timeout(Duration::from_secs(2), get(&setup.client, FINISHED)).await;
+    let told = told.unwrap().unwrap_err();
+    assert_eq!(told.code(), Code::ResourceExhausted);
+    assert_eq!(reason(&told), "OVERLOADED");
+    let details = told.get_error_details();
+    assert!(details.retry_info().unwrap().retry_delay.is_some());
+
+    simulator.set_faults([]);
+    for call in waiting {
+        call.abort();
+    }
+    eventually("their places are free", || {
+        simulator.counts().in_flight == 0
+    })
+    .await;
+    get(&setup.client, FINISHED).await.unwrap();
+}
+
+#[tokio::test]
+async fn ten_thousand_calls_at_once_are_all_answered_one_way_or_the_other() {
+    let setup = start().await;
+    setup.simulator.set_faults([fault("latency=1ms")]);
+    let calls = (0..10_000).map(|_| get(&setup.client, FINISHED));
+    let (mut answered, mut refused) = (0, 0);
+    for answer in join_all(calls).await {
+        match answer {
+            Ok(_) => answered += 1,
+            Err(told) => {
+                assert_eq!(reason(&told), "OVERLOADED");
+                refused += 1;
+            }
+        }
+    }
+    assert_eq!(answered + refused, 10_000);
+    assert!(answered >= 1024, "{answered}");
+    assert!(setup.simulator.counts().in_flight_highest <= 8);
+}
+
+#[tokio::test]
+async fn a_silent_em_makes_neither_health_nor_probes_slow() {
+    let setup = start_with(Options::default(), |settings| {
+        settings.calls.max_in_flight = 4;
+    })
+    .await;
+    setup.simulator.set_faults([fault("silence")]);
+    let waiting: Vec<_> = (0..4)
+        .map(|_| tokio::spawn(get(&setup.client, FINISHED)))
+        .collect();
+    let simulator = &setup.simulator;
+    eventually("EM is silent", || simulator.counts().in_flight == 4).await;
+
+    let channel = channel(setup.gateway.address()).await;
+    let mut health = HealthClient::new(channel);
+    let check = health.check(HealthCheckRequest::default());
+    timeout(Duration::from_secs(2), check)
+        .await
+        .unwrap()
+        .unwrap();
+    let probe = format!("http://{}/readyz", setup.gateway.admin_address());
+    let probe = timeout(Duration::from_secs(2), reqwest::get(probe)).await;
+    assert!(probe.unwrap().unwrap().status().is_success());
+    for call in waiting {
+        call.abort();
+    }
+}

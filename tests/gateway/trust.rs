@@ -1,0 +1,92 @@
+//! Which Enterprise Manager the gateway believes.
+
+use std::sync::Arc;
+
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use replica_session_gateway::simulator::Options;
+use rustls::{ServerConfig, pki_types::PrivateKeyDer};
+use tonic::Code;
+
+use super::support::{FINISHED, Setup, get, reason, start_with};
+
+type Authority = CertifiedIssuer<'static, KeyPair>;
+
+fn authority() -> Authority {
+    let mut params = CertificateParams::default();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
+}
+
+/// A simulator whose certificate `authority` has made for `name`.
+fn certified(authority: &Authority, name: &str) -> Options {
+    let key = KeyPair::generate().unwrap();
+    let params = CertificateParams::new([name.to_owned()]).unwrap();
+    let certificate = params.signed_by(&key, authority).unwrap();
+    let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
+    let config = ServerConfig::builder()
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate.der().clone()], key)
+        .unwrap();
+    Options {
+        tls: Some(Arc::new(config)),
+        ..Options::default()
+    }
+}
+
+async fn trusting(authority: Option<&Authority>, options: Options) -> Setup {
+    start_with(options, |settings| {
+        settings.enterprise_manager.ca_certificates =
+            authority.map(|authority| authority.pem().into_bytes());
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_certificate_of_the_given_authority_is_trusted() {
+    let authority = authority();
+    let setup = trusting(Some(&authority), certified(&authority, "localhost")).await;
+    get(&setup.client, FINISHED).await.unwrap();
+}
+
+#[tokio::test]
+async fn any_other_certificate_is_refused_without_a_logon() {
+    let (ours, other) = (authority(), authority());
+    for (what, trusted, options) in [
+        (
+            "another authority",
+            Some(&ours),
+            certified(&other, "localhost"),
+        ),
+        ("another name", Some(&ours), certified(&ours, "em.example")),
+        (
+            "unknown to the platform",
+            None,
+            certified(&ours, "localhost"),
+        ),
+    ] {
+        let setup = trusting(trusted, options).await;
+        let told = get(&setup.client, FINISHED).await.unwrap_err();
+        assert_eq!(told.code(), Code::FailedPrecondition, "{what}");
+        assert_eq!(reason(&told), "EM_UNTRUSTED_CERTIFICATE", "{what}");
+        assert_eq!(setup.simulator.counts().requests, 0, "{what}");
+    }
+}
+
+#[tokio::test]
+async fn tls_and_plaintext_mixed_up_are_told_apart_from_an_outage() {
+    let authority = authority();
+    for (options, scheme) in [
+        (certified(&authority, "localhost"), "http"),
+        (Options::default(), "https"),
+    ] {
+        let setup = start_with(options, |settings| {
+            let url = &mut settings.enterprise_manager.url;
+            let port = url.port().unwrap();
+            *url = format!("{scheme}://127.0.0.1:{port}").parse().unwrap();
+        })
+        .await;
+        let told = get(&setup.client, FINISHED).await.unwrap_err();
+        assert_eq!(reason(&told), "NOT_ENTERPRISE_MANAGER", "{scheme}");
+        assert_eq!(told.code(), Code::FailedPrecondition, "{scheme}");
+    }
+}
