@@ -1,11 +1,22 @@
-//! What operators' probes see: `/livez` and `/readyz`.
+//! What operators see: `/livez`, `/readyz` and `/metrics`.
 
 use std::sync::{
     Arc,
     atomic::{AtomicBool, Ordering},
 };
 
-use axum::{Router, http::StatusCode, routing::get};
+use axum::{
+    Router,
+    http::{HeaderName, StatusCode, header::CONTENT_TYPE},
+    routing::get,
+};
+
+use crate::metrics::Metrics;
+
+const OPENMETRICS: (HeaderName, &str) = (
+    CONTENT_TYPE,
+    "application/openmetrics-text; version=1.0.0; charset=utf-8",
+);
 
 /// Whether the gateway takes calls.
 #[derive(Debug, Clone, Default)]
@@ -25,8 +36,13 @@ impl Readiness {
 /// The admin listener's routes. `/livez` says that the process runs, `/readyz` whether calls
 /// should be sent to it. Neither depends on Enterprise Manager: else one EM outage would take
 /// every replica out of service.
-pub fn routes(readiness: Readiness) -> Router {
+/// `/metrics` is for Prometheus.
+pub fn routes(readiness: Readiness, metrics: Arc<Metrics>) -> Router {
     Router::new()
+        .route(
+            "/metrics",
+            get(|| async move { ([OPENMETRICS], metrics.text()) }),
+        )
         .route("/livez", get(|| async { "ok\n" }))
         .route(
             "/readyz",

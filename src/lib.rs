@@ -9,6 +9,7 @@ pub mod demo;
 pub mod enterprise_manager;
 pub mod gateway;
 pub mod listener;
+pub mod metrics;
 pub mod proto;
 pub mod serve;
 pub mod settings;

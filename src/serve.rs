@@ -12,6 +12,7 @@ use crate::{
     enterprise_manager::{self, EnterpriseManager},
     gateway::{Calls, Gateway},
     listener,
+    metrics::Metrics,
     proto::{FILE_DESCRIPTOR_SET, v1::replica_session_service_server::ReplicaSessionServiceServer},
     settings::Settings,
 };
@@ -75,9 +76,10 @@ pub async fn start(settings: Settings) -> Result<Running, StartError> {
         .map_err(StartError::EnterpriseManager)?;
     let service = ReplicaSessionServiceServer::new(Gateway::new(enterprise_manager.clone()))
         .max_decoding_message_size(MAX_REQUEST);
+    let metrics = Metrics::new();
     let (health, health_service) = tonic_health::server::health_reporter();
     set_health(&health, ServingStatus::Serving).await;
-    let routes = Routes::new(Calls::new(service, settings.calls))
+    let routes = Routes::new(Calls::new(service, settings.calls, metrics.clone()))
         .add_service(health_service)
         .add_service(reflection().build_v1().expect(DESCRIPTORS_ARE_VALID))
         .add_service(reflection().build_v1alpha().expect(DESCRIPTORS_ARE_VALID))
@@ -88,7 +90,7 @@ pub async fn start(settings: Settings) -> Result<Running, StartError> {
     let listener = tokio::spawn(listener);
     let readiness = Readiness::default();
     readiness.set(true);
-    let admin = axum::serve(operators, admin::routes(readiness.clone()));
+    let admin = axum::serve(operators, admin::routes(readiness.clone(), metrics));
     let admin = tokio::spawn(admin.into_future());
     tracing::info!(%address, %admin_address, enterprise_manager = %settings.enterprise_manager.url, "serving");
     Ok(Running {

@@ -13,7 +13,7 @@ use std::{
 use futures_util::FutureExt;
 use http::{Request, Response};
 use tokio::{sync::Semaphore, time::timeout_at};
-use tonic::{body::Body, server::NamedService};
+use tonic::{Code, Status, body::Body, server::NamedService};
 use tower::Service;
 
 use super::{
@@ -21,7 +21,7 @@ use super::{
     failure::Failure,
     status::INVALID_TIMEOUT,
 };
-use crate::settings::CallSettings;
+use crate::{metrics::Metrics, settings::CallSettings};
 
 /// A gRPC service whose calls are bounded in number and time, and whose panics harm one call.
 #[derive(Clone)]
@@ -29,23 +29,26 @@ pub struct Calls<S> {
     inner: S,
     limits: CallSettings,
     admitted: Arc<Semaphore>,
+    metrics: Arc<Metrics>,
 }
 
 impl<S> Calls<S> {
     /// Bounds the calls of `inner`.
-    pub fn new(inner: S, limits: CallSettings) -> Self {
+    pub fn new(inner: S, limits: CallSettings, metrics: Arc<Metrics>) -> Self {
         let admitted = Arc::new(Semaphore::new(limits.max_in_flight));
         Self {
             inner,
             limits,
             admitted,
+            metrics,
         }
     }
 }
 
 impl<S> Service<Request<Body>> for Calls<S>
 where
-    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>
+    S: NamedService
+        + Service<Request<Body>, Response = Response<Body>, Error = Infallible>
         + Clone
         + Send
         + 'static,
@@ -63,15 +66,34 @@ where
         let ready = self.inner.clone();
         let inner = std::mem::replace(&mut self.inner, ready);
         let (limits, admitted) = (self.limits, self.admitted.clone());
+        let metrics = self.metrics.clone();
         Box::pin(async move {
-            let method = request.uri().path().to_owned();
-            Ok(run(inner, request, limits, &admitted)
-                .await
-                .unwrap_or_else(|failure| {
-                    failure.log(&method);
+            let method = method(request.uri().path());
+            let counted = metrics.call(S::NAME, method);
+            let response = match run(inner, request, limits, &admitted).await {
+                Ok(response) => response,
+                Err(failure) => {
+                    if let Failure::Panic(_) = failure {
+                        metrics.panicked();
+                    }
+                    failure.log(method);
                     failure.status().into_http()
-                }))
+                }
+            };
+            // A status without a message comes in the head; with one, the code is OK.
+            let status = Status::from_header_map(response.headers());
+            counted.ended(status.map_or(Code::Ok, |status| status.code()));
+            Ok(response)
         })
+    }
+}
+
+/// The method of a path such as `/package.Service/Method`, from a fixed list, so that nobody can
+/// fill the metrics with made-up names.
+fn method(path: &str) -> &'static str {
+    match path.rsplit('/').next() {
+        Some("Get") => "Get",
+        _ => "unknown",
     }
 }
 
@@ -108,4 +130,66 @@ fn panic_text(panic: &(dyn Any + Send)) -> String {
 
 impl<S: NamedService> NamedService for Calls<S> {
     const NAME: &'static str = S::NAME;
+}
+
+#[cfg(test)]
+mod tests {
+    use tower::ServiceExt as _;
+
+    use super::*;
+
+    #[derive(Clone)]
+    struct Broken;
+
+    impl NamedService for Broken {
+        const NAME: &'static str = "test.Broken";
+    }
+
+    impl Service<Request<Body>> for Broken {
+        type Response = Response<Body>;
+        type Error = Infallible;
+        type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
+
+        fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn call(&mut self, request: Request<Body>) -> Self::Future {
+            Box::pin(async move {
+                assert!(request.uri().path().ends_with("/Get"), "no other method");
+                Ok(Response::new(Body::empty()))
+            })
+        }
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_answered_internal_and_counted_and_harms_no_other_call() {
+        let limits = CallSettings {
+            max_in_flight: 1,
+            ..CallSettings::default()
+        };
+        let metrics = Metrics::new();
+        let calls = Calls::new(Broken, limits, metrics.clone());
+        let call = async |path: &str| {
+            let request = Request::post(path).body(Body::empty()).unwrap();
+            let response = calls.clone().oneshot(request).await.unwrap();
+            Status::from_header_map(response.headers())
+        };
+        let told = call("/test.Broken/Other").await.unwrap();
+        assert_eq!(told.code(), Code::Internal);
+        assert!(!told.message().contains("no other method"));
+        assert!(call("/test.Broken/Get").await.is_none());
+
+        let text = metrics.text();
+        let broken = "grpc_service=\"test.Broken\",grpc_method=";
+        for line in [
+            "gateway_panics_total 1".to_owned(),
+            "gateway_calls_in_flight 0".to_owned(),
+            format!("grpc_server_started_total{{{broken}\"unknown\"}} 1"),
+            format!("grpc_server_handled_total{{{broken}\"unknown\",grpc_code=\"Internal\"}} 1"),
+            format!("grpc_server_handled_total{{{broken}\"Get\",grpc_code=\"OK\"}} 1"),
+        ] {
+            assert!(text.contains(&line), "{line}: {text}");
+        }
+    }
 }

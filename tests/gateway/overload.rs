@@ -62,10 +62,10 @@ async fn a_call_beyond_the_limit_is_refused_at_once_and_told_when_to_come_back()
 }
 
 #[tokio::test]
-async fn ten_thousand_calls_at_once_are_all_answered_one_way_or_the_other() {
+async fn thousands_of_calls_at_once_are_all_answered_one_way_or_the_other() {
     let setup = start().await;
     setup.simulator.set_faults([fault("latency=1ms")]);
-    let calls = (0..10_000).map(|_| get(&setup.client, FINISHED));
+    let calls = (0..3_000).map(|_| get(&setup.client, FINISHED));
     let (mut answered, mut refused) = (0, 0);
     for answer in join_all(calls).await {
         match answer {
@@ -76,7 +76,7 @@ async fn ten_thousand_calls_at_once_are_all_answered_one_way_or_the_other() {
             }
         }
     }
-    assert_eq!(answered + refused, 10_000);
+    assert_eq!(answered + refused, 3_000);
     assert!(answered >= 1024, "{answered}");
     assert!(setup.simulator.counts().in_flight_highest <= 8);
 }

@@ -1,0 +1,135 @@
+//! What is counted: in Prometheus' text form, under the names that gRPC dashboards know.
+
+use std::{fmt, sync::Arc};
+
+use prometheus_client::{
+    encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder, text::encode},
+    metrics::{counter::Counter, family::Family, gauge::Gauge},
+    registry::Registry,
+};
+use tonic::Code;
+
+/// Everything that the gateway counts; shared by all who count.
+#[derive(Debug, Default)]
+pub struct Metrics {
+    registry: Registry,
+    started: Family<Method, Counter>,
+    handled: Family<Handled, Counter>,
+    in_flight: Gauge,
+    panics: Counter,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Method {
+    grpc_service: &'static str,
+    grpc_method: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+#[expect(clippy::struct_field_names, reason = "the label names are given")]
+struct Handled {
+    grpc_service: &'static str,
+    grpc_method: &'static str,
+    grpc_code: GrpcCode,
+}
+
+/// A code as gRPC for Go names it, and as dashboards therefore expect it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct GrpcCode(Code);
+
+impl EncodeLabelValue for GrpcCode {
+    fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> fmt::Result {
+        match self.0 {
+            Code::Ok => "OK".encode(encoder),
+            Code::Cancelled => "Canceled".encode(encoder),
+            code => format!("{code:?}").encode(encoder),
+        }
+    }
+}
+
+impl Metrics {
+    /// All at zero.
+    pub fn new() -> Arc<Self> {
+        let mut metrics = Self::default();
+        let registry = &mut metrics.registry;
+        registry.register(
+            "grpc_server_started",
+            "Calls that have arrived",
+            metrics.started.clone(),
+        );
+        registry.register(
+            "grpc_server_handled",
+            "Calls that have ended, by code; Canceled when the caller left",
+            metrics.handled.clone(),
+        );
+        registry.register(
+            "gateway_calls_in_flight",
+            "Calls that have arrived and not ended",
+            metrics.in_flight.clone(),
+        );
+        registry.register(
+            "gateway_panics",
+            "Calls that have ended in a panic: each is a bug",
+            metrics.panics.clone(),
+        );
+        Arc::new(metrics)
+    }
+
+    /// Counts a call that arrives; its end is counted when the guard is dropped.
+    pub fn call(
+        self: &Arc<Self>,
+        grpc_service: &'static str,
+        grpc_method: &'static str,
+    ) -> CallGuard {
+        let method = Method {
+            grpc_service,
+            grpc_method,
+        };
+        self.started.get_or_create(&method).inc();
+        self.in_flight.inc();
+        CallGuard {
+            metrics: self.clone(),
+            method,
+            code: Code::Cancelled,
+        }
+    }
+
+    /// Counts a panic.
+    pub fn panicked(&self) {
+        self.panics.inc();
+    }
+
+    /// The text that Prometheus scrapes.
+    pub fn text(&self) -> String {
+        let mut text = String::new();
+        encode(&mut text, &self.registry).expect("a String takes everything");
+        text
+    }
+}
+
+/// A call that is in flight.
+#[derive(Debug)]
+pub struct CallGuard {
+    metrics: Arc<Metrics>,
+    method: Method,
+    code: Code,
+}
+
+impl CallGuard {
+    /// The call has ended with this code. Without it, it counts as given up by the caller.
+    pub fn ended(mut self, code: Code) {
+        self.code = code;
+    }
+}
+
+impl Drop for CallGuard {
+    fn drop(&mut self) {
+        let handled = Handled {
+            grpc_service: self.method.grpc_service,
+            grpc_method: self.method.grpc_method,
+            grpc_code: GrpcCode(self.code),
+        };
+        self.metrics.handled.get_or_create(&handled).inc();
+        self.metrics.in_flight.dec();
+    }
+}
