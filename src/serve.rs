@@ -59,6 +59,11 @@ pub enum StartError {
 ///
 /// When an address cannot be listened on, or the certificates to trust cannot be used.
 pub async fn start(settings: Settings) -> Result<Running, StartError> {
+    // First, since it needs no port: whatever is wrong with the settings is told before anything
+    // else goes wrong.
+    let enterprise_manager = EnterpriseManager::new(settings.enterprise_manager.clone())
+        .map_err(StartError::EnterpriseManager)?;
+
     let listen = |option, address| async move {
         TcpListener::bind(address)
             .await
@@ -71,9 +76,6 @@ pub async fn start(settings: Settings) -> Result<Running, StartError> {
     };
     let (address, callers) = listen("--listen", settings.listen).await?;
     let (admin_address, operators) = listen("--admin-listen", settings.admin_listen).await?;
-
-    let enterprise_manager = EnterpriseManager::new(settings.enterprise_manager.clone())
-        .map_err(StartError::EnterpriseManager)?;
     let service = ReplicaSessionServiceServer::new(Gateway::new(enterprise_manager.clone()))
         .max_decoding_message_size(MAX_REQUEST);
     let metrics = Metrics::new();

@@ -144,8 +144,8 @@ pub(super) fn foreign_body(reply: &Reply) -> Option<&'static str> {
     json.then_some("JSON: another Veeam product's port, or a proxy")
 }
 
-/// Whether a 500 says that the id is unknown, as EM has been seen to put it: "There is no backup
-/// task with id [X] in current rest session".
+/// Whether a 500 says that the id is unknown, as EM has been seen to put it: `There is no backup
+/// task with id [X] in current rest session`.
 fn is_about_an_unknown_id(said: &str) -> bool {
     let said = said.to_ascii_lowercase();
     said.find("there is no ")
