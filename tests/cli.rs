@@ -255,6 +255,32 @@ async fn a_second_signal_ends_the_program_at_once() {
 }
 
 #[tokio::test]
+async fn a_gateway_out_of_file_descriptors_recovers_when_connections_end() {
+    // The shell lowers the limit and becomes the program.
+    let mut demo = Command::new("sh")
+        .args(["-c", "ulimit -n 40; exec \"$0\" demo", PROGRAM])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let server = after(&mut lines(demo.stdout.take()), "Gateway    ").await;
+    let address = server.strip_prefix("http://").unwrap();
+    let mut crowd = Vec::new();
+    for _ in 0..60 {
+        crowd.push(tokio::net::TcpStream::connect(address).await.unwrap());
+    }
+    after(
+        &mut lines(demo.stderr.take()),
+        "no connection can be accepted",
+    )
+    .await;
+    drop(crowd);
+    let (code, _, err) = run(&mut program(&["get", FINISHED, "--server", &server])).await;
+    assert_eq!(code, 0, "{err}");
+}
+
+#[tokio::test]
 async fn a_port_that_is_taken_is_named() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();

@@ -43,7 +43,21 @@ pub enum Error {
         why: String,
     },
 
-    /// No connection, a lost one, or 502, 503, 504.
+    /// No connection to EM comes about.
+    #[error("Enterprise Manager cannot be reached: {why}")]
+    Unreachable {
+        /// What happened.
+        why: String,
+    },
+
+    /// No connection has come about lately, so none was tried for this call.
+    #[error("Enterprise Manager cannot be reached; next try in {retry_after:?}")]
+    CircuitOpen {
+        /// When the next one is tried.
+        retry_after: Duration,
+    },
+
+    /// A lost connection, or 502, 503, 504.
     #[error("Enterprise Manager is unavailable: {why}")]
     Unavailable {
         /// What happened.

@@ -1,6 +1,6 @@
 //! One HTTP exchange with Enterprise Manager: a request out, a bounded answer back.
 
-use std::{error::Error as StdError, time::Duration};
+use std::{error::Error as StdError, sync::Arc, time::Duration};
 
 use reqwest::{
     Client, Method, StatusCode,
@@ -12,7 +12,10 @@ use reqwest::{
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
-use super::error::{BadResponse, Error, excerpt};
+use super::{
+    circuit::Circuit,
+    error::{BadResponse, Error, excerpt},
+};
 use crate::settings::EnterpriseManagerSettings;
 
 /// The header that carries the token, in both directions.
@@ -33,6 +36,7 @@ pub(super) struct Http {
     client: Client,
     /// The address with its path prefix and a slash at the end.
     base: Url,
+    circuit: Arc<Circuit>,
 }
 
 /// What proves to EM who is asking.
@@ -95,7 +99,11 @@ impl Http {
         if !base.path().ends_with('/') {
             base.set_path(&format!("{}/", base.path()));
         }
-        Ok(Self { client, base })
+        Ok(Self {
+            client,
+            base,
+            circuit: Arc::new(Circuit::new()),
+        })
     }
 
     /// Sends one request without a body and reads the answer. `path` is relative to the address
@@ -106,6 +114,18 @@ impl Http {
     /// When there is no complete answer, or it is larger than [`MAX_BODY`]. Any status is an
     /// answer.
     pub(super) async fn exchange(
+        &self,
+        method: Method,
+        path: &str,
+        credential: Credential<'_>,
+    ) -> Result<Reply, Error> {
+        self.circuit.check()?;
+        let reply = self.send(method, path, credential).await;
+        self.circuit.record(&reply);
+        reply
+    }
+
+    async fn send(
         &self,
         method: Method,
         path: &str,
@@ -207,8 +227,12 @@ fn connection_error(error: reqwest::Error) -> Error {
             passing: false,
         };
     }
+    let why = causes(&error);
+    if error.is_connect() {
+        return Error::Unreachable { why };
+    }
     Error::Unavailable {
-        why: causes(&error),
+        why,
         retry_after: None,
     }
 }

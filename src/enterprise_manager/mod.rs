@@ -3,6 +3,7 @@
 //! Nothing here knows gRPC: what comes out is EM's own model, or EM's own kind of error.
 
 mod answer;
+mod circuit;
 mod door;
 mod error;
 mod exchange;

@@ -85,6 +85,7 @@ impl Attempts<'_> {
     pub(super) fn pause_after(&mut self, error: &Error) -> Option<Duration> {
         self.made += 1;
         let asked_to_wait = match error {
+            Error::Unreachable { .. } => Duration::ZERO,
             Error::Unavailable { retry_after, .. } => retry_after.unwrap_or_default(),
             // A 500 may be EM's word for an unknown id: once is enough to tell.
             Error::Internal { status: 500, .. } if !self.had_internal => {

@@ -114,7 +114,10 @@ impl Failure {
                 Error::CredentialsRejected { .. } => &EM_CREDENTIALS_REJECTED,
                 Error::CredentialsUnreadable { .. } => &EM_CREDENTIALS_UNREADABLE,
                 Error::UntrustedCertificate { .. } => &EM_UNTRUSTED_CERTIFICATE,
-                Error::Unavailable { .. } | Error::Throttled { .. } => &EM_UNAVAILABLE,
+                Error::Unreachable { .. }
+                | Error::CircuitOpen { .. }
+                | Error::Unavailable { .. }
+                | Error::Throttled { .. } => &EM_UNAVAILABLE,
                 Error::NotEnterpriseManager { passing: false, .. } => &NOT_ENTERPRISE_MANAGER,
                 Error::NotEnterpriseManager { passing: true, .. } => &NOT_ENTERPRISE_MANAGER_NOW,
                 Error::Internal { .. } => &EM_INTERNAL_ERROR,
@@ -158,13 +161,17 @@ impl Failure {
     }
 
     fn retry_delay(&self) -> Duration {
-        match self {
-            Self::EnterpriseManager(
-                Error::Unavailable { retry_after, .. } | Error::Throttled { retry_after, .. },
-                _,
-            ) => retry_after.map_or(RETRY_DELAY, |delay| delay.min(LONGEST_RETRY_DELAY)),
-            _ => RETRY_DELAY,
-        }
+        let asked = match self {
+            Self::EnterpriseManager(error, _) => match error {
+                Error::Unavailable { retry_after, .. } | Error::Throttled { retry_after, .. } => {
+                    *retry_after
+                }
+                Error::CircuitOpen { retry_after } => Some(*retry_after),
+                _ => None,
+            },
+            _ => None,
+        };
+        asked.map_or(RETRY_DELAY, |delay| delay.min(LONGEST_RETRY_DELAY))
     }
 }
 

@@ -2,9 +2,14 @@
 
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use replica_session_gateway::simulator::{Options, Simulator};
-use tokio::time::{Instant, timeout};
+use tokio::{
+    net::TcpListener,
+    time::{Instant, timeout},
+};
 use tonic::Code;
+use tonic_types::StatusExt as _;
 
 use super::support::{FINISHED, connect, get, reason, settings, start};
 
@@ -46,4 +51,23 @@ async fn the_gateway_starts_and_serves_without_em() {
         .unwrap_err();
     assert_eq!(told.code(), Code::Unavailable);
     assert_eq!(reason(&told), "EM_UNAVAILABLE");
+}
+
+#[tokio::test]
+async fn an_em_that_cannot_be_reached_is_soon_not_tried_for_every_call() {
+    let setup = start().await;
+    setup.simulator.stop().await;
+    let untried = async {
+        loop {
+            let told = get(&setup.client, FINISHED).await.unwrap_err();
+            assert_eq!(reason(&told), "EM_UNAVAILABLE");
+            // A call that has been tried is told to wait for a second; one that has not, until
+            // the next try.
+            let retry = told.get_error_details().retry_info().unwrap().retry_delay;
+            if retry.unwrap() < Duration::from_secs(1) {
+                return;
+            }
+        }
+    };
+    timeout(Duration::from_secs(10), untried).await.unwrap();
 }
