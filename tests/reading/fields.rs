@@ -194,6 +194,7 @@ fn a_nil_element_is_absent() {
         "xsi:nil='false'",
         "xsi:nil='0'",
         "nil='true'",
+        "xsi:type='true'",
         "o:nil='true'",
     ] {
         let children = format!("<FailureMessage {not_nil}/>");

@@ -1,6 +1,6 @@
 //! Every session fixture, in the view that it is a document of.
 
-use std::{fmt::Display, fs, path::PathBuf};
+use std::{fmt::Display, fs, path::Path};
 
 use replica_session_gateway::enterprise_manager::{
     ReplicaSession, SessionId, View, read_replica_session,
@@ -9,7 +9,7 @@ use replica_session_gateway::enterprise_manager::{
 const URN: &str = "urn:veeam:ReplicaJobSession:";
 
 /// Session fixture, creation, end, state, result, progress, retry, failure message.
-const EXPECTED: &str = r#"
+const EXPECTED: &str = r"
 entity-documented-13.1        | 2025-10-07T20:00:02.42Z    | 2025-10-07T20:03:56.477Z    | Stopped        | Success | 100 | false | -
 entity-documented-old         | 2014-10-19T06:46:31Z       | 2014-10-19T07:02:35Z        | Stopped        | Success | 100 | false | -
 entity-list                   | the document is <ReplicaJobSessions>, not <ReplicaJobSession>
@@ -33,7 +33,7 @@ stopping                      | 2025-11-04T21:00:02.503Z   | -                  
 success-microseconds          | 2025-11-05T05:17:38.22142Z | 2025-11-05T05:21:09.879599Z | Stopped        | Success | 100 | false | -
 success-retry                 | 2025-11-05T05:07:02.527Z   | 2025-11-05T05:10:56.137Z    | Stopped        | Success | 100 | true  | -
 warning                       | 2025-11-05T06:00:12.693Z   | 2025-11-05T06:44:50.7Z      | Stopped        | Warning | 100 | false | -
-"#;
+";
 
 #[test]
 fn every_session_fixture_is_read_in_its_view() {
@@ -67,7 +67,7 @@ fn session_fixtures() -> Vec<(String, String)> {
     fixtures
 }
 
-fn session_name(path: &PathBuf) -> Option<String> {
+fn session_name(path: &Path) -> Option<String> {
     let name = path.file_name()?.to_str()?;
     let name = name.strip_prefix("session-")?.strip_suffix(".xml")?;
     Some(name.to_owned())
