@@ -8,9 +8,9 @@ use std::borrow::Cow;
 
 use quick_xml::{
     XmlVersion,
-    errors::SyntaxError,
+    errors::{IllFormedError, SyntaxError},
     escape::resolve_predefined_entity,
-    events::{BytesRef, BytesStart, Event},
+    events::{BytesRef, BytesStart, Event, attributes::Attribute},
     name::{Namespace, ResolveResult},
     reader::NsReader,
 };
@@ -23,8 +23,6 @@ const XSI_NAMESPACE: &str = "http://www.w3.org/2001/XMLSchema-instance";
 
 /// Deepest nesting accepted. EM's documents nest 5 deep (a page of sessions with links).
 const MAX_DEPTH: usize = 32;
-
-const BYTE_ORDER_MARK: &str = "\u{feff}";
 
 /// One document, read from front to back.
 pub(super) struct Document<'x> {
@@ -55,7 +53,11 @@ impl<'x> Document<'x> {
             None => BadResponse::Truncated,
             Some(_) => BadResponse::Malformed("not UTF-8".to_owned()),
         })?;
-        let mut reader = NsReader::from_str(text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text));
+        if text.chars().any(is_forbidden) {
+            return Err(BadResponse::Malformed("a control character".to_owned()));
+        }
+        // The reader skips a byte order mark.
+        let mut reader = NsReader::from_str(text);
         reader.config_mut().expand_empty_elements = true;
         let mut document = Self { reader, depth: 0 };
         let root = document.prolog()?;
@@ -112,9 +114,10 @@ impl<'x> Document<'x> {
 
     /// Reads up to the root's start tag.
     fn prolog(&mut self) -> Result<Element<'x>, BadResponse> {
+        let mut is_first = true;
         loop {
             match self.next_event()? {
-                Event::Decl(declaration) => match declaration.encoding() {
+                Event::Decl(declaration) if is_first => match declaration.encoding() {
                     None => {}
                     Some(Ok(name)) if is_utf8(&name) => {}
                     Some(Ok(name)) => {
@@ -128,8 +131,10 @@ impl<'x> Document<'x> {
                 Event::Text(text) if is_blank(&text) => {}
                 Event::DocType(_) => return Err(BadResponse::Forbidden("a document type")),
                 Event::Eof => return Err(BadResponse::Truncated),
+                Event::Decl(_) => return Err(misplaced_declaration()),
                 _ => return Err(BadResponse::Malformed("text before the root".to_owned())),
             }
+            is_first = false;
         }
     }
 
@@ -152,9 +157,7 @@ impl<'x> Document<'x> {
                 Event::Comment(_) | Event::PI(_) => continue,
                 Event::DocType(_) => return Err(BadResponse::Forbidden("a document type")),
                 Event::Eof => return Err(BadResponse::Truncated),
-                Event::Decl(_) | Event::Empty(_) => {
-                    return Err(BadResponse::Malformed("a misplaced declaration".to_owned()));
-                }
+                Event::Decl(_) | Event::Empty(_) => return Err(misplaced_declaration()),
             });
         }
     }
@@ -164,16 +167,18 @@ impl<'x> Document<'x> {
         if self.depth > MAX_DEPTH {
             return Err(BadResponse::Forbidden("elements nested too deeply"));
         }
+        check_name(start.name().into_inner())?;
         let resolver = self.reader.resolver();
-        let (namespace, _) = resolver.resolve_element(start.name());
-        let is_em = matches!(namespace, ResolveResult::Bound(Namespace(EM_NAMESPACE)));
+        let is_em = is_in(EM_NAMESPACE, &resolver.resolve_element(start.name()).0)?;
         let mut is_nil = false;
         for attribute in start.attributes() {
             let attribute = attribute.map_err(|e| BadResponse::Malformed(e.to_string()))?;
+            check_name(attribute.key.into_inner())?;
+            let value = value(&attribute)?;
             let (namespace, name) = resolver.resolve_attribute(attribute.key);
-            is_nil |= name.as_ref() == "nil"
-                && matches!(namespace, ResolveResult::Bound(Namespace(XSI_NAMESPACE)))
-                && attribute.as_bool() == Some(true);
+            is_nil |= is_in(XSI_NAMESPACE, &namespace)?
+                && name.as_ref() == "nil"
+                && matches!(value.trim(), "true" | "1");
         }
         Ok(Element {
             start,
@@ -183,11 +188,17 @@ impl<'x> Document<'x> {
     }
 
     fn next_event(&mut self) -> Result<Event<'x>, BadResponse> {
-        self.reader.read_event().map_err(|error| match error {
-            // quick-xml reports an unclosed piece of markup only at the end of the input.
-            quick_xml::Error::Syntax(SyntaxError::InvalidBangMarkup) => {
-                BadResponse::Malformed(error.to_string())
+        let event = self.reader.read_event();
+        event.map_err(|error| match error {
+            // These two have other causes where the input goes on.
+            quick_xml::Error::Syntax(SyntaxError::InvalidBangMarkup)
+            | quick_xml::Error::IllFormed(IllFormedError::UnclosedReference) => {
+                match *self.reader.get_ref() {
+                    b"" | b"<!" => BadResponse::Truncated,
+                    _ => BadResponse::Malformed(error.to_string()),
+                }
             }
+            // quick-xml reports an unclosed piece of markup only at the end of the input.
             quick_xml::Error::Syntax(_) => BadResponse::Truncated,
             error => BadResponse::Malformed(excerpt(&error.to_string())),
         })
@@ -210,10 +221,7 @@ impl Element<'_> {
             let attribute = attribute.map_err(|e| BadResponse::Malformed(e.to_string()))?;
             let (name, prefix) = attribute.key.decompose();
             if prefix.is_none() {
-                let value = attribute
-                    .normalized_value(XmlVersion::Implicit1_0)
-                    .map_err(|e| BadResponse::Malformed(excerpt(&e.to_string())))?;
-                take(name.as_ref(), value);
+                take(name.as_ref(), value(&attribute)?);
             }
         }
         Ok(())
@@ -232,6 +240,46 @@ fn resolve<'x>(reference: &BytesRef<'_>) -> Result<Cow<'x, str>, BadResponse> {
             .ok_or_else(|| malformed(format!("unknown entity &{};", &**reference))),
         Err(error) => Err(malformed(error.to_string())),
     }
+}
+
+/// An attribute's value, by the same rule for references.
+fn value<'a>(attribute: &Attribute<'a>) -> Result<Cow<'a, str>, BadResponse> {
+    attribute
+        .normalized_value(XmlVersion::Implicit1_0)
+        .map_err(|e| BadResponse::Malformed(excerpt(&e.to_string())))
+}
+
+/// Whether a resolved name belongs to `namespace`.
+fn is_in(namespace: &str, found: &ResolveResult<'_>) -> Result<bool, BadResponse> {
+    match found {
+        ResolveResult::Bound(Namespace(found)) => Ok(*found == namespace),
+        ResolveResult::Unbound => Ok(false),
+        ResolveResult::Unknown(prefix) => {
+            let why = format!("undeclared prefix {:?}", excerpt(prefix));
+            Err(BadResponse::Malformed(why))
+        }
+    }
+}
+
+/// Refuses what quick-xml takes for a name in broken markup such as `<State="Working"/>`.
+fn check_name(name: &str) -> Result<(), BadResponse> {
+    let starts = |c: char| c.is_ascii_alphabetic() || c == '_' || !c.is_ascii();
+    let goes_on = |c: char| starts(c) || c.is_ascii_digit() || matches!(c, '-' | '.' | ':');
+    if name.starts_with(starts) && name.chars().all(goes_on) {
+        Ok(())
+    } else {
+        let why = format!("{:?} for a name", excerpt(name));
+        Err(BadResponse::Malformed(why))
+    }
+}
+
+fn misplaced_declaration() -> BadResponse {
+    BadResponse::Malformed("a misplaced declaration".to_owned())
+}
+
+/// Whether XML 1.0 forbids the character. As a reference it is accepted, see `resolve`.
+fn is_forbidden(c: char) -> bool {
+    matches!(c, '\0'..='\x08' | '\x0b' | '\x0c' | '\x0e'..='\x1f' | '\u{fffe}' | '\u{ffff}')
 }
 
 fn is_blank(text: &str) -> bool {

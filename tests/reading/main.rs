@@ -1,0 +1,13 @@
+//! Enterprise Manager's session documents are read strictly, and without losing anything.
+
+mod document;
+mod fields;
+mod fixtures;
+mod hostile;
+mod links;
+mod namespaces;
+mod refusals;
+mod samples;
+mod text;
+mod times;
+mod unmapped;
