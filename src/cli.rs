@@ -1,21 +1,23 @@
 //! Arguments and environment, and what each subcommand does with them.
 
-use std::{error::Error as _, process::ExitCode, time::Duration};
+use std::{
+    error::Error as _,
+    io::{self, Write},
+    process::ExitCode,
+    time::Duration,
+};
 
 use clap::{
     Parser, Subcommand,
     error::{ContextKind, ContextValue, ErrorKind},
 };
+#[cfg(feature = "simulator")]
+use replica_session_gateway::demo::{Demo, DemoOptions};
 use replica_session_gateway::{
     caller::get::{GetOptions, get},
-    serve,
-    settings::ServeOptions,
+    serve::{self, Running},
+    settings::{LogFormat, ServeOptions},
     telemetry,
-};
-#[cfg(feature = "simulator")]
-use replica_session_gateway::{
-    demo::{Demo, DemoOptions},
-    settings::LogFormat,
 };
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -65,7 +67,10 @@ pub fn run() -> ExitCode {
     {
         Ok(runtime) => runtime,
         Err(error) => {
-            eprintln!("error: no threads to run on: {error}");
+            say(
+                io::stderr(),
+                &format!("error: no threads to run on: {error}\n"),
+            );
             return ExitCode::from(EXIT_SOFTWARE);
         }
     };
@@ -77,42 +82,45 @@ pub fn run() -> ExitCode {
     };
     // A name look-up that hangs must not hold up the end.
     runtime.shutdown_timeout(Duration::from_millis(100));
-    exit_code
+    exit_code.unwrap_or_else(|exit_code| exit_code)
 }
 
-async fn run_serve(options: ServeOptions) -> ExitCode {
-    if let Err(error) = telemetry::start(options.log_format, &options.log_filter) {
-        return usage(&format!("--log-filter: {error}"));
-    }
-    let settings = match options.check() {
-        Ok(settings) => settings,
-        Err(error) => return usage(&error.to_string()),
-    };
-    let running = match serve::start(settings).await {
-        Ok(running) => running,
-        Err(error) => return usage(&error.to_string()),
-    };
-    until_stopped(running).await
+async fn run_serve(options: ServeOptions) -> Result<ExitCode, ExitCode> {
+    // Before anything else: a signal that comes while the gateway starts is not lost.
+    let signals = Signals::new()?;
+    start_log(options.log_format, &options.log_filter)?;
+    let settings = options.check().map_err(|error| usage(&error.to_string()))?;
+    let gateway = serve::start(settings).await;
+    let gateway = gateway.map_err(|error| usage(&error.to_string()))?;
+    Ok(until_stopped(gateway, signals).await)
+}
+
+#[cfg(feature = "simulator")]
+async fn run_demo(options: DemoOptions) -> Result<ExitCode, ExitCode> {
+    let signals = Signals::new()?;
+    start_log(LogFormat::Text, &options.log_filter)?;
+    let demo = Demo::start(&options).await;
+    let demo = demo.map_err(|error| usage(&error.to_string()))?;
+    say(io::stdout(), &demo.tour().await);
+    let (gateway, _simulator) = demo.into_parts();
+    Ok(until_stopped(gateway, signals).await)
+}
+
+fn start_log(format: LogFormat, filter: &str) -> Result<(), ExitCode> {
+    telemetry::start(format, filter).map_err(|error| usage(&format!("--log-filter: {error}")))
 }
 
 /// Waits for a signal, then drains; a second signal ends the process at once.
-async fn until_stopped(mut running: serve::Running) -> ExitCode {
-    let mut signals = match Signals::new() {
-        Ok(signals) => signals,
-        Err(error) => {
-            tracing::error!(%error, "signals cannot be received");
-            return ExitCode::from(EXIT_SOFTWARE);
-        }
-    };
+async fn until_stopped(mut gateway: Running, mut signals: Signals) -> ExitCode {
     tokio::select! {
         () = signals.next() => {}
-        () = running.ended() => {
+        () = gateway.ended() => {
             tracing::error!("the listener has ended by itself");
             return ExitCode::from(EXIT_SOFTWARE);
         }
     }
     tokio::select! {
-        () = running.stop() => ExitCode::SUCCESS,
+        () = gateway.stop() => ExitCode::SUCCESS,
         () = signals.next() => {
             tracing::warn!("second signal: ending at once");
             ExitCode::from(EXIT_INTERRUPTED)
@@ -120,31 +128,13 @@ async fn until_stopped(mut running: serve::Running) -> ExitCode {
     }
 }
 
-#[cfg(feature = "simulator")]
-async fn run_demo(options: DemoOptions) -> ExitCode {
-    if let Err(error) = telemetry::start(LogFormat::Text, &options.log_filter) {
-        return usage(&format!("--log-filter: {error}"));
-    }
-    let demo = match Demo::start(&options).await {
-        Ok(demo) => demo,
-        Err(error) => return usage(&error.to_string()),
-    };
-    println!("{}", demo.tour().await);
-    let (gateway, _simulator) = demo.into_parts();
-    until_stopped(gateway).await
-}
-
-async fn run_get(options: GetOptions) -> ExitCode {
-    match get(&options).await {
-        Ok(answer) => {
-            print!("{answer}");
-            ExitCode::SUCCESS
-        }
-        Err(refusal) => {
-            eprintln!("error: {refusal}");
-            ExitCode::from(refusal.exit_code())
-        }
-    }
+async fn run_get(options: GetOptions) -> Result<ExitCode, ExitCode> {
+    let answer = get(&options).await.map_err(|refusal| {
+        say(io::stderr(), &format!("error: {refusal}\n"));
+        ExitCode::from(refusal.exit_code())
+    })?;
+    say(io::stdout(), &answer);
+    Ok(ExitCode::SUCCESS)
 }
 
 /// SIGTERM and SIGINT.
@@ -154,10 +144,19 @@ struct Signals {
 }
 
 impl Signals {
-    fn new() -> std::io::Result<Self> {
+    fn new() -> Result<Self, ExitCode> {
+        let listen = |kind| {
+            signal(kind).map_err(|error| {
+                say(
+                    io::stderr(),
+                    &format!("error: signals cannot be received: {error}\n"),
+                );
+                ExitCode::from(EXIT_SOFTWARE)
+            })
+        };
         Ok(Self {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
+            terminate: listen(SignalKind::terminate())?,
+            interrupt: listen(SignalKind::interrupt())?,
         })
     }
 
@@ -171,8 +170,13 @@ impl Signals {
 
 /// Prints one sentence on what is wrong with the settings.
 fn usage(sentence: &str) -> ExitCode {
-    eprintln!("error: {sentence}");
+    say(io::stderr(), &format!("error: {sentence}\n"));
     ExitCode::from(EXIT_USAGE)
+}
+
+/// Prints without panicking when nobody reads, as behind `| head`.
+fn say(mut to: impl Write, text: &str) {
+    drop(to.write_all(text.as_bytes()).and_then(|()| to.flush()));
 }
 
 /// Prints help and version as they are, and errors as one sentence.

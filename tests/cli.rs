@@ -281,6 +281,21 @@ async fn a_gateway_out_of_file_descriptors_recovers_when_connections_end() {
 }
 
 #[tokio::test]
+async fn a_log_that_nobody_reads_any_more_fails_no_call() {
+    let mut demo = program(&["demo"]);
+    let mut demo = demo.env("GATEWAY_LOG_FILTER", "debug").spawn().unwrap();
+    let server = after(&mut lines(demo.stdout.take()), "Gateway    ").await;
+    drop(demo.stderr.take());
+    for _ in 0..3 {
+        let (code, _, err) = run(&mut program(&["get", FINISHED, "--server", &server])).await;
+        assert_eq!(code, 0, "{err}");
+    }
+    signal(&demo, "TERM").await;
+    let status = timeout(SOON, demo.wait()).await.unwrap().unwrap();
+    assert_eq!(status.code(), Some(0));
+}
+
+#[tokio::test]
 async fn a_port_that_is_taken_is_named() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();

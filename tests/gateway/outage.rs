@@ -2,12 +2,8 @@
 
 use std::time::Duration;
 
-use futures_util::FutureExt as _;
 use replica_session_gateway::simulator::{Options, Simulator};
-use tokio::{
-    net::TcpListener,
-    time::{Instant, timeout},
-};
+use tokio::time::{Instant, timeout};
 use tonic::Code;
 use tonic_types::StatusExt as _;
 
