@@ -8,7 +8,8 @@ use crate::{
     caller::get::{GetOptions, ViewOption, get},
     serve::{self, Running, StartError},
     settings::{
-        CallSettings, EnterpriseManagerSettings, ListenerSettings, PasswordSource, Settings,
+        CallSettings, EnterpriseManagerSettings, ListenerSettings, PasswordSource, ReuseSettings,
+        Settings, default_workers,
     },
     simulator::{Account, Fault, Options, RUNNING_SESSION_ID, Role, Simulator},
 };
@@ -148,6 +149,8 @@ fn settings(simulator: &Simulator, listen: SocketAddr, admin_listen: SocketAddr)
         admin_listen,
         listener: ListenerSettings::default(),
         calls: CallSettings::default(),
+        reuse: ReuseSettings::default(),
+        workers: default_workers(),
         // Nobody balances load over a demonstration.
         lame_duck: Duration::ZERO,
         enterprise_manager: EnterpriseManagerSettings {

@@ -13,6 +13,8 @@ pub mod metrics;
 pub mod proto;
 pub mod serve;
 pub mod settings;
+pub mod sharing;
 #[cfg(feature = "simulator")]
 pub mod simulator;
 pub mod telemetry;
+pub mod workers;

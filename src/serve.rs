@@ -5,16 +5,22 @@ use std::{io, net::SocketAddr};
 use tokio::{net::TcpListener, task::JoinHandle, time::sleep};
 use tokio_util::sync::CancellationToken;
 use tonic::{server::NamedService, service::Routes};
-use tonic_health::{ServingStatus, server::HealthReporter};
+use tonic_health::{
+    ServingStatus,
+    pb::health_server::HealthServer,
+    server::{HealthReporter, HealthService},
+};
 
 use crate::{
     admin::{self, Readiness},
     enterprise_manager::{self, EnterpriseManager},
-    gateway::{Calls, Gateway},
-    listener,
+    gateway::{CallLimits, Calls, Gateway},
+    listener::{self, Worker},
     metrics::Metrics,
     proto::{FILE_DESCRIPTOR_SET, v1::replica_session_service_server::ReplicaSessionServiceServer},
     settings::Settings,
+    sharing::{self, SharedReads},
+    workers::Workers,
 };
 
 /// Largest request accepted, in bytes. A `Get` takes below 100.
@@ -32,6 +38,8 @@ pub struct Running {
     readiness: Readiness,
     drain: CancellationToken,
     listener: JoinHandle<()>,
+    /// Dropped last: they run what the others wait for.
+    _threads: Workers,
     admin: JoinHandle<io::Result<()>>,
 }
 
@@ -48,6 +56,9 @@ pub enum StartError {
         /// Why not.
         error: io::Error,
     },
+    /// The system gives no more threads.
+    #[error("--workers: not so many threads can be started: {0}")]
+    Threads(io::Error),
     /// The side of Enterprise Manager cannot be set up.
     #[error("--em-ca-file: {0}")]
     EnterpriseManager(enterprise_manager::Error),
@@ -76,19 +87,26 @@ pub async fn start(settings: Settings) -> Result<Running, StartError> {
     };
     let (address, callers) = listen("--listen", settings.listen).await?;
     let (admin_address, operators) = listen("--admin-listen", settings.admin_listen).await?;
-    let service = ReplicaSessionServiceServer::new(Gateway::new(enterprise_manager.clone()))
-        .max_decoding_message_size(MAX_REQUEST);
+
     let metrics = Metrics::new();
-    let (health, health_service) = tonic_health::server::health_reporter();
+    let calls = CallLimits::new(settings.calls, metrics.clone());
+    let common = sharing::Common::new(settings.reuse);
+    let health = HealthReporter::new();
     set_health(&health, ServingStatus::Serving).await;
-    let routes = Routes::new(Calls::new(service, settings.calls, metrics.clone()))
-        .add_service(health_service)
-        .add_service(reflection().build_v1().expect(DESCRIPTORS_ARE_VALID))
-        .add_service(reflection().build_v1alpha().expect(DESCRIPTORS_ARE_VALID))
-        .prepare();
+    let threads = Workers::start(settings.workers).map_err(StartError::Threads)?;
+    let workers = threads.handles().iter().map(|runtime| {
+        let enterprise_manager = enterprise_manager.with_own_connections()?;
+        let reads = SharedReads::new(enterprise_manager, common.clone());
+        Ok(Worker {
+            runtime: runtime.clone(),
+            service: services(reads, &calls, &health),
+        })
+    });
+    let workers = workers.collect::<Result<Vec<_>, _>>();
+    let workers = workers.map_err(StartError::EnterpriseManager)?;
 
     let drain = CancellationToken::new();
-    let listener = listener::run(callers, routes, settings.listener, drain.clone());
+    let listener = listener::run(callers, workers, settings.listener, drain.clone());
     let listener = tokio::spawn(listener);
     let readiness = Readiness::default();
     readiness.set(true);
@@ -104,8 +122,21 @@ pub async fn start(settings: Settings) -> Result<Running, StartError> {
         readiness,
         drain,
         listener,
+        _threads: threads,
         admin,
     })
+}
+
+/// Everything that callers can call, through one worker's connections to EM.
+fn services(reads: SharedReads, calls: &CallLimits, health: &HealthReporter) -> Routes {
+    let sessions = ReplicaSessionServiceServer::new(Gateway::new(reads))
+        .max_decoding_message_size(MAX_REQUEST);
+    let health = HealthServer::new(HealthService::from_health_reporter(health.clone()));
+    Routes::new(Calls::new(sessions, calls.clone()))
+        .add_service(health)
+        .add_service(reflection().build_v1().expect(DESCRIPTORS_ARE_VALID))
+        .add_service(reflection().build_v1alpha().expect(DESCRIPTORS_ARE_VALID))
+        .prepare()
 }
 
 impl Running {

@@ -9,12 +9,14 @@ use reqwest::{
     },
     redirect,
 };
+use rustls::ClientConfig;
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
 use super::{
     circuit::Circuit,
     error::{BadResponse, Error, excerpt},
+    tls::client_config,
 };
 use crate::settings::EnterpriseManagerSettings;
 
@@ -25,7 +27,7 @@ pub(super) const SESSION_HEADER: HeaderName = HeaderName::from_static("x-restsvc
 pub(super) const MAX_BODY: usize = 1024 * 1024;
 
 /// How long a connection, with its TLS handshake, may take to come about.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// How long an unused connection is kept: well below the 120 s after which HTTP.sys closes it.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
@@ -34,6 +36,8 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 #[derive(Debug, Clone)]
 pub(super) struct Http {
     client: Client,
+    /// Shared by all pools, and with it the TLS sessions to be resumed.
+    tls: ClientConfig,
     /// The address with its path prefix and a slash at the end.
     base: Url,
     circuit: Arc<Circuit>,
@@ -63,46 +67,26 @@ impl Http {
     ///
     /// When the platform's certificates, or those of the CA file, cannot be used.
     pub(super) fn new(settings: &EnterpriseManagerSettings) -> Result<Self, Error> {
-        let mut builder = Client::builder()
-            .default_headers(HeaderMap::from_iter([(
-                ACCEPT,
-                // Exactly this: any mention of JSON makes EM answer in JSON.
-                HeaderValue::from_static("application/xml"),
-            )]))
-            .user_agent(concat!(
-                env!("CARGO_PKG_NAME"),
-                "/",
-                env!("CARGO_PKG_VERSION")
-            ))
-            // EM never redirects, and reqwest would take the token to another host.
-            .redirect(redirect::Policy::none())
-            .no_proxy()
-            // Without back-off; the gateway has a policy of its own.
-            .retry(reqwest::retry::never())
-            .connect_timeout(CONNECT_TIMEOUT)
-            .pool_idle_timeout(IDLE_TIMEOUT)
-            .http1_only()
-            .tcp_nodelay(true);
-        if let Some(pem) = &settings.ca_certificates {
-            let unusable = |error: reqwest::Error| Error::UntrustedCertificate {
-                why: format!("the CA file cannot be used: {}", causes(&error)),
-            };
-            let certificates = reqwest::Certificate::from_pem_bundle(pem).map_err(unusable)?;
-            builder = builder.tls_certs_only(certificates);
-        }
-        let client = builder
-            .build()
-            .map_err(|error| Error::UntrustedCertificate {
-                why: causes(&error),
-            })?;
+        let ca_certificates = settings.ca_certificates.as_deref();
+        let tls =
+            client_config(ca_certificates).map_err(|why| Error::UntrustedCertificate { why })?;
         let mut base = settings.url.clone();
         if !base.path().ends_with('/') {
             base.set_path(&format!("{}/", base.path()));
         }
         Ok(Self {
-            client,
+            client: client(tls.clone())?,
+            tls,
             base,
             circuit: Arc::new(Circuit::new()),
+        })
+    }
+
+    /// The same address and circuit, with a pool of its own.
+    pub(super) fn with_own_connections(&self) -> Result<Self, Error> {
+        Ok(Self {
+            client: client(self.tls.clone())?,
+            ..self.clone()
         })
     }
 
@@ -163,6 +147,34 @@ impl Http {
             body,
         })
     }
+}
+
+fn client(tls: ClientConfig) -> Result<Client, Error> {
+    Client::builder()
+        .tls_backend_preconfigured(tls)
+        .default_headers(HeaderMap::from_iter([(
+            ACCEPT,
+            // Exactly this: any mention of JSON makes EM answer in JSON.
+            HeaderValue::from_static("application/xml"),
+        )]))
+        .user_agent(concat!(
+            env!("CARGO_PKG_NAME"),
+            "/",
+            env!("CARGO_PKG_VERSION")
+        ))
+        // EM never redirects, and reqwest would take the token to another host.
+        .redirect(redirect::Policy::none())
+        .no_proxy()
+        // Without back-off; the gateway has a policy of its own.
+        .retry(reqwest::retry::never())
+        .connect_timeout(CONNECT_TIMEOUT)
+        .pool_idle_timeout(IDLE_TIMEOUT)
+        .http1_only()
+        .tcp_nodelay(true)
+        .build()
+        .map_err(|error| Error::UntrustedCertificate {
+            why: causes(&error),
+        })
 }
 
 impl Reply {

@@ -11,19 +11,18 @@ mod logon;
 mod model;
 mod retry;
 mod session_id;
+mod tls;
 mod xml;
 
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use reqwest::{Method, StatusCode};
-use tokio::{
-    sync::Semaphore,
-    time::{Instant, sleep},
-};
+use tokio::{sync::Semaphore, time::sleep};
 
 pub use error::{BadResponse, Error};
 pub use model::{Link, Reading, ReplicaSession, Run, RunResult, State, View};
+pub use retry::Patience;
 pub use session_id::{InvalidSessionId, SessionId, parse_uuid};
 pub use xml::read_replica_session;
 
@@ -60,8 +59,20 @@ impl EnterpriseManager {
         })
     }
 
-    /// Reads one session, within `deadline`: past it the caller is gone and no retry is begun.
-    /// Dropping the future aborts the request.
+    /// The same Enterprise Manager, logon session and limits, with connections of its own: for
+    /// another runtime.
+    ///
+    /// # Errors
+    ///
+    /// As [`EnterpriseManager::new`].
+    pub fn with_own_connections(&self) -> Result<Self, Error> {
+        Ok(Self {
+            http: self.http.with_own_connections()?,
+            ..self.clone()
+        })
+    }
+
+    /// Reads one session. Past `patience` all callers are gone and no retry is begun. Dropping the future aborts the request.
     ///
     /// # Errors
     ///
@@ -70,13 +81,13 @@ impl EnterpriseManager {
         &self,
         id: SessionId,
         view: View,
-        deadline: Instant,
+        patience: &Patience,
     ) -> Result<Reading, Error> {
         let path = match view {
             View::Reference => format!("api/replicaSessions/{id}"),
             View::Entity => format!("api/replicaSessions/{id}?format=Entity"),
         };
-        let mut attempts = self.retries.attempts(deadline);
+        let mut attempts = self.retries.attempts(patience);
         loop {
             let reply = self.get_logged_on(&path).await?;
             let answer = reply.and_then(|reply| answer::read_answer(&reply, id, view));

@@ -24,6 +24,33 @@ pub struct Reading {
     pub read_at: Timestamp,
 }
 
+impl Reading {
+    /// About how much memory the answer takes, in bytes.
+    pub fn size(&self) -> usize {
+        /// What an allocation costs beside its content, and a map its nodes.
+        const OVERHEAD: usize = 16;
+        let texts =
+            |texts: &[&String]| -> usize { texts.iter().map(|text| text.len() + OVERHEAD).sum() };
+        let session = &self.session;
+        let links = session.links.iter().map(|link| {
+            size_of::<Link>() + texts(&[&link.rel, &link.r#type, &link.href, &link.name])
+        });
+        let run = session.run.iter().map(|run| {
+            texts(&[&run.job_uid, &run.job_name, &run.job_type])
+                + run.failure_message.iter().map(String::len).sum::<usize>()
+        });
+        let unmapped = session
+            .unmapped
+            .iter()
+            .map(|(element, text)| 2 * size_of::<String>() + texts(&[element, text]));
+        size_of::<Self>()
+            + texts(&[&session.uid, &session.name, &session.r#type, &session.href])
+            + links.sum::<usize>()
+            + run.sum::<usize>()
+            + unmapped.sum::<usize>()
+    }
+}
+
 /// One run of one replication job on one backup server.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ReplicaSession {

@@ -22,8 +22,8 @@ const COST: u32 = 10;
 /// What the purse holds at most.
 const PURSE: u32 = 3 * COST;
 
-/// The retry policy: reads only, three tries at most, with full jitter, within the caller's
-/// deadline and a budget for the whole gateway.
+/// The retry policy: reads only, three tries at most, with full jitter, within the callers'
+/// patience and a budget for the whole gateway.
 ///
 /// The budget keeps a failing EM from getting more load because it fails: a read that went well
 /// earns a tenth of a retry, and the purse holds three. So an EM that fails every read gets three
@@ -33,11 +33,16 @@ pub(super) struct Retries {
     purse: Mutex<u32>,
 }
 
+/// How long those who wait for a read are ready to wait: until the last of their deadlines. It
+/// can grow while the read is under way, when another caller joins.
+#[derive(Debug)]
+pub struct Patience(Mutex<Instant>);
+
 /// The tries of one read.
 #[derive(Debug)]
 pub(super) struct Attempts<'r> {
     retries: &'r Retries,
-    deadline: Instant,
+    patience: &'r Patience,
     made: u32,
     /// Whether the one retry that an internal error of EM allows has been had.
     had_internal: bool,
@@ -52,11 +57,11 @@ impl Default for Retries {
 }
 
 impl Retries {
-    /// The tries of a read that must be over by `deadline`.
-    pub(super) fn attempts(&self, deadline: Instant) -> Attempts<'_> {
+    /// The tries of a read.
+    pub(super) fn attempts<'r>(&'r self, patience: &'r Patience) -> Attempts<'r> {
         Attempts {
             retries: self,
-            deadline,
+            patience,
             made: 0,
             had_internal: false,
         }
@@ -72,6 +77,23 @@ impl Retries {
     fn refund(&self) {
         let mut purse = self.purse.lock().unwrap_or_else(PoisonError::into_inner);
         *purse = (*purse + 1).min(PURSE);
+    }
+}
+
+impl Patience {
+    /// Patience until one caller's deadline.
+    pub fn until(deadline: Instant) -> Self {
+        Self(Mutex::new(deadline))
+    }
+
+    /// Another caller waits as well.
+    pub fn extend(&self, deadline: Instant) {
+        let mut end = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        *end = (*end).max(deadline);
+    }
+
+    fn end(&self) -> Instant {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -96,7 +118,7 @@ impl Attempts<'_> {
         };
         let longest = FIRST_PAUSE * 2_u32.pow(self.made - 1);
         let pause = asked_to_wait + longest.mul_f64(fastrand::f64());
-        let in_time = Instant::now() + pause < self.deadline;
+        let in_time = Instant::now() + pause < self.patience.end();
         (self.made < MAX_ATTEMPTS && in_time && self.retries.spend()).then_some(pause)
     }
 }
@@ -119,14 +141,15 @@ mod tests {
         }
     }
 
-    fn in_a_minute() -> Instant {
-        Instant::now() + Duration::from_secs(60)
+    fn a_minute() -> Patience {
+        Patience::until(Instant::now() + Duration::from_secs(60))
     }
 
     #[test]
     fn an_unavailable_em_is_asked_three_times_with_growing_jittered_pauses() {
         let retries = Retries::default();
-        let mut attempts = retries.attempts(in_a_minute());
+        let patience = a_minute();
+        let mut attempts = retries.attempts(&patience);
         assert!(attempts.pause_after(&unavailable(None)).unwrap() <= FIRST_PAUSE);
         assert!(attempts.pause_after(&unavailable(None)).unwrap() <= FIRST_PAUSE * 2);
         assert_eq!(attempts.pause_after(&unavailable(None)), None);
@@ -135,7 +158,8 @@ mod tests {
     #[test]
     fn an_internal_error_is_retried_once_and_other_errors_never() {
         let retries = Retries::default();
-        let mut attempts = retries.attempts(in_a_minute());
+        let patience = a_minute();
+        let mut attempts = retries.attempts(&patience);
         assert!(attempts.pause_after(&internal(500)).is_some());
         assert_eq!(attempts.pause_after(&internal(500)), None);
         let never = [
@@ -148,7 +172,7 @@ mod tests {
             },
         ];
         for error in never {
-            assert_eq!(retries.attempts(in_a_minute()).pause_after(&error), None);
+            assert_eq!(retries.attempts(&a_minute()).pause_after(&error), None);
         }
     }
 
@@ -156,10 +180,12 @@ mod tests {
     fn what_em_asks_to_wait_is_waited_unless_the_deadline_comes_first() {
         let retries = Retries::default();
         let error = unavailable(Some(Duration::from_secs(7)));
-        let pause = retries.attempts(in_a_minute()).pause_after(&error).unwrap();
+        let pause = retries.attempts(&a_minute()).pause_after(&error).unwrap();
         assert!(pause >= Duration::from_secs(7));
-        let soon = Instant::now() + Duration::from_secs(5);
-        assert_eq!(retries.attempts(soon).pause_after(&error), None);
+        let soon = Patience::until(Instant::now() + Duration::from_secs(5));
+        assert_eq!(retries.attempts(&soon).pause_after(&error), None);
+        soon.extend(Instant::now() + Duration::from_secs(60));
+        assert!(retries.attempts(&soon).pause_after(&error).is_some());
     }
 
     #[test]
@@ -167,7 +193,8 @@ mod tests {
         let retries = Retries::default();
         let mut requests = 0;
         for _ in 0..100 {
-            let mut attempts = retries.attempts(in_a_minute());
+            let patience = a_minute();
+            let mut attempts = retries.attempts(&patience);
             requests += 1;
             while attempts.pause_after(&unavailable(None)).is_some() {
                 requests += 1;
@@ -175,11 +202,11 @@ mod tests {
         }
         assert!(requests <= 110, "{requests}");
         for _ in 0..10 {
-            retries.attempts(in_a_minute()).succeeded();
+            retries.attempts(&a_minute()).succeeded();
         }
         assert!(
             retries
-                .attempts(in_a_minute())
+                .attempts(&a_minute())
                 .pause_after(&unavailable(None))
                 .is_some()
         );

@@ -8,11 +8,16 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use futures_util::FutureExt;
 use http::{Request, Response};
-use tokio::{sync::Semaphore, time::timeout_at};
+use http_body_util::BodyExt as _;
+use tokio::{
+    sync::Semaphore,
+    time::{timeout, timeout_at},
+};
 use tonic::{Code, Status, body::Body, server::NamedService};
 use tower::Service;
 
@@ -27,21 +32,33 @@ use crate::{metrics::Metrics, settings::CallSettings};
 #[derive(Clone)]
 pub struct Calls<S> {
     inner: S,
-    limits: CallSettings,
+    limits: CallLimits,
+}
+
+/// What bounds and counts all calls of the process together.
+#[derive(Clone)]
+pub struct CallLimits {
+    settings: CallSettings,
     admitted: Arc<Semaphore>,
     metrics: Arc<Metrics>,
 }
 
-impl<S> Calls<S> {
-    /// Bounds the calls of `inner`.
-    pub fn new(inner: S, limits: CallSettings, metrics: Arc<Metrics>) -> Self {
-        let admitted = Arc::new(Semaphore::new(limits.max_in_flight));
+impl CallLimits {
+    /// Bounds calls by `settings` and counts them in `metrics`.
+    pub fn new(settings: CallSettings, metrics: Arc<Metrics>) -> Self {
+        let admitted = Arc::new(Semaphore::new(settings.max_in_flight));
         Self {
-            inner,
-            limits,
+            settings,
             admitted,
             metrics,
         }
+    }
+}
+
+impl<S> Calls<S> {
+    /// Bounds the calls of `inner`.
+    pub fn new(inner: S, limits: CallLimits) -> Self {
+        Self { inner, limits }
     }
 }
 
@@ -65,16 +82,15 @@ where
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         let ready = self.inner.clone();
         let inner = std::mem::replace(&mut self.inner, ready);
-        let (limits, admitted) = (self.limits, self.admitted.clone());
-        let metrics = self.metrics.clone();
+        let limits = self.limits.clone();
         Box::pin(async move {
             let method = method(request.uri().path());
-            let counted = metrics.call(S::NAME, method);
-            let response = match run(inner, request, limits, &admitted).await {
+            let counted = limits.metrics.call(S::NAME, method);
+            let response = match run(inner, request, &limits).await {
                 Ok(response) => response,
                 Err(failure) => {
                     if let Failure::Panic(_) = failure {
-                        metrics.panicked();
+                        limits.metrics.panicked();
                     }
                     failure.log(method);
                     failure.status().into_http()
@@ -100,17 +116,20 @@ fn method(path: &str) -> &'static str {
 async fn run<S>(
     mut inner: S,
     mut request: Request<Body>,
-    limits: CallSettings,
-    admitted: &Semaphore,
+    limits: &CallLimits,
 ) -> Result<Response<Body>, Failure>
 where
     S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
 {
-    let _admitted = admitted.try_acquire().map_err(|_| Failure::Overloaded)?;
-    let deadline = Deadline::of_call(request.headers(), &limits).map_err(|InvalidTimeout| {
-        let problem = "must be up to eight digits and one of H, M, S, m, u, n";
-        Failure::InvalidRequest(&INVALID_TIMEOUT, "grpc-timeout", problem)
-    })?;
+    let Ok(_admitted) = limits.admitted.try_acquire() else {
+        read_to_end(request.into_body()).await;
+        return Err(Failure::Overloaded);
+    };
+    let deadline =
+        Deadline::of_call(request.headers(), &limits.settings).map_err(|InvalidTimeout| {
+            let problem = "must be up to eight digits and one of H, M, S, m, u, n";
+            Failure::InvalidRequest(&INVALID_TIMEOUT, "grpc-timeout", problem)
+        })?;
     request.extensions_mut().insert(deadline);
 
     // A call shares nothing that a panic could leave half done: what is shared recovers by itself.
@@ -120,6 +139,17 @@ where
         Ok(Err(panic)) => Err(Failure::Panic(panic_text(&*panic))),
         Err(_) => Err(Failure::DeadlineExceeded),
     }
+}
+
+/// Takes in the message of a call that is refused. Answering before it has arrived would close the
+/// stream under it, and HTTP/2 counts what arrives on a closed stream as a fault of the peer: a
+/// burst of refusals would cost the caller its connection, and all calls on it.
+async fn read_to_end(body: Body) {
+    const LONGEST: Duration = Duration::from_secs(1);
+    let mut body = body;
+    let message = async { while let Some(Ok(_)) = body.frame().await {} };
+    // Whoever sends so slowly, or so much, may be cut off.
+    drop(timeout(LONGEST, message).await);
 }
 
 fn panic_text(panic: &(dyn Any + Send)) -> String {
@@ -169,7 +199,7 @@ mod tests {
             ..CallSettings::default()
         };
         let metrics = Metrics::new();
-        let calls = Calls::new(Broken, limits, metrics.clone());
+        let calls = Calls::new(Broken, CallLimits::new(limits, metrics.clone()));
         let call = async |path: &str| {
             let request = Request::post(path).body(Body::empty()).unwrap();
             let response = calls.clone().oneshot(request).await.unwrap();

@@ -8,42 +8,42 @@ use crate::{
 };
 
 /// The answer to a `Get`.
-pub(super) fn response(reading: Reading) -> v1::GetReplicaSessionResponse {
+pub(super) fn response(reading: &Reading) -> v1::GetReplicaSessionResponse {
     v1::GetReplicaSessionResponse {
-        replica_session: Some(session(reading.session)),
+        replica_session: Some(session(&reading.session)),
         read_time: Some(timestamp(reading.read_at)),
     }
 }
 
-fn session(session: ReplicaSession) -> v1::ReplicaSession {
-    let run = session.run.unwrap_or_default();
-    v1::ReplicaSession {
+fn session(session: &ReplicaSession) -> v1::ReplicaSession {
+    let mut message = v1::ReplicaSession {
         id: session.id.to_string(),
-        uid: session.uid,
-        name: session.name,
-        r#type: session.r#type,
-        href: session.href,
+        uid: session.uid.clone(),
+        name: session.name.clone(),
+        r#type: session.r#type.clone(),
+        href: session.href.clone(),
+        links: session.links.iter().map(link).collect(),
         backup_server: up_link(&session.links, "BackupServerReference"),
         job: up_link(&session.links, "JobReference"),
-        links: session.links.into_iter().map(link).collect(),
-        job_uid: run.job_uid,
-        job_name: run.job_name,
-        job_type: run.job_type,
-        create_time: run.created_at.map(timestamp),
-        end_time: run.ended_at.map(timestamp),
-        state: run
-            .state
-            .map_or(replica_session::State::Unspecified, state)
-            .into(),
-        result: run
-            .result
-            .map_or(replica_session::Result::Unspecified, result)
-            .into(),
-        progress_percent: run.progress_percent,
-        is_retry: run.is_retry,
-        failure_message: run.failure_message,
-        unmapped: session.unmapped,
+        unmapped: session.unmapped.clone(),
+        ..v1::ReplicaSession::default()
+    };
+    if let Some(run) = &session.run {
+        message.job_uid.clone_from(&run.job_uid);
+        message.job_name.clone_from(&run.job_name);
+        message.job_type.clone_from(&run.job_type);
+        message.create_time = run.created_at.map(timestamp);
+        message.end_time = run.ended_at.map(timestamp);
+        message.set_state(run.state.map_or(replica_session::State::Unspecified, state));
+        message.set_result(
+            run.result
+                .map_or(replica_session::Result::Unspecified, result),
+        );
+        message.progress_percent = run.progress_percent;
+        message.is_retry = run.is_retry;
+        message.failure_message.clone_from(&run.failure_message);
     }
+    message
 }
 
 /// The resource that a session belongs to. EM names its backup server in no other place.
@@ -67,12 +67,12 @@ fn id_in(href: &str) -> String {
         .map_or_else(String::new, |uuid| uuid.to_string())
 }
 
-fn link(link: Link) -> v1::Link {
+fn link(link: &Link) -> v1::Link {
     v1::Link {
-        rel: link.rel,
-        r#type: link.r#type,
-        href: link.href,
-        name: link.name,
+        rel: link.rel.clone(),
+        r#type: link.r#type.clone(),
+        href: link.href.clone(),
+        name: link.name.clone(),
     }
 }
 

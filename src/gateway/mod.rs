@@ -10,6 +10,6 @@ mod question;
 mod service;
 pub mod status;
 
-pub use call::Calls;
+pub use call::{CallLimits, Calls};
 pub use failure::Failure;
 pub use service::Gateway;

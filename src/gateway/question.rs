@@ -1,5 +1,7 @@
 //! A caller's request, checked before anybody else is asked.
 
+use std::time::Duration;
+
 use crate::{
     enterprise_manager::{SessionId, View},
     gateway::{
@@ -14,6 +16,8 @@ use crate::{
 pub(super) struct Question {
     pub(super) id: SessionId,
     pub(super) view: View,
+    /// The oldest answer that is good enough, if the caller says so.
+    pub(super) max_age: Option<Duration>,
 }
 
 impl TryFrom<&GetReplicaSessionRequest> for Question {
@@ -36,23 +40,23 @@ impl TryFrom<&GetReplicaSessionRequest> for Question {
                 return Err(Failure::InvalidRequest(&INVALID_VIEW, "view", problem));
             }
         };
-        // Every answer is read from EM anew, which is younger than any age.
-        if let Some(max_age) = &request.max_age
-            && !is_valid(max_age)
-        {
+        let max_age = request.max_age.as_ref().map(|max_age| {
             let problem = "must be a valid duration and not negative";
-            return Err(Failure::InvalidRequest(
+            duration(max_age).ok_or(Failure::InvalidRequest(
                 &INVALID_MAX_AGE,
                 "max_age",
                 problem,
-            ));
-        }
-        Ok(Self { id, view })
+            ))
+        });
+        let max_age = max_age.transpose()?;
+        Ok(Self { id, view, max_age })
     }
 }
 
-/// Whether a duration is within what google.protobuf.Duration allows, and not negative.
-fn is_valid(duration: &prost_types::Duration) -> bool {
-    const MAX_SECONDS: i64 = 315_576_000_000; // 10,000 years
-    (0..=MAX_SECONDS).contains(&duration.seconds) && (0..1_000_000_000).contains(&duration.nanos)
+/// A duration within what google.protobuf.Duration allows, and not negative.
+fn duration(duration: &prost_types::Duration) -> Option<Duration> {
+    const MAX_SECONDS: u64 = 315_576_000_000; // 10,000 years
+    let seconds = u64::try_from(duration.seconds).ok()?;
+    let nanos = u32::try_from(duration.nanos).ok()?;
+    (seconds <= MAX_SECONDS && nanos < 1_000_000_000).then(|| Duration::new(seconds, nanos))
 }

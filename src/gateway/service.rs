@@ -5,22 +5,22 @@ use tonic::{Request, Response, Status};
 
 use super::{convert, deadline::Deadline, failure::Failure, question::Question};
 use crate::{
-    enterprise_manager::EnterpriseManager,
     proto::v1::{
         GetReplicaSessionRequest, GetReplicaSessionResponse,
         replica_session_service_server::ReplicaSessionService,
     },
+    sharing::SharedReads,
 };
 
 /// Answers callers with what one Enterprise Manager says.
 pub struct Gateway {
-    enterprise_manager: EnterpriseManager,
+    reads: SharedReads,
 }
 
 impl Gateway {
-    /// A gateway to one Enterprise Manager.
-    pub fn new(enterprise_manager: EnterpriseManager) -> Self {
-        Self { enterprise_manager }
+    /// Answers from these reads.
+    pub fn new(reads: SharedReads) -> Self {
+        Self { reads }
     }
 
     async fn answer(
@@ -28,13 +28,13 @@ impl Gateway {
         request: &GetReplicaSessionRequest,
         deadline: Instant,
     ) -> Result<GetReplicaSessionResponse, Failure> {
-        let Question { id, view } = request.try_into()?;
+        let Question { id, view, max_age } = request.try_into()?;
         let reading = self
-            .enterprise_manager
-            .replica_session(id, view, deadline)
+            .reads
+            .replica_session(id, view, max_age, deadline)
             .await
             .map_err(|error| Failure::EnterpriseManager(error, id))?;
-        Ok(convert::response(reading))
+        Ok(convert::response(&reading))
     }
 }
 

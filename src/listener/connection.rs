@@ -21,17 +21,22 @@ use crate::settings::ListenerSettings;
 /// Calls on one connection at a time. A mesh's proxy opens few connections and many streams.
 const MAX_CONCURRENT_STREAMS: u32 = 1024;
 
-/// Streams that a peer may reset before they are accepted, and streams that the gateway may have
-/// to reset for a peer's faults: past either the connection ends (rapid reset, CVE-2023-44487).
-const MAX_RESET_STREAMS: usize = 64;
+/// Streams that a peer may have reset before they were looked at: past that the connection ends
+/// (rapid reset, CVE-2023-44487). Callers whose deadlines expire together are fewer.
+const MAX_PENDING_RESETS: usize = 256;
+
+/// Streams that the gateway had to reset for a peer's faults, over the life of a connection.
+const MAX_LOCAL_RESETS: usize = 1024;
 
 /// Metadata of one call, in bytes as HTTP/2 counts them.
 const MAX_HEADER_LIST: u32 = 16 * 1024;
 
-/// Receive windows: requests are below 200 bytes, so these bound what a hostile caller may store
-/// here and slow nobody down.
+/// What one call may send before it is read. Requests are below 200 bytes.
 const STREAM_WINDOW: u32 = 64 * 1024;
-const CONNECTION_WINDOW: u32 = 256 * 1024;
+
+/// What a connection may send before it is read. h2 lets half of it be framing of small messages,
+/// 256 bytes each, and takes more for an attack: so a full house of calls has to fit in, twice.
+const CONNECTION_WINDOW: u32 = 4 * 256 * MAX_CONCURRENT_STREAMS;
 
 /// A peer that has been silent for this long is asked whether it lives …
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(30);
@@ -81,8 +86,8 @@ fn http2() -> http2::Builder<TokioExecutor> {
     builder
         .timer(TokioTimer::new())
         .max_concurrent_streams(MAX_CONCURRENT_STREAMS)
-        .max_pending_accept_reset_streams(MAX_RESET_STREAMS)
-        .max_local_error_reset_streams(MAX_RESET_STREAMS)
+        .max_pending_accept_reset_streams(MAX_PENDING_RESETS)
+        .max_local_error_reset_streams(MAX_LOCAL_RESETS)
         .max_header_list_size(MAX_HEADER_LIST)
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)

@@ -11,6 +11,7 @@ use std::{convert::Infallible, io, time::Duration};
 
 use tokio::{
     net::{TcpListener, TcpStream},
+    runtime::Handle,
     task::JoinSet,
     time::sleep,
 };
@@ -25,12 +26,20 @@ use connection::serve_connection;
 /// would only fail again, and burn a core.
 const ACCEPT_BACK_OFF: Duration = Duration::from_millis(100);
 
-/// Accepts connections and serves `service` on them until `drain` is cancelled; then
+/// A runtime that serves connections, and the service that it serves on them.
+pub struct Worker<S> {
+    /// The runtime.
+    pub runtime: Handle,
+    /// The service.
+    pub service: S,
+}
+
+/// Accepts connections and deals them out to the workers in turn, until `drain` is cancelled; then
 /// sends GOAWAY on all of them and returns when the calls in flight are done, at the latest when
 /// the drain timeout is over. Dropping the future ends every connection at once.
 pub async fn run<S>(
     listener: TcpListener,
-    service: S,
+    workers: Vec<Worker<S>>,
     settings: ListenerSettings,
     drain: CancellationToken,
 ) where
@@ -44,6 +53,7 @@ pub async fn run<S>(
     S::Future: Send,
 {
     let mut connections = JoinSet::new();
+    let mut turns = workers.iter().cycle();
     loop {
         tokio::select! {
             // Reaps ended connections, so that the set stays as small as what is open.
@@ -54,10 +64,16 @@ pub async fn run<S>(
                     drop(stream);
                 }
                 Ok((stream, _)) => {
-                    prepare(&stream);
-                    let connection =
-                        serve_connection(stream, service.clone(), settings, drain.clone());
-                    connections.spawn(connection);
+                    let Some(worker) = turns.next() else { break };
+                    let service = worker.service.clone();
+                    let drain = drain.clone();
+                    let connection = async move {
+                        match moved(stream) {
+                            Ok(stream) => serve_connection(stream, service, settings, drain).await,
+                            Err(error) => tracing::debug!(%error, "connection lost"),
+                        }
+                    };
+                    connections.spawn_on(connection, &worker.runtime);
                 }
                 Err(error) if concerns_one_connection(&error) => {}
                 Err(error) => {
@@ -84,10 +100,12 @@ pub async fn run<S>(
     }
 }
 
-fn prepare(stream: &TcpStream) {
-    // Answers are small: waiting to fill a segment costs 40 ms and gains nothing. It cannot fail
-    // on a connected socket but for one that the peer has closed, which is found out later.
-    drop(stream.set_nodelay(true));
+/// Makes the connection one of the runtime that this is called in, and ready to be served.
+fn moved(stream: TcpStream) -> io::Result<TcpStream> {
+    let stream = TcpStream::from_std(stream.into_std()?)?;
+    // Answers are small: waiting to fill a segment costs 40 ms and gains nothing.
+    stream.set_nodelay(true)?;
+    Ok(stream)
 }
 
 /// Errors that say that one peer went away before it was accepted.

@@ -9,7 +9,7 @@ use url::Url;
 
 use super::{
     CallSettings, EnterpriseManagerSettings, ListenerSettings, PASSWORD_VARIABLE, PasswordSource,
-    ServeOptions, SettingError, Settings,
+    ReuseSettings, ServeOptions, SettingError, Settings, default_workers,
 };
 
 impl ServeOptions {
@@ -42,6 +42,12 @@ impl ServeOptions {
                 max_deadline: self.max_deadline,
                 max_in_flight: self.max_in_flight,
             },
+            reuse: ReuseSettings {
+                unfinished: self.reuse_unfinished,
+                finished: self.reuse_finished,
+                capacity: self.reuse_capacity,
+            },
+            workers: self.workers.unwrap_or_else(default_workers),
             lame_duck: self.lame_duck,
             enterprise_manager: EnterpriseManagerSettings {
                 url,

@@ -4,7 +4,7 @@ mod check;
 mod options;
 mod values;
 
-use std::{fmt, fs, net::SocketAddr, path::PathBuf, time::Duration};
+use std::{fmt, fs, net::SocketAddr, num::NonZero, path::PathBuf, time::Duration};
 
 use secrecy::SecretString;
 use url::Url;
@@ -27,6 +27,10 @@ pub struct Settings {
     pub listener: ListenerSettings,
     /// What bounds their calls.
     pub calls: CallSettings,
+    /// How answers are reused.
+    pub reuse: ReuseSettings,
+    /// Threads that serve calls.
+    pub workers: usize,
     /// How long calls are still taken after the end has been announced.
     pub lame_duck: Duration,
     /// The upstream.
@@ -57,6 +61,17 @@ pub struct CallSettings {
     pub max_deadline: Duration,
     /// Calls in flight; one more is refused at once.
     pub max_in_flight: usize,
+}
+
+/// How EM's answers are reused.
+#[derive(Debug, Clone, Copy)]
+pub struct ReuseSettings {
+    /// How long the answer about a session that is not over may be given again; zero: not at all.
+    pub unfinished: Duration,
+    /// The same for a session that is over, which does not change any more.
+    pub finished: Duration,
+    /// Memory for answers, in bytes.
+    pub capacity: usize,
 }
 
 /// Checked settings of the side of Enterprise Manager.
@@ -113,6 +128,21 @@ impl Default for CallSettings {
             max_in_flight: 1024,
         }
     }
+}
+
+impl Default for ReuseSettings {
+    fn default() -> Self {
+        Self {
+            unfinished: Duration::from_secs(2),
+            finished: Duration::from_secs(5 * 60),
+            capacity: 64 * 1024 * 1024,
+        }
+    }
+}
+
+/// One for each core that the process may use.
+pub fn default_workers() -> usize {
+    std::thread::available_parallelism().map_or(1, NonZero::get)
 }
 
 impl PasswordSource {

@@ -4,7 +4,7 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::{Args, ValueEnum, builder::BoolishValueParser};
 
-use super::values::{api_version, at_least_one, duration, socket_address};
+use super::values::{api_version, at_least_one, duration, size, socket_address};
 
 /// The options of `serve`, as they come from the command line and the environment.
 #[derive(Debug, Clone, Args)]
@@ -80,6 +80,23 @@ pub struct ServeOptions {
     /// Calls in flight; one more is refused at once with RESOURCE_EXHAUSTED
     #[arg(long, env = "GATEWAY_MAX_IN_FLIGHT", value_name = "N", default_value = "1024", value_parser = at_least_one, help_heading = "Calls")]
     pub max_in_flight: usize,
+
+    /// How long the answer about a session that is not over may be given again to callers who set
+    /// no max_age; 0s: not at all
+    #[arg(long, env = "GATEWAY_REUSE_UNFINISHED", value_name = "DURATION", default_value = "2s", value_parser = duration, help_heading = "Reuse of answers")]
+    pub reuse_unfinished: Duration,
+
+    /// The same for a session that is over and does not change any more
+    #[arg(long, env = "GATEWAY_REUSE_FINISHED", value_name = "DURATION", default_value = "5m", value_parser = duration, help_heading = "Reuse of answers")]
+    pub reuse_finished: Duration,
+
+    /// Memory for answers that may be given again
+    #[arg(long, env = "GATEWAY_REUSE_CAPACITY", value_name = "SIZE", default_value = "64MiB", value_parser = size, help_heading = "Reuse of answers")]
+    pub reuse_capacity: usize,
+
+    /// Threads that serve calls; one for each core unless set
+    #[arg(long, env = "GATEWAY_WORKERS", value_name = "N", value_parser = at_least_one, help_heading = "Connections")]
+    pub workers: Option<usize>,
 
     /// Connections of callers; one more is closed at once
     #[arg(long, env = "GATEWAY_MAX_CONNECTIONS", value_name = "N", default_value = "4096", value_parser = at_least_one, help_heading = "Connections")]

@@ -31,6 +31,19 @@ pub(super) fn at_least_one(text: &str) -> Result<usize, String> {
         .ok_or_else(|| format!("{text:?} is not a whole number above 0"))
 }
 
+/// Reads a size such as `64MiB`.
+pub(super) fn size(text: &str) -> Result<usize, String> {
+    let digits = text.trim_end_matches(|letter: char| letter.is_ascii_alphabetic());
+    let unit = match &text[digits.len()..] {
+        "KiB" => Some(1 << 10),
+        "MiB" => Some(1 << 20),
+        "GiB" => Some(1 << 30),
+        _ => None,
+    };
+    unit.and_then(|unit: usize| digits.parse::<usize>().ok()?.checked_mul(unit))
+        .ok_or_else(|| format!("{text:?} is not a size such as 512KiB, 64MiB or 1GiB"))
+}
+
 /// Reads a duration such as `500ms`, `3s`, `5m`.
 ///
 /// # Errors

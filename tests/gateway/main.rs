@@ -15,5 +15,6 @@ mod logon;
 mod outage;
 mod overload;
 mod retries;
+mod sharing;
 mod support;
 mod trust;

@@ -65,7 +65,7 @@ async fn a_call_beyond_the_limit_is_refused_at_once_and_told_when_to_come_back()
 async fn thousands_of_calls_at_once_are_all_answered_one_way_or_the_other() {
     let setup = start().await;
     setup.simulator.set_faults([fault("latency=1ms")]);
-    let calls = (0..3_000).map(|_| get(&setup.client, FINISHED));
+    let calls = (0..3000).map(|_| get(&setup.client, FINISHED));
     let (mut answered, mut refused) = (0, 0);
     for answer in join_all(calls).await {
         match answer {
@@ -76,9 +76,29 @@ async fn thousands_of_calls_at_once_are_all_answered_one_way_or_the_other() {
             }
         }
     }
-    assert_eq!(answered + refused, 3_000);
+    assert_eq!(answered + refused, 3000);
     assert!(answered >= 1024, "{answered}");
     assert!(setup.simulator.counts().in_flight_highest <= 8);
+}
+
+#[tokio::test]
+async fn a_burst_of_refusals_does_not_cost_the_caller_its_connection() {
+    let setup = start_with(Options::default(), |settings| {
+        settings.calls.max_in_flight = 1;
+    })
+    .await;
+    get(&setup.client, FINISHED).await.unwrap();
+    setup.simulator.set_faults([fault("latency=500ms")]);
+    let slow = tokio::spawn(get(&setup.client, FINISHED));
+    let simulator = &setup.simulator;
+    eventually("a call is in flight", || simulator.counts().in_flight == 1).await;
+    let calls = (0..3000).map(|_| get(&setup.client, FINISHED));
+    for answer in join_all(calls).await {
+        if let Err(told) = answer {
+            assert_eq!(reason(&told), "OVERLOADED");
+        }
+    }
+    slow.await.unwrap().unwrap();
 }
 
 #[tokio::test]

@@ -10,7 +10,8 @@ use replica_session_gateway::{
     },
     serve::{self, Running},
     settings::{
-        CallSettings, EnterpriseManagerSettings, ListenerSettings, PasswordSource, Settings,
+        CallSettings, EnterpriseManagerSettings, ListenerSettings, PasswordSource, ReuseSettings,
+        Settings, default_workers,
     },
     simulator::{Canned, Fault, Options, Simulator},
 };
@@ -63,6 +64,8 @@ pub fn settings(url: &str) -> Settings {
         admin_listen: free,
         listener: ListenerSettings::default(),
         calls: CallSettings::default(),
+        reuse: ReuseSettings::default(),
+        workers: default_workers(),
         lame_duck: Duration::ZERO,
         enterprise_manager: EnterpriseManagerSettings {
             url: url.parse().unwrap(),
@@ -86,7 +89,7 @@ pub async fn channel(address: SocketAddr) -> Channel {
     endpoint.connect().await.unwrap()
 }
 
-/// Asks for the entity of one session.
+/// Asks for the entity of one session, as EM has it now.
 pub fn get(
     client: &Client,
     id: &str,
@@ -95,12 +98,12 @@ pub fn get(
     async move { Ok(response.await?.replica_session.unwrap()) }
 }
 
-/// A request for the entity of one session.
+/// A request for the entity of one session, as EM has it now.
 pub fn request(id: &str) -> Request<GetReplicaSessionRequest> {
     Request::new(GetReplicaSessionRequest {
         id: id.to_owned(),
         view: ReplicaSessionView::Entity.into(),
-        max_age: None,
+        max_age: Some(prost_types::Duration::default()),
     })
 }
 
@@ -145,7 +148,9 @@ pub fn framed(message: &impl prost::Message) -> Bytes {
 /// The machine-readable reason of a status.
 pub fn reason(status: &Status) -> String {
     let details: ErrorDetails = status.get_error_details();
-    let info = details.error_info().expect("every status has an ErrorInfo");
+    let info = details
+        .error_info()
+        .unwrap_or_else(|| panic!("without an ErrorInfo: {status:?}"));
     assert_eq!(info.domain, "replicasession.gateway");
     info.reason.clone()
 }
