@@ -8,16 +8,11 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
-    time::Duration,
 };
 
 use futures_util::FutureExt;
 use http::{Request, Response};
-use http_body_util::BodyExt as _;
-use tokio::{
-    sync::Semaphore,
-    time::{timeout, timeout_at},
-};
+use tokio::{sync::Semaphore, time::timeout_at};
 use tonic::{Code, Status, body::Body, server::NamedService};
 use tower::Service;
 
@@ -121,10 +116,8 @@ async fn run<S>(
 where
     S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
 {
-    let Ok(_admitted) = limits.admitted.try_acquire() else {
-        read_to_end(request.into_body()).await;
-        return Err(Failure::Overloaded);
-    };
+    let admitted = limits.admitted.try_acquire();
+    let _admitted = admitted.map_err(|_| Failure::Overloaded)?;
     let deadline =
         Deadline::of_call(request.headers(), &limits.settings).map_err(|InvalidTimeout| {
             let problem = "must be up to eight digits and one of H, M, S, m, u, n";
@@ -139,17 +132,6 @@ where
         Ok(Err(panic)) => Err(Failure::Panic(panic_text(&*panic))),
         Err(_) => Err(Failure::DeadlineExceeded),
     }
-}
-
-/// Takes in the message of a call that is refused. Answering before it has arrived would close the
-/// stream under it, and HTTP/2 counts what arrives on a closed stream as a fault of the peer: a
-/// burst of refusals would cost the caller its connection, and all calls on it.
-async fn read_to_end(body: Body) {
-    const LONGEST: Duration = Duration::from_secs(1);
-    let mut body = body;
-    let message = async { while let Some(Ok(_)) = body.frame().await {} };
-    // Whoever sends so slowly, or so much, may be cut off.
-    drop(timeout(LONGEST, message).await);
 }
 
 fn panic_text(panic: &(dyn Any + Send)) -> String {
