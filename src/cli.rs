@@ -2,6 +2,7 @@
 
 use std::{
     error::Error as _,
+    ffi::OsString,
     io::{self, Write},
     process::ExitCode,
     time::Duration,
@@ -97,11 +98,16 @@ async fn run_serve(options: ServeOptions) -> Result<ExitCode, ExitCode> {
 
 #[cfg(feature = "simulator")]
 async fn run_demo(options: DemoOptions) -> Result<ExitCode, ExitCode> {
-    let signals = Signals::new()?;
+    let mut signals = Signals::new()?;
     start_log(LogFormat::Text, &options.log_filter)?;
     let demo = Demo::start(&options).await;
     let demo = demo.map_err(|error| usage(&error.to_string()))?;
-    say(io::stdout(), &demo.tour().await);
+    say(io::stdout(), &demo.heading());
+    tokio::select! {
+        answer = demo.ask() => say(io::stdout(), &answer),
+        () = signals.next() => return Ok(ExitCode::SUCCESS),
+    }
+    say(io::stdout(), &demo.suggestions());
     let (gateway, _simulator) = demo.into_parts();
     Ok(until_stopped(gateway, signals).await)
 }
@@ -193,19 +199,30 @@ fn explain(error: &clap::Error) -> ExitCode {
     usage(&sentence(error))
 }
 
-/// clap's error as one sentence that begins with the option.
+/// clap's error as one sentence that begins with the option, and names the variable that it came
+/// from.
 fn sentence(error: &clap::Error) -> String {
     if let Some(ContextValue::String(argument)) = error.get(ContextKind::InvalidArg)
         && let Some(source) = error.source()
     {
         let option = argument.split([' ', '=']).next().unwrap_or(argument);
-        return format!("{option}: {source}");
+        let is_given = |given: OsString| given.to_string_lossy().starts_with(option);
+        let variable = option.trim_start_matches('-').replace('-', "_");
+        let variable = format!("GATEWAY_{}", variable.to_uppercase());
+        return if std::env::args_os().any(is_given) || std::env::var_os(&variable).is_none() {
+            format!("{option}: {source}")
+        } else {
+            format!("{option} (from {variable}): {source}")
+        };
     }
     let text = error.to_string();
-    let paragraph = text.split("\n\n").next().unwrap_or_default();
-    let words: Vec<&str> = paragraph
-        .split_whitespace()
-        .skip_while(|word| *word == "error:")
-        .collect();
-    words.join(" ")
+    let paragraphs = text
+        .split("\n\n")
+        .take_while(|text| !text.starts_with("Usage:"));
+    let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let paragraphs: Vec<_> = paragraphs.map(words).collect();
+    let sentence = paragraphs.join("; ");
+    let help = "; For more information, try '--help'.";
+    let sentence = sentence.trim_start_matches("error: ");
+    sentence.trim_end_matches(help).to_owned()
 }

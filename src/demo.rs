@@ -1,6 +1,10 @@
 //! `demo`: a gateway with a simulated Enterprise Manager behind it, asked for one session.
 
-use std::{env, io::ErrorKind, net::SocketAddr, time::Duration};
+use std::{
+    env,
+    net::{SocketAddr, TcpListener},
+    time::Duration,
+};
 
 use clap::Args;
 
@@ -17,6 +21,12 @@ use crate::{
 /// One of the vendor's documented sample sessions: over, and successful.
 const FINISHED_SESSION_ID: &str = "04f694ad-664c-4603-a747-00edecae4f17";
 
+/// The first of three attempts of one job.
+const FAILED_SESSION_ID: &str = "b6f1a9d2-30f4-4c0e-9a53-0d1c52e8f009";
+
+/// The port that `get` asks unless told otherwise.
+const DEFAULT_PORT: u16 = 50051;
+
 const USERNAME: &str = r"TECH\gateway";
 const PASSWORD: &str = "simulated";
 
@@ -24,10 +34,7 @@ const PASSWORD: &str = "simulated";
 #[derive(Debug, Clone, Args)]
 pub struct DemoOptions {
     /// What goes wrong at the simulated Enterprise Manager; may be given several times
-    ///
-    /// Examples: latency=300ms, 503=20, 503=10s, 503,retry-after=2, silence, html=5, drop=3,
-    /// trickle=50ms, stale=15s, unknown-id=500, expire=10 (tokens, every so many reads).
-    #[arg(long = "fault", value_name = "FAULT")]
+    #[arg(long = "fault", value_name = "FAULT", long_help = fault_help())]
     pub faults: Vec<Fault>,
 
     /// What to log on standard error
@@ -38,6 +45,14 @@ pub struct DemoOptions {
         default_value = "warn"
     )]
     pub log_filter: String,
+}
+
+fn fault_help() -> String {
+    format!(
+        "What goes wrong at the simulated Enterprise Manager; may be given several times. An \
+         EXTENT is a number of requests (20) or a time (30s); without it the fault lasts.\n\n{}",
+        Fault::FORMS
+    )
 }
 
 /// A demonstration that runs.
@@ -71,14 +86,8 @@ impl Demo {
         })
         .await
         .map_err(DemoError::Simulator)?;
-        let default = |port: u16| SocketAddr::from(([127, 0, 0, 1], port));
-        let gateway = match serve::start(settings(&simulator, default(50051), default(9464))).await
-        {
-            Err(StartError::Listen { error, .. }) if error.kind() == ErrorKind::AddrInUse => {
-                serve::start(settings(&simulator, default(0), default(0))).await
-            }
-            started => started,
-        }?;
+        let settings = settings(&simulator, free_or_any(DEFAULT_PORT), free_or_any(9464));
+        let gateway = serve::start(settings).await?;
         Ok(Self { gateway, simulator })
     }
 
@@ -88,57 +97,90 @@ impl Demo {
         (self.gateway, self.simulator)
     }
 
-    /// Asks the gateway over gRPC, and tells what came and what to try next.
-    pub async fn tour(&self) -> String {
-        let server = format!("http://{}", self.gateway.address());
-        let asked = get(&GetOptions {
-            id: RUNNING_SESSION_ID.to_owned(),
-            server: server.clone(),
-            view: ViewOption::Entity,
-            json: false,
-            deadline: Duration::from_secs(10),
-            max_age: None,
-        })
-        .await;
-        let answer = asked.unwrap_or_else(|refusal| format!("error: {refusal}\n"));
-        let program = program();
-        let server_option = if self.gateway.address().port() == 50051 {
+    /// What runs where.
+    pub fn heading(&self) -> String {
+        let taken = if self.gateway.address().port() == DEFAULT_PORT {
             String::new()
         } else {
-            format!(" --server {server}")
+            format!(" (port {DEFAULT_PORT} is taken)")
         };
         format!(
             "\
 SIMULATED DATA: no Veeam Backup Enterprise Manager is involved. A simulator stands in for it,
 and everything below is invented.
 
-Simulator  {simulator}
-Gateway    {server} (gRPC), http://{admin}/readyz (probes)
+Gateway    {server}{taken}
+Probes     http://{admin}/readyz
+Simulator  {simulator} (user {USERNAME}, password {PASSWORD})
 
 The gateway, asked over gRPC for a replica job session that is running:
 
-{answer}
+",
+            server = self.server(),
+            admin = self.gateway.admin_address(),
+            simulator = self.simulator.url(),
+        )
+    }
+
+    /// Asks the gateway over gRPC and tells what came. Takes 5 s at most.
+    pub async fn ask(&self) -> String {
+        let options = GetOptions {
+            id: RUNNING_SESSION_ID.to_owned(),
+            server: self.server(),
+            view: ViewOption::Entity,
+            json: false,
+            deadline: Duration::from_secs(5),
+            max_age: None,
+        };
+        let asked = get(&options).await;
+        asked.unwrap_or_else(|refusal| format!("error: {refusal}\n"))
+    }
+
+    /// What to try next.
+    pub fn suggestions(&self) -> String {
+        let program = program();
+        let server = if self.gateway.address().port() == DEFAULT_PORT {
+            String::new()
+        } else {
+            format!(" --server {}", self.server())
+        };
+        format!(
+            "
 Try next, in another terminal:
 
   Ask again and watch the progress:
-    {program} get {RUNNING_SESSION_ID}{server_option}
+    {program} get {RUNNING_SESSION_ID}{server}
+
+  A session that failed:
+    {program} get {FAILED_SESSION_ID}{server}
 
   A finished session, as JSON:
-    {program} get {FINISHED_SESSION_ID} --json{server_option}
+    {program} get {FINISHED_SESSION_ID} --json{server}
 
   With grpcurl (the server describes itself by reflection):
     grpcurl -plaintext -d '{{\"id\": \"{RUNNING_SESSION_ID}\"}}' {address} \\
       enterprisemanager.v1.ReplicaSessionService/Get
 
-  Watch the gateway cope with a bad day:
+  Watch the gateway cope with a bad day ({program} demo --help lists more):
     {program} demo --fault latency=300ms --fault 503=2
 
 Ctrl-C ends the demonstration.
 ",
-            simulator = self.simulator.url(),
-            admin = self.gateway.admin_address(),
             address = self.gateway.address(),
         )
+    }
+
+    fn server(&self) -> String {
+        format!("http://{}", self.gateway.address())
+    }
+}
+
+/// The port if nobody has it, else any.
+fn free_or_any(port: u16) -> SocketAddr {
+    let default = SocketAddr::from(([127, 0, 0, 1], port));
+    match TcpListener::bind(default) {
+        Ok(_) => default,
+        Err(_) => SocketAddr::from(([127, 0, 0, 1], 0)),
     }
 }
 

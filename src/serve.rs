@@ -13,7 +13,7 @@ use tonic_health::{
 
 use crate::{
     admin::{self, Readiness},
-    enterprise_manager::{self, EnterpriseManager},
+    enterprise_manager::EnterpriseManager,
     gateway::{CallLimits, Calls, Gateway},
     listener::{self, Worker},
     metrics::Metrics,
@@ -59,9 +59,9 @@ pub enum StartError {
     /// The system gives no more threads.
     #[error("--workers: not so many threads can be started: {0}")]
     Threads(io::Error),
-    /// The side of Enterprise Manager cannot be set up.
+    /// The certificates to trust cannot be used.
     #[error("--em-ca-file: {0}")]
-    EnterpriseManager(enterprise_manager::Error),
+    Trust(String),
 }
 
 /// Starts a gateway. Enterprise Manager is not asked for anything before the first call.
@@ -72,8 +72,8 @@ pub enum StartError {
 pub async fn start(settings: Settings) -> Result<Running, StartError> {
     // First, since it needs no port: whatever is wrong with the settings is told before anything
     // else goes wrong.
-    let enterprise_manager = EnterpriseManager::new(settings.enterprise_manager.clone())
-        .map_err(StartError::EnterpriseManager)?;
+    let enterprise_manager =
+        EnterpriseManager::new(settings.enterprise_manager.clone()).map_err(StartError::Trust)?;
 
     let listen = |option, address| async move {
         TcpListener::bind(address)
@@ -103,7 +103,7 @@ pub async fn start(settings: Settings) -> Result<Running, StartError> {
         })
     });
     let workers = workers.collect::<Result<Vec<_>, _>>();
-    let workers = workers.map_err(StartError::EnterpriseManager)?;
+    let workers = workers.map_err(StartError::Trust)?;
 
     let drain = CancellationToken::new();
     let listener = listener::run(callers, workers, settings.listener, drain.clone());
@@ -200,4 +200,6 @@ fn reflection() -> tonic_reflection::server::Builder<'static> {
     tonic_reflection::server::Builder::configure()
         .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+        // So that tools can show the details of errors.
+        .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
 }

@@ -1,6 +1,6 @@
 //! `get`: asks a gateway for one session and prints it.
 
-use std::{error::Error as StdError, time::Duration};
+use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use jiff::Timestamp;
@@ -10,8 +10,9 @@ use tonic::{
     Request, Status,
     transport::{Channel, ClientTlsConfig, Endpoint},
 };
+use url::Url;
 
-use super::{Refusal, render::render};
+use super::{Refusal, refusal::root_cause, render::render};
 use crate::{
     proto::{
         FILE_DESCRIPTOR_SET,
@@ -71,7 +72,8 @@ pub enum ViewOption {
 /// What the gateway answered instead, or that it cannot be reached.
 pub async fn get(options: &GetOptions) -> Result<String, Refusal> {
     let mut request = Request::new(GetReplicaSessionRequest {
-        id: options.id.clone(),
+        // People paste ids with what stood around them.
+        id: options.id.trim().trim_matches(['{', '}']).to_owned(),
         view: match options.view {
             ViewOption::Reference => ReplicaSessionView::Reference,
             ViewOption::Entity => ReplicaSessionView::Entity,
@@ -79,7 +81,7 @@ pub async fn get(options: &GetOptions) -> Result<String, Refusal> {
         .into(),
         max_age: match options.max_age.map(prost_types::Duration::try_from) {
             Some(Ok(max_age)) => Some(max_age),
-            Some(Err(_)) => return Err(Status::invalid_argument("--max-age is too long").into()),
+            Some(Err(_)) => return Err(Refusal::of_argument("--max-age: is too long".to_owned())),
             None => None,
         },
     });
@@ -96,22 +98,29 @@ pub async fn get(options: &GetOptions) -> Result<String, Refusal> {
     })
 }
 
-async fn connect(server: &str, deadline: Duration) -> Result<Channel, Status> {
-    let not_a_url = || format!("--server: {server:?} is not a URL such as http://127.0.0.1:50051");
-    if !server.starts_with("http://") && !server.starts_with("https://") {
-        return Err(Status::invalid_argument(not_a_url()));
+async fn connect(server: &str, deadline: Duration) -> Result<Channel, Refusal> {
+    let not_an_address = || {
+        Refusal::of_argument(format!(
+            "--server: {server:?} is not an address such as http://127.0.0.1:50051"
+        ))
+    };
+    let address: Url = server.parse().map_err(|_| not_an_address())?;
+    if !matches!(address.scheme(), "http" | "https") || address.path() != "/" {
+        return Err(not_an_address());
     }
     let endpoint = Endpoint::from_shared(server.to_owned())
-        .map_err(|_| Status::invalid_argument(not_a_url()))?
+        .map_err(|_| not_an_address())?
         .connect_timeout(deadline)
         .tls_config(ClientTlsConfig::new().with_enabled_roots())
         .map_err(|error| Status::failed_precondition(format!("TLS cannot be set up: {error}")))?;
     endpoint.connect().await.map_err(|error| {
-        let mut cause: &dyn StdError = &error;
-        while let Some(source) = cause.source() {
-            cause = source;
-        }
-        Status::unavailable(format!("no gateway answers at {server}: {cause}"))
+        let cause = root_cause(&error).map_or_else(String::new, ToString::to_string);
+        let hint = if cause.contains("corrupt message") {
+            "; it does not speak TLS: use http://"
+        } else {
+            ""
+        };
+        Status::unavailable(format!("no gateway answers at {server}: {cause}{hint}")).into()
     })
 }
 

@@ -1,6 +1,6 @@
 //! A call that got no answer, told to a person and to a script.
 
-use std::{fmt, time::Duration};
+use std::{error::Error, fmt, time::Duration};
 
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
@@ -9,6 +9,8 @@ use tonic_types::StatusExt;
 #[derive(Debug)]
 pub struct Refusal {
     code: Code,
+    /// Whether it was found here, without asking the gateway.
+    is_local: bool,
     message: String,
     reason: Option<String>,
     fields: Vec<(String, String)>,
@@ -34,8 +36,23 @@ impl Refusal {
     }
 }
 
+impl Refusal {
+    /// What is wrong with an argument, found before anybody was asked.
+    pub(super) fn of_argument(message: String) -> Self {
+        Self {
+            code: Code::InvalidArgument,
+            is_local: true,
+            message,
+            reason: None,
+            fields: Vec::new(),
+            retry_delay: None,
+        }
+    }
+}
+
 impl From<Status> for Refusal {
     fn from(status: Status) -> Self {
+        let status = explained(status);
         let details = status.get_error_details();
         let fields = details.bad_request().map(|bad| {
             let field = |violation: &tonic_types::FieldViolation| {
@@ -45,6 +62,7 @@ impl From<Status> for Refusal {
         });
         Self {
             code: status.code(),
+            is_local: false,
             message: status.message().to_owned(),
             reason: details.error_info().map(|info| info.reason.clone()),
             fields: fields.unwrap_or_default(),
@@ -55,21 +73,46 @@ impl From<Status> for Refusal {
 
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", code_name(self.code), self.message)?;
+        if !self.is_local {
+            write!(f, "{}: ", code_name(self.code))?;
+        }
+        f.write_str(&self.message)?;
         if let Some(reason) = &self.reason {
             write!(f, "\n  reason  {reason}")?;
         }
         for (field, description) in &self.fields {
-            write!(f, "\n  field   {field}")?;
-            if !self.message.ends_with(description) {
-                write!(f, ": {description}")?;
-            }
+            write!(f, "\n  field   {field} {description}")?;
         }
         if let Some(delay) = self.retry_delay {
             write!(f, "\n  retry   after {delay:?}")?;
         }
         Ok(())
     }
+}
+
+/// What tonic's client says by itself, in the words and codes that a gateway would use.
+fn explained(status: Status) -> Status {
+    match (status.code(), root_cause(&status)) {
+        (Code::Cancelled, _) if status.message() == "Timeout expired" => {
+            Status::deadline_exceeded("no answer within --deadline")
+        }
+        (Code::Unknown, Some(cause)) => {
+            Status::unavailable(format!("the connection to the gateway is lost: {cause}"))
+        }
+        (_, None) if status.message().contains("grpc-status header missing") => {
+            Status::unavailable("what answers at --server is no gRPC service")
+        }
+        _ => status,
+    }
+}
+
+/// The innermost cause of an error, if it has one.
+pub(super) fn root_cause(error: &dyn Error) -> Option<&(dyn Error + 'static)> {
+    let mut cause = error.source()?;
+    while let Some(source) = cause.source() {
+        cause = source;
+    }
+    Some(cause)
 }
 
 /// The name that gRPC's documentation gives a code.

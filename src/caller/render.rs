@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use jiff::{SignedDuration, Timestamp, Unit};
+use jiff::{SignedDuration, Timestamp};
 
 use crate::proto::v1::{
     GetReplicaSessionResponse, ReplicaSession,
@@ -34,7 +34,6 @@ pub(super) fn render(response: &GetReplicaSessionResponse, now: Timestamp) -> St
         page.line("Also", &format!("{element}: {text}"));
     }
     if let Some(read) = response.read_time.and_then(moment) {
-        let read = read.round(Unit::Second).unwrap_or(read);
         page.line(
             "Read",
             &format!(
@@ -149,9 +148,9 @@ fn at(time: Timestamp, now: Timestamp) -> String {
     format!("{} UTC ({age})", clock(time))
 }
 
+/// To the second: fractions are for programs, which have them in the JSON.
 fn clock(time: Timestamp) -> String {
-    let text = time.to_string();
-    text.trim_end_matches('Z').replacen('T', " ", 1)
+    time.strftime("%Y-%m-%d %H:%M:%S").to_string()
 }
 
 /// A duration in its two largest units.

@@ -12,7 +12,7 @@ use super::{
     error::{BadResponse, Error, excerpt},
     exchange::Reply,
     model::{ReplicaSession, View},
-    xml::{Trouble, is_utf8, read_replica_session, read_trouble},
+    xml::{ErrorDocument, is_utf8, read_error_document, read_replica_session},
 };
 
 /// The session that the answer holds.
@@ -40,10 +40,10 @@ pub(super) fn read_answer(
     }
     read_replica_session(&reply.body, id, view).map_err(|error| match error {
         // EM may say 200 and mean an error: then the body is right.
-        BadResponse::WrongRoot { .. } => match read_trouble(&reply.body) {
-            Ok(Some(trouble)) => by_status(
-                status_of(&trouble),
-                excerpt(&trouble.message),
+        BadResponse::WrongRoot { .. } => match read_error_document(&reply.body) {
+            Ok(Some(document)) => by_status(
+                status_of(&document),
+                excerpt(&document.message),
                 true,
                 reply.retry_after(),
             ),
@@ -55,8 +55,8 @@ pub(super) fn read_answer(
 
 /// What any other status than 200 means.
 pub(super) fn failure(reply: &Reply) -> Error {
-    let (said, from_em) = if let Ok(Some(trouble)) = read_trouble(&reply.body) {
-        (excerpt(&trouble.message), true)
+    let (said, from_em) = if let Ok(Some(document)) = read_error_document(&reply.body) {
+        (excerpt(&document.message), true)
     } else {
         let said = foreign_body(reply).unwrap_or("an answer without an Error document");
         (said.to_owned(), false)
@@ -76,18 +76,24 @@ fn by_status(
         // HTTP.sys and proxies say 404 of addresses, not of sessions; HTTP.sys does so while the
         // EM service is down.
         StatusCode::NOT_FOUND => Error::NotEnterpriseManager {
-            what: format!("status {status} with {said}"),
+            what: format!(
+                "status {status} ({said}); EM may be stopped, or the path in its address wrong"
+            ),
             passing: true,
         },
-        StatusCode::UNAUTHORIZED => Error::CredentialsRejected { why: said },
+        StatusCode::UNAUTHORIZED => Error::CredentialsRejected {
+            why: format!(
+                "a token that it has just given is answered with status {status} ({said})"
+            ),
+        },
         StatusCode::FORBIDDEN => Error::AccessDenied { said },
         StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS => Error::Throttled {
-            why: format!("status {status} with {said}"),
+            why: format!("status {status} ({said})"),
             retry_after,
         },
         StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT => {
             Error::Unavailable {
-                why: format!("status {status} with {said}"),
+                why: format!("status {status} ({said})"),
                 retry_after,
             }
         }
@@ -115,8 +121,8 @@ fn by_status(
 }
 
 /// The status that an `Error` document in a 200 answer speaks of.
-fn status_of(trouble: &Trouble) -> StatusCode {
-    trouble
+fn status_of(document: &ErrorDocument) -> StatusCode {
+    document
         .status
         .and_then(|status| StatusCode::from_u16(status).ok())
         .filter(|status| status.is_client_error() || status.is_server_error())

@@ -9,7 +9,7 @@ use reqwest::{
     },
     redirect,
 };
-use rustls::ClientConfig;
+use rustls::{CertificateError, ClientConfig};
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
@@ -40,6 +40,8 @@ pub(super) struct Http {
     tls: ClientConfig,
     /// The address with its path prefix and a slash at the end.
     base: Url,
+    /// Host and port, for the log.
+    address: String,
     circuit: Arc<Circuit>,
 }
 
@@ -65,11 +67,10 @@ impl Http {
     ///
     /// # Errors
     ///
-    /// When the platform's certificates, or those of the CA file, cannot be used.
-    pub(super) fn new(settings: &EnterpriseManagerSettings) -> Result<Self, Error> {
+    /// One sentence on which certificates cannot be used, and why.
+    pub(super) fn new(settings: &EnterpriseManagerSettings) -> Result<Self, String> {
         let ca_certificates = settings.ca_certificates.as_deref();
-        let tls =
-            client_config(ca_certificates).map_err(|why| Error::UntrustedCertificate { why })?;
+        let tls = client_config(ca_certificates)?;
         let mut base = settings.url.clone();
         if !base.path().ends_with('/') {
             base.set_path(&format!("{}/", base.path()));
@@ -77,13 +78,14 @@ impl Http {
         Ok(Self {
             client: client(tls.clone())?,
             tls,
+            address: address(&base),
             base,
             circuit: Arc::new(Circuit::new()),
         })
     }
 
     /// The same address and circuit, with a pool of its own.
-    pub(super) fn with_own_connections(&self) -> Result<Self, Error> {
+    pub(super) fn with_own_connections(&self) -> Result<Self, String> {
         Ok(Self {
             client: client(self.tls.clone())?,
             ..self.clone()
@@ -127,7 +129,8 @@ impl Http {
             }
             Credential::Token(token) => request.header(SESSION_HEADER, token),
         };
-        let mut response = request.send().await.map_err(connection_error)?;
+        let lost = |error: reqwest::Error| connection_error(&error, &self.address);
+        let mut response = request.send().await.map_err(lost)?;
 
         let too_large = BadResponse::TooLarge { limit: MAX_BODY };
         let announced = response.content_length().unwrap_or(0);
@@ -135,7 +138,7 @@ impl Http {
             return Err(too_large.into());
         }
         let mut body = Vec::with_capacity(usize::try_from(announced).unwrap_or(0));
-        while let Some(chunk) = response.chunk().await.map_err(connection_error)? {
+        while let Some(chunk) = response.chunk().await.map_err(lost)? {
             if body.len() + chunk.len() > MAX_BODY {
                 return Err(too_large.into());
             }
@@ -149,7 +152,13 @@ impl Http {
     }
 }
 
-fn client(tls: ClientConfig) -> Result<Client, Error> {
+fn address(url: &Url) -> String {
+    let host = url.host_str().unwrap_or_default();
+    let port = url.port_or_known_default().unwrap_or_default();
+    format!("{host}:{port}")
+}
+
+fn client(tls: ClientConfig) -> Result<Client, String> {
     Client::builder()
         .tls_backend_preconfigured(tls)
         .default_headers(HeaderMap::from_iter([(
@@ -172,9 +181,7 @@ fn client(tls: ClientConfig) -> Result<Client, Error> {
         .http1_only()
         .tcp_nodelay(true)
         .build()
-        .map_err(|error| Error::UntrustedCertificate {
-            why: causes(&error),
-        })
+        .map_err(|error| root_cause(&error))
 }
 
 impl Reply {
@@ -212,40 +219,55 @@ impl Reply {
     }
 }
 
-/// What it means that no complete answer came.
-fn connection_error(error: reqwest::Error) -> Error {
-    // The address is in the settings; its path holds nothing but the id.
-    let error = error.without_url();
-    if let Some(error) = cause::<rustls::Error>(&error) {
-        return match error {
-            rustls::Error::InvalidCertificate(_) | rustls::Error::NoCertificatesPresented => {
-                Error::UntrustedCertificate {
-                    why: error.to_string(),
-                }
-            }
-            rustls::Error::InvalidMessage(_) => Error::NotEnterpriseManager {
-                what: format!("it does not speak TLS ({error}); plain HTTP on this port?"),
-                passing: false,
-            },
-            error => Error::Unavailable {
-                why: error.to_string(),
-                retry_after: None,
-            },
-        };
+/// What it means that no complete answer came. `address` is for the operator's log.
+fn connection_error(error: &reqwest::Error, address: &str) -> Error {
+    if let Some(error) = cause::<rustls::Error>(error) {
+        return tls_error(error, address);
     }
-    if cause::<hyper::Error>(&error).is_some_and(hyper::Error::is_parse) {
+    if cause::<hyper::Error>(error).is_some_and(hyper::Error::is_parse) {
         return Error::NotEnterpriseManager {
-            what: "it does not speak HTTP; TLS on this port?".to_owned(),
+            what: format!("{address} does not speak HTTP; TLS on this port?"),
             passing: false,
         };
     }
-    let why = causes(&error);
+    let why = if error.is_timeout() {
+        format!("{address}: no connection within {CONNECT_TIMEOUT:?}")
+    } else {
+        format!("{address}: {}", root_cause(error))
+    };
     if error.is_connect() {
         return Error::Unreachable { why };
     }
     Error::Unavailable {
         why,
         retry_after: None,
+    }
+}
+
+fn tls_error(error: &rustls::Error, address: &str) -> Error {
+    let untrusted = |why: &str| Error::UntrustedCertificate {
+        why: format!("{address}: {why}"),
+    };
+    match error {
+        rustls::Error::InvalidCertificate(CertificateError::Other(other))
+            if other.to_string().contains("CaUsedAsEndEntity") =>
+        {
+            untrusted(
+                "the certificate is one of an authority, which a server must not present as its \
+                 own; trust a certificate that is no authority's, or have one issued",
+            )
+        }
+        rustls::Error::InvalidCertificate(_) | rustls::Error::NoCertificatesPresented => {
+            untrusted(&error.to_string())
+        }
+        rustls::Error::InvalidMessage(_) => Error::NotEnterpriseManager {
+            what: format!("{address} does not speak TLS; plain HTTP on this port?"),
+            passing: false,
+        },
+        error => Error::Unavailable {
+            why: format!("{address}: {error}"),
+            retry_after: None,
+        },
     }
 }
 
@@ -266,17 +288,11 @@ fn cause<'e, E: StdError + 'static>(error: &'e (dyn StdError + 'static)) -> Opti
     None
 }
 
-/// An error with its causes, outermost first: reqwest's own text alone says next to nothing.
-fn causes(error: &dyn StdError) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        let cause_text = cause.to_string();
-        if !text.ends_with(&cause_text) {
-            text.push_str(": ");
-            text.push_str(&cause_text);
-        }
-        next = cause.source();
+/// The innermost cause: what stands around it says only that something failed.
+fn root_cause(error: &(dyn StdError + 'static)) -> String {
+    let mut cause = error;
+    while let Some(source) = cause.source() {
+        cause = source;
     }
-    excerpt(&text)
+    excerpt(&cause.to_string())
 }

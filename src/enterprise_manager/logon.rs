@@ -183,10 +183,8 @@ impl Inner {
                 self.lock().door.open();
                 tracing::info!(username = %self.settings.username, "logged on to Enterprise Manager");
             }
-            Err(error @ Error::CredentialsRejected { .. }) => {
-                self.lock()
-                    .door
-                    .close(error.clone(), password, Instant::now());
+            Err(Error::CredentialsRejected { .. }) => {
+                self.lock().door.close(password, Instant::now());
             }
             Err(_) => {}
         }

@@ -27,6 +27,7 @@ pub use session_id::{InvalidSessionId, SessionId, parse_uuid};
 pub use xml::read_replica_session;
 
 use crate::settings::EnterpriseManagerSettings;
+use answer::read_answer;
 use exchange::{Credential, Http, Reply};
 use logon::{LogonSession, Logons};
 use retry::Retries;
@@ -46,8 +47,8 @@ impl EnterpriseManager {
     ///
     /// # Errors
     ///
-    /// When the certificates to trust cannot be used.
-    pub fn new(settings: EnterpriseManagerSettings) -> Result<Self, Error> {
+    /// One sentence on which certificates to trust cannot be used, and why.
+    pub fn new(settings: EnterpriseManagerSettings) -> Result<Self, String> {
         let http = Http::new(&settings)?;
         let permits = Arc::new(Semaphore::new(settings.concurrency));
         let logons = Logons::new(http.clone(), settings);
@@ -65,7 +66,7 @@ impl EnterpriseManager {
     /// # Errors
     ///
     /// As [`EnterpriseManager::new`].
-    pub fn with_own_connections(&self) -> Result<Self, Error> {
+    pub fn with_own_connections(&self) -> Result<Self, String> {
         Ok(Self {
             http: self.http.with_own_connections()?,
             ..self.clone()
@@ -89,9 +90,19 @@ impl EnterpriseManager {
         };
         let mut attempts = self.retries.attempts(patience);
         loop {
-            let reply = self.get_logged_on(&path).await?;
-            let answer = reply.and_then(|reply| answer::read_answer(&reply, id, view));
-            let error = match answer {
+            // Held while a logon is under way as well, so that EM never has more requests than
+            // permits, and those who wait for one do so with the newest logon session.
+            let permit = self.permits.acquire().await.expect("never closed");
+            // A logon that fails is not tried again: only reads are.
+            let logon = self.logons.current().await?;
+            let mut reply = self.get(&path, &logon).await;
+            if matches!(&reply, Ok(reply) if reply.status == StatusCode::UNAUTHORIZED) {
+                let logon = self.logons.after(&logon).await?;
+                reply = self.get(&path, &logon).await;
+            }
+            drop(permit);
+
+            let error = match reply.and_then(|reply| read_answer(&reply, id, view)) {
                 Ok(session) => {
                     attempts.succeeded();
                     let read_at = Timestamp::now();
@@ -105,21 +116,6 @@ impl EnterpriseManager {
             tracing::debug!(%id, ?pause, "trying again: {error}");
             sleep(pause).await;
         }
-    }
-
-    /// One request under the shared logon session, and a second one when EM has forgotten it. The
-    /// outer error is the logon's, which is never tried again: only reads are.
-    async fn get_logged_on(&self, path: &str) -> Result<Result<Reply, Error>, Error> {
-        // Held while a logon is under way as well, so that EM never has more requests than
-        // permits, and those who wait for one do so with the newest logon session.
-        let _permit = self.permits.acquire().await.expect("never closed");
-        let logon = self.logons.current().await?;
-        let reply = self.get(path, &logon).await;
-        if !matches!(&reply, Ok(reply) if reply.status == StatusCode::UNAUTHORIZED) {
-            return Ok(reply);
-        }
-        let logon = self.logons.after(&logon).await?;
-        Ok(self.get(path, &logon).await)
     }
 
     async fn get(&self, path: &str, logon: &LogonSession) -> Result<Reply, Error> {

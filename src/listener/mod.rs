@@ -1,8 +1,8 @@
 //! Accepting callers' connections, and letting go of them.
 //!
-//! tonic's own server cannot send GOAWAY by age, waits for ever for peers that never speak, and
-//! leaves HTTP/2 without limits; so connections are accepted here and served by hyper, which tonic
-//! uses as well.
+//! tonic's own server cuts aged connections that have a grace, waits for ever for peers that never
+//! speak, and leaves HTTP/2 without limits; so connections are accepted here and served by hyper,
+//! which tonic uses as well.
 
 mod connection;
 mod first_bytes;

@@ -75,6 +75,11 @@ fn check_url(url: Option<&str>, allow_plaintext: bool) -> Result<Url, SettingErr
                     .into(),
             )
         })?;
+    if !text.contains("://") {
+        return Err(wrong(format!(
+            "has no scheme; did you mean https://{text}?"
+        )));
+    }
     let mut url: Url = text.parse().map_err(|error| {
         wrong(format!(
             "is not an address such as https://em.example:9398: {error}"

@@ -2,9 +2,9 @@
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
-use clap::{Args, ValueEnum, builder::BoolishValueParser};
+use clap::{Args, ValueEnum};
 
-use super::values::{api_version, at_least_one, duration, size, socket_address};
+use super::values::{api_version, at_least_one, duration, size, socket_address, yes_or_no};
 
 /// The options of `serve`, as they come from the command line and the environment.
 #[derive(Debug, Clone, Args)]
@@ -62,7 +62,7 @@ pub struct ServeOptions {
     pub em_ca_file: Option<PathBuf>,
 
     /// Accept an http:// address, over which the password travels readable
-    #[arg(long, env = "GATEWAY_EM_ALLOW_PLAINTEXT", value_parser = BoolishValueParser::new(), help_heading = "Enterprise Manager")]
+    #[arg(long, env = "GATEWAY_EM_ALLOW_PLAINTEXT", value_parser = yes_or_no, help_heading = "Enterprise Manager")]
     pub em_allow_plaintext: bool,
 
     /// Requests that Enterprise Manager may have at a time

@@ -17,19 +17,20 @@ pub struct FaultError {
 }
 
 impl Fault {
-    /// The forms that a fault can be written in, one per line. EXTENT is a count of requests
-    /// (`20`) or a time span (`30s`); without it the fault lasts.
+    /// The forms that a fault can be written in, one per line, with what they do. EXTENT is a count
+    /// of requests (`20`) or a time span (`30s`); without it the fault lasts.
     pub const FORMS: &str = "\
-latency=300ms or latency=100ms..400ms
-logon-latency=300ms or logon-latency=100ms..400ms
-silence or silence=EXTENT
-503 or 503=EXTENT or 503=EXTENT,html,retry-after=5 or 503,html (likewise any status from 400 to 599)
-html or html=EXTENT
-drop or drop=EXTENT
-trickle or trickle=50ms
-stale=15s
-unknown-id=500
-expire=10";
+latency=300ms, latency=100ms..400ms  answers come late
+logon-latency=300ms                  answers to logons come late
+silence, silence=EXTENT              requests are accepted and never answered
+503, 503=EXTENT                      requests are answered with this status
+503=EXTENT,html,retry-after=5        ... as by a proxy, with a Retry-After
+html, html=EXTENT                    requests are answered with a login page
+drop, drop=EXTENT                    connections are closed in mid-body
+trickle=1ms                          bodies are sent a byte at a time
+stale=15s                            data is as old as the last collection
+unknown-id=500                       unknown sessions are 500 instead of 404
+expire=10                            tokens end after every so many reads";
 }
 
 impl FromStr for Fault {

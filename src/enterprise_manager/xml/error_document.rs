@@ -4,7 +4,7 @@ use super::{super::error::BadResponse, document::Document};
 
 /// What an `Error` document says. Its stack trace is not read at all: it helps nobody here.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Trouble {
+pub struct ErrorDocument {
     /// Attribute `StatusCode`, which repeats the HTTP status.
     pub status: Option<u16>,
     /// Attribute `Message`.
@@ -16,19 +16,19 @@ pub struct Trouble {
 /// # Errors
 ///
 /// Says what is wrong when the start of the document is not well-formed.
-pub fn read_trouble(xml: &[u8]) -> Result<Option<Trouble>, BadResponse> {
+pub fn read_error_document(xml: &[u8]) -> Result<Option<ErrorDocument>, BadResponse> {
     let (_, root) = Document::open(xml)?;
     if !root.is_em || root.name() != "Error" {
         return Ok(None);
     }
-    let mut trouble = Trouble {
+    let mut document = ErrorDocument {
         status: None,
         message: String::new(),
     };
     root.for_each_attribute(|name, value| match name {
-        "Message" => trouble.message = value.into_owned(),
-        "StatusCode" => trouble.status = value.trim().parse().ok(),
+        "Message" => document.message = value.into_owned(),
+        "StatusCode" => document.status = value.trim().parse().ok(),
         _ => {}
     })?;
-    Ok(Some(trouble))
+    Ok(Some(document))
 }
