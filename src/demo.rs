@@ -1,10 +1,6 @@
 //! `demo`: a gateway with a simulated Enterprise Manager behind it, asked for one session.
 
-use std::{
-    env,
-    net::{SocketAddr, TcpListener},
-    time::Duration,
-};
+use std::{env, io::ErrorKind, time::Duration};
 
 use clap::Args;
 
@@ -86,8 +82,22 @@ impl Demo {
         })
         .await
         .map_err(DemoError::Simulator)?;
-        let settings = settings(&simulator, free_or_any(DEFAULT_PORT), free_or_any(9464));
-        let gateway = serve::start(settings).await?;
+        let mut settings = settings(&simulator);
+        let gateway = loop {
+            match serve::start(settings.clone()).await {
+                // Somebody has the default port: any other will do.
+                Err(StartError::Listen { address, error, .. })
+                    if error.kind() == ErrorKind::AddrInUse && address.port() != 0 =>
+                {
+                    if address == settings.listen {
+                        settings.listen.set_port(0);
+                    } else {
+                        settings.admin_listen.set_port(0);
+                    }
+                }
+                started => break started?,
+            }
+        };
         Ok(Self { gateway, simulator })
     }
 
@@ -175,20 +185,11 @@ Ctrl-C ends the demonstration.
     }
 }
 
-/// The port if nobody has it, else any.
-fn free_or_any(port: u16) -> SocketAddr {
-    let default = SocketAddr::from(([127, 0, 0, 1], port));
-    match TcpListener::bind(default) {
-        Ok(_) => default,
-        Err(_) => SocketAddr::from(([127, 0, 0, 1], 0)),
-    }
-}
-
-fn settings(simulator: &Simulator, listen: SocketAddr, admin_listen: SocketAddr) -> Settings {
+fn settings(simulator: &Simulator) -> Settings {
     let url = simulator.url();
     Settings {
-        listen,
-        admin_listen,
+        listen: ([127, 0, 0, 1], DEFAULT_PORT).into(),
+        admin_listen: ([127, 0, 0, 1], 9464).into(),
         listener: ListenerSettings::default(),
         calls: CallSettings::default(),
         reuse: ReuseSettings::default(),
