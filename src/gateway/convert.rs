@@ -8,7 +8,7 @@ use crate::{
 };
 
 /// The answer to a `Get`.
-pub(super) fn response(reading: &Reading) -> v1::GetReplicaSessionResponse {
+pub fn response(reading: &Reading) -> v1::GetReplicaSessionResponse {
     v1::GetReplicaSessionResponse {
         replica_session: Some(session(&reading.session)),
         read_time: Some(timestamp(reading.read_at)),

@@ -11,5 +11,6 @@ mod service;
 pub mod status;
 
 pub use call::{CallLimits, Calls};
+pub use convert::response;
 pub use failure::Failure;
 pub use service::Gateway;

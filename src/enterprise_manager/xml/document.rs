@@ -47,20 +47,23 @@ enum Node<'x> {
 }
 
 impl<'x> Document<'x> {
-    /// Opens a document and reads its root's start tag.
-    pub(super) fn open(xml: &'x [u8]) -> Result<(Self, Element<'x>), BadResponse> {
+    /// Opens a document and reads its root's start tag; `take` gets the root's attributes.
+    pub(super) fn open(
+        xml: &'x [u8],
+        take: impl FnMut(&str, Cow<'_, str>),
+    ) -> Result<(Self, Element<'x>), BadResponse> {
         let text = std::str::from_utf8(xml).map_err(|error| match error.error_len() {
             None => BadResponse::Truncated,
             Some(_) => BadResponse::Malformed("not UTF-8".to_owned()),
         })?;
-        if text.chars().any(is_forbidden) {
+        if has_forbidden_character(text) {
             return Err(BadResponse::Malformed("a control character".to_owned()));
         }
         // The reader skips a byte order mark.
         let mut reader = NsReader::from_str(text);
         reader.config_mut().expand_empty_elements = true;
         let mut document = Self { reader, depth: 0 };
-        let root = document.prolog()?;
+        let root = document.prolog(take)?;
         Ok((document, root))
     }
 
@@ -68,8 +71,17 @@ impl<'x> Document<'x> {
     /// skipped: the vendor's published samples are indented with no-break spaces, which XML does
     /// not count as white space. None at the end of the open element.
     pub(super) fn next_child(&mut self) -> Result<Option<Element<'x>>, BadResponse> {
+        self.next_child_with(|_, _| {})
+    }
+
+    /// The same; `take` gets the attributes without a prefix. EM's have none, so a prefixed one is
+    /// another vocabulary's.
+    pub(super) fn next_child_with(
+        &mut self,
+        mut take: impl FnMut(&str, Cow<'_, str>),
+    ) -> Result<Option<Element<'x>>, BadResponse> {
         loop {
-            match self.next_node()? {
+            match self.next_node(&mut take)? {
                 Node::Start(element) => return Ok(Some(element)),
                 Node::Text(_) => {}
                 Node::End => return Ok(None),
@@ -82,7 +94,7 @@ impl<'x> Document<'x> {
     pub(super) fn text(&mut self) -> Result<Cow<'x, str>, BadResponse> {
         let mut text = Cow::Borrowed("");
         loop {
-            match self.next_node()? {
+            match self.next_node(&mut |_, _| {})? {
                 Node::Text(part) if text.is_empty() => text = part,
                 Node::Text(part) => text.to_mut().push_str(&part),
                 Node::Start(_) => self.skip()?,
@@ -95,7 +107,7 @@ impl<'x> Document<'x> {
     pub(super) fn skip(&mut self) -> Result<(), BadResponse> {
         let outside = self.depth - 1;
         while self.depth > outside {
-            self.next_node()?;
+            self.next_node(&mut |_, _| {})?;
         }
         Ok(())
     }
@@ -113,7 +125,10 @@ impl<'x> Document<'x> {
     }
 
     /// Reads up to the root's start tag.
-    fn prolog(&mut self) -> Result<Element<'x>, BadResponse> {
+    fn prolog(
+        &mut self,
+        mut take: impl FnMut(&str, Cow<'_, str>),
+    ) -> Result<Element<'x>, BadResponse> {
         let mut is_first = true;
         loop {
             match self.next_event()? {
@@ -126,7 +141,7 @@ impl<'x> Document<'x> {
                     }
                     Some(Err(error)) => return Err(BadResponse::Malformed(error.to_string())),
                 },
-                Event::Start(start) => return self.enter(start),
+                Event::Start(start) => return self.enter(start, &mut take),
                 Event::Comment(_) | Event::PI(_) => {}
                 Event::Text(text) if is_blank(&text) => {}
                 Event::DocType(_) => return Err(BadResponse::Forbidden("a document type")),
@@ -139,10 +154,13 @@ impl<'x> Document<'x> {
     }
 
     /// Reads on inside the root.
-    fn next_node(&mut self) -> Result<Node<'x>, BadResponse> {
+    fn next_node(
+        &mut self,
+        take: &mut impl FnMut(&str, Cow<'_, str>),
+    ) -> Result<Node<'x>, BadResponse> {
         loop {
             return Ok(match self.next_event()? {
-                Event::Start(start) => Node::Start(self.enter(start)?),
+                Event::Start(start) => Node::Start(self.enter(start, take)?),
                 Event::End(_) => {
                     self.depth -= 1;
                     Node::End
@@ -162,7 +180,11 @@ impl<'x> Document<'x> {
         }
     }
 
-    fn enter(&mut self, start: BytesStart<'x>) -> Result<Element<'x>, BadResponse> {
+    fn enter(
+        &mut self,
+        start: BytesStart<'x>,
+        take: &mut impl FnMut(&str, Cow<'_, str>),
+    ) -> Result<Element<'x>, BadResponse> {
         self.depth += 1;
         if self.depth > MAX_DEPTH {
             return Err(BadResponse::Forbidden("elements nested too deeply"));
@@ -175,6 +197,10 @@ impl<'x> Document<'x> {
             let attribute = attribute.map_err(|e| BadResponse::Malformed(e.to_string()))?;
             check_name(attribute.key.into_inner())?;
             let value = value(&attribute)?;
+            if attribute.key.prefix().is_none() {
+                take(attribute.key.into_inner(), value);
+                continue;
+            }
             let (namespace, name) = resolver.resolve_attribute(attribute.key);
             is_nil |= is_in(XSI_NAMESPACE, &namespace)?
                 && name.as_ref() == "nil"
@@ -209,22 +235,6 @@ impl Element<'_> {
     /// Name without prefix.
     pub(super) fn name(&self) -> &str {
         self.start.local_name().into_inner()
-    }
-
-    /// Gives every attribute without a prefix to `take`: EM's attributes have none, so a prefixed
-    /// one is another vocabulary's.
-    pub(super) fn for_each_attribute(
-        &self,
-        mut take: impl FnMut(&str, Cow<'_, str>),
-    ) -> Result<(), BadResponse> {
-        for attribute in self.start.attributes() {
-            let attribute = attribute.map_err(|e| BadResponse::Malformed(e.to_string()))?;
-            let (name, prefix) = attribute.key.decompose();
-            if prefix.is_none() {
-                take(name.as_ref(), value(&attribute)?);
-            }
-        }
-        Ok(())
     }
 }
 
@@ -263,9 +273,10 @@ fn is_in(namespace: &str, found: &ResolveResult<'_>) -> Result<bool, BadResponse
 
 /// Refuses what quick-xml takes for a name in broken markup such as `<State="Working"/>`.
 fn check_name(name: &str) -> Result<(), BadResponse> {
-    let starts = |c: char| c.is_ascii_alphabetic() || c == '_' || !c.is_ascii();
-    let goes_on = |c: char| starts(c) || c.is_ascii_digit() || matches!(c, '-' | '.' | ':');
-    if name.starts_with(starts) && name.chars().all(goes_on) {
+    let starts = |b: &u8| b.is_ascii_alphabetic() || *b == b'_' || !b.is_ascii();
+    let goes_on = |b: &u8| starts(b) || b.is_ascii_digit() || matches!(b, b'-' | b'.' | b':');
+    let name_bytes = name.as_bytes();
+    if name_bytes.first().is_some_and(starts) && name_bytes.iter().all(goes_on) {
         Ok(())
     } else {
         let why = format!("{:?} for a name", excerpt(name));
@@ -277,9 +288,13 @@ fn misplaced_declaration() -> BadResponse {
     BadResponse::Malformed("a misplaced declaration".to_owned())
 }
 
-/// Whether XML 1.0 forbids the character. As a reference it is accepted, see `resolve`.
-fn is_forbidden(c: char) -> bool {
-    matches!(c, '\0'..='\x08' | '\x0b' | '\x0c' | '\x0e'..='\x1f' | '\u{fffe}' | '\u{ffff}')
+/// Whether a character stands there that XML 1.0 forbids. As a reference it is accepted, see
+/// `resolve`.
+fn has_forbidden_character(text: &str) -> bool {
+    let control = |b: &u8| *b < b' ' && !matches!(b, b'\t' | b'\n' | b'\r');
+    // U+FFFE and U+FFFF are EF BF BE and EF BF BF; hardly any document has an EF at all.
+    text.as_bytes().iter().any(|b| control(b) || *b == 0xef)
+        && (text.as_bytes().iter().any(control) || text.contains(['\u{fffe}', '\u{ffff}']))
 }
 
 fn is_blank(text: &str) -> bool {

@@ -17,18 +17,14 @@ pub struct ErrorDocument {
 ///
 /// Says what is wrong when the start of the document is not well-formed.
 pub fn read_error_document(xml: &[u8]) -> Result<Option<ErrorDocument>, BadResponse> {
-    let (_, root) = Document::open(xml)?;
-    if !root.is_em || root.name() != "Error" {
-        return Ok(None);
-    }
     let mut document = ErrorDocument {
         status: None,
         message: String::new(),
     };
-    root.for_each_attribute(|name, value| match name {
+    let (_, root) = Document::open(xml, |name, value| match name {
         "Message" => document.message = value.into_owned(),
         "StatusCode" => document.status = value.trim().parse().ok(),
         _ => {}
     })?;
-    Ok(Some(document))
+    Ok((root.is_em && root.name() == "Error").then_some(document))
 }

@@ -12,7 +12,7 @@ use super::{
 ///
 /// Says what is wrong when the document is not well-formed.
 pub fn read_session_id(xml: &[u8]) -> Result<Option<uuid::Uuid>, BadResponse> {
-    let (mut document, root) = Document::open(xml)?;
+    let (mut document, root) = Document::open(xml, |_, _| {})?;
     if !root.is_em || root.name() != "LogonSession" {
         return Ok(None);
     }

@@ -25,9 +25,6 @@ pub fn read_replica_session(
     id: SessionId,
     view: View,
 ) -> Result<ReplicaSession, BadResponse> {
-    let (mut document, root) = Document::open(xml)?;
-    check_root(&root, view)?;
-
     let mut session = ReplicaSession {
         id,
         uid: String::new(),
@@ -38,13 +35,14 @@ pub fn read_replica_session(
         run: None,
         unmapped: BTreeMap::new(),
     };
-    root.for_each_attribute(|name, value| match name {
+    let (mut document, root) = Document::open(xml, |name, value| match name {
         "UID" => session.uid = value.into_owned(),
         "Name" => session.name = value.into_owned(),
         "Type" => session.r#type = value.into_owned(),
         "Href" => session.href = value.into_owned(),
         _ => {}
     })?;
+    check_root(&root, view)?;
     if !id.is_named_by(&session.uid) {
         let found = excerpt(&session.uid);
         return Err(BadResponse::WrongSession { found });
@@ -103,21 +101,23 @@ fn check_root(root: &Element<'_>, view: View) -> Result<(), BadResponse> {
 }
 
 fn read_links(document: &mut Document<'_>, links: &mut Vec<Link>) -> Result<(), BadResponse> {
-    while let Some(element) = document.next_child()? {
+    loop {
+        let mut link = Link::default();
+        let Some(element) = document.next_child_with(|name, value| match name {
+            "Rel" => link.rel = value.into_owned(),
+            "Type" => link.r#type = value.into_owned(),
+            "Href" => link.href = value.into_owned(),
+            "Name" => link.name = value.into_owned(),
+            _ => {}
+        })?
+        else {
+            return Ok(());
+        };
         if element.is_em && element.name() == "Link" {
-            let mut link = Link::default();
-            element.for_each_attribute(|name, value| match name {
-                "Rel" => link.rel = value.into_owned(),
-                "Type" => link.r#type = value.into_owned(),
-                "Href" => link.href = value.into_owned(),
-                "Name" => link.name = value.into_owned(),
-                _ => {}
-            })?;
             links.push(link);
         }
         document.skip()?;
     }
-    Ok(())
 }
 
 /// The texts of the entity's elements, none where the element is absent.

@@ -1,0 +1,47 @@
+//! What translating one answer costs: reading EM's XML, making the message, encoding it.
+
+use std::hint::black_box;
+
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use prost::Message as _;
+use replica_session_gateway::{
+    enterprise_manager::{Reading, SessionId, View, read_replica_session},
+    gateway::response,
+};
+
+const ENTITY: &[u8] =
+    include_bytes!("../tests/fixtures/enterprise-manager/session-entity-published.xml");
+const REFERENCE: &[u8] =
+    include_bytes!("../tests/fixtures/enterprise-manager/session-reference-published.xml");
+const ID: &str = "0bcf5a1e-866c-4b40-8bc3-ce64753b9a6b";
+
+fn reading(criterion: &mut Criterion) {
+    let id: SessionId = ID.parse().expect("an id");
+    let mut group = criterion.benchmark_group("read");
+    for (name, document, view) in [
+        ("entity", ENTITY, View::Entity),
+        ("reference", REFERENCE, View::Reference),
+    ] {
+        group.throughput(Throughput::Bytes(document.len() as u64));
+        group.bench_function(name, |bencher| {
+            bencher.iter(|| read_replica_session(black_box(document), id, view));
+        });
+    }
+}
+
+fn conversion(criterion: &mut Criterion) {
+    let id: SessionId = ID.parse().expect("an id");
+    let session = read_replica_session(ENTITY, id, View::Entity).expect("the sample is readable");
+    let read_at = jiff::Timestamp::now();
+    let reading = Reading { session, read_at };
+    criterion.bench_function("convert", |bencher| {
+        bencher.iter(|| response(black_box(&reading)));
+    });
+    let message = response(&reading);
+    criterion.bench_function("encode", |bencher| {
+        bencher.iter(|| black_box(&message).encode_to_vec());
+    });
+}
+
+criterion_group!(benches, reading, conversion);
+criterion_main!(benches);
