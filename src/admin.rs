@@ -1,8 +1,11 @@
-//! What operators see: `/livez`, `/readyz` and `/metrics`.
+//! What operators see: `/livez`, `/readyz` and `/metrics`, over plain HTTP/1.1.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
 };
 
 use axum::{
@@ -11,7 +14,29 @@ use axum::{
     routing::get,
 };
 
+use hyper::server::conn::http1;
+use hyper_util::{
+    rt::{TokioIo, TokioTimer},
+    service::TowerToHyperService,
+};
+use tokio::{
+    net::TcpListener,
+    task::JoinSet,
+    time::{sleep, timeout},
+};
+
 use crate::metrics::Metrics;
+
+/// Connections at a time; more wait in the system's queue.
+const MAX_CONNECTIONS: usize = 256;
+
+/// How long a request's head may take.
+const HEADER_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// How long a connection may last. Scrapers and probes come again.
+const LONGEST_CONNECTION: Duration = Duration::from_secs(60);
+
+const ACCEPT_BACK_OFF: Duration = Duration::from_millis(100);
 
 const OPENMETRICS: (HeaderName, &str) = (
     CONTENT_TYPE,
@@ -54,4 +79,30 @@ pub fn routes(readiness: Readiness, metrics: Arc<Metrics>) -> Router {
                 }
             }),
         )
+}
+
+/// Serves the routes. Few connections at a time, and none that does not speak: whoever reaches this
+/// port must not be able to take the file descriptors that callers need.
+pub async fn serve(listener: TcpListener, routes: Router) {
+    let mut connections = JoinSet::new();
+    loop {
+        let accepted = tokio::select! {
+            Some(_) = connections.join_next() => continue,
+            accepted = listener.accept(), if connections.len() < MAX_CONNECTIONS => accepted,
+        };
+        match accepted {
+            Ok((stream, _)) => {
+                let service = TowerToHyperService::new(routes.clone());
+                let connection = http1::Builder::new()
+                    .timer(TokioTimer::new())
+                    .header_read_timeout(HEADER_TIMEOUT)
+                    .serve_connection(TokioIo::new(stream), service);
+                connections.spawn(timeout(LONGEST_CONNECTION, connection));
+            }
+            Err(error) => {
+                tracing::debug!(%error, "no admin connection can be accepted for the moment");
+                sleep(ACCEPT_BACK_OFF).await;
+            }
+        }
+    }
 }

@@ -17,7 +17,7 @@ use replica_session_gateway::demo::{Demo, DemoOptions};
 use replica_session_gateway::{
     caller::get::{GetOptions, get},
     serve::{self, Running},
-    settings::{LogFormat, ServeOptions},
+    settings::{LogFormat, ServeOptions, Settings},
     telemetry,
 };
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -91,9 +91,26 @@ async fn run_serve(options: ServeOptions) -> Result<ExitCode, ExitCode> {
     let signals = Signals::new()?;
     start_log(options.log_format, &options.log_filter)?;
     let settings = options.check().map_err(|error| usage(&error.to_string()))?;
+    raise_file_limit(&settings);
     let gateway = serve::start(settings).await;
     let gateway = gateway.map_err(|error| usage(&error.to_string()))?;
     Ok(until_stopped(gateway, signals).await)
+}
+
+/// Takes as many file descriptors as the system gives: the usual soft limit is meant for programs
+/// that use `select`.
+fn raise_file_limit(settings: &Settings) {
+    /// What else needs descriptors: EM, operators, the runtimes.
+    const OTHERS: u64 = 64;
+    let needed = settings.listener.max_connections as u64 + OTHERS;
+    match rlimit::increase_nofile_limit(needed) {
+        Ok(limit) if limit < needed => tracing::warn!(
+            limit,
+            "the limit of open files is below --max-connections and {OTHERS} more"
+        ),
+        Ok(_) => {}
+        Err(error) => tracing::warn!(%error, "the limit of open files cannot be raised"),
+    }
 }
 
 #[cfg(feature = "simulator")]

@@ -40,7 +40,7 @@ pub struct Running {
     listener: JoinHandle<()>,
     /// Dropped last: they run what the others wait for.
     _threads: Workers,
-    admin: JoinHandle<io::Result<()>>,
+    admin: JoinHandle<()>,
 }
 
 /// Why the gateway does not start.
@@ -110,8 +110,8 @@ pub async fn start(settings: Settings) -> Result<Running, StartError> {
     let listener = tokio::spawn(listener);
     let readiness = Readiness::default();
     readiness.set(true);
-    let admin = axum::serve(operators, admin::routes(readiness.clone(), metrics));
-    let admin = tokio::spawn(admin.into_future());
+    let routes = admin::routes(readiness.clone(), metrics);
+    let admin = tokio::spawn(admin::serve(operators, routes));
     tracing::info!(%address, %admin_address, enterprise_manager = %settings.enterprise_manager.url, "serving");
     Ok(Running {
         address,

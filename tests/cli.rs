@@ -122,7 +122,12 @@ async fn a_wrong_setting_ends_the_program_with_one_sentence_that_names_it() {
         (vec!["--admin-listen=9464"], "--admin-listen"),
         (vec!["--max-deadline=5"], "--max-deadline"),
         (vec!["--default-deadline=-5s"], "--default-deadline"),
+        (vec!["--max-deadline=0s"], "--max-deadline"),
         (vec!["--em-concurrency=0"], "--em-concurrency"),
+        (
+            vec!["--max-in-flight=9999999999999999999"],
+            "--max-in-flight",
+        ),
         (vec!["--log-filter=a=b=c"], "--log-filter"),
         (vec!["--log-format=xml"], "--log-format"),
         (vec!["--em-password=secret"], "--em-password"),
@@ -159,6 +164,8 @@ async fn settings_come_from_the_environment_too() {
             ("GATEWAY_EM_ALLOW_PLAINTEXT", "true"),
             ("GATEWAY_EM_USERNAME", "user"),
             ("GATEWAY_EM_PASSWORD", "secret"),
+            ("GATEWAY_EM_PASSWORD_FILE", ""),
+            ("GATEWAY_EM_CA_FILE", ""),
             ("GATEWAY_LOG_FORMAT", "json"),
             ("GATEWAY_LAME_DUCK", "0s"),
         ])

@@ -18,17 +18,24 @@ const FIRST_PAUSE: Duration = Duration::from_secs(30);
 /// Longest time that the door stays closed.
 const LONGEST_PAUSE: Duration = Duration::from_secs(15 * 60);
 
+/// How long the first refusal of a fresh token keeps the door closed, and any: nothing is locked by
+/// it, but EM keeps every logon session for 15 minutes.
+const FIRST_TOKEN_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_TOKEN_PAUSE: Duration = Duration::from_secs(30);
+
 /// How often the password is looked at while the door is closed, at most.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Whether a logon may be tried.
 pub(super) struct Door {
     rejections: u32,
+    refused_tokens: u32,
     closed: Option<Closed>,
 }
 
 struct Closed {
-    password: SecretString,
+    /// The password that was rejected; none when it was a token.
+    password: Option<SecretString>,
     until: Instant,
     next_look: Instant,
 }
@@ -38,7 +45,7 @@ impl Closed {
         let seconds = self.until.saturating_duration_since(now).as_secs() + 1;
         Error::CredentialsRejected {
             why: format!(
-                "the last logon was rejected; the next is tried in {seconds} s, or when the \
+                "the last logon was in vain; the next is tried in {seconds} s, or when a rejected \
                  password changes"
             ),
         }
@@ -50,6 +57,7 @@ impl Door {
     pub(super) fn new() -> Self {
         Self {
             rejections: 0,
+            refused_tokens: 0,
             closed: None,
         }
     }
@@ -68,8 +76,8 @@ impl Door {
                 return Err(closed.error(now));
             }
             closed.next_look = now + LOOK_INTERVAL;
-            match password.read() {
-                Ok(new) if new.expose_secret() != closed.password.expose_secret() => {
+            match (&closed.password, password.read()) {
+                (Some(old), Ok(new)) if new.expose_secret() != old.expose_secret() => {
                     self.rejections = 0;
                 }
                 _ => return Err(closed.error(now)),
@@ -81,9 +89,7 @@ impl Door {
 
     /// Closes the door after EM has rejected `password`.
     pub(super) fn close(&mut self, password: SecretString, now: Instant) {
-        let pause = FIRST_PAUSE
-            .saturating_mul(2_u32.saturating_pow(self.rejections))
-            .min(LONGEST_PAUSE);
+        let pause = doubled(FIRST_PAUSE, self.rejections, LONGEST_PAUSE);
         self.rejections = self.rejections.saturating_add(1);
         tracing::error!(
             pause_seconds = pause.as_secs(),
@@ -91,16 +97,44 @@ impl Door {
              is over or the password changes"
         );
         self.closed = Some(Closed {
-            password,
+            password: Some(password),
             until: now + pause,
             next_look: now + LOOK_INTERVAL,
         });
     }
 
-    /// Forgets all rejections after a logon that went well.
-    pub(super) fn open(&mut self) {
-        *self = Self::new();
+    /// Closes the door for a short while after EM has refused a token that it had just given.
+    pub(super) fn close_for_tokens(&mut self, now: Instant) {
+        let pause = doubled(FIRST_TOKEN_PAUSE, self.refused_tokens, LONGEST_TOKEN_PAUSE);
+        self.refused_tokens = self.refused_tokens.saturating_add(1);
+        tracing::error!(
+            pause_seconds = pause.as_secs(),
+            "Enterprise Manager refuses the token that it has just given: are there two of them \
+             behind one address?"
+        );
+        self.closed = Some(Closed {
+            password: None,
+            until: now + pause,
+            next_look: now + LOOK_INTERVAL,
+        });
     }
+
+    /// Forgets the rejected passwords after a logon that went well.
+    pub(super) fn open(&mut self) {
+        self.rejections = 0;
+        self.closed = None;
+    }
+
+    /// Forgets the refused tokens after one that was accepted.
+    pub(super) fn tokens_are_good(&mut self) {
+        self.refused_tokens = 0;
+    }
+}
+
+fn doubled(first: Duration, times: u32, longest: Duration) -> Duration {
+    first
+        .saturating_mul(2_u32.saturating_pow(times))
+        .min(longest)
 }
 
 #[cfg(test)]

@@ -57,7 +57,14 @@ pub enum Error {
         retry_after: Duration,
     },
 
-    /// A lost connection, or 502, 503, 504.
+    /// The connection was lost, or given up, before the answer was complete.
+    #[error("the connection to Enterprise Manager is lost: {why}")]
+    Disconnected {
+        /// What happened.
+        why: String,
+    },
+
+    /// 502, 503, 504.
     #[error("Enterprise Manager is unavailable: {why}")]
     Unavailable {
         /// What happened.

@@ -2,6 +2,7 @@
 
 use std::{error::Error as StdError, sync::Arc, time::Duration};
 
+use jiff::Timestamp;
 use reqwest::{
     Client, Method, StatusCode,
     header::{
@@ -11,11 +12,13 @@ use reqwest::{
 };
 use rustls::{CertificateError, ClientConfig};
 use secrecy::{ExposeSecret, SecretString};
+use tokio::time::Instant;
 use url::Url;
 
 use super::{
     circuit::Circuit,
     error::{BadResponse, Error, excerpt},
+    overtaken::Answered,
     tls::client_config,
 };
 use crate::settings::EnterpriseManagerSettings;
@@ -26,8 +29,14 @@ pub(super) const SESSION_HEADER: HeaderName = HeaderName::from_static("x-restsvc
 /// Largest body accepted, in bytes. EM's entities are 1.5 to 3 kB.
 pub(super) const MAX_BODY: usize = 1024 * 1024;
 
+/// After how long a silent connection is probed, and how often then.
+const KEEP_ALIVE: Duration = Duration::from_secs(10);
+
 /// How long a connection, with its TLS handshake, may take to come about.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// Longest wait that an answer may ask for: whoever sleeps for hours helps nobody.
+const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(15 * 60);
 
 /// How long an unused connection is kept: well below the 120 s after which HTTP.sys closes it.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
@@ -43,6 +52,7 @@ pub(super) struct Http {
     /// Host and port, for the log.
     address: String,
     circuit: Arc<Circuit>,
+    answered: Arc<Answered>,
 }
 
 /// What proves to EM who is asking.
@@ -81,6 +91,7 @@ impl Http {
             address: address(&base),
             base,
             circuit: Arc::new(Circuit::new()),
+            answered: Arc::new(Answered::new()),
         })
     }
 
@@ -106,7 +117,17 @@ impl Http {
         credential: Credential<'_>,
     ) -> Result<Reply, Error> {
         self.circuit.check()?;
-        let reply = self.send(method, path, credential).await;
+        let sent = Instant::now();
+        let reply = tokio::select! {
+            biased;
+            reply = self.send(method, path, credential) => reply,
+            () = self.answered.overtakes(sent) => Err(Error::Disconnected {
+                why: format!("{}: silent, while later requests are answered", self.address),
+            }),
+        };
+        if reply.is_ok() {
+            self.answered.note(sent);
+        }
         self.circuit.record(&reply);
         reply
     }
@@ -180,6 +201,9 @@ fn client(tls: ClientConfig) -> Result<Client, String> {
         .pool_idle_timeout(IDLE_TIMEOUT)
         .http1_only()
         .tcp_nodelay(true)
+        // Finds out about a machine that is gone while nothing is sent to it.
+        .tcp_keepalive(KEEP_ALIVE)
+        .tcp_keepalive_interval(KEEP_ALIVE)
         .build()
         .map_err(|error| root_cause(&error))
 }
@@ -205,10 +229,17 @@ impl Reply {
             })
     }
 
-    /// How long the answer asks to wait, when it says so in seconds.
+    /// How long the answer asks to wait, in seconds or until a date; at most
+    /// [`LONGEST_RETRY_AFTER`].
     pub(super) fn retry_after(&self) -> Option<Duration> {
-        let seconds = self.headers.get(RETRY_AFTER)?.to_str().ok()?;
-        Some(Duration::from_secs(seconds.trim().parse().ok()?))
+        let text = self.headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+        let wait = if text.bytes().all(|byte| byte.is_ascii_digit()) {
+            Duration::from_secs(text.parse().unwrap_or(u64::MAX))
+        } else {
+            let date = jiff::fmt::rfc2822::parse(text).ok()?.timestamp();
+            date.duration_since(Timestamp::now()).try_into().ok()?
+        };
+        Some(wait.min(LONGEST_RETRY_AFTER)).filter(|wait| !wait.is_zero())
     }
 
     fn content_type(&self) -> &str {
@@ -238,10 +269,7 @@ fn connection_error(error: &reqwest::Error, address: &str) -> Error {
     if error.is_connect() {
         return Error::Unreachable { why };
     }
-    Error::Unavailable {
-        why,
-        retry_after: None,
-    }
+    Error::Disconnected { why }
 }
 
 fn tls_error(error: &rustls::Error, address: &str) -> Error {
@@ -264,9 +292,8 @@ fn tls_error(error: &rustls::Error, address: &str) -> Error {
             what: format!("{address} does not speak TLS; plain HTTP on this port?"),
             passing: false,
         },
-        error => Error::Unavailable {
+        error => Error::Disconnected {
             why: format!("{address}: {error}"),
-            retry_after: None,
         },
     }
 }

@@ -5,7 +5,10 @@
 //! asks for a newer logon, and however many ask, EM sees one.
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -24,8 +27,12 @@ use super::{
 };
 use crate::settings::EnterpriseManagerSettings;
 
-/// How long a logon may take. It runs for all who wait, so no single caller's deadline bounds it.
-const LOGON_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a logon may take before another is tried. It runs for all who wait, so no single
+/// caller's deadline bounds it. Short at first, since a logon that EM has swallowed keeps everybody
+/// waiting; doubled with each that takes too long, since a directory can be slow; four times as long
+/// as the last one that went well.
+const SHORTEST_PATIENCE: Duration = Duration::from_secs(2);
+const LONGEST_PATIENCE: Duration = Duration::from_secs(30);
 
 /// How long the logoff at shutdown may take: it is a courtesy to EM.
 const LOGOFF_TIMEOUT: Duration = Duration::from_secs(2);
@@ -36,6 +43,8 @@ pub(super) struct LogonSession {
     pub(super) token: HeaderValue,
     /// Under this id the session can be deleted; it is another one than the token.
     id: Option<uuid::Uuid>,
+    /// Whether EM has answered anything under it.
+    is_accepted: AtomicBool,
 }
 
 /// Keeps the one logon session.
@@ -53,21 +62,30 @@ struct Inner {
 struct State {
     current: Current,
     door: Door,
+    /// How long the next logon may take.
+    patience: Duration,
 }
 
 enum Current {
     LoggedOff,
-    LoggingOn(watch::Receiver<Option<Outcome>>),
+    LoggingOn(watch::Receiver<Underway>),
     LoggedOn(Arc<LogonSession>),
 }
 
 type Outcome = Result<Arc<LogonSession>, Error>;
+
+/// A logon: none while it is under way, then its outcome.
+type Underway = Option<Result<Outcome, Elapsed>>;
+
+/// The logon has taken too long.
+struct Elapsed;
 
 impl Logons {
     pub(super) fn new(http: Http, settings: EnterpriseManagerSettings) -> Self {
         let state = Mutex::new(State {
             current: Current::LoggedOff,
             door: Door::new(),
+            patience: SHORTEST_PATIENCE,
         });
         Self {
             inner: Arc::new(Inner {
@@ -96,65 +114,116 @@ impl Logons {
         self.other_than(Some(rejected)).await
     }
 
+    /// EM has answered 401 to a session that it had just given: further logons would only be more
+    /// of the same, and EM keeps each for 15 minutes.
+    pub(super) fn refused(&self, session: &Arc<LogonSession>) {
+        let mut state = self.inner.lock();
+        if matches!(&state.current, Current::LoggedOn(current) if Arc::ptr_eq(current, session)) {
+            state.current = Current::LoggedOff;
+            state.door.close_for_tokens(Instant::now());
+        }
+    }
+
+    /// EM has answered under this session.
+    pub(super) fn accepted(&self, session: &LogonSession) {
+        if !session.is_accepted.swap(true, Ordering::Relaxed) {
+            self.inner.lock().door.tokens_are_good();
+        }
+    }
+
     async fn other_than(&self, rejected: Option<&Arc<LogonSession>>) -> Outcome {
-        let mut outcome = {
-            let mut state = self.inner.lock();
-            match &state.current {
-                Current::LoggedOn(session)
-                    if rejected.is_none_or(|rejected| !Arc::ptr_eq(rejected, session)) =>
-                {
-                    return Ok(session.clone());
+        loop {
+            let mut outcome = {
+                let mut state = self.inner.lock();
+                match &state.current {
+                    Current::LoggedOn(session)
+                        if rejected.is_none_or(|rejected| !Arc::ptr_eq(rejected, session)) =>
+                    {
+                        return Ok(session.clone());
+                    }
+                    Current::LoggingOn(outcome) => outcome.clone(),
+                    Current::LoggedOn(_) | Current::LoggedOff => {
+                        let settings = &self.inner.settings;
+                        state.door.check(&settings.password, Instant::now())?;
+                        let outcome = self.start_logon(state.patience);
+                        state.current = Current::LoggingOn(outcome.clone());
+                        outcome
+                    }
                 }
-                Current::LoggingOn(outcome) => outcome.clone(),
-                Current::LoggedOn(_) | Current::LoggedOff => {
-                    let settings = &self.inner.settings;
-                    state.door.check(&settings.password, Instant::now())?;
-                    let outcome = self.start_logon();
-                    state.current = Current::LoggingOn(outcome.clone());
-                    outcome
+            };
+            let outcome = outcome.wait_for(Option::is_some).await;
+            match outcome.as_deref() {
+                Ok(Some(Ok(outcome))) => return outcome.clone(),
+                // Whoever still has time takes part in the next one.
+                Ok(Some(Err(Elapsed))) => {}
+                Ok(None) | Err(_) => {
+                    return Err(Error::Disconnected {
+                        why: "the logon ended without an outcome".to_owned(),
+                    });
                 }
             }
-        };
-        let outcome = outcome.wait_for(Option::is_some).await;
-        match outcome.as_deref() {
-            Ok(Some(outcome)) => outcome.clone(),
-            _ => Err(Error::Unavailable {
-                why: "the logon ended without an outcome".to_owned(),
-                retry_after: None,
-            }),
         }
     }
 
     /// Logs on in a task of its own, so that the caller who leads may leave without harm to those
-    /// who wait with it.
-    fn start_logon(&self) -> watch::Receiver<Option<Outcome>> {
+    /// who wait with it. It goes on when all have left: a password that is sent over and over
+    /// again, and its outcome never looked at, could lock the account.
+    fn start_logon(&self, patience: Duration) -> watch::Receiver<Underway> {
         let (sender, receiver) = watch::channel(None);
         let logons = self.clone();
         tokio::spawn(async move {
-            let outcome = logons.inner.log_on().await;
-            logons.inner.lock().current = match &outcome {
-                Ok(session) => Current::LoggedOn(session.clone()),
-                Err(_) => Current::LoggedOff,
+            let started = Instant::now();
+            let outcome = timeout(patience, logons.inner.log_on()).await;
+            let mut state = logons.inner.lock();
+            state.patience = match &outcome {
+                Ok(Ok(_)) => started.elapsed() * 4,
+                Ok(Err(_)) => patience,
+                Err(_) => {
+                    tracing::warn!("no answer to the logon within {patience:?}; trying again");
+                    patience * 2
+                }
+            }
+            .clamp(SHORTEST_PATIENCE, LONGEST_PATIENCE);
+            state.current = match &outcome {
+                Ok(Ok(session)) => Current::LoggedOn(session.clone()),
+                _ => Current::LoggedOff,
             };
-            sender.send_replace(Some(outcome));
+            drop(state);
+            sender.send_replace(Some(outcome.map_err(|_| Elapsed)));
         });
         receiver
     }
 
     /// Logs off, if logged on. Best effort and short: EM forgets the session by itself.
     pub(super) async fn log_off(&self) {
+        if timeout(LOGOFF_TIMEOUT, self.try_log_off()).await.is_err() {
+            tracing::debug!("not logged off in time");
+        }
+    }
+
+    async fn try_log_off(&self) {
         let current = std::mem::replace(&mut self.inner.lock().current, Current::LoggedOff);
-        let Current::LoggedOn(session) = current else {
-            return;
+        let session = match current {
+            Current::LoggedOff => return,
+            Current::LoggedOn(session) => session,
+            Current::LoggingOn(mut outcome) => {
+                match outcome.wait_for(Option::is_some).await.as_deref() {
+                    Ok(Some(Ok(Ok(session)))) => session.clone(),
+                    _ => return,
+                }
+            }
         };
         let Some(id) = session.id else { return };
         let path = format!("api/logonSessions/{id}");
         let credential = Credential::Token(&session.token);
-        let delete = self.inner.http.exchange(Method::DELETE, &path, credential);
-        match timeout(LOGOFF_TIMEOUT, delete).await {
-            Ok(Ok(reply)) => tracing::debug!(status = reply.status.as_u16(), "logged off"),
-            Ok(Err(error)) => tracing::debug!(%error, "not logged off"),
-            Err(_) => tracing::debug!("not logged off in time"),
+        match self
+            .inner
+            .http
+            .exchange(Method::DELETE, &path, credential)
+            .await
+        {
+            Ok(reply) => tracing::debug!(status = reply.status.as_u16(), "logged off"),
+            Err(error) => tracing::debug!(%error, "not logged off"),
         }
     }
 }
@@ -170,14 +239,8 @@ impl Inner {
             .map_err(|why| Error::CredentialsUnreadable { why })?;
         let path = format!("api/sessionMngr/?v={}", self.settings.api_version);
         let credential = Credential::Basic(&self.settings.username, &password);
-        let exchange = self.http.exchange(Method::POST, &path, credential);
-        let outcome = match timeout(LOGON_TIMEOUT, exchange).await {
-            Ok(reply) => reply.and_then(|reply| read_logon(&reply)),
-            Err(_) => Err(Error::Unavailable {
-                why: format!("no answer to the logon within {LOGON_TIMEOUT:?}"),
-                retry_after: None,
-            }),
-        };
+        let reply = self.http.exchange(Method::POST, &path, credential).await;
+        let outcome = reply.and_then(|reply| read_logon(&reply));
         match &outcome {
             Ok(_) => {
                 self.lock().door.open();
@@ -200,7 +263,8 @@ impl Inner {
 /// The logon session that the answer to a logon holds.
 fn read_logon(reply: &Reply) -> Outcome {
     if reply.status.is_success() {
-        let Some(token) = reply.headers.get(SESSION_HEADER) else {
+        let token = reply.headers.get(SESSION_HEADER);
+        let Some(token) = token.filter(|token| !token.is_empty()) else {
             let what = foreign_body(reply).unwrap_or("an answer without a session token");
             return Err(Error::NotEnterpriseManager {
                 what: format!(
@@ -214,7 +278,11 @@ fn read_logon(reply: &Reply) -> Outcome {
         token.set_sensitive(true);
         // Without the id there is no logoff, which is no reason to refuse the logon.
         let id = read_session_id(&reply.body).ok().flatten();
-        return Ok(Arc::new(LogonSession { token, id }));
+        return Ok(Arc::new(LogonSession {
+            token,
+            id,
+            is_accepted: AtomicBool::new(false),
+        }));
     }
     Err(match (reply.status, failure(reply)) {
         // An account without any role may be refused at the logon already.

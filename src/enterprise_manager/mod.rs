@@ -9,16 +9,18 @@ mod error;
 mod exchange;
 mod logon;
 mod model;
+mod overtaken;
+mod places;
 mod retry;
 mod session_id;
 mod tls;
 mod xml;
 
-use std::sync::Arc;
+use std::{future::pending, sync::Arc};
 
 use jiff::Timestamp;
-use reqwest::{Method, StatusCode};
-use tokio::{sync::Semaphore, time::sleep};
+use reqwest::Method;
+use tokio::time::sleep;
 
 pub use error::{BadResponse, Error};
 pub use model::{Link, Reading, ReplicaSession, Run, RunResult, State, View};
@@ -30,6 +32,7 @@ use crate::settings::EnterpriseManagerSettings;
 use answer::read_answer;
 use exchange::{Credential, Http, Reply};
 use logon::{LogonSession, Logons};
+use places::Places;
 use retry::Retries;
 
 /// One Enterprise Manager, and the gateway's one logon session there.
@@ -37,8 +40,7 @@ use retry::Retries;
 pub struct EnterpriseManager {
     http: Http,
     logons: Logons,
-    /// One for each request that EM may have at a time.
-    permits: Arc<Semaphore>,
+    places: Arc<Places>,
     retries: Arc<Retries>,
 }
 
@@ -50,12 +52,12 @@ impl EnterpriseManager {
     /// One sentence on which certificates to trust cannot be used, and why.
     pub fn new(settings: EnterpriseManagerSettings) -> Result<Self, String> {
         let http = Http::new(&settings)?;
-        let permits = Arc::new(Semaphore::new(settings.concurrency));
+        let places = Arc::new(Places::new(settings.concurrency));
         let logons = Logons::new(http.clone(), settings);
         Ok(Self {
             http,
             logons,
-            permits,
+            places,
             retries: Arc::default(),
         })
     }
@@ -73,7 +75,8 @@ impl EnterpriseManager {
         })
     }
 
-    /// Reads one session. Past `patience` all callers are gone and no retry is begun. Dropping the future aborts the request.
+    /// Reads one session. Past `patience` all callers are gone and no retry is begun. Dropping the
+    /// future aborts the request.
     ///
     /// # Errors
     ///
@@ -91,18 +94,19 @@ impl EnterpriseManager {
         let mut attempts = self.retries.attempts(patience);
         loop {
             // Held while a logon is under way as well, so that EM never has more requests than
-            // permits, and those who wait for one do so with the newest logon session.
-            let permit = self.permits.acquire().await.expect("never closed");
-            // A logon that fails is not tried again: only reads are.
-            let logon = self.logons.current().await?;
-            let mut reply = self.get(&path, &logon).await;
-            if matches!(&reply, Ok(reply) if reply.status == StatusCode::UNAUTHORIZED) {
-                let logon = self.logons.after(&logon).await?;
-                reply = self.get(&path, &logon).await;
+            // places, and those who wait for one do so with the newest logon session.
+            let place = self.places.take().await;
+            if patience.is_nearly_over() {
+                // Not worth a request; the callers' own timers are about to end this.
+                drop(place);
+                return pending().await;
             }
-            drop(permit);
-
-            let error = match reply.and_then(|reply| read_answer(&reply, id, view)) {
+            let outcome = tokio::select! {
+                outcome = self.read_once(&path, id, view) => outcome?,
+                () = place.is_over() => continue,
+            };
+            drop(place);
+            let error = match outcome {
                 Ok(session) => {
                     attempts.succeeded();
                     let read_at = Timestamp::now();
@@ -116,6 +120,34 @@ impl EnterpriseManager {
             tracing::debug!(%id, ?pause, "trying again: {error}");
             sleep(pause).await;
         }
+    }
+
+    /// One read under the shared logon session, and a second one when EM has forgotten it. The
+    /// outer error is the logon's, which is never tried again: only reads are.
+    async fn read_once(
+        &self,
+        path: &str,
+        id: SessionId,
+        view: View,
+    ) -> Result<Result<ReplicaSession, Error>, Error> {
+        let mut logon = self.logons.current().await?;
+        let mut session = self
+            .get(path, &logon)
+            .await
+            .and_then(|reply| read_answer(&reply, id, view));
+        if matches!(session, Err(Error::CredentialsRejected { .. })) {
+            logon = self.logons.after(&logon).await?;
+            session = self
+                .get(path, &logon)
+                .await
+                .and_then(|reply| read_answer(&reply, id, view));
+        }
+        match &session {
+            Err(Error::CredentialsRejected { .. }) => self.logons.refused(&logon),
+            Ok(_) => self.logons.accepted(&logon),
+            Err(_) => {}
+        }
+        Ok(session)
     }
 
     async fn get(&self, path: &str, logon: &LogonSession) -> Result<Reply, Error> {

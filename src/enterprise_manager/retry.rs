@@ -16,22 +16,29 @@ const MAX_ATTEMPTS: u32 = 3;
 /// part of it (full jitter), so that calls that failed together do not come back together.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 
-/// What a retry costs, in coins of the purse; a read that went well earns one coin.
-const COST: u32 = 10;
-
-/// What the purse holds at most.
-const PURSE: u32 = 3 * COST;
-
 /// The retry policy: reads only, three tries at most, with full jitter, within the callers'
-/// patience and a budget for the whole gateway.
+/// patience and two budgets for the whole gateway.
 ///
-/// The budget keeps a failing EM from getting more load because it fails: a read that went well
-/// earns a tenth of a retry, and the purse holds three. So an EM that fails every read gets three
-/// requests more than calls, and one that fails now and then at most a tenth more.
+/// The budgets keep a failing EM from getting more load because it fails. A read that went well
+/// earns a tenth of a retry in both. The one for error answers holds three retries: an EM that
+/// fails every read gets three requests more than calls, and one that fails now and then at most a
+/// tenth more. The one for lost connections holds twenty, as a restart of EM costs the connections
+/// of many calls at once, and connections that do not come about are the circuit's business.
 #[derive(Debug)]
 pub(super) struct Retries {
-    purse: Mutex<u32>,
+    for_answers: Budget,
+    for_connections: Budget,
 }
+
+/// Retries that may be spent, in tenths.
+#[derive(Debug)]
+struct Budget {
+    left: Mutex<u32>,
+    most: u32,
+}
+
+/// What a retry costs, where a read that went well earns 1.
+const COST: u32 = 10;
 
 /// How long those who wait for a read are ready to wait: until the last of their deadlines. It
 /// can grow while the read is under way, when another caller joins.
@@ -48,10 +55,33 @@ pub(super) struct Attempts<'r> {
     had_internal: bool,
 }
 
+impl Budget {
+    fn of(retries: u32) -> Self {
+        let most = retries * COST;
+        Self {
+            left: Mutex::new(most),
+            most,
+        }
+    }
+
+    fn spend(&self) -> bool {
+        let mut left = self.left.lock().unwrap_or_else(PoisonError::into_inner);
+        let rest = left.checked_sub(COST);
+        *left = rest.unwrap_or(*left);
+        rest.is_some()
+    }
+
+    fn earn(&self) {
+        let mut left = self.left.lock().unwrap_or_else(PoisonError::into_inner);
+        *left = (*left + 1).min(self.most);
+    }
+}
+
 impl Default for Retries {
     fn default() -> Self {
         Self {
-            purse: Mutex::new(PURSE),
+            for_answers: Budget::of(3),
+            for_connections: Budget::of(20),
         }
     }
 }
@@ -65,18 +95,6 @@ impl Retries {
             made: 0,
             had_internal: false,
         }
-    }
-
-    fn spend(&self) -> bool {
-        let mut purse = self.purse.lock().unwrap_or_else(PoisonError::into_inner);
-        let left = purse.checked_sub(COST);
-        *purse = left.unwrap_or(*purse);
-        left.is_some()
-    }
-
-    fn refund(&self) {
-        let mut purse = self.purse.lock().unwrap_or_else(PoisonError::into_inner);
-        *purse = (*purse + 1).min(PURSE);
     }
 }
 
@@ -92,6 +110,12 @@ impl Patience {
         *end = (*end).max(deadline);
     }
 
+    /// Whether there is no time left in which EM could answer.
+    pub(super) fn is_nearly_over(&self) -> bool {
+        const LEAST: Duration = Duration::from_millis(5);
+        Instant::now() + LEAST >= self.end()
+    }
+
     fn end(&self) -> Instant {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -100,26 +124,31 @@ impl Patience {
 impl Attempts<'_> {
     /// The read went well.
     pub(super) fn succeeded(&self) {
-        self.retries.refund();
+        self.retries.for_answers.earn();
+        self.retries.for_connections.earn();
     }
 
     /// How long to wait before the read is tried again; none when it is not.
     pub(super) fn pause_after(&mut self, error: &Error) -> Option<Duration> {
         self.made += 1;
-        let asked_to_wait = match error {
-            Error::Unreachable { .. } => Duration::ZERO,
-            Error::Unavailable { retry_after, .. } => retry_after.unwrap_or_default(),
+        let (asked_to_wait, budget) = match error {
+            Error::Unreachable { .. } | Error::Disconnected { .. } => {
+                (Duration::ZERO, &self.retries.for_connections)
+            }
+            Error::Unavailable { retry_after, .. } => {
+                (retry_after.unwrap_or_default(), &self.retries.for_answers)
+            }
             // A 500 may be EM's word for an unknown id: once is enough to tell.
             Error::Internal { status: 500, .. } if !self.had_internal => {
                 self.had_internal = true;
-                Duration::ZERO
+                (Duration::ZERO, &self.retries.for_answers)
             }
             _ => return None,
         };
         let longest = FIRST_PAUSE * 2_u32.pow(self.made - 1);
         let pause = asked_to_wait + longest.mul_f64(fastrand::f64());
         let in_time = Instant::now() + pause < self.patience.end();
-        (self.made < MAX_ATTEMPTS && in_time && self.retries.spend()).then_some(pause)
+        (self.made < MAX_ATTEMPTS && in_time && budget.spend()).then_some(pause)
     }
 }
 

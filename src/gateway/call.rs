@@ -21,7 +21,7 @@ use super::{
     failure::Failure,
     status::INVALID_TIMEOUT,
 };
-use crate::{metrics::Metrics, settings::CallSettings};
+use crate::{listener::OpenCalls, metrics::Metrics, settings::CallSettings};
 
 /// A gRPC service whose calls are bounded in number and time, and whose panics harm one call.
 #[derive(Clone)]
@@ -116,8 +116,12 @@ async fn run<S>(
 where
     S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
 {
-    let admitted = limits.admitted.try_acquire();
-    let _admitted = admitted.map_err(|_| Failure::Overloaded)?;
+    // Held until the answer is sent: a peer that does not take its answers must not be able to have
+    // any number of them waiting here.
+    let admitted = limits.admitted.clone().try_acquire_owned();
+    let admitted = admitted.map_err(|_| Failure::Overloaded)?;
+    let open_calls = request.extensions_mut().remove::<OpenCalls>();
+    let open_call = open_calls.unwrap_or_default().begin();
     let deadline =
         Deadline::of_call(request.headers(), &limits.settings).map_err(|InvalidTimeout| {
             let problem = "must be up to eight digits and one of H, M, S, m, u, n";
@@ -128,7 +132,7 @@ where
     // A call shares nothing that a panic could leave half done: what is shared recovers by itself.
     let answer = AssertUnwindSafe(inner.call(request)).catch_unwind();
     match timeout_at(deadline.0, answer).await {
-        Ok(Ok(Ok(response))) => Ok(response),
+        Ok(Ok(Ok(response))) => Ok(response.map(|body| open_call.send(body, admitted))),
         Ok(Err(panic)) => Err(Failure::Panic(panic_text(&*panic))),
         Err(_) => Err(Failure::DeadlineExceeded),
     }

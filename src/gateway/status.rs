@@ -17,9 +17,6 @@ pub const ERROR_DOMAIN: &str = "replicasession.gateway";
 /// How long a caller should wait before it tries again, where EM does not say.
 const RETRY_DELAY: Duration = Duration::from_secs(1);
 
-/// Longest wait that is passed on: a caller that sleeps for hours helps nobody.
-const LONGEST_RETRY_DELAY: Duration = Duration::from_secs(15 * 60);
-
 /// One line of the table.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Row {
@@ -116,6 +113,7 @@ impl Failure {
                 Error::UntrustedCertificate { .. } => &EM_UNTRUSTED_CERTIFICATE,
                 Error::Unreachable { .. }
                 | Error::CircuitOpen { .. }
+                | Error::Disconnected { .. }
                 | Error::Unavailable { .. }
                 | Error::Throttled { .. } => &EM_UNAVAILABLE,
                 Error::NotEnterpriseManager { passing: false, .. } => &NOT_ENTERPRISE_MANAGER,
@@ -171,7 +169,7 @@ impl Failure {
             },
             _ => None,
         };
-        asked.map_or(RETRY_DELAY, |delay| delay.min(LONGEST_RETRY_DELAY))
+        asked.unwrap_or(RETRY_DELAY)
     }
 }
 

@@ -1,21 +1,27 @@
 //! One caller's HTTP/2 connection, from its first byte to its GOAWAY.
 
-use std::{convert::Infallible, pin::pin, time::Duration};
+use std::{
+    convert::Infallible,
+    pin::pin,
+    sync::atomic::Ordering,
+    task::{Context, Poll},
+    time::Duration,
+};
 
-use hyper::server::conn::http2;
+use hyper::{body::Incoming, server::conn::http2};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     service::TowerToHyperService,
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    time::{sleep, timeout},
+    time::sleep,
 };
 use tokio_util::sync::CancellationToken;
 use tonic::body::Body;
 use tower::Service;
 
-use super::first_bytes::FirstBytes;
+use super::{first_bytes::FirstBytes, open_calls::OpenCalls};
 use crate::settings::ListenerSettings;
 
 /// Calls on one connection at a time. A mesh's proxy opens few connections and many streams.
@@ -43,6 +49,9 @@ const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(30);
 /// … and has this long to answer.
 const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// How long a peer that has nothing open has to acknowledge a GOAWAY.
+const LAST_WORD: Duration = Duration::from_secs(1);
+
 /// Serves one connection until the peer leaves, or until it has had its age or the gateway drains:
 /// then it is told to go away, and its calls in flight may finish.
 pub(super) async fn serve_connection<I, S>(
@@ -52,32 +61,81 @@ pub(super) async fn serve_connection<I, S>(
     drain: CancellationToken,
 ) where
     I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    S: Service<
-            http::Request<hyper::body::Incoming>,
-            Response = http::Response<Body>,
-            Error = Infallible,
-        > + Clone
+    S: Service<http::Request<Incoming>, Response = http::Response<Body>, Error = Infallible>
+        + Clone
         + Send
         + 'static,
     S::Future: Send,
 {
-    let io = TokioIo::new(FirstBytes::new(io, settings.handshake_timeout));
-    let mut connection = pin!(http2().serve_connection(io, TowerToHyperService::new(service)));
-    let old = sleep(with_jitter(settings.max_connection_age));
-    let mut ended = tokio::select! {
-        ended = connection.as_mut() => Some(ended),
-        () = old => None,
-        () = drain.cancelled() => None,
+    let calls = OpenCalls::default();
+    let io = FirstBytes::new(io, settings.handshake_timeout);
+    let has_spoken = io.has_spoken();
+    let service = WithCalls {
+        inner: service,
+        calls: calls.clone(),
     };
-    if ended.is_none() {
-        connection.as_mut().graceful_shutdown();
-        // No call lasts longer than the grace; what is left then is a peer that does not read.
-        ended = timeout(settings.connection_grace, connection).await.ok();
+    let service = TowerToHyperService::new(service);
+    let mut connection = pin!(http2().serve_connection(TokioIo::new(io), service));
+    let old = sleep(with_jitter(settings.max_connection_age));
+    tokio::select! {
+        ended = connection.as_mut() => return log_end(ended),
+        () = calls.stalled(settings.stall_timeout) => {
+            tracing::info!("connection cut: its peer does not take its answers");
+            return;
+        }
+        () = old => {}
+        () = drain.cancelled() => {}
     }
-    match ended {
-        Some(Ok(())) => {}
-        Some(Err(error)) => tracing::debug!(%error, "connection ended"),
-        None => tracing::debug!("connection cut: its calls did not end in time"),
+    if !has_spoken.load(Ordering::Relaxed) {
+        return;
+    }
+
+    connection.as_mut().graceful_shutdown();
+    // Peers have to acknowledge a GOAWAY before the last word is said. Those that do not are cut
+    // off when nothing is open any more.
+    let all_ended = async {
+        calls.all_ended().await;
+        sleep(LAST_WORD).await;
+        calls.all_ended().await;
+    };
+    tokio::select! {
+        ended = connection.as_mut() => log_end(ended),
+        () = all_ended => {}
+        // No call lasts longer than the grace; what is left then is a peer that does not read.
+        () = sleep(settings.connection_grace) => {
+            tracing::info!("connection cut: its calls did not end in time");
+        }
+    }
+}
+
+fn log_end(ended: hyper::Result<()>) {
+    if let Err(error) = ended {
+        tracing::debug!(%error, "connection ended");
+    }
+}
+
+/// Tells every request of a connection about the connection's open calls.
+#[derive(Clone)]
+struct WithCalls<S> {
+    inner: S,
+    calls: OpenCalls,
+}
+
+impl<S> Service<http::Request<Incoming>> for WithCalls<S>
+where
+    S: Service<http::Request<Incoming>>,
+{
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = S::Future;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, mut request: http::Request<Incoming>) -> S::Future {
+        request.extensions_mut().insert(self.calls.clone());
+        self.inner.call(request)
     }
 }
 

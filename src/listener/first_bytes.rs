@@ -6,6 +6,10 @@
 use std::{
     io,
     pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -22,6 +26,7 @@ const PREFACE: usize = 24 + 9;
 pub(super) struct FirstBytes<I> {
     io: I,
     awaited: Option<Awaited>,
+    has_spoken: Arc<AtomicBool>,
 }
 
 struct Awaited {
@@ -36,7 +41,16 @@ impl<I> FirstBytes<I> {
             bytes: PREFACE,
             timeout: Box::pin(sleep(timeout)),
         });
-        Self { io, awaited }
+        Self {
+            io,
+            awaited,
+            has_spoken: Arc::default(),
+        }
+    }
+
+    /// Whether the preface has come.
+    pub(super) fn has_spoken(&self) -> Arc<AtomicBool> {
+        self.has_spoken.clone()
     }
 }
 
@@ -46,7 +60,11 @@ impl<I: AsyncRead + Unpin> AsyncRead for FirstBytes<I> {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let Self { io, awaited } = &mut *self;
+        let Self {
+            io,
+            awaited,
+            has_spoken,
+        } = &mut *self;
         let Some(first) = awaited else {
             return Pin::new(io).poll_read(cx, buf);
         };
@@ -58,6 +76,7 @@ impl<I: AsyncRead + Unpin> AsyncRead for FirstBytes<I> {
         first.bytes = first.bytes.saturating_sub(buf.filled().len() - before);
         if first.bytes == 0 {
             *awaited = None;
+            has_spoken.store(true, Ordering::Relaxed);
         }
         Poll::Ready(Ok(()))
     }

@@ -6,6 +6,7 @@
 
 mod connection;
 mod first_bytes;
+mod open_calls;
 
 use std::{convert::Infallible, io, time::Duration};
 
@@ -21,6 +22,7 @@ use tower::Service;
 
 use crate::settings::ListenerSettings;
 use connection::serve_connection;
+pub use open_calls::OpenCalls;
 
 /// Pause after the process or the system has run out of file descriptors: accepting again at once
 /// would only fail again, and burn a core.

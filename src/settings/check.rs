@@ -109,7 +109,15 @@ fn check_url(url: Option<&str>, allow_plaintext: bool) -> Result<Url, SettingErr
     }
     // People copy the address of the API itself; the gateway adds /api.
     let path = url.path().trim_end_matches('/');
-    let prefix = path.strip_suffix("/api").unwrap_or(path).to_owned();
+    let prefix = match path
+        .len()
+        .checked_sub(4)
+        .and_then(|at| path.split_at_checked(at))
+    {
+        Some((prefix, api)) if api.eq_ignore_ascii_case("/api") => prefix,
+        _ => path,
+    };
+    let prefix = prefix.to_owned();
     url.set_path(&format!("{prefix}/"));
     Ok(url)
 }

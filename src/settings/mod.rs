@@ -44,6 +44,8 @@ pub struct ListenerSettings {
     pub max_connections: usize,
     /// How long a new connection has for its HTTP/2 preface.
     pub handshake_timeout: Duration,
+    /// How long a peer may take nothing of the answers that are ready for it.
+    pub stall_timeout: Duration,
     /// Age at which a connection is told to go away, give or take a tenth.
     pub max_connection_age: Duration,
     /// How long its calls may still take then.
@@ -113,6 +115,7 @@ impl Default for ListenerSettings {
         Self {
             max_connections: 4096,
             handshake_timeout: Duration::from_secs(10),
+            stall_timeout: Duration::from_secs(10),
             max_connection_age: Duration::from_secs(15 * 60),
             connection_grace: Duration::from_secs(60),
             drain_timeout: Duration::from_secs(20),

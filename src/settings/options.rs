@@ -4,7 +4,9 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::{Args, ValueEnum};
 
-use super::values::{api_version, at_least_one, duration, size, socket_address, yes_or_no};
+use super::values::{
+    api_version, at_least_one, duration, path, size, socket_address, some_time, yes_or_no,
+};
 
 /// The options of `serve`, as they come from the command line and the environment.
 #[derive(Debug, Clone, Args)]
@@ -42,7 +44,7 @@ pub struct ServeOptions {
     #[arg(
         long,
         env = "GATEWAY_EM_PASSWORD_FILE",
-        value_name = "FILE",
+        value_name = "FILE", value_parser = path(),
         help_heading = "Enterprise Manager"
     )]
     pub em_password_file: Option<PathBuf>,
@@ -56,7 +58,7 @@ pub struct ServeOptions {
     #[arg(
         long,
         env = "GATEWAY_EM_CA_FILE",
-        value_name = "FILE",
+        value_name = "FILE", value_parser = path(),
         help_heading = "Enterprise Manager"
     )]
     pub em_ca_file: Option<PathBuf>,
@@ -70,11 +72,11 @@ pub struct ServeOptions {
     pub em_concurrency: usize,
 
     /// Time for a call that names no deadline
-    #[arg(long, env = "GATEWAY_DEFAULT_DEADLINE", value_name = "DURATION", default_value = "10s", value_parser = duration, help_heading = "Calls")]
+    #[arg(long, env = "GATEWAY_DEFAULT_DEADLINE", value_name = "DURATION", default_value = "10s", value_parser = some_time, help_heading = "Calls")]
     pub default_deadline: Duration,
 
     /// Longest time for any call, whatever deadline it names
-    #[arg(long, env = "GATEWAY_MAX_DEADLINE", value_name = "DURATION", default_value = "60s", value_parser = duration, help_heading = "Calls")]
+    #[arg(long, env = "GATEWAY_MAX_DEADLINE", value_name = "DURATION", default_value = "60s", value_parser = some_time, help_heading = "Calls")]
     pub max_deadline: Duration,
 
     /// Calls in flight; one more is refused at once with RESOURCE_EXHAUSTED
@@ -104,7 +106,7 @@ pub struct ServeOptions {
 
     /// Age at which a connection is told to go away, give or take a tenth, so that callers spread
     /// over new replicas
-    #[arg(long, env = "GATEWAY_MAX_CONNECTION_AGE", value_name = "DURATION", default_value = "15m", value_parser = duration, help_heading = "Connections")]
+    #[arg(long, env = "GATEWAY_MAX_CONNECTION_AGE", value_name = "DURATION", default_value = "15m", value_parser = some_time, help_heading = "Connections")]
     pub max_connection_age: Duration,
 
     /// How long calls are still taken after SIGTERM, so that callers can learn of it

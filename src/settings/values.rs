@@ -1,6 +1,8 @@
 //! The forms of single values.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+use clap::builder::{OsStringValueParser, TypedValueParser};
 
 pub(super) fn socket_address(text: &str) -> Result<SocketAddr, String> {
     text.parse().map_err(|_| {
@@ -25,10 +27,24 @@ pub(super) fn api_version(text: &str) -> Result<String, String> {
 }
 
 pub(super) fn at_least_one(text: &str) -> Result<usize, String> {
+    const MOST: usize = 1_000_000;
     text.parse()
         .ok()
-        .filter(|number| *number > 0)
-        .ok_or_else(|| format!("{text:?} is not a whole number above 0"))
+        .filter(|number| (1..=MOST).contains(number))
+        .ok_or_else(|| format!("{text:?} is not a whole number from 1 to {MOST}"))
+}
+
+/// A path; empty is none, as an unset variable in a deployment file yields it.
+pub(super) fn path() -> impl TypedValueParser<Value = PathBuf> {
+    OsStringValueParser::new().map(PathBuf::from)
+}
+
+/// Reads a duration that is longer than nothing.
+pub(super) fn some_time(text: &str) -> Result<Duration, String> {
+    match duration(text)? {
+        Duration::ZERO => Err(format!("{text:?} is no time at all")),
+        time => Ok(time),
+    }
 }
 
 /// Reads what a flag's environment variable says; unset in a deployment file can mean empty.

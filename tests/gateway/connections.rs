@@ -150,3 +150,39 @@ async fn oversize_metadata_and_messages_are_refused_and_the_connection_goes_on()
     assert_eq!(told.code(), tonic::Code::OutOfRange);
     get(&setup.client, FINISHED).await.unwrap();
 }
+
+#[tokio::test]
+async fn a_peer_that_takes_no_answers_is_bounded_and_then_cut_off() {
+    let setup = start_with(Options::default(), |settings| {
+        settings.calls.max_in_flight = 3;
+        settings.listener.stall_timeout = Duration::from_millis(500);
+    })
+    .await;
+    let address = setup.gateway.address();
+    let stream = tokio::net::TcpStream::connect(address).await.unwrap();
+    let (sender, connection) = ::h2::client::Builder::new()
+        .initial_window_size(0)
+        .handshake::<_, bytes::Bytes>(stream)
+        .await
+        .unwrap();
+    let connection = tokio::spawn(connection);
+    let mut sender = sender.ready().await.unwrap();
+    let mut heads = Vec::new();
+    for _ in 0..3 {
+        let (head, mut stream) = sender.send_request(bare_request(address), false).unwrap();
+        stream
+            .send_data(framed(request(FINISHED).get_ref()), true)
+            .unwrap();
+        heads.push(head.await.unwrap());
+    }
+    // Answered and not taken: they still count.
+    let told = get(&setup.client, FINISHED).await.unwrap_err();
+    assert_eq!(told.code(), tonic::Code::ResourceExhausted);
+
+    timeout(SOON, connection)
+        .await
+        .unwrap()
+        .unwrap()
+        .unwrap_err();
+    get(&setup.client, FINISHED).await.unwrap();
+}

@@ -3,7 +3,11 @@
 use std::time::Duration;
 
 use replica_session_gateway::simulator::Options;
-use tokio::{net::TcpStream, time::timeout};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+    time::timeout,
+};
 use tokio_stream::StreamExt as _;
 use tonic_health::pb::{
     HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
@@ -65,16 +69,24 @@ async fn callers_learn_of_the_end_before_it_comes() {
 }
 
 #[tokio::test]
-async fn peers_that_never_speak_do_not_hold_up_the_end() {
+async fn peers_that_say_nothing_do_not_hold_up_the_end() {
     let setup = start_with(Options::default(), |settings| {
         settings.listener.handshake_timeout = Duration::from_secs(3600);
-        settings.listener.drain_timeout = Duration::from_millis(200);
+        settings.listener.drain_timeout = Duration::from_secs(3600);
     })
     .await;
-    let silent = TcpStream::connect(setup.gateway.address()).await.unwrap();
+    let address = setup.gateway.address();
+    let silent = TcpStream::connect(address).await.unwrap();
+    // Speaks first, with an empty SETTINGS frame, and then never again, not even to acknowledge.
+    let mut absent = TcpStream::connect(address).await.unwrap();
+    let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+    absent.write_all(preface).await.unwrap();
+    let mut settings = [0; 9];
+    absent.read_exact(&mut settings).await.unwrap();
+
     get(&setup.client, FINISHED).await.unwrap();
     timeout(SOON, setup.gateway.stop()).await.unwrap();
-    drop(silent);
+    drop((silent, absent));
 }
 
 #[tokio::test]

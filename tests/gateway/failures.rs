@@ -232,11 +232,15 @@ async fn an_account_without_the_role_is_told_apart_and_causes_no_further_logon()
 #[tokio::test]
 async fn what_em_asks_to_wait_is_passed_on() {
     let setup = start().await;
-    setup.simulator.set_faults([fault("503,retry-after=120")]);
-    let told = get(&setup.client, FINISHED).await.unwrap_err();
-    checked(&told, Code::Unavailable, "EM_UNAVAILABLE", "503");
-    let delay = told.get_error_details().retry_info().unwrap().retry_delay;
-    assert_eq!(delay.unwrap().as_secs(), 120);
+    for (asked, told_to_wait) in [("120", 120), ("18446744073709551615", 900), ("0", 1)] {
+        setup
+            .simulator
+            .set_faults([fault(&format!("503,retry-after={asked}"))]);
+        let told = get(&setup.client, FINISHED).await.unwrap_err();
+        checked(&told, Code::Unavailable, "EM_UNAVAILABLE", "503");
+        let delay = told.get_error_details().retry_info().unwrap().retry_delay;
+        assert_eq!(delay.unwrap().as_secs(), told_to_wait);
+    }
 }
 
 #[tokio::test]

@@ -11,7 +11,9 @@ use replica_session_gateway::{
 use tokio::time::timeout;
 use tonic::Code;
 
-use super::support::{FINISHED, USERNAME, eventually, fault, get, reason, start, start_with};
+use super::support::{
+    FINISHED, USERNAME, eventually, fault, fixture, get, reason, start, start_with,
+};
 
 #[tokio::test]
 async fn nothing_is_asked_before_the_first_call_and_one_logon_serves_all_who_wait_for_it() {
@@ -154,6 +156,47 @@ async fn the_caller_who_leads_a_logon_may_leave_without_harm_to_the_others() {
     leader.abort();
     follower.await.unwrap().unwrap();
     assert_eq!(simulator.counts().logons_accepted, 1);
+}
+
+#[tokio::test]
+async fn a_logon_that_em_has_swallowed_is_tried_again_for_those_who_wait() {
+    let setup = start().await;
+    setup.simulator.set_faults([fault("logon-latency=1h")]);
+    let call = tokio::spawn(get(&setup.client, FINISHED));
+    let simulator = &setup.simulator;
+    eventually("the logon is at EM", || simulator.counts().in_flight == 1).await;
+    simulator.set_faults([]);
+    call.await.unwrap().unwrap();
+    assert_eq!(simulator.counts().logons_accepted, 1);
+}
+
+#[tokio::test]
+async fn an_em_that_refuses_its_own_tokens_is_not_flooded_with_logons() {
+    let setup = start().await;
+    setup.simulator.set_faults([fault("401")]);
+    for _ in 0..50 {
+        let told = get(&setup.client, FINISHED).await.unwrap_err();
+        assert_eq!(reason(&told), "EM_CREDENTIALS_REJECTED");
+    }
+    let logons = setup.simulator.counts().logons_accepted;
+    assert!(logons <= 6, "{logons}");
+    setup.simulator.set_faults([]);
+    let answered = async {
+        while get(&setup.client, FINISHED).await.is_err() {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    timeout(Duration::from_secs(10), answered).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_401_that_only_the_body_tells_renews_the_logon_as_well() {
+    let setup = start().await;
+    let body = fixture("error-401.xml");
+    setup.simulator.answer_with(FINISHED, Canned::xml(body));
+    let told = get(&setup.client, FINISHED).await.unwrap_err();
+    assert_eq!(reason(&told), "EM_CREDENTIALS_REJECTED");
+    assert_eq!(setup.simulator.counts().logons_accepted, 2);
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use tokio::time::{Instant, timeout};
 use tonic::Code;
 use tonic_types::StatusExt as _;
 
-use super::support::{FINISHED, connect, get, reason, settings, start};
+use super::support::{FINISHED, connect, eventually, fault, get, reason, settings, start};
 
 #[tokio::test]
 async fn calls_fail_in_time_while_em_is_gone_and_succeed_soon_after_its_return() {
@@ -66,4 +66,25 @@ async fn an_em_that_cannot_be_reached_is_soon_not_tried_for_every_call() {
         }
     };
     timeout(Duration::from_secs(10), untried).await.unwrap();
+}
+
+#[tokio::test]
+async fn requests_that_em_has_swallowed_do_not_keep_others_out_for_long() {
+    let setup = start().await;
+    get(&setup.client, FINISHED).await.unwrap();
+    setup.simulator.set_faults([fault("silence=8")]);
+    let swallowed: Vec<_> = (0..8)
+        .map(|_| tokio::spawn(get(&setup.client, FINISHED)))
+        .collect();
+    let simulator = &setup.simulator;
+    eventually("EM has swallowed them", || {
+        simulator.counts().in_flight == 8
+    })
+    .await;
+    // All places are taken by requests that will never be answered; their deadlines are 10 s off.
+    let answered = timeout(Duration::from_secs(6), get(&setup.client, FINISHED));
+    answered.await.unwrap().unwrap();
+    for call in swallowed {
+        call.await.unwrap().unwrap();
+    }
 }
