@@ -62,7 +62,8 @@ pub fn run() -> ExitCode {
         Ok(cli) => cli.command,
         Err(error) => return explain(&error),
     };
-    let runtime = match tokio::runtime::Builder::new_multi_thread()
+    // Calls are served by workers; this one accepts them, and answers operators and signals.
+    let runtime = match tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
     {

@@ -4,10 +4,18 @@
 //! cores share next to nothing. Against one runtime that steals work between threads this saves a
 //! quarter of the CPU time of a call; see `docs/performance.md`.
 
-use std::{io, thread};
+use std::{io, thread, time::Duration};
 
-use tokio::runtime::{Builder, Handle};
+use tokio::{
+    runtime::{Builder, Handle},
+    time::timeout,
+};
 use tokio_util::sync::CancellationToken;
+
+/// A timer that is always due soon. A sleeping runtime is woken, by a system call and a further
+/// round of its loop, for each new timer that is due before all others; so without this one nearly
+/// every call would pay for its deadline.
+const HEARTBEAT: Duration = Duration::from_millis(250);
 
 /// Threads that run connections. They end when this is dropped.
 pub struct Workers {
@@ -34,7 +42,9 @@ impl Workers {
             thread::Builder::new()
                 .name(format!("worker-{number}"))
                 .spawn(move || {
-                    runtime.block_on(stop.cancelled());
+                    runtime.block_on(async {
+                        while timeout(HEARTBEAT, stop.cancelled()).await.is_err() {}
+                    });
                     // A name look-up that hangs must not hold up the end.
                     runtime.shutdown_background();
                 })?;
