@@ -7,10 +7,7 @@ use clap::Args;
 use crate::{
     caller::get::{GetOptions, ViewOption, get},
     serve::{self, Running, StartError},
-    settings::{
-        CallSettings, EnterpriseManagerSettings, ListenerSettings, PasswordSource, ReuseSettings,
-        Settings, default_workers,
-    },
+    settings::{DEFAULT_PORT, EnterpriseManagerSettings, PasswordSource, Settings},
     simulator::{Account, Fault, Options, RUNNING_SESSION_ID, Role, Simulator},
 };
 
@@ -19,9 +16,6 @@ const FINISHED_SESSION_ID: &str = "04f694ad-664c-4603-a747-00edecae4f17";
 
 /// The first of three attempts of one job.
 const FAILED_SESSION_ID: &str = "b6f1a9d2-30f4-4c0e-9a53-0d1c52e8f009";
-
-/// The port that `get` asks unless told otherwise.
-const DEFAULT_PORT: u16 = 50051;
 
 const USERNAME: &str = r"TECH\gateway";
 const PASSWORD: &str = "simulated";
@@ -187,23 +181,16 @@ Ctrl-C ends the demonstration.
 
 fn settings(simulator: &Simulator) -> Settings {
     let url = simulator.url();
+    let url = url.parse().expect("the simulator's address is a URL");
+    let password = PasswordSource::Value(PASSWORD.into());
     Settings {
-        listen: ([127, 0, 0, 1], DEFAULT_PORT).into(),
-        admin_listen: ([127, 0, 0, 1], 9464).into(),
-        listener: ListenerSettings::default(),
-        calls: CallSettings::default(),
-        reuse: ReuseSettings::default(),
-        workers: default_workers(),
         // Nobody balances load over a demonstration.
         lame_duck: Duration::ZERO,
-        enterprise_manager: EnterpriseManagerSettings {
-            url: url.parse().expect("the simulator's address is a URL"),
-            username: USERNAME.to_owned(),
-            password: PasswordSource::Value(PASSWORD.into()),
-            api_version: "latest".to_owned(),
-            concurrency: 8,
-            ca_certificates: None,
-        },
+        ..Settings::new(EnterpriseManagerSettings::new(
+            url,
+            USERNAME.to_owned(),
+            password,
+        ))
     }
 }
 

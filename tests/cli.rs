@@ -316,7 +316,7 @@ async fn a_port_that_is_taken_is_named() {
 }
 
 #[tokio::test]
-async fn help_names_every_option_with_its_variable() {
+async fn help_and_readme_name_every_option() {
     let (code, out, _) = run(&mut program(&["serve", "--help"])).await;
     assert_eq!(code, 0);
     let options: Vec<_> = out
@@ -325,7 +325,12 @@ async fn help_names_every_option_with_its_variable() {
         .filter_map(|line| line.split_whitespace().next())
         .collect();
     assert!(options.len() >= 18, "{options:?}");
+    let readme = include_str!("../README.md");
     for option in options {
+        assert!(
+            readme.contains(&format!("| `--{option}`")),
+            "{option} is not in the README"
+        );
         let variable = format!("GATEWAY_{}", option.replace('-', "_").to_uppercase());
         assert!(out.contains(&format!("[env: {variable}")), "{option}");
     }

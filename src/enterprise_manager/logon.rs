@@ -31,7 +31,7 @@ use crate::settings::EnterpriseManagerSettings;
 /// caller's deadline bounds it. Short at first, since a logon that EM has swallowed keeps everybody
 /// waiting; doubled with each that takes too long, since a directory can be slow; four times as long
 /// as the last one that went well.
-const SHORTEST_PATIENCE: Duration = Duration::from_secs(2);
+const SHORTEST_PATIENCE: Duration = Duration::from_secs(3);
 const LONGEST_PATIENCE: Duration = Duration::from_secs(30);
 
 /// How long the logoff at shutdown may take: it is a courtesy to EM.
@@ -156,7 +156,9 @@ impl Logons {
                 Ok(Some(Ok(outcome))) => return outcome.clone(),
                 // Whoever still has time takes part in the next one.
                 Ok(Some(Err(Elapsed))) => {}
+                // Its task has ended without a word, which only a panic can do.
                 Ok(None) | Err(_) => {
+                    self.inner.lock().current = Current::LoggedOff;
                     return Err(Error::Disconnected {
                         why: "the logon ended without an outcome".to_owned(),
                     });

@@ -191,3 +191,44 @@ fn read_ca_file(path: &Path) -> Result<Vec<u8>, SettingError> {
 fn given(path: Option<PathBuf>) -> Option<PathBuf> {
     path.filter(|path| !path.as_os_str().is_empty())
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::{Args as _, FromArgMatches as _};
+
+    use super::*;
+
+    #[test]
+    fn the_defaults_of_options_and_settings_are_the_same() {
+        let command = ServeOptions::augment_args(clap::Command::new("serve"));
+        let folder = tempfile::tempdir().unwrap();
+        let password = folder.path().join("password");
+        fs::write(&password, "secret").unwrap();
+        let password = format!("--em-password-file={}", password.display());
+        let arguments = [
+            "serve",
+            "--em-url=https://em.example",
+            "--em-username=u",
+            &password,
+        ];
+        let matches = command.get_matches_from(arguments);
+        let options = ServeOptions::from_arg_matches(&matches).unwrap();
+        let settings = options.check().unwrap();
+        let em = &settings.enterprise_manager;
+        let defaults = Settings::new(EnterpriseManagerSettings::new(
+            em.url.clone(),
+            em.username.clone(),
+            em.password.clone(),
+        ));
+
+        assert_eq!(settings.listen, defaults.listen);
+        assert_eq!(settings.admin_listen, defaults.admin_listen);
+        assert_eq!(settings.listener, defaults.listener);
+        assert_eq!(settings.calls, defaults.calls);
+        assert_eq!(settings.reuse, defaults.reuse);
+        assert_eq!(settings.workers, defaults.workers);
+        assert_eq!(settings.lame_duck, defaults.lame_duck);
+        assert_eq!(em.api_version, defaults.enterprise_manager.api_version);
+        assert_eq!(em.concurrency, defaults.enterprise_manager.concurrency);
+    }
+}

@@ -12,6 +12,12 @@ use url::Url;
 pub use options::{LogFormat, ServeOptions};
 pub use values::duration;
 
+/// The port for callers, unless told otherwise: gRPC's own habit.
+pub const DEFAULT_PORT: u16 = 50051;
+
+/// The port for operators, unless told otherwise.
+const DEFAULT_ADMIN_PORT: u16 = 9464;
+
 /// The environment variable that may hold the password. There is no option for it: a process's
 /// arguments can be read by everyone on the machine.
 const PASSWORD_VARIABLE: &str = "GATEWAY_EM_PASSWORD";
@@ -38,7 +44,7 @@ pub struct Settings {
 }
 
 /// What bounds callers' connections.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ListenerSettings {
     /// Connections at a time; one more is closed at once.
     pub max_connections: usize,
@@ -55,7 +61,7 @@ pub struct ListenerSettings {
 }
 
 /// What bounds callers' calls.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CallSettings {
     /// Time for a call that names no deadline.
     pub default_deadline: Duration,
@@ -66,7 +72,7 @@ pub struct CallSettings {
 }
 
 /// How EM's answers are reused.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ReuseSettings {
     /// How long the answer about a session that is not over may be given again; zero: not at all.
     pub unfinished: Duration,
@@ -110,6 +116,36 @@ pub struct SettingError {
     problem: String,
 }
 
+impl Settings {
+    /// Everything at its default but for the upstream.
+    pub fn new(enterprise_manager: EnterpriseManagerSettings) -> Self {
+        Self {
+            listen: ([127, 0, 0, 1], DEFAULT_PORT).into(),
+            admin_listen: ([127, 0, 0, 1], DEFAULT_ADMIN_PORT).into(),
+            listener: ListenerSettings::default(),
+            calls: CallSettings::default(),
+            reuse: ReuseSettings::default(),
+            workers: default_workers(),
+            lame_duck: Duration::from_secs(3),
+            enterprise_manager,
+        }
+    }
+}
+
+impl EnterpriseManagerSettings {
+    /// Everything at its default but for the address and the account.
+    pub fn new(url: Url, username: String, password: PasswordSource) -> Self {
+        Self {
+            url,
+            username,
+            password,
+            api_version: "latest".to_owned(),
+            concurrency: 8,
+            ca_certificates: None,
+        }
+    }
+}
+
 impl Default for ListenerSettings {
     fn default() -> Self {
         Self {
@@ -144,7 +180,7 @@ impl Default for ReuseSettings {
 }
 
 /// One for each core that the process may use.
-pub fn default_workers() -> usize {
+fn default_workers() -> usize {
     std::thread::available_parallelism().map_or(1, NonZero::get)
 }
 

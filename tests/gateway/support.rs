@@ -9,10 +9,7 @@ use replica_session_gateway::{
         replica_session_service_client::ReplicaSessionServiceClient,
     },
     serve::{self, Running},
-    settings::{
-        CallSettings, EnterpriseManagerSettings, ListenerSettings, PasswordSource, ReuseSettings,
-        Settings, default_workers,
-    },
+    settings::{EnterpriseManagerSettings, PasswordSource, Settings},
     simulator::{Canned, Fault, Options, Simulator},
 };
 use tokio::{net::TcpStream, task::JoinHandle};
@@ -62,19 +59,12 @@ pub fn settings(url: &str) -> Settings {
     Settings {
         listen: free,
         admin_listen: free,
-        listener: ListenerSettings::default(),
-        calls: CallSettings::default(),
-        reuse: ReuseSettings::default(),
-        workers: default_workers(),
         lame_duck: Duration::ZERO,
-        enterprise_manager: EnterpriseManagerSettings {
-            url: url.parse().unwrap(),
-            username: USERNAME.to_owned(),
-            password: PasswordSource::Value(PASSWORD.into()),
-            api_version: "latest".to_owned(),
-            concurrency: 8,
-            ca_certificates: None,
-        },
+        ..Settings::new(EnterpriseManagerSettings::new(
+            url.parse().unwrap(),
+            USERNAME.to_owned(),
+            PasswordSource::Value(PASSWORD.into()),
+        ))
     }
 }
 
