@@ -16,14 +16,22 @@ use clap::{
 use replica_session_gateway::demo::{Demo, DemoOptions};
 use replica_session_gateway::{
     caller::get::{GetOptions, get},
+    enterprise_manager::presented_certificate,
     serve::{self, Running},
     settings::{LogFormat, ServeOptions, Settings},
     telemetry,
 };
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::{
+    signal::unix::{Signal, SignalKind, signal},
+    time::timeout,
+};
+use url::Url;
 
 /// Exit code for wrong settings and arguments: `EX_USAGE` of sysexits.h.
 const EXIT_USAGE: u8 = 64;
+
+/// Exit code for a server that cannot be reached: `EX_UNAVAILABLE`.
+const EXIT_UNAVAILABLE: u8 = 69;
 
 /// Exit code for a process that ends although nobody asked it to: `EX_SOFTWARE`.
 const EXIT_SOFTWARE: u8 = 70;
@@ -51,6 +59,14 @@ enum Command {
     /// Exit codes: 0 answered, 64 bad input, 66 no such session, 69 unavailable, 70 internal
     /// error, 75 out of time or overloaded, 77 not allowed, 78 the gateway is not set up rightly.
     Get(GetOptions),
+    /// Show the certificate that an Enterprise Manager presents, with its pin
+    ///
+    /// Nothing is verified and nothing is sent but a TLS handshake. Compare what is shown with what
+    /// Enterprise Manager's administrator sees, then trust it with --em-pin-sha256.
+    EmCertificate {
+        /// Address of Enterprise Manager, for example <https://em.example:9398>
+        url: Url,
+    },
     /// Run a gateway with a simulated Enterprise Manager behind it
     #[cfg(feature = "simulator")]
     Demo(DemoOptions),
@@ -79,6 +95,7 @@ pub fn run() -> ExitCode {
     let exit_code = match command {
         Command::Serve(options) => runtime.block_on(run_serve(*options)),
         Command::Get(options) => runtime.block_on(run_get(options)),
+        Command::EmCertificate { url } => runtime.block_on(run_em_certificate(&url)),
         #[cfg(feature = "simulator")]
         Command::Demo(options) => runtime.block_on(run_demo(options)),
     };
@@ -158,6 +175,43 @@ async fn run_get(options: GetOptions) -> Result<ExitCode, ExitCode> {
         ExitCode::from(refusal.exit_code())
     })?;
     say(io::stdout(), &answer);
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn run_em_certificate(url: &Url) -> Result<ExitCode, ExitCode> {
+    const LONGEST: Duration = Duration::from_secs(10);
+    let presented = timeout(LONGEST, presented_certificate(url)).await;
+    let presented = presented.unwrap_or_else(|_| Err(format!("no answer within {LONGEST:?}")));
+    let certificate = presented.map_err(|why| {
+        say(io::stderr(), &format!("error: {url}: {why}\n"));
+        ExitCode::from(EXIT_UNAVAILABLE)
+    })?;
+    let names = certificate.names.join(", ");
+    let names = if names.is_empty() { "none" } else { &names };
+    let text = format!(
+        "\
+Subject     {subject}
+Issuer      {issuer}{self_signed}
+Names       {names}
+Valid from  {not_before}
+Valid to    {not_after}
+Pin         {pin}
+
+If that is your Enterprise Manager's certificate, trust it with
+  --em-pin-sha256 {pin}
+",
+        subject = certificate.subject,
+        issuer = certificate.issuer,
+        self_signed = if certificate.subject == certificate.issuer {
+            " (self-signed)"
+        } else {
+            ""
+        },
+        not_before = certificate.not_before,
+        not_after = certificate.not_after,
+        pin = certificate.pin,
+    );
+    say(io::stdout(), &text);
     Ok(ExitCode::SUCCESS)
 }
 

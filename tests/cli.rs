@@ -117,6 +117,10 @@ async fn a_wrong_setting_ends_the_program_with_one_sentence_that_names_it() {
             [&good[..], &[&secret, "--em-ca-file=/does/not/exist"]].concat(),
             "--em-ca-file",
         ),
+        (
+            [&good[..], &[&secret, "--em-pin-sha256=abc"]].concat(),
+            "--em-pin-sha256",
+        ),
         (vec!["--em-api-version=7"], "--em-api-version"),
         (vec!["--listen=localhost"], "--listen"),
         (vec!["--admin-listen=9464"], "--admin-listen"),
@@ -166,6 +170,7 @@ async fn settings_come_from_the_environment_too() {
             ("GATEWAY_EM_PASSWORD", "secret"),
             ("GATEWAY_EM_PASSWORD_FILE", ""),
             ("GATEWAY_EM_CA_FILE", ""),
+            ("GATEWAY_EM_PIN_SHA256", ""),
             ("GATEWAY_LOG_FORMAT", "json"),
             ("GATEWAY_LAME_DUCK", "0s"),
         ])

@@ -79,8 +79,7 @@ impl Http {
     ///
     /// One sentence on which certificates cannot be used, and why.
     pub(super) fn new(settings: &EnterpriseManagerSettings) -> Result<Self, String> {
-        let ca_certificates = settings.ca_certificates.as_deref();
-        let tls = client_config(ca_certificates)?;
+        let tls = client_config(&settings.trust)?;
         let mut base = settings.url.clone();
         if !base.path().ends_with('/') {
             base.set_path(&format!("{}/", base.path()));
@@ -281,9 +280,12 @@ fn tls_error(error: &rustls::Error, address: &str) -> Error {
             if other.to_string().contains("CaUsedAsEndEntity") =>
         {
             untrusted(
-                "the certificate is one of an authority, which a server must not present as its \
-                 own; trust a certificate that is no authority's, or have one issued",
+                "its certificate is one of an authority, which no server may present as its own; \
+                 trust it with --em-pin-sha256 instead",
             )
+        }
+        rustls::Error::InvalidCertificate(CertificateError::Other(other)) => {
+            untrusted(&other.0.to_string())
         }
         rustls::Error::InvalidCertificate(_) | rustls::Error::NoCertificatesPresented => {
             untrusted(&error.to_string())

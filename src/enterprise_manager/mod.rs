@@ -11,6 +11,7 @@ mod logon;
 mod model;
 mod overtaken;
 mod places;
+mod presented;
 mod retry;
 mod session_id;
 mod tls;
@@ -24,6 +25,7 @@ use tokio::time::sleep;
 
 pub use error::{BadResponse, Error};
 pub use model::{Link, Reading, ReplicaSession, Run, RunResult, State, View};
+pub use presented::{PresentedCertificate, presented_certificate};
 pub use retry::Patience;
 pub use session_id::{InvalidSessionId, SessionId, parse_uuid};
 pub use xml::read_replica_session;

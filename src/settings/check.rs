@@ -9,7 +9,7 @@ use url::Url;
 
 use super::{
     CallSettings, EnterpriseManagerSettings, ListenerSettings, PASSWORD_VARIABLE, PasswordSource,
-    ReuseSettings, ServeOptions, SettingError, Settings, default_workers,
+    Pin, ReuseSettings, ServeOptions, SettingError, Settings, Trust, default_workers,
 };
 
 impl ServeOptions {
@@ -23,9 +23,7 @@ impl ServeOptions {
         let url = check_url(self.em_url.as_deref(), self.em_allow_plaintext)?;
         let username = check_username(self.em_username)?;
         let password = check_password(self.em_password_file)?;
-        let ca_certificates = given(self.em_ca_file)
-            .map(|path| read_ca_file(&path))
-            .transpose()?;
+        let trust = check_trust(self.em_ca_file, &self.em_pin_sha256)?;
         Ok(Settings {
             listen: self.listen,
             admin_listen: self.admin_listen,
@@ -55,7 +53,7 @@ impl ServeOptions {
                 password,
                 api_version: self.em_api_version,
                 concurrency: self.em_concurrency,
-                ca_certificates,
+                trust,
             },
         })
     }
@@ -168,6 +166,26 @@ fn check_password(file: Option<PathBuf>) -> Result<PasswordSource, SettingError>
     };
     source.read().map_err(wrong)?;
     Ok(source)
+}
+
+fn check_trust(ca_file: Option<PathBuf>, pins: &[String]) -> Result<Trust, SettingError> {
+    let wrong = |problem: String| SettingError {
+        option: "--em-pin-sha256",
+        problem,
+    };
+    let pins = pins.iter().filter(|pin| !pin.is_empty());
+    let pins: Vec<Pin> = pins
+        .map(|pin| pin.trim().parse())
+        .collect::<Result<_, _>>()
+        .map_err(wrong)?;
+    match given(ca_file) {
+        Some(_) if !pins.is_empty() => Err(wrong(
+            "is given together with --em-ca-file; keep one of them".to_owned(),
+        )),
+        Some(path) => read_ca_file(&path).map(Trust::Authorities),
+        None if pins.is_empty() => Ok(Trust::Platform),
+        None => Ok(Trust::Pins(pins)),
+    }
 }
 
 fn read_ca_file(path: &Path) -> Result<Vec<u8>, SettingError> {

@@ -2,6 +2,7 @@
 
 mod check;
 mod options;
+mod pin;
 mod values;
 
 use std::{fmt, fs, net::SocketAddr, num::NonZero, path::PathBuf, time::Duration};
@@ -10,6 +11,7 @@ use secrecy::SecretString;
 use url::Url;
 
 pub use options::{LogFormat, ServeOptions};
+pub use pin::Pin;
 pub use values::duration;
 
 /// The port for callers, unless told otherwise: gRPC's own habit.
@@ -95,8 +97,19 @@ pub struct EnterpriseManagerSettings {
     pub api_version: String,
     /// Requests that EM may have at a time; EM names no limit, and suffers before it would say so.
     pub concurrency: usize,
-    /// PEM of the only CA certificates to trust; the platform's when there is none.
-    pub ca_certificates: Option<Vec<u8>>,
+    /// Whom to believe to be Enterprise Manager.
+    pub trust: Trust,
+}
+
+/// Whom to believe to be Enterprise Manager.
+#[derive(Debug, Clone)]
+pub enum Trust {
+    /// Whom the platform trusts.
+    Platform,
+    /// Whom these CA certificates, in PEM form, vouch for, and nobody else.
+    Authorities(Vec<u8>),
+    /// Who has one of these very certificates.
+    Pins(Vec<Pin>),
 }
 
 /// Where the password of the EM account comes from.
@@ -141,7 +154,7 @@ impl EnterpriseManagerSettings {
             password,
             api_version: "latest".to_owned(),
             concurrency: 8,
-            ca_certificates: None,
+            trust: Trust::Platform,
         }
     }
 }

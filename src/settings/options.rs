@@ -63,6 +63,17 @@ pub struct ServeOptions {
     )]
     pub em_ca_file: Option<PathBuf>,
 
+    /// SHA-256 of the very certificate to trust for Enterprise Manager, for its usual self-signed
+    /// one; several, separated by commas, while it is renewed (see em-certificate)
+    #[arg(
+        long,
+        env = "GATEWAY_EM_PIN_SHA256",
+        value_name = "HEX",
+        value_delimiter = ',',
+        help_heading = "Enterprise Manager"
+    )]
+    pub em_pin_sha256: Vec<String>,
+
     /// Accept an http:// address, over which the password travels readable
     #[arg(long, env = "GATEWAY_EM_ALLOW_PLAINTEXT", value_parser = yes_or_no, help_heading = "Enterprise Manager")]
     pub em_allow_plaintext: bool,

@@ -3,7 +3,11 @@
 use std::sync::Arc;
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
-use replica_session_gateway::simulator::Options;
+use replica_session_gateway::{
+    enterprise_manager::presented_certificate,
+    settings::{Pin, Trust},
+    simulator::{Options, Simulator},
+};
 use rustls::{ServerConfig, pki_types::PrivateKeyDer};
 use tonic::Code;
 
@@ -35,8 +39,9 @@ fn certified(authority: &Authority, name: &str) -> Options {
 
 async fn trusting(authority: Option<&Authority>, options: Options) -> Setup {
     start_with(options, |settings| {
-        settings.enterprise_manager.ca_certificates =
-            authority.map(|authority| authority.pem().into_bytes());
+        if let Some(authority) = authority {
+            settings.enterprise_manager.trust = Trust::Authorities(authority.pem().into_bytes());
+        }
     })
     .await
 }
@@ -89,4 +94,39 @@ async fn tls_and_plaintext_mixed_up_are_told_apart_from_an_outage() {
         assert_eq!(reason(&told), "NOT_ENTERPRISE_MANAGER", "{scheme}");
         assert_eq!(told.code(), Code::FailedPrecondition, "{scheme}");
     }
+}
+
+#[tokio::test]
+async fn a_pinned_certificate_is_trusted_whatever_it_says_and_no_other_is() {
+    let authority = authority();
+    // Neither its name nor its authority would do.
+    let options = certified(&authority, "em.example");
+    let pin = pin_of(options.clone()).await;
+    let other = Pin::of(b"another certificate");
+    for (pins, is_trusted) in [
+        (vec![pin], true),
+        (vec![other, pin], true),
+        (vec![other], false),
+    ] {
+        let setup = start_with(options.clone(), |settings| {
+            settings.enterprise_manager.trust = Trust::Pins(pins);
+        })
+        .await;
+        let answer = get(&setup.client, FINISHED).await;
+        assert_eq!(answer.is_ok(), is_trusted);
+        if let Err(told) = answer {
+            assert_eq!(reason(&told), "EM_UNTRUSTED_CERTIFICATE");
+            assert_eq!(setup.simulator.counts().requests, 0);
+        }
+    }
+}
+
+/// The pin that `em-certificate` shows of the simulator's certificate.
+async fn pin_of(options: Options) -> Pin {
+    let simulator = Simulator::start(options).await.unwrap();
+    let url = simulator.url().parse().unwrap();
+    let presented = presented_certificate(&url).await.unwrap();
+    assert_eq!(presented.names, ["em.example"]);
+    assert_eq!(simulator.counts().requests, 0);
+    presented.pin
 }

@@ -1,0 +1,99 @@
+//! The certificate that a server presents, for a person to look at.
+
+use std::sync::Arc;
+
+use rustls::pki_types::{CertificateDer, ServerName};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use url::{Host, Url};
+use x509_cert::{
+    Certificate,
+    der::Decode as _,
+    ext::pkix::{SubjectAltName, name::GeneralName},
+};
+
+use super::tls::config_to_look;
+use crate::settings::Pin;
+
+/// What a server's certificate says of itself. Nothing of it is verified.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PresentedCertificate {
+    /// The pin, for `--em-pin-sha256`.
+    pub pin: Pin,
+    /// Whom it names.
+    pub subject: String,
+    /// Who has issued it; the subject itself where it is self-signed.
+    pub issuer: String,
+    /// From when it is valid.
+    pub not_before: String,
+    /// Until when.
+    pub not_after: String,
+    /// The host names and addresses that it is for.
+    pub names: Vec<String>,
+}
+
+/// Connects to the address and takes the certificate that is presented there. Sends nothing but a
+/// TLS handshake, and believes nothing.
+///
+/// # Errors
+///
+/// One sentence on why there is no certificate to look at.
+pub async fn presented_certificate(address: &Url) -> Result<PresentedCertificate, String> {
+    let host = address.host().ok_or("the address has no host")?;
+    let port = address
+        .port_or_known_default()
+        .ok_or("the address has no port")?;
+    let stream = match &host {
+        Host::Domain(name) => TcpStream::connect((*name, port)).await,
+        Host::Ipv4(address) => TcpStream::connect((*address, port)).await,
+        Host::Ipv6(address) => TcpStream::connect((*address, port)).await,
+    };
+    let stream = stream.map_err(|error| format!("cannot connect: {error}"))?;
+    let name = match host {
+        Host::Domain(name) => ServerName::try_from(name.to_owned())
+            .map_err(|_| format!("{name:?} is not a host name"))?,
+        Host::Ipv4(address) => ServerName::from(std::net::IpAddr::from(address)),
+        Host::Ipv6(address) => ServerName::from(std::net::IpAddr::from(address)),
+    };
+
+    let stream = TlsConnector::from(Arc::new(config_to_look()?))
+        .connect(name, stream)
+        .await
+        .map_err(|error| format!("no TLS handshake: {error}"))?;
+    let (_, connection) = stream.get_ref();
+    let certificate = connection.peer_certificates().and_then(<[_]>::first);
+    describe(certificate.ok_or("the server presents no certificate")?)
+}
+
+fn describe(certificate: &CertificateDer<'_>) -> Result<PresentedCertificate, String> {
+    let parsed = Certificate::from_der(certificate)
+        .map_err(|error| format!("the certificate cannot be read: {error}"))?;
+    let content = parsed.tbs_certificate();
+    let names = match content.get_extension::<SubjectAltName>() {
+        Ok(Some((_, names))) => names.0.iter().map(name).collect(),
+        _ => Vec::new(),
+    };
+    Ok(PresentedCertificate {
+        pin: Pin::of(certificate),
+        subject: content.subject().to_string(),
+        issuer: content.issuer().to_string(),
+        not_before: content.validity().not_before.to_string(),
+        not_after: content.validity().not_after.to_string(),
+        names,
+    })
+}
+
+fn name(name: &GeneralName) -> String {
+    match name {
+        GeneralName::DnsName(name) => name.to_string(),
+        GeneralName::IpAddress(address) => match *address.as_bytes() {
+            [a, b, c, d] => std::net::Ipv4Addr::new(a, b, c, d).to_string(),
+            ref bytes => <[u8; 16]>::try_from(bytes).map_or_else(
+                |_| "?".to_owned(),
+                |bytes| std::net::Ipv6Addr::from(bytes).to_string(),
+            ),
+        },
+        GeneralName::UniformResourceIdentifier(uri) => uri.to_string(),
+        other => format!("{other:?}"),
+    }
+}

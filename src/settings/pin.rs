@@ -1,0 +1,65 @@
+//! The pin of a certificate.
+
+use std::{fmt, str::FromStr};
+
+/// SHA-256 of a whole certificate in DER form: what `openssl x509 -fingerprint -sha256` prints.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pin([u8; 32]);
+
+impl Pin {
+    /// The pin of a certificate in DER form.
+    pub fn of(certificate: &[u8]) -> Self {
+        let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, certificate);
+        Self(digest.as_ref().try_into().expect("SHA-256 has 32 bytes"))
+    }
+}
+
+impl FromStr for Pin {
+    type Err = String;
+
+    /// Accepts 64 hexadecimal digits, in any letter case, with or without colons.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = || format!("{text:?} is not a SHA-256 of 64 hexadecimal digits");
+        let digits: Vec<u8> = text.bytes().filter(|byte| *byte != b':').collect();
+        let mut pin = [0; 32];
+        if digits.len() != 2 * pin.len() {
+            return Err(wrong());
+        }
+        for (byte, pair) in pin.iter_mut().zip(digits.chunks(2)) {
+            let digit = |digit: u8| char::from(digit).to_digit(16);
+            let (high, low) = (digit(pair[0]), digit(pair[1]));
+            let value = high.zip(low).map(|(high, low)| high * 16 + low);
+            *byte = value
+                .and_then(|value| value.try_into().ok())
+                .ok_or_else(wrong)?;
+        }
+        Ok(Self(pin))
+    }
+}
+
+impl fmt::Display for Pin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pin_is_read_in_the_forms_that_tools_print() {
+        let pin = Pin::of(b"certificate");
+        let plain = pin.to_string();
+        let pairs: Vec<_> = plain
+            .as_bytes()
+            .chunks(2)
+            .map(String::from_utf8_lossy)
+            .collect();
+        assert_eq!(plain.parse(), Ok(pin));
+        assert_eq!(pairs.join(":").to_uppercase().parse(), Ok(pin));
+        for wrong in ["", "ab", &plain[1..], &format!("g{}", &plain[1..])] {
+            assert!(wrong.parse::<Pin>().is_err(), "{wrong}");
+        }
+    }
+}
