@@ -12,14 +12,17 @@ use clap::{
     Parser, Subcommand,
     error::{ContextKind, ContextValue, ErrorKind},
 };
-#[cfg(feature = "simulator")]
-use replica_session_gateway::demo::{Demo, DemoOptions};
 use replica_session_gateway::{
     caller::get::{GetOptions, get},
     enterprise_manager::presented_certificate,
     serve::{self, Running},
     settings::{LogFormat, ServeOptions, Settings},
     telemetry,
+};
+#[cfg(feature = "simulator")]
+use replica_session_gateway::{
+    demo::{Demo, DemoOptions},
+    simulate::{self, SimulateOptions},
 };
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
@@ -70,6 +73,9 @@ enum Command {
     /// Run a gateway with a simulated Enterprise Manager behind it
     #[cfg(feature = "simulator")]
     Demo(DemoOptions),
+    /// Run the simulated Enterprise Manager alone
+    #[cfg(feature = "simulator")]
+    Simulate(SimulateOptions),
 }
 
 /// Parses the arguments and runs the subcommand.
@@ -98,6 +104,8 @@ pub fn run() -> ExitCode {
         Command::EmCertificate { url } => runtime.block_on(run_em_certificate(&url)),
         #[cfg(feature = "simulator")]
         Command::Demo(options) => runtime.block_on(run_demo(options)),
+        #[cfg(feature = "simulator")]
+        Command::Simulate(options) => runtime.block_on(run_simulate(options)),
     };
     // A name look-up that hangs must not hold up the end.
     runtime.shutdown_timeout(Duration::from_millis(100));
@@ -145,6 +153,20 @@ async fn run_demo(options: DemoOptions) -> Result<ExitCode, ExitCode> {
     say(io::stdout(), &demo.suggestions());
     let (gateway, _simulator) = demo.into_parts();
     Ok(until_stopped(gateway, signals).await)
+}
+
+#[cfg(feature = "simulator")]
+async fn run_simulate(options: SimulateOptions) -> Result<ExitCode, ExitCode> {
+    let mut signals = Signals::new()?;
+    start_log(LogFormat::Text, &options.log_filter)?;
+    let simulator = simulate::start(&options).await;
+    let simulator =
+        simulator.map_err(|error| usage(&format!("--listen: {}: {error}", options.listen)))?;
+    say(io::stdout(), &simulate::heading(&simulator));
+    signals.next().await;
+    say(io::stdout(), &simulate::asked(&simulator));
+    simulator.stop().await;
+    Ok(ExitCode::SUCCESS)
 }
 
 fn start_log(format: LogFormat, filter: &str) -> Result<(), ExitCode> {

@@ -17,8 +17,9 @@ const FINISHED_SESSION_ID: &str = "04f694ad-664c-4603-a747-00edecae4f17";
 /// The first of three attempts of one job.
 const FAILED_SESSION_ID: &str = "b6f1a9d2-30f4-4c0e-9a53-0d1c52e8f009";
 
-const USERNAME: &str = r"TECH\gateway";
-const PASSWORD: &str = "simulated";
+/// The one account of the simulated Enterprise Manager.
+pub(crate) const USERNAME: &str = r"TECH\gateway";
+pub(crate) const PASSWORD: &str = "simulated";
 
 /// The options of `demo`.
 #[derive(Debug, Clone, Args)]
@@ -37,7 +38,7 @@ pub struct DemoOptions {
     pub log_filter: String,
 }
 
-fn fault_help() -> String {
+pub(crate) fn fault_help() -> String {
     format!(
         "What goes wrong at the simulated Enterprise Manager; may be given several times. An \
          EXTENT is a number of requests (20) or a time (30s); without it the fault lasts.\n\n{}",

@@ -15,6 +15,8 @@ pub mod serve;
 pub mod settings;
 pub mod sharing;
 #[cfg(feature = "simulator")]
+pub mod simulate;
+#[cfg(feature = "simulator")]
 pub mod simulator;
 pub mod telemetry;
 pub mod workers;

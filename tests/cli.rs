@@ -243,6 +243,38 @@ async fn the_demonstration_answers_and_get_tells_failures_apart() {
 }
 
 #[tokio::test]
+async fn the_simulator_alone_serves_a_gateway_elsewhere_and_tells_what_it_was_asked() {
+    let mut simulate = program(&["simulate", "--listen=127.0.0.1:0"])
+        .spawn()
+        .unwrap();
+    let mut told = lines(simulate.stdout.take());
+    let url = after(&mut told, "Simulator  ").await;
+    let mut serve = program(&[
+        "serve",
+        "--listen=127.0.0.1:0",
+        "--admin-listen=127.0.0.1:0",
+        "--em-username=TECH\\gateway",
+        "--em-allow-plaintext",
+        "--lame-duck=0s",
+    ])
+    .arg(format!("--em-url={url}"))
+    .env("GATEWAY_EM_PASSWORD", "simulated")
+    .spawn()
+    .unwrap();
+    let address = after(&mut lines(serve.stderr.take()), " address=").await;
+    let server = format!("--server=http://{address}");
+    let (code, _, err) = run(&mut program(&["get", FINISHED, &server])).await;
+    assert_eq!(code, 0, "{err}");
+    for child in [&mut serve, &mut simulate] {
+        signal(child, "TERM").await;
+        let status = timeout(SOON, child.wait()).await.unwrap().unwrap();
+        assert_eq!(status.code(), Some(0));
+    }
+    assert_eq!(after(&mut told, "Session reads  ").await, "1");
+    assert_eq!(after(&mut told, "Logoffs        ").await, "1");
+}
+
+#[tokio::test]
 async fn a_second_signal_ends_the_program_at_once() {
     let mut serve = program(&[
         "serve",

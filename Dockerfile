@@ -1,0 +1,58 @@
+# The gateway as a container image: the program, the C library that it was linked with, certificates
+# to trust, and nothing else. tests/image/run builds and tries it.
+
+ARG RUST_VERSION=1.95.0
+FROM docker.io/library/rust:${RUST_VERSION}-slim-bookworm AS build
+SHELL ["/bin/bash", "-euo", "pipefail", "-c"]
+WORKDIR /build
+
+# The dependencies alone, around an empty program: this layer is kept until they change.
+COPY Cargo.toml Cargo.lock ./
+RUN mkdir src benches \
+    && touch src/lib.rs benches/translation.rs \
+    && echo 'fn main() {}' | tee build.rs > src/main.rs \
+    && cargo build --release --locked --no-default-features \
+    && cargo clean --release --package replica-session-gateway \
+    && rm -r src build.rs
+
+COPY build.rs ./
+COPY proto proto
+COPY src src
+RUN cargo build --release --locked --no-default-features
+
+# What the program needs at run time, each file with the record of the package that it is from, so
+# that scanners of images know what to look for.
+COPY LICENSE ./
+WORKDIR /image
+RUN install -D --target-directory . /build/target/release/replica-session-gateway \
+    && install -D --mode 644 --target-directory usr/share/doc/replica-session-gateway /build/LICENSE \
+    && libraries=$(ldd replica-session-gateway | grep -o '/[^ ]*') \
+    && for library in $libraries; do cp --dereference --parents "$library" .; done \
+    && install -D --mode 644 --target-directory etc/ssl/certs /etc/ssl/certs/ca-certificates.crt \
+    && cp --dereference /etc/os-release etc/ \
+    && echo 'nonroot:x:65532:65532:nonroot:/:/sbin/nologin' > etc/passwd \
+    && echo 'nonroot:x:65532:' > etc/group \
+    && mkdir -p var/lib/dpkg/status.d \
+    && for package in ca-certificates libc6 libgcc-s1; do \
+         dpkg-query --status "$package" > "var/lib/dpkg/status.d/$package"; \
+       done
+
+FROM scratch
+ARG VERSION=unknown
+ARG REVISION=unknown
+LABEL org.opencontainers.image.title="replica-session-gateway" \
+      org.opencontainers.image.description="gRPC gateway to the replica job sessions of Veeam Backup Enterprise Manager" \
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}"
+COPY --from=build /image /
+# Within a container the loopback defaults would reach nobody.
+ENV GATEWAY_LISTEN=0.0.0.0:50051 \
+    GATEWAY_ADMIN_LISTEN=0.0.0.0:9464 \
+    GATEWAY_LOG_FORMAT=json
+EXPOSE 50051 9464
+# A number, so that Kubernetes can tell that it is not root.
+USER 65532:65532
+STOPSIGNAL SIGTERM
+ENTRYPOINT ["/replica-session-gateway"]
+CMD ["serve"]
