@@ -7,7 +7,10 @@ use clap::Args;
 use crate::{
     caller::get::{GetOptions, ViewOption, get},
     serve::{self, Running, StartError},
-    settings::{DEFAULT_PORT, EnterpriseManagerSettings, PasswordSource, Settings},
+    settings::{
+        CallerTls, CallerTlsOptions, DEFAULT_PORT, EnterpriseManagerSettings, PasswordSource,
+        Settings,
+    },
     simulator::{Account, Fault, Options, RUNNING_SESSION_ID, Role, Simulator},
 };
 
@@ -27,6 +30,10 @@ pub struct DemoOptions {
     /// What goes wrong at the simulated Enterprise Manager; may be given several times
     #[arg(long = "fault", value_name = "FAULT", long_help = fault_help())]
     pub faults: Vec<Fault>,
+
+    /// TLS towards callers.
+    #[command(flatten)]
+    pub caller_tls: CallerTlsOptions,
 
     /// What to log on standard error
     #[arg(
@@ -50,6 +57,7 @@ pub(crate) fn fault_help() -> String {
 pub struct Demo {
     gateway: Running,
     simulator: Simulator,
+    tls: Option<CallerTls>,
 }
 
 /// Why the demonstration does not start.
@@ -78,6 +86,11 @@ impl Demo {
         .await
         .map_err(DemoError::Simulator)?;
         let mut settings = settings(&simulator);
+        settings.tls = options
+            .caller_tls
+            .clone()
+            .check()
+            .map_err(StartError::Tls)?;
         let gateway = loop {
             match serve::start(settings.clone()).await {
                 // Somebody has the default port: any other will do.
@@ -93,7 +106,11 @@ impl Demo {
                 started => break started?,
             }
         };
-        Ok(Self { gateway, simulator })
+        Ok(Self {
+            gateway,
+            simulator,
+            tls: settings.tls,
+        })
     }
 
     /// The two halves: the gateway to stop in its own time, and the simulator, which ends when it
@@ -129,6 +146,10 @@ The gateway, asked over gRPC for a replica job session that is running:
 
     /// Asks the gateway over gRPC and tells what came. Takes 5 s at most.
     pub async fn ask(&self) -> String {
+        if self.tls.is_some() {
+            // Which authority to trust, and with which certificate to call, only its owner knows.
+            return "  It speaks TLS: ask it yourself, with the options below.\n".to_owned();
+        }
         let options = GetOptions {
             id: RUNNING_SESSION_ID.to_owned(),
             server: self.server(),
@@ -136,6 +157,9 @@ The gateway, asked over gRPC for a replica job session that is running:
             json: false,
             deadline: Duration::from_secs(5),
             max_age: None,
+            ca_file: None,
+            cert_file: None,
+            key_file: None,
         };
         let asked = get(&options).await;
         asked.unwrap_or_else(|refusal| format!("error: {refusal}\n"))
@@ -144,26 +168,35 @@ The gateway, asked over gRPC for a replica job session that is running:
     /// What to try next.
     pub fn suggestions(&self) -> String {
         let program = program();
-        let server = if self.gateway.address().port() == DEFAULT_PORT {
+        let server = if self.tls.is_none() && self.gateway.address().port() == DEFAULT_PORT {
             String::new()
         } else {
             format!(" --server {}", self.server())
+        };
+        // What callers need besides: for `get`, and for grpcurl.
+        let (tls, grpcurl) = match &self.tls {
+            None => ("", "-plaintext"),
+            Some(tls) if tls.client_ca_file.is_none() => (" --ca-file CA.pem", "-cacert CA.pem"),
+            Some(_) => (
+                " --ca-file CA.pem --cert-file CERT.pem --key-file KEY.pem",
+                "-cacert CA.pem -cert CERT.pem -key KEY.pem",
+            ),
         };
         format!(
             "
 Try next, in another terminal:
 
   Ask again and watch the progress:
-    {program} get {RUNNING_SESSION_ID}{server}
+    {program} get {RUNNING_SESSION_ID}{server}{tls}
 
   A session that failed:
-    {program} get {FAILED_SESSION_ID}{server}
+    {program} get {FAILED_SESSION_ID}{server}{tls}
 
   A finished session, as JSON:
-    {program} get {FINISHED_SESSION_ID} --json{server}
+    {program} get {FINISHED_SESSION_ID} --json{server}{tls}
 
   With grpcurl (the server describes itself by reflection):
-    grpcurl -plaintext -d '{{\"id\": \"{RUNNING_SESSION_ID}\"}}' {address} \\
+    grpcurl {grpcurl} -d '{{\"id\": \"{RUNNING_SESSION_ID}\"}}' {address} \\
       enterprisemanager.v1.ReplicaSessionService/Get
 
   Watch the gateway cope with a bad day ({program} demo --help lists more):
@@ -176,7 +209,8 @@ Ctrl-C ends the demonstration.
     }
 
     fn server(&self) -> String {
-        format!("http://{}", self.gateway.address())
+        let scheme = if self.tls.is_some() { "https" } else { "http" };
+        format!("{scheme}://{}", self.gateway.address())
     }
 }
 

@@ -4,6 +4,7 @@
 
 pub mod admin;
 pub mod caller;
+pub mod certificates;
 #[cfg(feature = "simulator")]
 pub mod demo;
 pub mod enterprise_manager;

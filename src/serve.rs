@@ -14,11 +14,11 @@ use tonic_health::{
 use crate::{
     admin::{self, Readiness},
     enterprise_manager::EnterpriseManager,
-    gateway::{CallLimits, Calls, Gateway},
-    listener::{self, Worker},
+    gateway::{CallLimits, Calls, Gateway, OnlyAllowed},
+    listener::{self, Tls, Worker},
     metrics::Metrics,
     proto::{FILE_DESCRIPTOR_SET, v1::replica_session_service_server::ReplicaSessionServiceServer},
-    settings::Settings,
+    settings::{SettingError, Settings},
     sharing::{self, SharedReads},
     workers::Workers,
 };
@@ -56,6 +56,9 @@ pub enum StartError {
         /// Why not.
         error: io::Error,
     },
+    /// The files for TLS towards callers cannot be used.
+    #[error(transparent)]
+    Tls(#[from] SettingError),
     /// The system gives no more threads.
     #[error("--workers: not so many threads can be started: {0}")]
     Threads(io::Error),
@@ -74,6 +77,7 @@ pub async fn start(settings: Settings) -> Result<Running, StartError> {
     // else goes wrong.
     let enterprise_manager =
         EnterpriseManager::new(settings.enterprise_manager.clone()).map_err(StartError::Trust)?;
+    let tls = settings.tls.as_ref().map(Tls::new).transpose()?;
 
     let listen = |option, address| async move {
         TcpListener::bind(address)
@@ -99,14 +103,14 @@ pub async fn start(settings: Settings) -> Result<Running, StartError> {
         let reads = SharedReads::new(enterprise_manager, common.clone());
         Ok(Worker {
             runtime: runtime.clone(),
-            service: services(reads, &calls, &health),
+            service: OnlyAllowed::new(services(reads, &calls, &health), metrics.clone()),
         })
     });
     let workers = workers.collect::<Result<Vec<_>, _>>();
     let workers = workers.map_err(StartError::Trust)?;
 
     let drain = CancellationToken::new();
-    let listener = listener::run(callers, workers, settings.listener, drain.clone());
+    let listener = listener::run(callers, tls, workers, settings.listener, drain.clone());
     let listener = tokio::spawn(listener);
     let readiness = Readiness::default();
     readiness.set(true);

@@ -45,6 +45,10 @@ async fn run(command: &mut Command) -> (i32, String, String) {
     )
 }
 
+fn with<'a>(some: &[&'a str], more: &[&'a str]) -> Vec<&'a str> {
+    [some, more].concat()
+}
+
 fn lines<R: AsyncRead + Unpin>(from: Option<R>) -> Lines<BufReader<R>> {
     BufReader::new(from.unwrap()).lines()
 }
@@ -85,8 +89,18 @@ async fn a_wrong_setting_ends_the_program_with_one_sentence_that_names_it() {
         "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
     );
 
+    let pair = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let cert = file("cert.pem", &pair.cert.pem());
+    let cert_file = format!("--tls-cert-file={cert}");
+    let client_ca_file = format!("--client-ca-file={cert}");
+    let key = file("key.pem", &pair.signing_key.serialize_pem());
+    let key_file = format!("--tls-key-file={key}");
+    let other_key = rcgen::KeyPair::generate().unwrap().serialize_pem();
+    let other_key = file("other.key", &other_key);
+
     let good = ["--em-url=https://em.example:9398", "--em-username=user"];
     let secret = format!("--em-password-file={password}");
+    let all = [good[0], good[1], &secret];
     for (arguments, option) in [
         (vec![], "--em-url"),
         (vec!["--em-url=em.example:9398"], "--em-url"),
@@ -120,6 +134,61 @@ async fn a_wrong_setting_ends_the_program_with_one_sentence_that_names_it() {
         (
             [&good[..], &[&secret, "--em-pin-sha256=abc"]].concat(),
             "--em-pin-sha256",
+        ),
+        (
+            with(&all, &["--tls-cert-file=/does/not/exist"]),
+            "--tls-key-file",
+        ),
+        (
+            with(&all, &["--tls-key-file=/does/not/exist"]),
+            "--tls-cert-file",
+        ),
+        (
+            with(&all, &["--tls-cert-file=/does/not/exist", &key_file]),
+            "--tls-cert-file",
+        ),
+        (
+            with(&all, &[&cert_file, &format!("--tls-key-file={no_pem}")]),
+            "--tls-key-file",
+        ),
+        (
+            with(&all, &[&cert_file, &format!("--tls-key-file={other_key}")]),
+            "--tls-key-file",
+        ),
+        (
+            with(&all, &[&format!("--tls-cert-file={bad_pem}"), &key_file]),
+            "--tls-cert-file",
+        ),
+        (
+            with(
+                &all,
+                &[
+                    &cert_file,
+                    &key_file,
+                    &format!("--client-ca-file={bad_pem}"),
+                ],
+            ),
+            "--client-ca-file",
+        ),
+        (
+            with(&all, &["--client-ca-file=/does/not/exist"]),
+            "--client-ca-file",
+        ),
+        (
+            with(&all, &[&cert_file, &key_file, "--allow-caller=a.example"]),
+            "--allow-caller",
+        ),
+        (
+            with(
+                &all,
+                &[
+                    &cert_file,
+                    &key_file,
+                    &client_ca_file,
+                    "--allow-caller=spiffe://a/*/b",
+                ],
+            ),
+            "--allow-caller",
         ),
         (vec!["--em-api-version=7"], "--em-api-version"),
         (vec!["--listen=localhost"], "--listen"),
@@ -272,6 +341,67 @@ async fn the_simulator_alone_serves_a_gateway_elsewhere_and_tells_what_it_was_as
     }
     assert_eq!(after(&mut told, "Session reads  ").await, "1");
     assert_eq!(after(&mut told, "Logoffs        ").await, "1");
+}
+
+#[tokio::test]
+async fn callers_with_and_without_an_allowed_certificate_learn_what_to_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, content: String| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, content).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let mut params = rcgen::CertificateParams::default();
+    params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    let key = rcgen::KeyPair::generate().unwrap();
+    let ca = rcgen::CertifiedIssuer::self_signed(params, key).unwrap();
+    let issue = |name: &str| {
+        let params = rcgen::CertificateParams::new([name.to_owned()]).unwrap();
+        let key = rcgen::KeyPair::generate().unwrap();
+        let cert = params.signed_by(&key, &ca).unwrap();
+        let cert = file(&format!("{name}.crt"), cert.pem());
+        (cert, file(&format!("{name}.key"), key.serialize_pem()))
+    };
+    let ca_file = file("ca.crt", ca.pem());
+    let (cert, key) = issue("127.0.0.1");
+    let mut demo = program(&["demo", "--tls-cert-file", &cert, "--tls-key-file", &key])
+        .args(["--client-ca-file", &ca_file, "--allow-caller=good.example"])
+        .spawn()
+        .unwrap();
+    let server = after(&mut lines(demo.stdout.take()), "Gateway    ").await;
+    assert!(server.starts_with("https://"), "{server}");
+
+    let (good, bad) = (issue("good.example"), issue("bad.example"));
+    let trusting = ["--ca-file", &ca_file];
+    for (options, expected, told) in [
+        (vec![], 69, "--ca-file"),
+        (trusting.to_vec(), 69, "--cert-file"),
+        (
+            with(&trusting, &["--cert-file", &good.0, "--key-file", &good.1]),
+            0,
+            "",
+        ),
+        (
+            with(&trusting, &["--cert-file", &bad.0, "--key-file", &bad.1]),
+            77,
+            "CALLER_NOT_ALLOWED",
+        ),
+        (with(&trusting, &["--cert-file", &good.0]), 64, "--key-file"),
+        (vec!["--ca-file=/does/not/exist"], 64, "--ca-file"),
+        (vec!["--ca-file", &good.1], 64, "--ca-file"),
+    ] {
+        let mut get = program(&["get", FINISHED, "--server", &server]);
+        let (code, _, err) = run(get.args(&options)).await;
+        assert_eq!(code, expected, "{options:?}: {err}");
+        assert!(err.contains(told), "{options:?}: {err}");
+    }
+    let plain = server.replace("https", "http");
+    let (code, _, err) = run(program(&["get", FINISHED, "--server", &plain]).args(trusting)).await;
+    assert_eq!(code, 64, "{err}");
+
+    let mut log = lines(demo.stderr.take());
+    let caller = after(&mut log, "caller=\"").await;
+    assert_eq!(caller, "bad.example");
 }
 
 #[tokio::test]

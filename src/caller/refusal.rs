@@ -97,13 +97,40 @@ fn explained(status: Status) -> Status {
             Status::deadline_exceeded("no answer within --deadline")
         }
         (Code::Unknown, Some(cause)) => {
-            Status::unavailable(format!("the connection to the gateway is lost: {cause}"))
+            let cause = cause.to_string();
+            let hint = hint(&cause);
+            Status::unavailable(format!(
+                "the connection to the gateway is lost: {cause}{hint}"
+            ))
         }
         (_, None) if status.message().contains("grpc-status header missing") => {
             Status::unavailable("what answers at --server is no gRPC service")
         }
         _ => status,
     }
+}
+
+/// What to do about a connection that ended with this, where one can tell.
+pub(super) fn hint(cause: &str) -> &'static str {
+    const NOT_ACCEPTED: &str = "; it does not accept the certificate in --cert-file";
+    const HINTS: [(&str, &str); 8] = [
+        ("corrupt message", "; it does not speak TLS: use http://"),
+        ("UnknownIssuer", "; trust its issuer with --ca-file"),
+        (
+            "not valid for name",
+            "; connect under a name that its certificate is for",
+        ),
+        (
+            "CertificateRequired",
+            "; it asks for a client certificate: give --cert-file and --key-file",
+        ),
+        ("alert: UnknownCA", NOT_ACCEPTED),
+        ("alert: BadCertificate", NOT_ACCEPTED),
+        ("alert: CertificateExpired", NOT_ACCEPTED),
+        ("alert: CertificateUnknown", NOT_ACCEPTED),
+    ];
+    let hint = HINTS.iter().find(|(mark, _)| cause.contains(mark));
+    hint.map_or("", |(_, hint)| hint)
 }
 
 /// The innermost cause of an error, if it has one.

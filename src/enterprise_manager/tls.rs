@@ -3,17 +3,19 @@
 use std::{fmt, sync::Arc};
 
 use rustls::{
-    CertificateError, ClientConfig, DigitallySignedStruct, OtherError, RootCertStore,
-    SignatureScheme,
+    CertificateError, ClientConfig, DigitallySignedStruct, OtherError, SignatureScheme,
     client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
     crypto::{
         WebPkiSupportedAlgorithms, aws_lc_rs, verify_tls12_signature, verify_tls13_signature,
     },
-    pki_types::{CertificateDer, ServerName, UnixTime, pem::PemObject as _},
+    pki_types::{CertificateDer, ServerName, UnixTime},
 };
 use rustls_platform_verifier::BuilderVerifierExt as _;
 
-use crate::settings::{Pin, Trust};
+use crate::{
+    certificates::roots,
+    settings::{Pin, Trust},
+};
 
 /// TLS 1.2 and 1.3, trusting what the settings say and nothing else.
 ///
@@ -57,17 +59,6 @@ pub(super) fn config_to_look() -> Result<ClientConfig, String> {
         .dangerous()
         .with_custom_certificate_verifier(verifier)
         .with_no_client_auth())
-}
-
-fn roots(pem: &[u8]) -> Result<RootCertStore, String> {
-    let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_slice_iter(pem) {
-        let certificate = certificate.map_err(|error| format!("not PEM: {error}"))?;
-        roots
-            .add(certificate)
-            .map_err(|error| format!("a certificate cannot be used: {error}"))?;
-    }
-    Ok(roots)
 }
 
 /// Goes by the certificate itself, whatever its names, dates and issuer say: EM makes its own at

@@ -101,7 +101,7 @@ where
 
 /// The method of a path such as `/package.Service/Method`, from a fixed list, so that nobody can
 /// fill the metrics with made-up names.
-fn method(path: &str) -> &'static str {
+pub(super) fn method(path: &str) -> &'static str {
     match path.rsplit('/').next() {
         Some("Get") => "Get",
         _ => "unknown",

@@ -1,5 +1,7 @@
 //! Why a call gets no answer, as the gateway's own rooms and its log see it.
 
+use std::sync::Arc;
+
 use tonic::Code;
 
 use super::status::Row;
@@ -12,6 +14,8 @@ pub enum Failure {
     InvalidRequest(&'static Row, &'static str, &'static str),
     /// EM gave no session.
     EnterpriseManager(Error, SessionId),
+    /// The caller's certificate, which has these names, is not among those allowed.
+    CallerNotAllowed(Arc<str>),
     /// The time that the caller, or the gateway's limit, allows is over.
     DeadlineExceeded,
     /// As many calls as allowed are in flight.
@@ -36,6 +40,15 @@ impl Failure {
             }
             Self::EnterpriseManager(error, id) => {
                 tracing::warn!(method, ?code, reason, %id, "call failed: {error}");
+            }
+            Self::CallerNotAllowed(caller) => {
+                tracing::warn!(
+                    method,
+                    ?code,
+                    reason,
+                    ?caller,
+                    "call refused: its caller is not among --allow-caller"
+                );
             }
             Self::DeadlineExceeded => {
                 tracing::warn!(method, ?code, reason, "call failed: its time is over");

@@ -2,6 +2,7 @@
 //!
 //! Nothing here knows HTTP or XML.
 
+mod allowed;
 mod call;
 mod convert;
 mod deadline;
@@ -10,6 +11,7 @@ mod question;
 mod service;
 pub mod status;
 
+pub use allowed::OnlyAllowed;
 pub use call::{CallLimits, Calls};
 pub use convert::response;
 pub use failure::Failure;

@@ -53,6 +53,8 @@ table! {
         "max_age must be a valid duration and not negative";
     INVALID_TIMEOUT = InvalidArgument, "INVALID_TIMEOUT",
         "grpc-timeout must be up to eight digits and one of H, M, S, m, u, n";
+    CALLER_NOT_ALLOWED = PermissionDenied, "CALLER_NOT_ALLOWED",
+        "The name in the caller's certificate is not among those that may call; the gateway's operator has to allow it";
     SESSION_NOT_FOUND = NotFound, "SESSION_NOT_FOUND",
         "Enterprise Manager does not know this session; a new one can take its collection interval, 15 minutes by default, to appear";
     EM_ACCESS_DENIED = PermissionDenied, "EM_ACCESS_DENIED",
@@ -102,6 +104,7 @@ impl Failure {
     pub fn row(&self) -> &'static Row {
         match self {
             Self::InvalidRequest(row, ..) => row,
+            Self::CallerNotAllowed(_) => &CALLER_NOT_ALLOWED,
             Self::DeadlineExceeded => &DEADLINE_EXCEEDED,
             Self::Overloaded => &OVERLOADED,
             Self::Panic(_) => &INTERNAL,

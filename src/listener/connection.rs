@@ -15,13 +15,13 @@ use hyper_util::{
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    time::sleep,
+    time::{Instant, sleep},
 };
 use tokio_util::sync::CancellationToken;
 use tonic::body::Body;
 use tower::Service;
 
-use super::{first_bytes::FirstBytes, open_calls::OpenCalls};
+use super::{caller::Caller, first_bytes::FirstBytes, open_calls::OpenCalls};
 use crate::settings::ListenerSettings;
 
 /// Calls on one connection at a time. A mesh's proxy opens few connections and many streams.
@@ -52,10 +52,20 @@ const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a peer that has nothing open has to acknowledge a GOAWAY.
 const LAST_WORD: Duration = Duration::from_secs(1);
 
+/// A connection that is ready for HTTP/2.
+pub(super) struct Peer<I> {
+    /// The connection.
+    pub(super) io: I,
+    /// Who is there, where callers have to say so.
+    pub(super) caller: Option<Caller>,
+    /// When the HTTP/2 preface has to be here.
+    pub(super) speaks_by: Instant,
+}
+
 /// Serves one connection until the peer leaves, or until it has had its age or the gateway drains:
 /// then it is told to go away, and its calls in flight may finish.
 pub(super) async fn serve_connection<I, S>(
-    io: I,
+    peer: Peer<I>,
     service: S,
     settings: ListenerSettings,
     drain: CancellationToken,
@@ -68,11 +78,12 @@ pub(super) async fn serve_connection<I, S>(
     S::Future: Send,
 {
     let calls = OpenCalls::default();
-    let io = FirstBytes::new(io, settings.handshake_timeout);
+    let io = FirstBytes::new(peer.io, peer.speaks_by);
     let has_spoken = io.has_spoken();
     let service = WithCalls {
         inner: service,
         calls: calls.clone(),
+        caller: peer.caller,
     };
     let service = TowerToHyperService::new(service);
     let mut connection = pin!(http2().serve_connection(TokioIo::new(io), service));
@@ -114,11 +125,12 @@ fn log_end(ended: hyper::Result<()>) {
     }
 }
 
-/// Tells every request of a connection about the connection's open calls.
+/// Tells every request of a connection about the connection's open calls, and who calls.
 #[derive(Clone)]
 struct WithCalls<S> {
     inner: S,
     calls: OpenCalls,
+    caller: Option<Caller>,
 }
 
 impl<S> Service<http::Request<Incoming>> for WithCalls<S>
@@ -134,7 +146,11 @@ where
     }
 
     fn call(&mut self, mut request: http::Request<Incoming>) -> S::Future {
-        request.extensions_mut().insert(self.calls.clone());
+        let extensions = request.extensions_mut();
+        extensions.insert(self.calls.clone());
+        if let Some(caller) = &self.caller {
+            extensions.insert(caller.clone());
+        }
         self.inner.call(request)
     }
 }

@@ -11,12 +11,11 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
     task::{Context, Poll, ready},
-    time::Duration,
 };
 
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
-    time::{Sleep, sleep},
+    time::{Instant, Sleep, sleep_until},
 };
 
 /// "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" and the header of the SETTINGS frame that must follow it.
@@ -35,11 +34,11 @@ struct Awaited {
 }
 
 impl<I> FirstBytes<I> {
-    /// Gives the peer at the other end of `io` so long for its preface.
-    pub(super) fn new(io: I, timeout: Duration) -> Self {
+    /// Wants the preface of the peer at the other end of `io` by `deadline`.
+    pub(super) fn new(io: I, deadline: Instant) -> Self {
         let awaited = Some(Awaited {
             bytes: PREFACE,
-            timeout: Box::pin(sleep(timeout)),
+            timeout: Box::pin(sleep_until(deadline)),
         });
         Self {
             io,

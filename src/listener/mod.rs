@@ -4,25 +4,29 @@
 //! speak, and leaves HTTP/2 without limits; so connections are accepted here and served by hyper,
 //! which tonic uses as well.
 
+mod caller;
 mod connection;
 mod first_bytes;
 mod open_calls;
+mod tls;
 
-use std::{convert::Infallible, io, time::Duration};
+use std::{convert::Infallible, io, net::SocketAddr, time::Duration};
 
 use tokio::{
     net::{TcpListener, TcpStream},
     runtime::Handle,
     task::JoinSet,
-    time::sleep,
+    time::{Instant, sleep, timeout_at},
 };
 use tokio_util::sync::CancellationToken;
 use tonic::body::Body;
 use tower::Service;
 
 use crate::settings::ListenerSettings;
-use connection::serve_connection;
+pub use caller::Caller;
+use connection::{Peer, serve_connection};
 pub use open_calls::OpenCalls;
+pub use tls::Tls;
 
 /// Pause after the process or the system has run out of file descriptors: accepting again at once
 /// would only fail again, and burn a core.
@@ -36,11 +40,12 @@ pub struct Worker<S> {
     pub service: S,
 }
 
-/// Accepts connections and deals them out to the workers in turn, until `drain` is cancelled; then
+/// Accepts connections, with TLS or without, and deals them out to the workers in turn, until `drain` is cancelled; then
 /// sends GOAWAY on all of them and returns when the calls in flight are done, at the latest when
 /// the drain timeout is over. Dropping the future ends every connection at once.
 pub async fn run<S>(
     listener: TcpListener,
+    tls: Option<Tls>,
     workers: Vec<Worker<S>>,
     settings: ListenerSettings,
     drain: CancellationToken,
@@ -65,13 +70,16 @@ pub async fn run<S>(
                     tracing::debug!("connection refused: too many are open");
                     drop(stream);
                 }
-                Ok((stream, _)) => {
+                Ok((stream, address)) => {
                     let Some(worker) = turns.next() else { break };
                     let service = worker.service.clone();
+                    let tls = tls.clone();
                     let drain = drain.clone();
                     let connection = async move {
                         match moved(stream) {
-                            Ok(stream) => serve_connection(stream, service, settings, drain).await,
+                            Ok(stream) => {
+                                begin(stream, address, tls, service, settings, drain).await;
+                            }
                             Err(error) => tracing::debug!(%error, "connection lost"),
                         }
                     };
@@ -99,6 +107,51 @@ pub async fn run<S>(
             "the drain timeout is over; ending the connections that are left"
         );
         connections.shutdown().await;
+    }
+}
+
+/// Serves a new connection, after its TLS handshake if there has to be one.
+async fn begin<S>(
+    stream: TcpStream,
+    address: SocketAddr,
+    tls: Option<Tls>,
+    service: S,
+    settings: ListenerSettings,
+    drain: CancellationToken,
+) where
+    S: Service<
+            http::Request<hyper::body::Incoming>,
+            Response = http::Response<Body>,
+            Error = Infallible,
+        > + Clone
+        + Send
+        + 'static,
+    S::Future: Send,
+{
+    let speaks_by = Instant::now() + settings.handshake_timeout;
+    let Some(tls) = tls else {
+        let peer = Peer {
+            io: stream,
+            caller: None,
+            speaks_by,
+        };
+        return serve_connection(peer, service, settings, drain).await;
+    };
+    let accepted = tokio::select! {
+        accepted = timeout_at(speaks_by, tls.accept(stream)) => accepted,
+        () = drain.cancelled() => return,
+    };
+    match accepted {
+        Ok(Ok((io, caller))) => {
+            let peer = Peer {
+                io,
+                caller,
+                speaks_by,
+            };
+            serve_connection(peer, service, settings, drain).await;
+        }
+        Ok(Err(error)) => tls::log_refusal(&error, address),
+        Err(_) => tracing::debug!(%address, "connection ended: no TLS handshake in time"),
     }
 }
 

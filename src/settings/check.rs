@@ -11,6 +11,7 @@ use super::{
     CallSettings, EnterpriseManagerSettings, ListenerSettings, PASSWORD_VARIABLE, PasswordSource,
     Pin, ReuseSettings, ServeOptions, SettingError, Settings, Trust, default_workers,
 };
+use crate::certificates::roots;
 
 impl ServeOptions {
     /// Checks the options together, and takes the password from the environment when no file
@@ -23,10 +24,12 @@ impl ServeOptions {
         let url = check_url(self.em_url.as_deref(), self.em_allow_plaintext)?;
         let username = check_username(self.em_username)?;
         let password = check_password(self.em_password_file)?;
+        let tls = self.caller_tls.check()?;
         let trust = check_trust(self.em_ca_file, &self.em_pin_sha256)?;
         Ok(Settings {
             listen: self.listen,
             admin_listen: self.admin_listen,
+            tls,
             listener: ListenerSettings {
                 max_connections: self.max_connections,
                 max_connection_age: self.max_connection_age,
@@ -195,18 +198,12 @@ fn read_ca_file(path: &Path) -> Result<Vec<u8>, SettingError> {
     };
     let pem = fs::read(path)
         .map_err(|error| wrong(format!("{} cannot be read: {error}", path.display())))?;
-    let marker = b"-----BEGIN CERTIFICATE-----";
-    if !pem.windows(marker.len()).any(|window| window == marker) {
-        return Err(wrong(format!(
-            "{} holds no certificate in PEM form",
-            path.display()
-        )));
-    }
+    roots(&pem).map_err(|why| wrong(format!("{} {why}", path.display())))?;
     Ok(pem)
 }
 
 /// An empty path, as an unset variable in a deployment file yields it, is none.
-fn given(path: Option<PathBuf>) -> Option<PathBuf> {
+pub(super) fn given(path: Option<PathBuf>) -> Option<PathBuf> {
     path.filter(|path| !path.as_os_str().is_empty())
 }
 

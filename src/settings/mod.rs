@@ -1,5 +1,7 @@
 //! Everything that `serve` needs to know, checked once at the start.
 
+mod caller_pattern;
+mod caller_tls;
 mod check;
 mod options;
 mod pin;
@@ -10,6 +12,8 @@ use std::{fmt, fs, net::SocketAddr, num::NonZero, path::PathBuf, time::Duration}
 use secrecy::SecretString;
 use url::Url;
 
+pub use caller_pattern::CallerPattern;
+pub use caller_tls::{CLIENT_CA_FILE, CallerTls, CallerTlsOptions, TLS_CERT_FILE, TLS_KEY_FILE};
 pub use options::{LogFormat, ServeOptions};
 pub use pin::Pin;
 pub use values::duration;
@@ -31,6 +35,8 @@ pub struct Settings {
     pub listen: SocketAddr,
     /// Where operators look; port 0 takes a free one.
     pub admin_listen: SocketAddr,
+    /// TLS towards callers; none, and they connect over plaintext.
+    pub tls: Option<CallerTls>,
     /// What bounds callers' connections.
     pub listener: ListenerSettings,
     /// What bounds their calls.
@@ -50,7 +56,7 @@ pub struct Settings {
 pub struct ListenerSettings {
     /// Connections at a time; one more is closed at once.
     pub max_connections: usize,
-    /// How long a new connection has for its HTTP/2 preface.
+    /// How long a new connection has for its TLS handshake and HTTP/2 preface.
     pub handshake_timeout: Duration,
     /// How long a peer may take nothing of the answers that are ready for it.
     pub stall_timeout: Duration,
@@ -129,12 +135,21 @@ pub struct SettingError {
     problem: String,
 }
 
+impl SettingError {
+    /// What is wrong with an option.
+    pub fn new(option: &'static str, problem: impl Into<String>) -> Self {
+        let problem = problem.into();
+        Self { option, problem }
+    }
+}
+
 impl Settings {
     /// Everything at its default but for the upstream.
     pub fn new(enterprise_manager: EnterpriseManagerSettings) -> Self {
         Self {
             listen: ([127, 0, 0, 1], DEFAULT_PORT).into(),
             admin_listen: ([127, 0, 0, 1], DEFAULT_ADMIN_PORT).into(),
+            tls: None,
             listener: ListenerSettings::default(),
             calls: CallSettings::default(),
             reuse: ReuseSettings::default(),

@@ -4,8 +4,11 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::{Args, ValueEnum};
 
-use super::values::{
-    api_version, at_least_one, duration, path, size, socket_address, some_time, yes_or_no,
+use super::{
+    CallerTlsOptions,
+    values::{
+        api_version, at_least_one, duration, path, size, socket_address, some_time, yes_or_no,
+    },
 };
 
 /// The options of `serve`, as they come from the command line and the environment.
@@ -13,13 +16,17 @@ use super::values::{
 #[expect(clippy::doc_markdown, reason = "these comments are help texts")]
 #[command(next_help_heading = "Listening")]
 pub struct ServeOptions {
-    /// Where callers connect (gRPC, plaintext HTTP/2)
+    /// Where callers connect: gRPC over HTTP/2, plaintext unless there is --tls-cert-file
     #[arg(long, env = "GATEWAY_LISTEN", value_name = "IP:PORT", default_value = "127.0.0.1:50051", value_parser = socket_address)]
     pub listen: SocketAddr,
 
     /// Where operators look: /livez, /readyz and /metrics
     #[arg(long, env = "GATEWAY_ADMIN_LISTEN", value_name = "IP:PORT", default_value = "127.0.0.1:9464", value_parser = socket_address)]
     pub admin_listen: SocketAddr,
+
+    /// TLS towards callers.
+    #[command(flatten)]
+    pub caller_tls: CallerTlsOptions,
 
     /// Address of Enterprise Manager, for example https://em.example:9398; a path before /api is
     /// kept (required)

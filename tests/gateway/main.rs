@@ -6,6 +6,8 @@
 )]
 
 mod answers;
+mod callers;
+mod certificates;
 mod connections;
 mod deadlines;
 mod discovery;

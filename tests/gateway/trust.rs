@@ -1,38 +1,21 @@
 //! Which Enterprise Manager the gateway believes.
 
-use std::sync::Arc;
-
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use replica_session_gateway::{
     enterprise_manager::presented_certificate,
     settings::{Pin, Trust},
     simulator::{Options, Simulator},
 };
-use rustls::{ServerConfig, pki_types::PrivateKeyDer};
 use tonic::Code;
 
-use super::support::{FINISHED, Setup, get, reason, start_with};
-
-type Authority = CertifiedIssuer<'static, KeyPair>;
-
-fn authority() -> Authority {
-    let mut params = CertificateParams::default();
-    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
-}
+use super::{
+    certificates::{Authority, authority, issue},
+    support::{FINISHED, Setup, get, reason, start_with},
+};
 
 /// A simulator whose certificate `authority` has made for `name`.
 fn certified(authority: &Authority, name: &str) -> Options {
-    let key = KeyPair::generate().unwrap();
-    let params = CertificateParams::new([name.to_owned()]).unwrap();
-    let certificate = params.signed_by(&key, authority).unwrap();
-    let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
-    let config = ServerConfig::builder()
-        .with_no_client_auth()
-        .with_single_cert(vec![certificate.der().clone()], key)
-        .unwrap();
     Options {
-        tls: Some(Arc::new(config)),
+        tls: Some(issue(authority, &[name]).server_config()),
         ..Options::default()
     }
 }

@@ -1,0 +1,74 @@
+//! Who is at the other end of a connection, as its client certificate says.
+
+use std::sync::Arc;
+
+use rustls::pki_types::CertificateDer;
+use x509_cert::{
+    Certificate,
+    der::Decode as _,
+    ext::pkix::{SubjectAltName, name::GeneralName},
+};
+
+use crate::settings::CallerPattern;
+
+/// Longest name that is kept, in bytes. SPIFFE ids are shorter than 2 kB, and nearly always than
+/// this.
+const LONGEST_NAME: usize = 512;
+
+/// A caller whom an accepted authority vouches for. It travels in the extensions of its requests.
+#[derive(Debug, Clone)]
+pub struct Caller {
+    /// What the certificate calls it, for the log.
+    pub name: Arc<str>,
+    /// Whether it may call.
+    pub is_allowed: bool,
+}
+
+impl Caller {
+    /// The owner of this certificate, which has been verified.
+    pub(super) fn of(certificate: &CertificateDer<'_>, allowed: &[CallerPattern]) -> Self {
+        let names = alternative_names(certificate);
+        let uris = names.iter().filter_map(|name| match name {
+            GeneralName::UniformResourceIdentifier(uri) => Some(uri.as_str()),
+            _ => None,
+        });
+        let dns = names.iter().filter_map(|name| match name {
+            GeneralName::DnsName(name) => Some(name.as_str()),
+            _ => None,
+        });
+        let is_meant = |pattern: &CallerPattern| {
+            uris.clone().any(|uri| pattern.matches_uri(uri))
+                || dns.clone().any(|name| pattern.matches_dns(name))
+        };
+        let is_allowed = allowed.is_empty() || allowed.iter().any(is_meant);
+        let mut name = uris
+            .clone()
+            .chain(dns.clone())
+            .collect::<Vec<_>>()
+            .join(" ");
+        if name.is_empty() {
+            "a certificate without a URI or DNS name".clone_into(&mut name);
+        }
+        // Both kinds of names are ASCII.
+        name.truncate(LONGEST_NAME);
+        Self {
+            name: name.into(),
+            is_allowed,
+        }
+    }
+}
+
+/// Empty when the certificate has none, or none that can be read: such a caller has no name, and
+/// no pattern is about it.
+fn alternative_names(certificate: &CertificateDer<'_>) -> Vec<GeneralName> {
+    let Ok(certificate) = Certificate::from_der(certificate) else {
+        return Vec::new();
+    };
+    match certificate
+        .tbs_certificate()
+        .get_extension::<SubjectAltName>()
+    {
+        Ok(Some((_, names))) => names.0,
+        _ => Vec::new(),
+    }
+}

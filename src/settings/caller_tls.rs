@@ -1,0 +1,99 @@
+//! TLS towards callers: its options, and what becomes of them.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::{CallerPattern, SettingError, check::given, values::path};
+
+/// The option that names the certificate.
+pub const TLS_CERT_FILE: &str = "--tls-cert-file";
+/// The option that names the certificate's key.
+pub const TLS_KEY_FILE: &str = "--tls-key-file";
+/// The option that names the authorities of client certificates.
+pub const CLIENT_CA_FILE: &str = "--client-ca-file";
+const ALLOW_CALLER: &str = "--allow-caller";
+
+/// The options for TLS towards callers, as they come from the command line and the environment.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "TLS towards callers")]
+pub struct CallerTlsOptions {
+    /// PEM file with the gateway's certificate chain, its own certificate first; callers then
+    /// connect over TLS only
+    #[arg(long, env = "GATEWAY_TLS_CERT_FILE", value_name = "FILE", value_parser = path())]
+    pub tls_cert_file: Option<PathBuf>,
+
+    /// PEM file with that certificate's private key
+    #[arg(long, env = "GATEWAY_TLS_KEY_FILE", value_name = "FILE", value_parser = path())]
+    pub tls_key_file: Option<PathBuf>,
+
+    /// PEM file with the CA certificates whose client certificates are accepted; callers without
+    /// one are then refused
+    #[arg(long, env = "GATEWAY_CLIENT_CA_FILE", value_name = "FILE", value_parser = path())]
+    pub client_ca_file: Option<PathBuf>,
+
+    /// URI or DNS name that a caller's certificate has to carry, such as
+    /// spiffe://mesh/ns/reports/sa/*; several, separated by commas. Unless set, every caller with a
+    /// certificate of the client CA may call
+    #[arg(
+        long,
+        env = "GATEWAY_ALLOW_CALLER",
+        value_name = "NAME",
+        value_delimiter = ','
+    )]
+    pub allow_caller: Vec<String>,
+}
+
+/// Checked settings of TLS towards callers. The files are read when the gateway starts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CallerTls {
+    /// The certificate chain, in PEM form.
+    pub cert_file: PathBuf,
+    /// Its private key, in PEM form.
+    pub key_file: PathBuf,
+    /// Who vouches for callers, in PEM form; none, and callers need no certificate.
+    pub client_ca_file: Option<PathBuf>,
+    /// Who of those may call; empty, and all of them may.
+    pub allowed: Vec<CallerPattern>,
+}
+
+impl CallerTlsOptions {
+    /// Checks the options together; none is no TLS.
+    ///
+    /// # Errors
+    ///
+    /// The first setting that cannot be used.
+    pub fn check(self) -> Result<Option<CallerTls>, SettingError> {
+        let allowed = self.allow_caller.iter().map(|name| name.trim());
+        let allowed = allowed.filter(|name| !name.is_empty()).map(str::parse);
+        let allowed = allowed
+            .collect::<Result<Vec<CallerPattern>, _>>()
+            .map_err(|problem| SettingError::new(ALLOW_CALLER, problem))?;
+        let client_ca_file = given(self.client_ca_file);
+        if client_ca_file.is_none() && !allowed.is_empty() {
+            let problem = "needs --client-ca-file: without a certificate nobody has a name";
+            return Err(SettingError::new(ALLOW_CALLER, problem));
+        }
+        match (given(self.tls_cert_file), given(self.tls_key_file)) {
+            (Some(cert_file), Some(key_file)) => Ok(Some(CallerTls {
+                cert_file,
+                key_file,
+                client_ca_file,
+                allowed,
+            })),
+            (Some(_), None) => Err(SettingError::new(
+                TLS_KEY_FILE,
+                "is required with --tls-cert-file",
+            )),
+            (None, Some(_)) => Err(SettingError::new(
+                TLS_CERT_FILE,
+                "is required with --tls-key-file",
+            )),
+            (None, None) if client_ca_file.is_some() => Err(SettingError::new(
+                CLIENT_CA_FILE,
+                "needs --tls-cert-file and --tls-key-file: client certificates are a part of TLS",
+            )),
+            (None, None) => Ok(None),
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! Authorities and the certificates that they make.
+
+use std::{fs, path::Path, sync::Arc};
+
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, Issuer, KeyPair, SanType,
+    date_time_ymd,
+};
+use replica_session_gateway::settings::{CallerPattern, CallerTls};
+use rustls::{
+    ServerConfig,
+    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
+};
+use tonic::transport::{Certificate, ClientTlsConfig, Identity};
+
+pub type Authority = CertifiedIssuer<'static, KeyPair>;
+
+/// An authority of its own.
+pub fn authority() -> Authority {
+    let mut params = CertificateParams::default();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
+}
+
+/// A certificate and its key, in PEM form.
+#[derive(Clone)]
+pub struct Issued {
+    pub certificate: String,
+    pub key: String,
+}
+
+impl Issued {
+    /// For the simulator.
+    pub fn server_config(&self) -> Arc<ServerConfig> {
+        let certificate = CertificateDer::from_pem_slice(self.certificate.as_bytes()).unwrap();
+        let key = PrivateKeyDer::from_pem_slice(self.key.as_bytes()).unwrap();
+        let config = ServerConfig::builder()
+            .with_no_client_auth()
+            .with_single_cert(vec![certificate], key);
+        Arc::new(config.unwrap())
+    }
+
+    /// For a caller.
+    pub fn identity(&self) -> Identity {
+        Identity::from_pem(&self.certificate, &self.key)
+    }
+
+    /// Into the two files of a folder that [`caller_tls`] names.
+    pub fn write(&self, folder: &Path) {
+        fs::write(folder.join("tls.crt"), &self.certificate).unwrap();
+        fs::write(folder.join("tls.key"), &self.key).unwrap();
+    }
+}
+
+/// A certificate for these names: addresses, URIs, else DNS names.
+pub fn issue(authority: &Issuer<'_, KeyPair>, names: &[&str]) -> Issued {
+    issue_with(authority, names, |_| {})
+}
+
+/// A certificate that has long expired.
+pub fn issue_expired(authority: &Issuer<'_, KeyPair>, names: &[&str]) -> Issued {
+    issue_with(authority, names, |params| {
+        params.not_before = date_time_ymd(2020, 1, 1);
+        params.not_after = date_time_ymd(2021, 1, 1);
+    })
+}
+
+fn issue_with(
+    authority: &Issuer<'_, KeyPair>,
+    names: &[&str],
+    change: impl FnOnce(&mut CertificateParams),
+) -> Issued {
+    let (uris, others): (Vec<&str>, Vec<&str>) =
+        names.iter().copied().partition(|name| name.contains("://"));
+    let others: Vec<_> = others.into_iter().map(str::to_owned).collect();
+    let mut params = CertificateParams::new(others).unwrap();
+    let uris = uris
+        .iter()
+        .map(|uri| SanType::URI((*uri).try_into().unwrap()));
+    params.subject_alt_names.extend(uris);
+    change(&mut params);
+    let key = KeyPair::generate().unwrap();
+    Issued {
+        certificate: params.signed_by(&key, authority).unwrap().pem(),
+        key: key.serialize_pem(),
+    }
+}
+
+/// Settings of TLS towards callers from the files of a folder, and who may call.
+pub fn caller_tls(folder: &Path, client_ca: Option<&Authority>, allowed: &[&str]) -> CallerTls {
+    CallerTls {
+        cert_file: folder.join("tls.crt"),
+        key_file: folder.join("tls.key"),
+        client_ca_file: client_ca.map(|authority| {
+            let path = folder.join("client-ca.crt");
+            fs::write(&path, authority.pem()).unwrap();
+            path
+        }),
+        allowed: allowed
+            .iter()
+            .map(|name| name.parse::<CallerPattern>().unwrap())
+            .collect(),
+    }
+}
+
+/// What a caller needs to trust a gateway with a certificate of this authority.
+pub fn trusting(authority: &Authority) -> ClientTlsConfig {
+    ClientTlsConfig::new().ca_certificate(Certificate::from_pem(authority.pem()))
+}
