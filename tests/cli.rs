@@ -89,18 +89,8 @@ async fn a_wrong_setting_ends_the_program_with_one_sentence_that_names_it() {
         "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
     );
 
-    let pair = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-    let cert = file("cert.pem", &pair.cert.pem());
-    let cert_file = format!("--tls-cert-file={cert}");
-    let client_ca_file = format!("--client-ca-file={cert}");
-    let key = file("key.pem", &pair.signing_key.serialize_pem());
-    let key_file = format!("--tls-key-file={key}");
-    let other_key = rcgen::KeyPair::generate().unwrap().serialize_pem();
-    let other_key = file("other.key", &other_key);
-
     let good = ["--em-url=https://em.example:9398", "--em-username=user"];
     let secret = format!("--em-password-file={password}");
-    let all = [good[0], good[1], &secret];
     for (arguments, option) in [
         (vec![], "--em-url"),
         (vec!["--em-url=em.example:9398"], "--em-url"),
@@ -135,6 +125,54 @@ async fn a_wrong_setting_ends_the_program_with_one_sentence_that_names_it() {
             [&good[..], &[&secret, "--em-pin-sha256=abc"]].concat(),
             "--em-pin-sha256",
         ),
+        (vec!["--em-api-version=7"], "--em-api-version"),
+        (vec!["--listen=localhost"], "--listen"),
+        (vec!["--admin-listen=9464"], "--admin-listen"),
+        (vec!["--max-deadline=5"], "--max-deadline"),
+        (vec!["--default-deadline=-5s"], "--default-deadline"),
+        (vec!["--max-deadline=0s"], "--max-deadline"),
+        (vec!["--em-concurrency=0"], "--em-concurrency"),
+        (
+            vec!["--max-in-flight=9999999999999999999"],
+            "--max-in-flight",
+        ),
+        (vec!["--log-filter=a=b=c"], "--log-filter"),
+        (vec!["--log-format=xml"], "--log-format"),
+        (vec!["--em-password=secret"], "--em-password"),
+    ] {
+        assert_refused(&arguments, option).await;
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_setting_of_tls_towards_callers_is_named_as_well() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, content: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, content).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let no_pem = file("no.pem", "not a certificate");
+    let bad_pem = file(
+        "bad.pem",
+        "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
+    );
+    let pair = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let cert = file("cert.pem", &pair.cert.pem());
+    let cert_file = format!("--tls-cert-file={cert}");
+    let client_ca_file = format!("--client-ca-file={cert}");
+    let key = file("key.pem", &pair.signing_key.serialize_pem());
+    let key_file = format!("--tls-key-file={key}");
+    let other_key = rcgen::KeyPair::generate().unwrap().serialize_pem();
+    let other_key = file("other.key", &other_key);
+
+    let password = format!("--em-password-file={}", file("password", "secret"));
+    let all = [
+        "--em-url=https://em.example:9398",
+        "--em-username=user",
+        &password,
+    ];
+    for (arguments, option) in [
         (
             with(&all, &["--tls-cert-file=/does/not/exist"]),
             "--tls-key-file",
@@ -190,28 +228,19 @@ async fn a_wrong_setting_ends_the_program_with_one_sentence_that_names_it() {
             ),
             "--allow-caller",
         ),
-        (vec!["--em-api-version=7"], "--em-api-version"),
-        (vec!["--listen=localhost"], "--listen"),
-        (vec!["--admin-listen=9464"], "--admin-listen"),
-        (vec!["--max-deadline=5"], "--max-deadline"),
-        (vec!["--default-deadline=-5s"], "--default-deadline"),
-        (vec!["--max-deadline=0s"], "--max-deadline"),
-        (vec!["--em-concurrency=0"], "--em-concurrency"),
-        (
-            vec!["--max-in-flight=9999999999999999999"],
-            "--max-in-flight",
-        ),
-        (vec!["--log-filter=a=b=c"], "--log-filter"),
-        (vec!["--log-format=xml"], "--log-format"),
-        (vec!["--em-password=secret"], "--em-password"),
     ] {
-        let (code, out, err) = run(program(&["serve"]).args(&arguments)).await;
-        assert_eq!(code, 64, "{arguments:?}: {err}");
-        assert_eq!(out, "", "{arguments:?}");
-        assert_eq!(err.lines().count(), 1, "{arguments:?}: {err}");
-        assert!(err.contains(option), "{arguments:?}: {err}");
-        assert!(!err.contains("secret@"), "{arguments:?}: {err}");
+        assert_refused(&arguments, option).await;
     }
+}
+
+/// That `serve` ends with these arguments at once, with one sentence that names the option.
+async fn assert_refused(arguments: &[&str], option: &str) {
+    let (code, out, err) = run(program(&["serve"]).args(arguments)).await;
+    assert_eq!(code, 64, "{arguments:?}: {err}");
+    assert_eq!(out, "", "{arguments:?}");
+    assert_eq!(err.lines().count(), 1, "{arguments:?}: {err}");
+    assert!(err.contains(option), "{arguments:?}: {err}");
+    assert!(!err.contains("secret@"), "{arguments:?}: {err}");
 }
 
 #[tokio::test]

@@ -56,12 +56,12 @@ impl Tls {
 /// Logs why there was no handshake: at a level that operators see where it was for the certificate,
 /// which only they can mend.
 pub(super) fn log_refusal(error: &io::Error, address: SocketAddr) {
-    let tls = error.get_ref().and_then(|error| error.downcast_ref());
-    match tls {
-        Some(
-            error @ (rustls::Error::InvalidCertificate(_) | rustls::Error::NoCertificatesPresented),
-        ) => tracing::info!(%address, %error, "connection refused: no good client certificate"),
-        _ => tracing::debug!(%address, %error, "connection ended: no TLS handshake"),
+    use rustls::Error::{InvalidCertificate, NoCertificatesPresented};
+    let cause = error.get_ref().and_then(|error| error.downcast_ref());
+    if let Some(error @ (InvalidCertificate(_) | NoCertificatesPresented)) = cause {
+        tracing::info!(%address, %error, "connection refused: no good client certificate");
+    } else {
+        tracing::debug!(%address, %error, "connection ended: no TLS handshake");
     }
 }
 

@@ -16,6 +16,7 @@ const ALLOW_CALLER: &str = "--allow-caller";
 
 /// The options for TLS towards callers, as they come from the command line and the environment.
 #[derive(Debug, Clone, Default, Args)]
+#[expect(clippy::doc_markdown, reason = "these comments are help texts")]
 #[command(next_help_heading = "TLS towards callers")]
 pub struct CallerTlsOptions {
     /// PEM file with the gateway's certificate chain, its own certificate first; callers then
