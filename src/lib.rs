@@ -20,4 +20,5 @@ pub mod simulate;
 #[cfg(feature = "simulator")]
 pub mod simulator;
 pub mod telemetry;
+pub mod watching;
 pub mod workers;

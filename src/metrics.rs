@@ -17,6 +17,9 @@ pub struct Metrics {
     handled: Family<Handled, Counter>,
     in_flight: Gauge,
     panics: Counter,
+    watches: Gauge,
+    pollers: Gauge,
+    watch_events: Counter,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -72,6 +75,21 @@ impl Metrics {
             "Calls that have ended in a panic: each is a bug",
             metrics.panics.clone(),
         );
+        registry.register(
+            "gateway_watches",
+            "Watches that are open",
+            metrics.watches.clone(),
+        );
+        registry.register(
+            "gateway_watched_sessions",
+            "Sessions that are polled at Enterprise Manager because somebody watches them",
+            metrics.pollers.clone(),
+        );
+        registry.register(
+            "gateway_watch_events",
+            "Events that watches have been told",
+            metrics.watch_events.clone(),
+        );
         Arc::new(metrics)
     }
 
@@ -99,11 +117,43 @@ impl Metrics {
         self.panics.inc();
     }
 
+    /// Counts a watch until the guard is dropped.
+    pub fn watch(&self) -> Raised {
+        Raised::new(&self.watches)
+    }
+
+    /// Counts the poller of a session until the guard is dropped.
+    pub fn poller(&self) -> Raised {
+        Raised::new(&self.pollers)
+    }
+
+    /// Counts an event of a watch.
+    pub fn watch_event(&self) {
+        self.watch_events.inc();
+    }
+
     /// The text that Prometheus scrapes.
     pub fn text(&self) -> String {
         let mut text = String::new();
         encode(&mut text, &self.registry).expect("a String takes everything");
         text
+    }
+}
+
+/// One more of what a gauge counts, until dropped.
+#[derive(Debug)]
+pub struct Raised(Gauge);
+
+impl Raised {
+    fn new(gauge: &Gauge) -> Self {
+        gauge.inc();
+        Self(gauge.clone())
+    }
+}
+
+impl Drop for Raised {
+    fn drop(&mut self) {
+        self.0.dec();
     }
 }
 

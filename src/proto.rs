@@ -1,7 +1,12 @@
 //! The generated code of the contract in `proto/`.
 
 /// Package `enterprisemanager.v1`.
-#[allow(missing_docs, clippy::pedantic, reason = "generated")]
+#[allow(
+    missing_docs,
+    clippy::pedantic,
+    clippy::large_enum_variant,
+    reason = "generated"
+)]
 pub mod v1 {
     tonic::include_proto!("enterprisemanager.v1");
 }

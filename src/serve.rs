@@ -20,6 +20,7 @@ use crate::{
     proto::{FILE_DESCRIPTOR_SET, v1::replica_session_service_server::ReplicaSessionServiceServer},
     settings::{SettingError, Settings},
     sharing::{self, SharedReads},
+    watching::{self, Watching},
     workers::Workers,
 };
 
@@ -95,15 +96,19 @@ pub async fn start(settings: Settings) -> Result<Running, StartError> {
     let metrics = Metrics::new();
     let calls = CallLimits::new(settings.calls, metrics.clone());
     let common = sharing::Common::new(settings.reuse);
+    let places = settings.enterprise_manager.concurrency;
+    let watches = watching::Common::new(settings.watch, places, metrics.clone());
     let health = HealthReporter::new();
     set_health(&health, ServingStatus::Serving).await;
     let threads = Workers::start(settings.workers).map_err(StartError::Threads)?;
     let workers = threads.handles().iter().map(|runtime| {
         let enterprise_manager = enterprise_manager.with_own_connections()?;
         let reads = SharedReads::new(enterprise_manager, common.clone());
+        let watching = Watching::new(reads.clone(), watches.clone());
+        let sessions = Gateway::new(reads, watching, metrics.clone());
         Ok(Worker {
             runtime: runtime.clone(),
-            service: OnlyAllowed::new(services(reads, &calls, &health), metrics.clone()),
+            service: OnlyAllowed::new(services(sessions, &calls, &health), metrics.clone()),
         })
     });
     let workers = workers.collect::<Result<Vec<_>, _>>();
@@ -132,9 +137,9 @@ pub async fn start(settings: Settings) -> Result<Running, StartError> {
 }
 
 /// Everything that callers can call, through one worker's connections to EM.
-fn services(reads: SharedReads, calls: &CallLimits, health: &HealthReporter) -> Routes {
-    let sessions = ReplicaSessionServiceServer::new(Gateway::new(reads))
-        .max_decoding_message_size(MAX_REQUEST);
+fn services(sessions: Gateway, calls: &CallLimits, health: &HealthReporter) -> Routes {
+    let sessions =
+        ReplicaSessionServiceServer::new(sessions).max_decoding_message_size(MAX_REQUEST);
     let health = HealthServer::new(HealthService::from_health_reporter(health.clone()));
     Routes::new(Calls::new(sessions, calls.clone()))
         .add_service(health)

@@ -121,6 +121,19 @@ pub enum Error {
     BadResponse(#[from] BadResponse),
 }
 
+impl Error {
+    /// How long EM, what stands before it, or the circuit asks to wait before the next request.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Unavailable { retry_after, .. } | Self::Throttled { retry_after, .. } => {
+                *retry_after
+            }
+            Self::CircuitOpen { retry_after } => Some(*retry_after),
+            _ => None,
+        }
+    }
+}
+
 /// What is wrong with the body of an answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BadResponse {

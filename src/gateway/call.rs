@@ -19,6 +19,7 @@ use tower::Service;
 use super::{
     deadline::{Deadline, InvalidTimeout},
     failure::Failure,
+    long_call,
     status::INVALID_TIMEOUT,
 };
 use crate::{listener::OpenCalls, metrics::Metrics, settings::CallSettings};
@@ -35,18 +36,32 @@ pub struct Calls<S> {
 pub struct CallLimits {
     settings: CallSettings,
     admitted: Arc<Semaphore>,
-    metrics: Arc<Metrics>,
+    /// Apart from the others: a watch mostly waits, and there may be thousands of them, while the
+    /// others are work under way.
+    pub(super) watches: Arc<Semaphore>,
+    pub(super) metrics: Arc<Metrics>,
 }
 
 impl CallLimits {
     /// Bounds calls by `settings` and counts them in `metrics`.
     pub fn new(settings: CallSettings, metrics: Arc<Metrics>) -> Self {
         let admitted = Arc::new(Semaphore::new(settings.max_in_flight));
+        let watches = Arc::new(Semaphore::new(settings.max_watches));
         Self {
             settings,
             admitted,
+            watches,
             metrics,
         }
+    }
+
+    /// Counts and logs a failure, and makes it the answer.
+    pub(super) fn refuse(&self, failure: &Failure, method: &'static str) -> Response<Body> {
+        if let Failure::Panic(_) = failure {
+            self.metrics.panicked();
+        }
+        failure.log(method);
+        failure.status().into_http()
     }
 }
 
@@ -81,15 +96,12 @@ where
         Box::pin(async move {
             let method = method(request.uri().path());
             let counted = limits.metrics.call(S::NAME, method);
+            if method == WATCH {
+                return Ok(long_call::run(inner, request, &limits, counted, method).await);
+            }
             let response = match run(inner, request, &limits).await {
                 Ok(response) => response,
-                Err(failure) => {
-                    if let Failure::Panic(_) = failure {
-                        limits.metrics.panicked();
-                    }
-                    failure.log(method);
-                    failure.status().into_http()
-                }
+                Err(failure) => limits.refuse(&failure, method),
             };
             // A status without a message comes in the head; with one, the code is OK.
             let status = Status::from_header_map(response.headers());
@@ -99,11 +111,15 @@ where
     }
 }
 
+/// The method whose answer is a stream.
+const WATCH: &str = "Watch";
+
 /// The method of a path such as `/package.Service/Method`, from a fixed list, so that nobody can
 /// fill the metrics with made-up names.
 pub(super) fn method(path: &str) -> &'static str {
     match path.rsplit('/').next() {
         Some("Get") => "Get",
+        Some(WATCH) => WATCH,
         _ => "unknown",
     }
 }
@@ -123,10 +139,7 @@ where
     let open_calls = request.extensions_mut().remove::<OpenCalls>();
     let open_call = open_calls.unwrap_or_default().begin();
     let deadline =
-        Deadline::of_call(request.headers(), &limits.settings).map_err(|InvalidTimeout| {
-            let problem = "must be up to eight digits and one of H, M, S, m, u, n";
-            Failure::InvalidRequest(&INVALID_TIMEOUT, "grpc-timeout", problem)
-        })?;
+        Deadline::of_call(request.headers(), &limits.settings).map_err(invalid_timeout)?;
     request.extensions_mut().insert(deadline);
 
     // A call shares nothing that a panic could leave half done: what is shared recovers by itself.
@@ -138,7 +151,12 @@ where
     }
 }
 
-fn panic_text(panic: &(dyn Any + Send)) -> String {
+pub(super) fn invalid_timeout(InvalidTimeout: InvalidTimeout) -> Failure {
+    let problem = "must be up to eight digits and one of H, M, S, m, u, n";
+    Failure::InvalidRequest(&INVALID_TIMEOUT, "grpc-timeout", problem)
+}
+
+pub(super) fn panic_text(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().copied();
     let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
     text.unwrap_or("a panic without a text").to_owned()

@@ -15,6 +15,14 @@ pub fn response(reading: &Reading) -> v1::GetReplicaSessionResponse {
     }
 }
 
+/// How a watched session is.
+pub(super) fn snapshot(reading: &Reading) -> v1::ReplicaSessionSnapshot {
+    v1::ReplicaSessionSnapshot {
+        replica_session: Some(session(&reading.session)),
+        read_time: Some(timestamp(reading.read_at)),
+    }
+}
+
 fn session(session: &ReplicaSession) -> v1::ReplicaSession {
     let mut message = v1::ReplicaSession {
         id: session.id.to_string(),
@@ -76,7 +84,7 @@ fn link(link: &Link) -> v1::Link {
     }
 }
 
-fn timestamp(time: Timestamp) -> prost_types::Timestamp {
+pub(super) fn timestamp(time: Timestamp) -> prost_types::Timestamp {
     // jiff counts a moment before 1970 down from its second, protobuf up from the second before.
     let nanoseconds = time.as_nanosecond();
     let seconds = nanoseconds.div_euclid(1_000_000_000);

@@ -25,11 +25,14 @@ impl Deadline {
         headers: &HeaderMap,
         limits: &CallSettings,
     ) -> Result<Self, InvalidTimeout> {
-        let wish = match headers.get(GRPC_TIMEOUT) {
-            Some(value) => value.to_str().ok().and_then(parse).ok_or(InvalidTimeout)?,
-            None => limits.default_deadline,
-        };
+        let wish = wish(headers)?.unwrap_or(limits.default_deadline);
         Ok(Self(Instant::now() + wish.min(limits.max_deadline)))
+    }
+
+    /// The deadline of a call that may last as long as it likes: what the caller asks for.
+    pub(super) fn of_long_call(headers: &HeaderMap) -> Result<Option<Instant>, InvalidTimeout> {
+        let wish = wish(headers)?;
+        Ok(wish.map(|wish| Instant::now() + wish))
     }
 
     /// The deadline that the call was given on its arrival.
@@ -37,6 +40,15 @@ impl Deadline {
         let given = request.extensions().get::<Self>();
         given.expect("every call passes through Calls").0
     }
+}
+
+/// How long the caller will wait, if it says so.
+fn wish(headers: &HeaderMap) -> Result<Option<Duration>, InvalidTimeout> {
+    let wish = headers.get(GRPC_TIMEOUT).map(|value| {
+        let text = value.to_str().ok();
+        text.and_then(parse).ok_or(InvalidTimeout)
+    });
+    wish.transpose()
 }
 
 /// Reads gRPC's form: up to eight digits and a unit.

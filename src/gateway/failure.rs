@@ -18,8 +18,10 @@ pub enum Failure {
     CallerNotAllowed(Arc<str>),
     /// The time that the caller, or the gateway's limit, allows is over.
     DeadlineExceeded,
-    /// As many calls as allowed are in flight.
+    /// As many calls as allowed are in flight, or as many watches as allowed are open.
     Overloaded,
+    /// The connection of a watch has to end.
+    Interrupted,
     /// A bug: the handler panicked with this text.
     Panic(String),
 }
@@ -60,6 +62,9 @@ impl Failure {
                     reason,
                     "call refused: too many calls in flight"
                 );
+            }
+            Self::Interrupted => {
+                tracing::debug!(method, ?code, reason, "watch ended with its connection");
             }
             Self::Panic(text) => {
                 tracing::error!(method, ?code, reason, "call failed: panic: {text}");

@@ -7,9 +7,11 @@ mod call;
 mod convert;
 mod deadline;
 mod failure;
+mod long_call;
 mod question;
 mod service;
 pub mod status;
+mod watch;
 
 pub use allowed::OnlyAllowed;
 pub use call::{CallLimits, Calls};

@@ -24,14 +24,7 @@ impl TryFrom<&GetReplicaSessionRequest> for Question {
     type Error = Failure;
 
     fn try_from(request: &GetReplicaSessionRequest) -> Result<Self, Failure> {
-        let id = request.id.parse().map_err(|_| {
-            let problem = if request.id.is_empty() {
-                "is required: a UUID or urn:veeam:ReplicaJobSession:<UUID>"
-            } else {
-                "must be a UUID or urn:veeam:ReplicaJobSession:<UUID>"
-            };
-            Failure::InvalidRequest(&INVALID_ID, "id", problem)
-        })?;
+        let id = session_id(&request.id)?;
         let view = match ReplicaSessionView::try_from(request.view) {
             Ok(ReplicaSessionView::Unspecified | ReplicaSessionView::Entity) => View::Entity,
             Ok(ReplicaSessionView::Reference) => View::Reference,
@@ -51,6 +44,18 @@ impl TryFrom<&GetReplicaSessionRequest> for Question {
         let max_age = max_age.transpose()?;
         Ok(Self { id, view, max_age })
     }
+}
+
+/// The session that a caller names.
+pub(super) fn session_id(id: &str) -> Result<SessionId, Failure> {
+    id.parse().map_err(|_| {
+        let problem = if id.is_empty() {
+            "is required: a UUID or urn:veeam:ReplicaJobSession:<UUID>"
+        } else {
+            "must be a UUID or urn:veeam:ReplicaJobSession:<UUID>"
+        };
+        Failure::InvalidRequest(&INVALID_ID, "id", problem)
+    })
 }
 
 /// A duration within what google.protobuf.Duration allows, and not negative.

@@ -92,9 +92,11 @@ table! {
     EM_BAD_RESPONSE_INVALID_FIELD = Internal, "EM_BAD_RESPONSE_INVALID_FIELD",
         "Enterprise Manager's answer has a value that cannot be passed on unchanged";
     DEADLINE_EXCEEDED = DeadlineExceeded, "DEADLINE_EXCEEDED",
-        "There was no answer within the call's deadline or the gateway's limit";
+        "The call was not done within its deadline or the gateway's limit";
     OVERLOADED = ResourceExhausted, "OVERLOADED",
         "Too many calls are in flight at the gateway; try again later";
+    WATCH_INTERRUPTED = Unavailable, "WATCH_INTERRUPTED",
+        "The watch's connection has reached its age, or the gateway stops; watch again, which begins with how the session is then";
     INTERNAL = Internal, "INTERNAL",
         "The gateway failed; its log says how";
 }
@@ -107,6 +109,7 @@ impl Failure {
             Self::CallerNotAllowed(_) => &CALLER_NOT_ALLOWED,
             Self::DeadlineExceeded => &DEADLINE_EXCEEDED,
             Self::Overloaded => &OVERLOADED,
+            Self::Interrupted => &WATCH_INTERRUPTED,
             Self::Panic(_) => &INTERNAL,
             Self::EnterpriseManager(error, _) => match error {
                 Error::SessionNotFound { .. } => &SESSION_NOT_FOUND,
@@ -162,17 +165,13 @@ impl Failure {
     }
 
     fn retry_delay(&self) -> Duration {
-        let asked = match self {
-            Self::EnterpriseManager(error, _) => match error {
-                Error::Unavailable { retry_after, .. } | Error::Throttled { retry_after, .. } => {
-                    *retry_after
-                }
-                Error::CircuitOpen { retry_after } => Some(*retry_after),
-                _ => None,
-            },
-            _ => None,
-        };
-        asked.unwrap_or(RETRY_DELAY)
+        match self {
+            Self::EnterpriseManager(error, _) => error.retry_after().unwrap_or(RETRY_DELAY),
+            // All watches of a connection, or of a gateway, are interrupted at once; they need not
+            // all come back at once.
+            Self::Interrupted => RETRY_DELAY.mul_f64(fastrand::f64()),
+            _ => RETRY_DELAY,
+        }
     }
 }
 

@@ -102,6 +102,7 @@ pub(super) async fn serve_connection<I, S>(
     }
 
     connection.as_mut().graceful_shutdown();
+    calls.leave();
     // Peers have to acknowledge a GOAWAY before the last word is said. Those that do not are cut
     // off when nothing is open any more.
     let all_ended = async {
@@ -112,6 +113,9 @@ pub(super) async fn serve_connection<I, S>(
     tokio::select! {
         ended = connection.as_mut() => log_end(ended),
         () = all_ended => {}
+        () = calls.stalled(settings.stall_timeout) => {
+            tracing::info!("connection cut: its peer does not take its answers");
+        }
         // No call lasts longer than the grace; what is left then is a peer that does not read.
         () = sleep(settings.connection_grace) => {
             tracing::info!("connection cut: its calls did not end in time");

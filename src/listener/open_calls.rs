@@ -17,6 +17,7 @@ use std::{
 use bytes::Bytes;
 use hyper::body::{Body as HttpBody, Frame, SizeHint};
 use tokio::{sync::Notify, time::sleep};
+use tokio_util::sync::CancellationToken;
 use tonic::{Status, body::Body};
 
 /// The open calls of one connection. It travels in the extensions of the connection's requests, so
@@ -27,17 +28,29 @@ pub struct OpenCalls(Arc<Counters>);
 #[derive(Debug, Default)]
 struct Counters {
     open: AtomicUsize,
+    /// Answers that are ready and not sent to their end.
     unsent: AtomicUsize,
+    /// Streams with a piece that is ready and not taken.
+    untaken: AtomicUsize,
     /// Grows with every piece of an answer that is taken.
     progress: AtomicUsize,
     end: Notify,
+    /// Cancelled when the connection has to end: streams do not end by themselves.
+    leaving: CancellationToken,
 }
 
 /// One open call. It ends when this is dropped.
 #[derive(Debug)]
 pub struct OpenCall {
     calls: OpenCalls,
-    is_unsent: bool,
+    waits_for_peer: Option<Waiting>,
+}
+
+/// What of a call waits for its peer, if anything does.
+#[derive(Debug, Clone, Copy)]
+enum Waiting {
+    Answer,
+    Piece,
 }
 
 impl OpenCalls {
@@ -46,8 +59,13 @@ impl OpenCalls {
         self.0.open.fetch_add(1, Ordering::AcqRel);
         OpenCall {
             calls: self.clone(),
-            is_unsent: false,
+            waits_for_peer: None,
         }
+    }
+
+    /// Tells streams to end.
+    pub(super) fn leave(&self) {
+        self.0.leaving.cancel();
     }
 
     /// Waits until no call is open.
@@ -62,12 +80,14 @@ impl OpenCalls {
     }
 
     /// Returns when answers have been ready for `time` and the peer has taken nothing of them.
+    /// Streams may wait for a slow reader, and count only once they have been told to end.
     pub(super) async fn stalled(&self, time: Duration) {
         let mut seen = None;
         loop {
             sleep(time).await;
             let progress = self.0.progress.load(Ordering::Relaxed);
-            let is_waiting = self.0.unsent.load(Ordering::Relaxed) > 0;
+            let is_waiting = self.0.unsent.load(Ordering::Relaxed) > 0
+                || self.0.leaving.is_cancelled() && self.0.untaken.load(Ordering::Relaxed) > 0;
             if is_waiting && seen == Some(progress) {
                 return;
             }
@@ -79,23 +99,51 @@ impl OpenCalls {
 impl OpenCall {
     /// The call is answered with `body`; it stays open, and `held` is held, until that is sent.
     pub fn send(mut self, body: Body, held: impl Send + Unpin + 'static) -> Body {
-        self.is_unsent = true;
-        self.calls.0.unsent.fetch_add(1, Ordering::Relaxed);
+        self.waits_for_peer(Some(Waiting::Answer));
         Body::new(Sending {
             body,
             call: self,
+            is_stream: false,
             _held: held,
         })
+    }
+
+    /// The same for a body that grows over time.
+    pub fn stream(self, body: Body, held: impl Send + Unpin + 'static) -> Body {
+        Body::new(Sending {
+            body,
+            call: self,
+            is_stream: true,
+            _held: held,
+        })
+    }
+
+    /// Cancelled when a stream has to end, for its connection's sake.
+    pub fn leaving(&self) -> CancellationToken {
+        self.calls.0.leaving.clone()
+    }
+
+    fn waits_for_peer(&mut self, waiting: Option<Waiting>) {
+        let counters = &self.calls.0;
+        let counter = |waiting| match waiting {
+            Waiting::Answer => &counters.unsent,
+            Waiting::Piece => &counters.untaken,
+        };
+        if let Some(before) = self.waits_for_peer {
+            counter(before).fetch_sub(1, Ordering::Relaxed);
+        }
+        if let Some(now) = waiting {
+            counter(now).fetch_add(1, Ordering::Relaxed);
+        }
+        self.waits_for_peer = waiting;
     }
 }
 
 impl Drop for OpenCall {
     fn drop(&mut self) {
+        self.waits_for_peer(None);
         let counters = &self.calls.0;
         counters.progress.fetch_add(1, Ordering::Relaxed);
-        if self.is_unsent {
-            counters.unsent.fetch_sub(1, Ordering::Relaxed);
-        }
         if counters.open.fetch_sub(1, Ordering::AcqRel) == 1 {
             counters.end.notify_waiters();
         }
@@ -106,6 +154,7 @@ impl Drop for OpenCall {
 struct Sending<H> {
     body: Body,
     call: OpenCall,
+    is_stream: bool,
     _held: H,
 }
 
@@ -119,7 +168,13 @@ impl<H: Unpin> HttpBody for Sending<H> {
     ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
         let counters = &self.call.calls.0;
         counters.progress.fetch_add(1, Ordering::Relaxed);
-        Pin::new(&mut self.body).poll_frame(cx)
+        let polled = Pin::new(&mut self.body).poll_frame(cx);
+        if self.is_stream {
+            // What has been given out here is taken when the next is asked for.
+            let is_given = matches!(polled, Poll::Ready(Some(_)));
+            self.call.waits_for_peer(is_given.then_some(Waiting::Piece));
+        }
+        polled
     }
 
     fn is_end_stream(&self) -> bool {

@@ -9,7 +9,8 @@ use url::Url;
 
 use super::{
     CallSettings, EnterpriseManagerSettings, ListenerSettings, PASSWORD_VARIABLE, PasswordSource,
-    Pin, ReuseSettings, ServeOptions, SettingError, Settings, Trust, default_workers,
+    Pin, ReuseSettings, ServeOptions, SettingError, Settings, Trust, WatchSettings,
+    default_workers,
 };
 use crate::certificates::roots;
 
@@ -42,6 +43,13 @@ impl ServeOptions {
                 default_deadline: self.default_deadline,
                 max_deadline: self.max_deadline,
                 max_in_flight: self.max_in_flight,
+                max_watches: self.max_watches,
+            },
+            watch: WatchSettings {
+                interval: self.watch_interval,
+                longest_interval: self.watch_interval_max,
+                patience: self.default_deadline,
+                ..WatchSettings::default()
             },
             reuse: ReuseSettings {
                 unfinished: self.reuse_unfinished,
@@ -240,6 +248,7 @@ mod tests {
         assert_eq!(settings.admin_listen, defaults.admin_listen);
         assert_eq!(settings.listener, defaults.listener);
         assert_eq!(settings.calls, defaults.calls);
+        assert_eq!(settings.watch, defaults.watch);
         assert_eq!(settings.reuse, defaults.reuse);
         assert_eq!(settings.workers, defaults.workers);
         assert_eq!(settings.lame_duck, defaults.lame_duck);

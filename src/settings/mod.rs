@@ -41,6 +41,8 @@ pub struct Settings {
     pub listener: ListenerSettings,
     /// What bounds their calls.
     pub calls: CallSettings,
+    /// How watched sessions are polled.
+    pub watch: WatchSettings,
     /// How answers are reused.
     pub reuse: ReuseSettings,
     /// Threads that serve calls.
@@ -75,8 +77,24 @@ pub struct CallSettings {
     pub default_deadline: Duration,
     /// Longest time for any call.
     pub max_deadline: Duration,
-    /// Calls in flight; one more is refused at once.
+    /// Calls in flight; one more is refused at once. Watches are counted apart: they mostly wait.
     pub max_in_flight: usize,
+    /// Watches that are open; one more is refused at once.
+    pub max_watches: usize,
+}
+
+/// How sessions are polled that somebody watches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WatchSettings {
+    /// Shortest pause between two reads of a session.
+    pub interval: Duration,
+    /// Longest pause, to which it grows while nothing changes.
+    pub longest_interval: Duration,
+    /// How long EM has to answer.
+    pub patience: Duration,
+    /// After so long without an event the session is told again, unchanged. Envoy cuts streams that
+    /// are silent for 5 minutes, and people take them for dead.
+    pub confirm: Duration,
 }
 
 /// How EM's answers are reused.
@@ -152,6 +170,7 @@ impl Settings {
             tls: None,
             listener: ListenerSettings::default(),
             calls: CallSettings::default(),
+            watch: WatchSettings::default(),
             reuse: ReuseSettings::default(),
             workers: default_workers(),
             lame_duck: Duration::from_secs(3),
@@ -193,6 +212,18 @@ impl Default for CallSettings {
             default_deadline: Duration::from_secs(10),
             max_deadline: Duration::from_secs(60),
             max_in_flight: 1024,
+            max_watches: 10_000,
+        }
+    }
+}
+
+impl Default for WatchSettings {
+    fn default() -> Self {
+        Self {
+            interval: Duration::from_secs(30),
+            longest_interval: Duration::from_secs(2 * 60),
+            patience: CallSettings::default().default_deadline,
+            confirm: Duration::from_secs(4 * 60),
         }
     }
 }

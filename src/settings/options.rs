@@ -101,6 +101,18 @@ pub struct ServeOptions {
     #[arg(long, env = "GATEWAY_MAX_IN_FLIGHT", value_name = "N", default_value = "1024", value_parser = at_least_one, help_heading = "Calls")]
     pub max_in_flight: usize,
 
+    /// Watches open at a time; one more is refused at once with RESOURCE_EXHAUSTED
+    #[arg(long, env = "GATEWAY_MAX_WATCHES", value_name = "N", default_value = "10000", value_parser = at_least_one, help_heading = "Watches")]
+    pub max_watches: usize,
+
+    /// Shortest pause between two reads of a watched session, for all who watch it together
+    #[arg(long, env = "GATEWAY_WATCH_INTERVAL", value_name = "DURATION", default_value = "30s", value_parser = some_time, help_heading = "Watches")]
+    pub watch_interval: Duration,
+
+    /// Longest pause, to which it grows by half each time while nothing changes
+    #[arg(long, env = "GATEWAY_WATCH_INTERVAL_MAX", value_name = "DURATION", default_value = "2m", value_parser = some_time, help_heading = "Watches")]
+    pub watch_interval_max: Duration,
+
     /// How long the answer about a session that is not over may be given again to callers who set
     /// no max_age; 0s: not at all
     #[arg(long, env = "GATEWAY_REUSE_UNFINISHED", value_name = "DURATION", default_value = "2s", value_parser = duration, help_heading = "Reuse of answers")]

@@ -20,3 +20,5 @@ mod retries;
 mod sharing;
 mod support;
 mod trust;
+mod watch;
+mod watchers;

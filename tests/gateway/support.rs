@@ -5,15 +5,17 @@ use std::{future::Future, net::SocketAddr, time::Duration};
 use bytes::Bytes;
 use replica_session_gateway::{
     proto::v1::{
-        GetReplicaSessionRequest, GetReplicaSessionResponse, ReplicaSession, ReplicaSessionView,
-        replica_session_service_client::ReplicaSessionServiceClient,
+        EnterpriseManagerOutage, GetReplicaSessionRequest, GetReplicaSessionResponse,
+        ReplicaSession, ReplicaSessionView, WatchReplicaSessionRequest,
+        WatchReplicaSessionResponse, replica_session_service_client::ReplicaSessionServiceClient,
+        watch_replica_session_response::Event,
     },
     serve::{self, Running},
     settings::{EnterpriseManagerSettings, PasswordSource, Settings},
     simulator::{Canned, Fault, Options, Simulator},
 };
-use tokio::{net::TcpStream, task::JoinHandle};
-use tonic::{Request, Status, transport::Channel};
+use tokio::{net::TcpStream, task::JoinHandle, time::timeout};
+use tonic::{Request, Status, Streaming, transport::Channel};
 use tonic_types::{ErrorDetails, StatusExt};
 
 /// A finished session that the simulator holds: the vendor's documented sample.
@@ -24,6 +26,12 @@ pub const UNKNOWN: &str = "b6f1a9d2-30f4-4c0e-9a53-0d1c52e8f0ff";
 
 pub const USERNAME: &str = r"TECH\gateway";
 pub const PASSWORD: &str = "simulated";
+
+/// Generous for a loaded machine; nothing waits for it when all is well.
+pub const SOON: Duration = Duration::from_secs(10);
+
+/// The events of a watch.
+pub type Events = Streaming<WatchReplicaSessionResponse>;
 
 pub type Client = ReplicaSessionServiceClient<Channel>;
 
@@ -106,6 +114,68 @@ pub fn ask(
     async move { Ok(client.get(request).await?.into_inner()) }
 }
 
+/// Watches one session.
+pub fn watch(client: &Client, id: &str) -> impl Future<Output = Result<Events, Status>> + use<> {
+    let mut client = client.clone();
+    let request = watch_request(id);
+    async move { Ok(client.watch(request).await?.into_inner()) }
+}
+
+/// A request to watch one session.
+pub fn watch_request(id: &str) -> Request<WatchReplicaSessionRequest> {
+    Request::new(WatchReplicaSessionRequest { id: id.to_owned() })
+}
+
+/// The next event of a watch.
+pub async fn event(events: &mut Events) -> Event {
+    let event = timeout(SOON, events.message()).await.unwrap();
+    event.unwrap().expect("an event").event.unwrap()
+}
+
+/// The next event of a watch, which has to be how the session is.
+pub async fn snapshot(events: &mut Events) -> ReplicaSession {
+    match event(events).await {
+        Event::Snapshot(snapshot) => {
+            assert!(snapshot.read_time.is_some());
+            snapshot.replica_session.unwrap()
+        }
+        Event::Outage(outage) => panic!("{outage:?}"),
+    }
+}
+
+/// The next event of a watch, which has to be an outage.
+pub async fn outage(events: &mut Events) -> EnterpriseManagerOutage {
+    match event(events).await {
+        Event::Outage(outage) => outage,
+        Event::Snapshot(snapshot) => panic!("{snapshot:?}"),
+    }
+}
+
+/// How a watch ends that has nothing more to tell.
+pub async fn ended(events: &mut Events) -> Result<(), Status> {
+    let end = timeout(SOON, events.message()).await.unwrap()?;
+    assert_eq!(end, None);
+    Ok(())
+}
+
+/// A number that the gateway counts.
+pub async fn metric(setup: &Setup, name: &str) -> u64 {
+    let url = format!("http://{}/metrics", setup.gateway.admin_address());
+    let text = reqwest::get(url).await.unwrap().text().await.unwrap();
+    let line = text.lines().find_map(|line| line.strip_prefix(name));
+    line.map_or(0, |number| number.trim().parse().unwrap())
+}
+
+/// EM's answer about a session that is running.
+pub fn running(id: &str, percent: i32) -> Canned {
+    let document = String::from_utf8(fixture("session-running.xml")).unwrap();
+    let (_, uid) = document.split_once("urn:veeam:ReplicaJobSession:").unwrap();
+    let document = document.replace(&uid[..36], id);
+    let (before, rest) = document.split_once("<Progress>").unwrap();
+    let (_, after) = rest.split_once("</Progress>").unwrap();
+    Canned::xml(format!("{before}<Progress>{percent}</Progress>{after}"))
+}
+
 /// A bare HTTP/2 connection, and what becomes of it.
 pub async fn h2(
     address: SocketAddr,
@@ -118,10 +188,15 @@ pub async fn h2(
     (sender.ready().await.unwrap(), tokio::spawn(connection))
 }
 
-/// The head of a call on a bare connection.
+/// The head of a `Get` on a bare connection.
 pub fn bare_request(address: SocketAddr) -> http::Request<()> {
+    bare_call(address, "Get")
+}
+
+/// The head of a call on a bare connection.
+pub fn bare_call(address: SocketAddr, method: &str) -> http::Request<()> {
     http::Request::post(format!(
-        "http://{address}/enterprisemanager.v1.ReplicaSessionService/Get"
+        "http://{address}/enterprisemanager.v1.ReplicaSessionService/{method}"
     ))
     .header("content-type", "application/grpc")
     .body(())

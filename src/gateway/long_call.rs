@@ -1,0 +1,134 @@
+//! The life of a call whose answer is a stream: it has a limit of its own, no deadline but its
+//! caller's, and is counted as handled when the stream has ended, with the code in its trailers.
+
+use std::{
+    convert::Infallible,
+    panic::AssertUnwindSafe,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use futures_util::FutureExt as _;
+use http::{Request, Response};
+use hyper::body::{Body as HttpBody, Frame, SizeHint};
+use tokio::time::{Instant, timeout_at};
+use tokio_util::sync::CancellationToken;
+use tonic::{Code, Status, body::Body};
+use tower::Service;
+
+use super::{
+    call::{CallLimits, invalid_timeout, panic_text},
+    deadline::Deadline,
+    failure::Failure,
+};
+use crate::{listener::OpenCalls, metrics::CallGuard};
+
+/// What ends a stream from outside. In the request's extensions.
+#[derive(Debug, Clone)]
+pub(super) struct Leash {
+    /// The caller's deadline, if it has one.
+    pub(super) deadline: Option<Instant>,
+    /// Cancelled when the connection has to end.
+    pub(super) leaving: CancellationToken,
+}
+
+impl Leash {
+    /// What the call was given on its arrival.
+    pub(super) fn of<T>(request: &tonic::Request<T>) -> Self {
+        let given = request.extensions().get::<Self>();
+        given.expect("every call passes through Calls").clone()
+    }
+}
+
+/// Runs the call and returns the head of its answer, with a body that holds what the call holds.
+pub(super) async fn run<S>(
+    inner: S,
+    request: Request<Body>,
+    limits: &CallLimits,
+    counted: CallGuard,
+    method: &'static str,
+) -> Response<Body>
+where
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
+{
+    let response = begin(inner, request, limits).await;
+    let response = response.unwrap_or_else(|failure| limits.refuse(&failure, method));
+    match Status::from_header_map(response.headers()) {
+        Some(status) => {
+            counted.ended(status.code());
+            response
+        }
+        None => response.map(|body| {
+            Body::new(Counted {
+                body,
+                counted: Some(counted),
+            })
+        }),
+    }
+}
+
+async fn begin<S>(
+    mut inner: S,
+    mut request: Request<Body>,
+    limits: &CallLimits,
+) -> Result<Response<Body>, Failure>
+where
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
+{
+    let admitted = limits.watches.clone().try_acquire_owned();
+    let admitted = admitted.map_err(|_| Failure::Overloaded)?;
+    let held = (admitted, limits.metrics.watch());
+    let open_calls = request.extensions_mut().remove::<OpenCalls>();
+    let open_call = open_calls.unwrap_or_default().begin();
+    let deadline = Deadline::of_long_call(request.headers()).map_err(invalid_timeout)?;
+    request.extensions_mut().insert(Leash {
+        deadline,
+        leaving: open_call.leaving(),
+    });
+
+    let answer = AssertUnwindSafe(inner.call(request)).catch_unwind();
+    let answer = match deadline {
+        Some(deadline) => timeout_at(deadline, answer).await,
+        None => Ok(answer.await),
+    };
+    match answer {
+        Ok(Ok(Ok(response))) => Ok(response.map(|body| open_call.stream(body, held))),
+        Ok(Err(panic)) => Err(Failure::Panic(panic_text(&*panic))),
+        Err(_) => Err(Failure::DeadlineExceeded),
+    }
+}
+
+/// A stream whose end is counted.
+struct Counted {
+    body: Body,
+    counted: Option<CallGuard>,
+}
+
+impl HttpBody for Counted {
+    type Data = Bytes;
+    type Error = Status;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        let polled = Pin::new(&mut self.body).poll_frame(cx);
+        if let Poll::Ready(Some(Ok(frame))) = &polled
+            && let Some(trailers) = frame.trailers_ref()
+            && let Some(counted) = self.counted.take()
+        {
+            let status = Status::from_header_map(trailers);
+            counted.ended(status.map_or(Code::Unknown, |status| status.code()));
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
