@@ -3,7 +3,7 @@
 use std::{
     error::Error as _,
     ffi::OsString,
-    io::{self, Write},
+    io::{self, IsTerminal as _, Write},
     process::ExitCode,
     time::Duration,
 };
@@ -13,7 +13,11 @@ use clap::{
     error::{ContextKind, ContextValue, ErrorKind},
 };
 use replica_session_gateway::{
-    caller::get::{GetOptions, get},
+    caller::{
+        get::{GetOptions, get},
+        screen::Form,
+        watch::{WatchOptions, watch},
+    },
     enterprise_manager::presented_certificate,
     serve::{self, Running},
     settings::{LogFormat, ServeOptions, Settings},
@@ -62,6 +66,14 @@ enum Command {
     /// Exit codes: 0 answered, 64 bad input, 66 no such session, 69 unavailable, 70 internal
     /// error, 75 out of time or overloaded, 77 not allowed, 78 the gateway is not set up rightly.
     Get(GetOptions),
+    /// Follow one session until its run is over, and tell how it went
+    ///
+    /// Shows a bar on a terminal, and one line per change otherwise. Lost connections and gateways
+    /// that stop are waited out; a gateway that cannot be reached from the start is not.
+    ///
+    /// Exit codes: how the run went: 0 success, 1 warning, 2 failed, 3 stopped without a known result.
+    /// Or why that is not known: as for get; 75 also when the run is not over within --timeout.
+    Watch(WatchOptions),
     /// Show the certificate that an Enterprise Manager presents, with its pin
     ///
     /// Nothing is verified and nothing is sent but a TLS handshake. Compare what is shown with what
@@ -101,6 +113,7 @@ pub fn run() -> ExitCode {
     let exit_code = match command {
         Command::Serve(options) => runtime.block_on(run_serve(*options)),
         Command::Get(options) => runtime.block_on(run_get(options)),
+        Command::Watch(options) => runtime.block_on(run_watch(options)),
         Command::EmCertificate { url } => runtime.block_on(run_em_certificate(&url)),
         #[cfg(feature = "simulator")]
         Command::Demo(options) => runtime.block_on(run_demo(options)),
@@ -198,6 +211,25 @@ async fn run_get(options: GetOptions) -> Result<ExitCode, ExitCode> {
     })?;
     say(io::stdout(), &answer);
     Ok(ExitCode::SUCCESS)
+}
+
+async fn run_watch(options: WatchOptions) -> Result<ExitCode, ExitCode> {
+    let form = if options.json {
+        Form::Json
+    } else if io::stdout().is_terminal()
+        && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
+    {
+        let width = terminal_size::terminal_size().map_or(80, |(width, _)| width.0.into());
+        Form::Bar { width }
+    } else {
+        Form::Lines
+    };
+    let ended = watch(&options, form, &mut io::stdout(), &mut io::stderr()).await;
+    let ended = ended.map_err(|refusal| {
+        say(io::stderr(), &format!("error: {refusal}\n"));
+        ExitCode::from(refusal.exit_code())
+    })?;
+    Ok(ExitCode::from(ended.exit_code()))
 }
 
 async fn run_em_certificate(url: &Url) -> Result<ExitCode, ExitCode> {

@@ -5,11 +5,14 @@ use std::{env, io::ErrorKind, time::Duration};
 use clap::Args;
 
 use crate::{
-    caller::get::{GetOptions, ViewOption, get},
+    caller::{
+        ServerOptions,
+        get::{GetOptions, ViewOption, get},
+    },
     serve::{self, Running, StartError},
     settings::{
         CallerTls, CallerTlsOptions, DEFAULT_PORT, EnterpriseManagerSettings, PasswordSource,
-        Settings,
+        Settings, WatchSettings,
     },
     simulator::{Account, Fault, Options, RUNNING_SESSION_ID, Role, Simulator},
 };
@@ -19,6 +22,13 @@ const FINISHED_SESSION_ID: &str = "04f694ad-664c-4603-a747-00edecae4f17";
 
 /// The first of three attempts of one job.
 const FAILED_SESSION_ID: &str = "b6f1a9d2-30f4-4c0e-9a53-0d1c52e8f009";
+
+/// What is left of the running session: short enough to watch it to its end, long enough to start
+/// watching.
+const RUN_LENGTH: Duration = Duration::from_secs(90);
+
+/// How often a watched session is read: a simulated Enterprise Manager is not to be spared.
+const WATCH_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The one account of the simulated Enterprise Manager.
 pub(crate) const USERNAME: &str = r"TECH\gateway";
@@ -81,6 +91,7 @@ impl Demo {
         let simulator = Simulator::start(Options {
             accounts: vec![Account::new(USERNAME, PASSWORD, Role::PortalUser)],
             faults: options.faults.clone(),
+            run_length: RUN_LENGTH,
             ..Options::default()
         })
         .await
@@ -152,14 +163,11 @@ The gateway, asked over gRPC for a replica job session that is running:
         }
         let options = GetOptions {
             id: RUNNING_SESSION_ID.to_owned(),
-            server: self.server(),
+            server: ServerOptions::at(self.server()),
             view: ViewOption::Entity,
             json: false,
             deadline: Duration::from_secs(5),
             max_age: None,
-            ca_file: None,
-            cert_file: None,
-            key_file: None,
         };
         let asked = get(&options).await;
         asked.unwrap_or_else(|refusal| format!("error: {refusal}\n"))
@@ -186,8 +194,8 @@ The gateway, asked over gRPC for a replica job session that is running:
             "
 Try next, in another terminal:
 
-  Ask again and watch the progress:
-    {program} get {RUNNING_SESSION_ID}{server}{tls}
+  Watch that run to its end, {seconds} s after the start of this demonstration:
+    {program} watch {RUNNING_SESSION_ID}{server}{tls}
 
   A session that failed:
     {program} get {FAILED_SESSION_ID}{server}{tls}
@@ -205,6 +213,7 @@ Try next, in another terminal:
 Ctrl-C ends the demonstration.
 ",
             address = self.gateway.address(),
+            seconds = RUN_LENGTH.as_secs(),
         )
     }
 
@@ -221,6 +230,11 @@ fn settings(simulator: &Simulator) -> Settings {
     Settings {
         // Nobody balances load over a demonstration.
         lame_duck: Duration::ZERO,
+        watch: WatchSettings {
+            interval: WATCH_INTERVAL,
+            longest_interval: WATCH_INTERVAL,
+            ..WatchSettings::default()
+        },
         ..Settings::new(EnterpriseManagerSettings::new(
             url,
             USERNAME.to_owned(),

@@ -5,6 +5,11 @@
     reason = "in a test, a failing unwrap is a failing test"
 )]
 
+#[path = "cli/crowd.rs"]
+mod crowd;
+#[path = "cli/watch.rs"]
+mod watch;
+
 use std::{process::Stdio, time::Duration};
 
 use tokio::{

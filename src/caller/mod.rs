@@ -2,7 +2,12 @@
 //! people at a terminal.
 
 pub mod get;
+mod json;
 mod refusal;
 mod render;
+pub mod screen;
+mod server;
+pub mod watch;
 
 pub use refusal::Refusal;
+pub use server::ServerOptions;

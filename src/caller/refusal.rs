@@ -39,14 +39,43 @@ impl Refusal {
 impl Refusal {
     /// What is wrong with an argument, found before anybody was asked.
     pub(super) fn of_argument(message: String) -> Self {
+        Self::found_here(Code::InvalidArgument, message)
+    }
+
+    /// The time that the caller of this program allows is over.
+    pub(super) fn of_timeout(message: &str) -> Self {
+        Self::found_here(Code::DeadlineExceeded, message.to_owned())
+    }
+
+    /// The gateway is gone.
+    pub(super) fn of_lost(message: &str) -> Self {
+        Self::found_here(Code::Unavailable, message.to_owned())
+    }
+
+    fn found_here(code: Code, message: String) -> Self {
         Self {
-            code: Code::InvalidArgument,
+            code,
             is_local: true,
             message,
             reason: None,
             fields: Vec::new(),
             retry_delay: None,
         }
+    }
+
+    /// Whether it may go well when it is tried again.
+    pub(super) fn passes(&self) -> bool {
+        matches!(self.code, Code::Unavailable | Code::ResourceExhausted)
+    }
+
+    /// One sentence.
+    pub(super) fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// How long the gateway asks to wait.
+    pub(super) fn retry_delay(&self) -> Option<Duration> {
+        self.retry_delay
     }
 }
 
@@ -96,7 +125,7 @@ fn explained(status: Status) -> Status {
         (Code::Cancelled, _) if status.message() == "Timeout expired" => {
             Status::deadline_exceeded("no answer within --deadline")
         }
-        (Code::Unknown, Some(cause)) => {
+        (Code::Unknown | Code::Internal | Code::Cancelled, Some(cause)) => {
             let cause = cause.to_string();
             let hint = hint(&cause);
             Status::unavailable(format!(

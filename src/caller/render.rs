@@ -58,23 +58,8 @@ fn render_run(page: &mut Page, session: &ReplicaSession, now: Timestamp) {
     let created = session.create_time.and_then(moment);
     let ended = session.end_time.and_then(moment);
 
-    let state = match session.state() {
-        State::Unspecified => session
-            .unmapped
-            .get("State")
-            .map_or("unknown", String::as_str),
-        state => state.as_str_name().trim_start_matches("STATE_"),
-    };
-    let result = match session.result() {
-        RunResult::Unspecified => session
-            .unmapped
-            .get("Result")
-            .map_or("unknown", String::as_str),
-        RunResult::None => "none yet",
-        result => result.as_str_name().trim_start_matches("RESULT_"),
-    };
-    page.line("State", &state.to_lowercase().replace('_', " "));
-    page.line("Result", &result.to_lowercase());
+    page.line("State", &state_text(session));
+    page.line("Result", &result_text(session));
     if let Some(percent) = session.progress_percent {
         page.line("Progress", &format!("{percent} %"));
     }
@@ -115,25 +100,53 @@ fn render_run(page: &mut Page, session: &ReplicaSession, now: Timestamp) {
     }
 }
 
+/// What the run is doing, in words.
+pub(super) fn state_text(session: &ReplicaSession) -> String {
+    let state = match session.state() {
+        State::Unspecified => session
+            .unmapped
+            .get("State")
+            .map_or("unknown", String::as_str),
+        state => state.as_str_name().trim_start_matches("STATE_"),
+    };
+    state.to_lowercase().replace('_', " ")
+}
+
+/// How the run went, in words.
+pub(super) fn result_text(session: &ReplicaSession) -> String {
+    let result = match session.result() {
+        RunResult::Unspecified => session
+            .unmapped
+            .get("Result")
+            .map_or("unknown", String::as_str),
+        RunResult::None => "none yet",
+        result => result.as_str_name().trim_start_matches("RESULT_"),
+    };
+    result.to_lowercase()
+}
+
 #[derive(Default)]
 struct Page(String);
 
 impl Page {
-    /// One line; nothing for an empty value. Control characters are shown, not sent to the
-    /// terminal: names and messages are free text.
+    /// One line; nothing for an empty value.
     fn line(&mut self, label: &str, value: &str) {
         if value.is_empty() {
             return;
         }
-        let value: String = value
-            .chars()
-            .map(|c| if c.is_control() { '\u{fffd}' } else { c })
-            .collect();
+        let value = clean(value);
         writeln!(self.0, "{label:<15}{value}").expect("a String takes everything");
     }
 }
 
-fn moment(time: prost_types::Timestamp) -> Option<Timestamp> {
+/// Control characters are shown, not sent to the terminal: names and messages are free text.
+pub(super) fn clean(text: &str) -> String {
+    text.chars()
+        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
+        .collect()
+}
+
+pub(super) fn moment(time: prost_types::Timestamp) -> Option<Timestamp> {
     Timestamp::new(time.seconds, time.nanos).ok()
 }
 
@@ -149,12 +162,12 @@ fn at(time: Timestamp, now: Timestamp) -> String {
 }
 
 /// To the second: fractions are for programs, which have them in the JSON.
-fn clock(time: Timestamp) -> String {
+pub(super) fn clock(time: Timestamp) -> String {
     time.strftime("%Y-%m-%d %H:%M:%S").to_string()
 }
 
 /// A duration in its two largest units.
-fn human(duration: SignedDuration) -> String {
+pub(super) fn human(duration: SignedDuration) -> String {
     let seconds = duration.as_secs().unsigned_abs();
     let sign = if duration.is_negative() { "-" } else { "" };
     let (days, hours) = (seconds / 86_400, seconds / 3600 % 24);

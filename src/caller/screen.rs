@@ -1,0 +1,189 @@
+//! A watched run on a terminal, as lines, or as JSON.
+
+use std::io::Write;
+
+use jiff::Timestamp;
+
+use super::{
+    json,
+    render::{clean, clock, human, moment, result_text, state_text},
+};
+use crate::proto::v1::{
+    EnterpriseManagerOutage, ReplicaSession, ReplicaSessionSnapshot, WatchReplicaSessionResponse,
+    replica_session::State, watch_replica_session_response::Event,
+};
+
+/// How events are shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// A bar on one line that is written anew, within so many columns.
+    Bar {
+        /// Columns of the terminal.
+        width: usize,
+    },
+    /// One line per change.
+    Lines,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Where events are shown.
+pub(super) struct Screen<'w> {
+    out: &'w mut dyn Write,
+    err: &'w mut dyn Write,
+    form: Form,
+    /// What was shown last.
+    session: Option<ReplicaSession>,
+    /// Why the session cannot be read at the moment.
+    trouble: Option<String>,
+}
+
+impl<'w> Screen<'w> {
+    pub(super) fn new(out: &'w mut dyn Write, err: &'w mut dyn Write, form: Form) -> Self {
+        Self {
+            out,
+            err,
+            form,
+            session: None,
+            trouble: None,
+        }
+    }
+
+    /// Whether the line has to be written anew now and then, for the time in it.
+    pub(super) fn is_live(&self) -> bool {
+        matches!(self.form, Form::Bar { .. }) && self.session.is_some()
+    }
+
+    /// Shows an event, but for a session that is shown already: a new watch begins with it.
+    pub(super) fn show(&mut self, event: &WatchReplicaSessionResponse) {
+        match &event.event {
+            Some(Event::Snapshot(snapshot)) => {
+                let is_shown = self.session == snapshot.replica_session && self.trouble.is_none();
+                self.trouble = None;
+                if !is_shown {
+                    self.show_snapshot(event, snapshot);
+                }
+            }
+            Some(Event::Outage(outage)) => {
+                let trouble = trouble_text(outage);
+                let line = format!("{} UTC  {trouble}\n", clock(Timestamp::now()));
+                self.trouble = Some(trouble);
+                match self.form {
+                    Form::Bar { .. } => self.redraw(),
+                    Form::Lines => self.put(&line),
+                    Form::Json => self.put_json(event),
+                }
+            }
+            None => {}
+        }
+    }
+
+    fn show_snapshot(
+        &mut self,
+        event: &WatchReplicaSessionResponse,
+        snapshot: &ReplicaSessionSnapshot,
+    ) {
+        let session = snapshot.replica_session.clone().unwrap_or_default();
+        if self.form == Form::Json {
+            self.put_json(event);
+        } else if self.session.is_none() {
+            self.put(&(heading(&session) + "\n"));
+        }
+        if self.form == Form::Lines {
+            let read = snapshot.read_time.and_then(moment).unwrap_or_default();
+            let run = run_text(&session, read);
+            self.put(&format!("{} UTC  {run}\n", clock(read)));
+        }
+        self.session = Some(session);
+        self.redraw();
+    }
+
+    /// Tells a person what the program is about, beside the events.
+    pub(super) fn note(&mut self, text: &str) {
+        if let Form::Bar { .. } = self.form {
+            self.trouble = Some(text.to_owned());
+            self.redraw();
+        } else {
+            drop(writeln!(self.err, "{text}"));
+        }
+    }
+
+    /// Writes the live line anew.
+    pub(super) fn redraw(&mut self) {
+        let Form::Bar { width } = self.form else {
+            return;
+        };
+        let run = self.session.as_ref();
+        let run = run.map(|session| {
+            let run = run_text(session, Timestamp::now());
+            format!("{}  {run}", bar(session))
+        });
+        let parts: Vec<_> = [run, self.trouble.clone()].into_iter().flatten().collect();
+        let line = parts.join("  ");
+        // One column stays free: a full line makes some terminals begin a new one.
+        let line: String = clean(&line).chars().take(width.saturating_sub(1)).collect();
+        self.put(&format!("\r{line}\x1b[K"));
+    }
+
+    /// Leaves the live line for good.
+    pub(super) fn close(&mut self) {
+        if let Form::Bar { .. } = self.form {
+            self.put("\n");
+        }
+    }
+
+    fn put_json(&mut self, event: &WatchReplicaSessionResponse) {
+        let line = json::line("WatchReplicaSessionResponse", event);
+        self.put(&line);
+    }
+
+    /// Writes; that nobody reads any more is no reason not to wait for the run.
+    fn put(&mut self, text: &str) {
+        drop(
+            self.out
+                .write_all(text.as_bytes())
+                .and_then(|()| self.out.flush()),
+        );
+    }
+}
+
+fn heading(session: &ReplicaSession) -> String {
+    let server = session.backup_server.as_ref();
+    let server = server.map_or_else(String::new, |server| format!(" on {}", server.name));
+    clean(&format!("{}{server}", session.name))
+}
+
+/// How the run is: progress, state, and how long it has taken at `now`.
+fn run_text(session: &ReplicaSession, now: Timestamp) -> String {
+    let mut text = String::new();
+    if let Some(percent) = session.progress_percent {
+        text = format!("{percent:>3} %  ");
+    }
+    text += &state_text(session);
+    let created = session.create_time.and_then(moment);
+    if session.state() == State::Stopped {
+        text = format!("{text}: {}", result_text(session));
+        let ended = session.end_time.and_then(moment);
+        if let (Some(created), Some(ended)) = (created, ended) {
+            text = format!("{text}, after {}", human(ended.duration_since(created)));
+        }
+    } else if let Some(created) = created {
+        text = format!("{text}, for {}", human(now.duration_since(created)));
+    }
+    clean(&text)
+}
+
+fn bar(session: &ReplicaSession) -> String {
+    const WIDTH: usize = 24;
+    let percent = session.progress_percent.unwrap_or_default().clamp(0, 100);
+    let done = usize::try_from(percent).unwrap_or_default() * WIDTH / 100;
+    format!("[{}{}]", "#".repeat(done), "-".repeat(WIDTH - done))
+}
+
+fn trouble_text(outage: &EnterpriseManagerOutage) -> String {
+    let next = outage.next_attempt_time.and_then(moment);
+    let next = next.map_or_else(String::new, |next| {
+        format!(", asked again at {} UTC", next.strftime("%H:%M:%S"))
+    });
+    clean(&format!("{} ({}){next}", outage.message, outage.reason))
+}

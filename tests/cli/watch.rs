@@ -1,0 +1,158 @@
+//! `watch` waits for a run, through whatever happens to connections, and says how it went.
+
+use replica_session_gateway::{
+    serve::{self, Running},
+    settings::{EnterpriseManagerSettings, PasswordSource, Settings},
+    simulator::{Canned, Options, RUNNING_SESSION_ID, Simulator},
+};
+
+use super::*;
+
+const FAILED: &str = "b6f1a9d2-30f4-4c0e-9a53-0d1c52e8f009";
+
+/// A gateway of this very process, which reads watched sessions quickly.
+async fn gateway(simulator: &Simulator, port: u16) -> Running {
+    let mut settings = Settings::new(EnterpriseManagerSettings::new(
+        simulator.url().parse().unwrap(),
+        r"TECH\gateway".to_owned(),
+        PasswordSource::Value("simulated".into()),
+    ));
+    settings.listen.set_port(port);
+    settings.admin_listen.set_port(0);
+    settings.lame_duck = Duration::ZERO;
+    settings.watch.interval = Duration::from_millis(20);
+    settings.watch.longest_interval = Duration::from_millis(20);
+    serve::start(settings).await.unwrap()
+}
+
+fn server(gateway: &Running) -> String {
+    format!("--server=http://{}", gateway.address())
+}
+
+pub fn canned(simulator: &Simulator, fixture: &str, id: &str) {
+    let folder = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/tests/fixtures/enterprise-manager"
+    );
+    let document = std::fs::read_to_string(format!("{folder}/{fixture}")).unwrap();
+    let (_, uid) = document.split_once("urn:veeam:ReplicaJobSession:").unwrap();
+    let document = document.replace(&uid[..36], id);
+    simulator.answer_with(id, Canned::xml(document));
+}
+
+async fn next_line<R: AsyncRead + Unpin>(lines: &mut Lines<BufReader<R>>) -> Option<String> {
+    timeout(SOON, lines.next_line()).await.unwrap().unwrap()
+}
+
+#[tokio::test]
+async fn the_exit_code_says_how_the_run_went_or_why_that_is_not_known() {
+    let simulator = Simulator::start(Options::default()).await.unwrap();
+    let gateway = gateway(&simulator, 0).await;
+    let server = server(&gateway);
+    let warning = "5e550000-0000-4000-8000-000000000001";
+    let stopped = "5e550000-0000-4000-8000-000000000002";
+    canned(&simulator, "session-warning.xml", warning);
+    canned(&simulator, "session-stopped-none.xml", stopped);
+    for (id, expected, told) in [
+        (FINISHED, 0, "stopped: success, after 3m 54s"),
+        (warning, 1, "stopped: warning"),
+        (FAILED, 2, "stopped: failed"),
+        (stopped, 3, "stopped: none yet"),
+    ] {
+        let (code, out, err) = run(&mut program(&["watch", id, &server])).await;
+        assert_eq!((code, err.as_str()), (expected, ""), "{out}");
+        assert_eq!(out.lines().count(), 2, "{out}");
+        assert!(out.lines().last().unwrap().contains(told), "{out}");
+    }
+    for (arguments, expected, told) in [
+        (vec![UNKNOWN, &server], 66, "SESSION_NOT_FOUND"),
+        (vec!["nonsense", &server], 64, "INVALID_ID"),
+        (
+            vec![RUNNING_SESSION_ID, &server, "--timeout=300ms"],
+            75,
+            "--timeout",
+        ),
+        (
+            vec![RUNNING_SESSION_ID, "--server=http://127.0.0.1:9"],
+            69,
+            "no gateway answers",
+        ),
+    ] {
+        let (code, _, err) = run(program(&["watch"]).args(&arguments)).await;
+        assert_eq!(code, expected, "{err}");
+        assert!(err.contains(told), "{err}");
+    }
+}
+
+#[tokio::test]
+async fn changes_are_told_a_line_each() {
+    let simulator = Simulator::start(Options::default()).await.unwrap();
+    let gateway = gateway(&simulator, 0).await;
+    let server = server(&gateway);
+    let mut plain = program(&["watch", RUNNING_SESSION_ID, &server]);
+    let mut plain = plain.spawn().unwrap();
+    let mut json = program(&["watch", RUNNING_SESSION_ID, &server, "--json"]);
+    let mut json = json.spawn().unwrap();
+    let (mut lines, mut objects) = (lines(plain.stdout.take()), lines(json.stdout.take()));
+    let heading = next_line(&mut lines).await.unwrap();
+    assert!(heading.starts_with("Replication Job 1@"), "{heading}");
+    assert!(
+        heading.ends_with(" on enterprise01.tech.local"),
+        "{heading}"
+    );
+    let progress = async |object: Option<String>| {
+        let json: serde_json::Value = serde_json::from_str(&object.unwrap()).unwrap();
+        json["snapshot"]["replicaSession"]["progressPercent"].clone()
+    };
+    for (by, percent) in [(0, 12), (60, 30), (120, 65)] {
+        simulator.advance(Duration::from_secs(by));
+        let line = next_line(&mut lines).await.unwrap();
+        assert!(
+            line.contains(&format!(" {percent} %  working, for")),
+            "{line}"
+        );
+        assert_eq!(progress(next_line(&mut objects).await).await, percent);
+    }
+    simulator.advance(Duration::from_secs(600));
+    let line = next_line(&mut lines).await.unwrap();
+    assert!(line.contains("100 %  stopped: success"), "{line}");
+    assert_eq!(progress(next_line(&mut objects).await).await, 100);
+    assert_eq!(next_line(&mut lines).await, None);
+    for mut child in [plain, json] {
+        let status = timeout(SOON, child.wait()).await.unwrap().unwrap();
+        assert_eq!(status.code(), Some(0));
+    }
+}
+
+#[tokio::test]
+async fn gateways_that_stop_or_vanish_and_outages_are_waited_out() {
+    let simulator = Simulator::start(Options::default()).await.unwrap();
+    let first = gateway(&simulator, 0).await;
+    let port = first.address().port();
+    let mut watch = program(&["watch", RUNNING_SESSION_ID, &server(&first)])
+        .spawn()
+        .unwrap();
+    let (mut out, mut err) = (lines(watch.stdout.take()), lines(watch.stderr.take()));
+    next_line(&mut out).await.unwrap();
+    next_line(&mut out).await.unwrap();
+
+    first.stop().await;
+    after(&mut err, "watching again").await;
+    let second = gateway(&simulator, port).await;
+    simulator.advance(Duration::from_secs(60));
+    after(&mut out, " 30 %  working").await;
+
+    simulator.set_faults(["503".parse().unwrap()]);
+    after(&mut out, "EM_UNAVAILABLE").await;
+    simulator.set_faults([]);
+    after(&mut out, " 30 %  working").await;
+
+    // Without a word to anybody.
+    drop(second);
+    after(&mut err, "watching again").await;
+    let _third = gateway(&simulator, port).await;
+    simulator.advance(Duration::from_secs(600));
+    after(&mut out, "stopped: success").await;
+    let status = timeout(SOON, watch.wait()).await.unwrap().unwrap();
+    assert_eq!(status.code(), Some(0));
+}
