@@ -1,9 +1,15 @@
-//! PEM files into certificates, for both sides.
+//! PEM files into certificates, for both sides, and when they expire.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicI64, Ordering},
+};
 
 use rustls::{
     RootCertStore,
     pki_types::{CertificateDer, pem::PemObject as _},
 };
+use x509_cert::{Certificate, der::Decode as _};
 
 /// The certificates in a PEM file; whatever else it holds is passed over.
 ///
@@ -32,4 +38,25 @@ pub fn roots(pem: &[u8]) -> Result<RootCertStore, String> {
             .map_err(|error| format!("holds a certificate that cannot be used: {error}"))?;
     }
     Ok(roots)
+}
+
+/// When the certificate that was seen last expires; clones share it.
+#[derive(Debug, Clone, Default)]
+pub struct Expiry(Arc<AtomicI64>);
+
+impl Expiry {
+    /// Takes note of a certificate. One that cannot be read changes nothing.
+    pub fn note(&self, certificate: &CertificateDer<'_>) {
+        if let Ok(certificate) = Certificate::from_der(certificate) {
+            let not_after = certificate.tbs_certificate().validity().not_after;
+            let seconds = not_after.to_unix_duration().as_secs();
+            let seconds = i64::try_from(seconds).unwrap_or(i64::MAX);
+            self.0.store(seconds, Ordering::Relaxed);
+        }
+    }
+
+    /// Seconds since 1970; none while no certificate has been seen.
+    pub fn get(&self) -> Option<i64> {
+        Some(self.0.load(Ordering::Relaxed)).filter(|seconds| *seconds != 0)
+    }
 }

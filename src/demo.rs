@@ -101,7 +101,7 @@ impl Demo {
             .caller_tls
             .clone()
             .check()
-            .map_err(StartError::Tls)?;
+            .map_err(StartError::Setting)?;
         let gateway = loop {
             match serve::start(settings.clone()).await {
                 // Somebody has the default port: any other will do.

@@ -12,6 +12,7 @@ pub mod gateway;
 pub mod listener;
 pub mod metrics;
 pub mod proto;
+pub mod reload;
 pub mod serve;
 pub mod settings;
 pub mod sharing;

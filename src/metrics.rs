@@ -20,6 +20,9 @@ pub struct Metrics {
     watches: Gauge,
     pollers: Gauge,
     watch_events: Counter,
+    reloads: Family<Reload, Counter>,
+    stale: Family<What, Gauge>,
+    certificate_expiry: Family<Side, Gauge>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -34,6 +37,22 @@ struct Handled {
     grpc_service: &'static str,
     grpc_method: &'static str,
     grpc_code: GrpcCode,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Reload {
+    what: &'static str,
+    outcome: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct What {
+    what: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Side {
+    side: &'static str,
 }
 
 /// A code as gRPC for Go names it, and as dashboards therefore expect it.
@@ -90,6 +109,22 @@ impl Metrics {
             "Events that watches have been told",
             metrics.watch_events.clone(),
         );
+        registry.register(
+            "gateway_reloads",
+            "Changed files that have been picked up (applied) or not (refused)",
+            metrics.reloads.clone(),
+        );
+        registry.register(
+            "gateway_reload_refused",
+            "Whether the files that are there now are refused, and the last good ones in use",
+            metrics.stale.clone(),
+        );
+        registry.register(
+            "gateway_certificate_expiry_timestamp_seconds",
+            "When the gateway's own certificate (listener) and the one that Enterprise Manager has \
+             presented last (enterprise_manager) expire, in seconds since 1970",
+            metrics.certificate_expiry.clone(),
+        );
         Arc::new(metrics)
     }
 
@@ -130,6 +165,21 @@ impl Metrics {
     /// Counts an event of a watch.
     pub fn watch_event(&self) {
         self.watch_events.inc();
+    }
+
+    /// Counts a change of files that is in use now, or is refused.
+    pub fn reloaded(&self, what: &'static str, is_applied: bool) {
+        let outcome = if is_applied { "applied" } else { "refused" };
+        let reload = Reload { what, outcome };
+        self.reloads.get_or_create(&reload).inc();
+        let stale = self.stale.get_or_create(&What { what });
+        stale.set(i64::from(!is_applied));
+    }
+
+    /// When the certificate of this side expires, in seconds since 1970.
+    pub fn certificate_expires(&self, side: &'static str, seconds: i64) {
+        let expiry = self.certificate_expiry.get_or_create(&Side { side });
+        expiry.set(seconds);
     }
 
     /// The text that Prometheus scrapes.

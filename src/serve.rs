@@ -13,11 +13,13 @@ use tonic_health::{
 
 use crate::{
     admin::{self, Readiness},
+    certificates::Expiry,
     enterprise_manager::EnterpriseManager,
     gateway::{CallLimits, Calls, Gateway, OnlyAllowed},
     listener::{self, Tls, Worker},
     metrics::Metrics,
     proto::{FILE_DESCRIPTOR_SET, v1::replica_session_service_server::ReplicaSessionServiceServer},
+    reload,
     settings::{SettingError, Settings},
     sharing::{self, SharedReads},
     watching::{self, Watching},
@@ -42,6 +44,7 @@ pub struct Running {
     /// Dropped last: they run what the others wait for.
     _threads: Workers,
     admin: JoinHandle<()>,
+    reload: JoinHandle<()>,
 }
 
 /// Why the gateway does not start.
@@ -57,15 +60,15 @@ pub enum StartError {
         /// Why not.
         error: io::Error,
     },
-    /// The files for TLS towards callers cannot be used.
+    /// Files that settings name cannot be used.
     #[error(transparent)]
-    Tls(#[from] SettingError),
+    Setting(#[from] SettingError),
     /// The system gives no more threads.
     #[error("--workers: not so many threads can be started: {0}")]
     Threads(io::Error),
-    /// The certificates to trust cannot be used.
-    #[error("--em-ca-file: {0}")]
-    Trust(String),
+    /// There can be no connections to Enterprise Manager.
+    #[error("no connections to Enterprise Manager: {0}")]
+    Connections(String),
 }
 
 /// Starts a gateway. Enterprise Manager is not asked for anything before the first call.
@@ -76,9 +79,15 @@ pub enum StartError {
 pub async fn start(settings: Settings) -> Result<Running, StartError> {
     // First, since it needs no port: whatever is wrong with the settings is told before anything
     // else goes wrong.
-    let enterprise_manager =
-        EnterpriseManager::new(settings.enterprise_manager.clone()).map_err(StartError::Trust)?;
-    let tls = settings.tls.as_ref().map(Tls::new).transpose()?;
+    let (own_expiry, em_expiry) = (Expiry::default(), Expiry::default());
+    let (enterprise_manager, mut files) =
+        EnterpriseManager::load(settings.enterprise_manager.clone(), em_expiry.clone())?;
+    let mut tls = None;
+    if let Some(settings) = settings.tls.clone() {
+        let (acceptor, tls_files) = Tls::load(settings, own_expiry.clone())?;
+        files.extend(tls_files);
+        tls = Some(acceptor);
+    }
 
     let listen = |option, address| async move {
         TcpListener::bind(address)
@@ -112,13 +121,16 @@ pub async fn start(settings: Settings) -> Result<Running, StartError> {
         })
     });
     let workers = workers.collect::<Result<Vec<_>, _>>();
-    let workers = workers.map_err(StartError::Trust)?;
+    let workers = workers.map_err(StartError::Connections)?;
 
     let drain = CancellationToken::new();
     let listener = listener::run(callers, tls, workers, settings.listener, drain.clone());
     let listener = tokio::spawn(listener);
     let readiness = Readiness::default();
     readiness.set(true);
+    let expiries = vec![("listener", own_expiry), ("enterprise_manager", em_expiry)];
+    let reload = reload::run(files, settings.reload_interval, expiries, metrics.clone());
+    let reload = tokio::spawn(reload);
     let routes = admin::routes(readiness.clone(), metrics);
     let admin = tokio::spawn(admin::serve(operators, routes));
     tracing::info!(%address, %admin_address, enterprise_manager = %settings.enterprise_manager.url, "serving");
@@ -133,6 +145,7 @@ pub async fn start(settings: Settings) -> Result<Running, StartError> {
         listener,
         _threads: threads,
         admin,
+        reload,
     })
 }
 
@@ -191,6 +204,7 @@ impl Drop for Running {
     fn drop(&mut self) {
         self.listener.abort();
         self.admin.abort();
+        self.reload.abort();
     }
 }
 

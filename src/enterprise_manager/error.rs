@@ -29,13 +29,6 @@ pub enum Error {
         why: String,
     },
 
-    /// The password cannot be read, so there is nothing to log on with.
-    #[error("the password for Enterprise Manager cannot be read: {why}")]
-    CredentialsUnreadable {
-        /// The file and what is wrong with it.
-        why: String,
-    },
-
     /// The certificate that EM presents is not trusted.
     #[error("Enterprise Manager's certificate is not trusted: {why}")]
     UntrustedCertificate {

@@ -1,6 +1,10 @@
 //! One HTTP exchange with Enterprise Manager: a request out, a bounded answer back.
 
-use std::{error::Error as StdError, sync::Arc, time::Duration};
+use std::{
+    error::Error as StdError,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use jiff::Timestamp;
 use reqwest::{
@@ -12,16 +16,14 @@ use reqwest::{
 };
 use rustls::{CertificateError, ClientConfig};
 use secrecy::{ExposeSecret, SecretString};
-use tokio::time::Instant;
+use tokio::{sync::watch, time::Instant};
 use url::Url;
 
 use super::{
     circuit::Circuit,
     error::{BadResponse, Error, excerpt},
     overtaken::Answered,
-    tls::client_config,
 };
-use crate::settings::EnterpriseManagerSettings;
 
 /// The header that carries the token, in both directions.
 pub(super) const SESSION_HEADER: HeaderName = HeaderName::from_static("x-restsvcsessionid");
@@ -44,15 +46,23 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 /// The HTTP side of one Enterprise Manager: its address and a pool of connections.
 #[derive(Debug, Clone)]
 pub(super) struct Http {
-    client: Client,
-    /// Shared by all pools, and with it the TLS sessions to be resumed.
-    tls: ClientConfig,
+    /// The pool; another one when other certificates are to be trusted.
+    client: watch::Receiver<Client>,
+    pools: Arc<Mutex<Pools>>,
     /// The address with its path prefix and a slash at the end.
     base: Url,
     /// Host and port, for the log.
     address: String,
     circuit: Arc<Circuit>,
     answered: Arc<Answered>,
+}
+
+/// All pools of connections, one a worker.
+#[derive(Debug)]
+struct Pools {
+    /// Shared by all pools, and with it the TLS sessions to be resumed.
+    tls: ClientConfig,
+    clients: Vec<watch::Sender<Client>>,
 }
 
 /// What proves to EM who is asking.
@@ -77,16 +87,19 @@ impl Http {
     ///
     /// # Errors
     ///
-    /// One sentence on which certificates cannot be used, and why.
-    pub(super) fn new(settings: &EnterpriseManagerSettings) -> Result<Self, String> {
-        let tls = client_config(&settings.trust)?;
-        let mut base = settings.url.clone();
+    /// Why there can be no client.
+    pub(super) fn new(url: &Url, tls: ClientConfig) -> Result<Self, String> {
+        let mut base = url.clone();
         if !base.path().ends_with('/') {
             base.set_path(&format!("{}/", base.path()));
         }
+        let (sender, client) = watch::channel(client(tls.clone())?);
         Ok(Self {
-            client: client(tls.clone())?,
-            tls,
+            client,
+            pools: Arc::new(Mutex::new(Pools {
+                tls,
+                clients: vec![sender],
+            })),
             address: address(&base),
             base,
             circuit: Arc::new(Circuit::new()),
@@ -96,10 +109,31 @@ impl Http {
 
     /// The same address and circuit, with a pool of its own.
     pub(super) fn with_own_connections(&self) -> Result<Self, String> {
+        let mut pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
+        let (sender, client) = watch::channel(client(pools.tls.clone())?);
+        pools.clients.push(sender);
         Ok(Self {
-            client: client(self.tls.clone())?,
+            client,
             ..self.clone()
         })
+    }
+
+    /// Trusts what this says from the next request on. Requests in flight end as they are. There
+    /// are new pools for that: connections that are open have been verified, and TLS sessions that
+    /// are resumed are not verified again.
+    ///
+    /// # Errors
+    ///
+    /// Why there can be no client; then everything stays as it is.
+    pub(super) fn trust(&self, tls: ClientConfig) -> Result<(), String> {
+        let mut pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
+        let new = pools.clients.iter().map(|_| client(tls.clone()));
+        let new = new.collect::<Result<Vec<_>, _>>()?;
+        for (sender, client) in pools.clients.iter().zip(new) {
+            sender.send_replace(client);
+        }
+        pools.tls = tls;
+        Ok(())
     }
 
     /// Sends one request without a body and reads the answer. `path` is relative to the address
@@ -138,7 +172,8 @@ impl Http {
         credential: Credential<'_>,
     ) -> Result<Reply, Error> {
         let must_say_length = method == Method::POST;
-        let mut request = self.client.request(method, format!("{}{path}", self.base));
+        let client = self.client.borrow().clone();
+        let mut request = client.request(method, format!("{}{path}", self.base));
         if must_say_length {
             // HTTP.sys answers 411 to a POST that does not say that it has no body.
             request = request.header(CONTENT_LENGTH, "0");

@@ -13,6 +13,7 @@ use std::{
 };
 
 use reqwest::{Method, StatusCode, header::HeaderValue};
+use secrecy::SecretString;
 use tokio::{
     sync::watch,
     time::{Instant, timeout},
@@ -61,6 +62,8 @@ struct Inner {
 
 struct State {
     current: Current,
+    /// The last one that could be read: in use while the file cannot be.
+    password: SecretString,
     door: Door,
     /// How long the next logon may take.
     patience: Duration,
@@ -81,9 +84,15 @@ type Underway = Option<Result<Outcome, Elapsed>>;
 struct Elapsed;
 
 impl Logons {
-    pub(super) fn new(http: Http, settings: EnterpriseManagerSettings) -> Self {
+    /// `password` is what the settings say at first.
+    pub(super) fn new(
+        http: Http,
+        settings: EnterpriseManagerSettings,
+        password: SecretString,
+    ) -> Self {
         let state = Mutex::new(State {
             current: Current::LoggedOff,
+            password,
             door: Door::new(),
             patience: SHORTEST_PATIENCE,
         });
@@ -234,11 +243,14 @@ impl Inner {
     /// One logon, and what it means for the door.
     async fn log_on(&self) -> Outcome {
         // Read anew at each logon, so that a rotated password needs no restart.
-        let password = self
-            .settings
-            .password
-            .read()
-            .map_err(|why| Error::CredentialsUnreadable { why })?;
+        let password = match self.settings.password.read() {
+            Ok(password) => {
+                self.lock().password = password.clone();
+                password
+            }
+            // The one who watches the file tells of it.
+            Err(_) => self.lock().password.clone(),
+        };
         let path = format!("api/sessionMngr/?v={}", self.settings.api_version);
         let credential = Credential::Basic(&self.settings.username, &password);
         let reply = self.http.exchange(Method::POST, &path, credential).await;

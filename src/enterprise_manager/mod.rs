@@ -21,6 +21,7 @@ use std::{future::pending, sync::Arc};
 
 use jiff::Timestamp;
 use reqwest::Method;
+use secrecy::ExposeSecret as _;
 use tokio::time::sleep;
 
 pub use error::{BadResponse, Error};
@@ -30,12 +31,17 @@ pub use retry::Patience;
 pub use session_id::{InvalidSessionId, SessionId, parse_uuid};
 pub use xml::read_replica_session;
 
-use crate::settings::EnterpriseManagerSettings;
+use crate::{
+    certificates::Expiry,
+    reload::{Files, Watched},
+    settings::{EM_PASSWORD_FILE, EnterpriseManagerSettings, PasswordSource, SettingError},
+};
 use answer::read_answer;
 use exchange::{Credential, Http, Reply};
 use logon::{LogonSession, Logons};
 use places::Places;
 use retry::Retries;
+use tls::client_config;
 
 /// One Enterprise Manager, and the gateway's one logon session there.
 #[derive(Clone)]
@@ -47,21 +53,52 @@ pub struct EnterpriseManager {
 }
 
 impl EnterpriseManager {
-    /// Prepares everything and connects to nothing: the first read logs on.
+    /// Prepares everything and connects to nothing: the first read logs on. With it come the files
+    /// to watch, so that it goes by what they say. It notes in `seen` when EM's certificate expires.
     ///
     /// # Errors
     ///
-    /// One sentence on which certificates to trust cannot be used, and why.
-    pub fn new(settings: EnterpriseManagerSettings) -> Result<Self, String> {
-        let http = Http::new(&settings)?;
+    /// Which setting cannot be used, and why.
+    pub fn load(
+        settings: EnterpriseManagerSettings,
+        seen: Expiry,
+    ) -> Result<(Self, Vec<Watched>), SettingError> {
+        let trust = settings.trust.clone();
+        let (tls, trust_files) = tls::load(&trust, &seen)?;
+        let unusable =
+            |why| SettingError::new("--em-url", format!("cannot be connected to: {why}"));
+        let http = Http::new(&settings.url, tls).map_err(unusable)?;
+        let mut watched = Vec::new();
+        if let Some(files) = trust_files {
+            let http = http.clone();
+            watched.push(files.on_change(move |contents| {
+                http.trust(client_config(&trust, contents, &seen)?)
+                    .map_err(unusable)
+            }));
+        }
+        if let PasswordSource::File(path) = &settings.password {
+            let path = path.clone();
+            let (files, _) = Files::read("em_password", vec![(EM_PASSWORD_FILE, path.clone())])?;
+            // Each logon reads it by itself; this one only tells whether it can be read.
+            watched.push(files.on_change(move |contents| {
+                let password = contents.first().expect("as many contents as paths");
+                let wrong =
+                    |why| SettingError::new(EM_PASSWORD_FILE, format!("{} {why}", path.display()));
+                let password = PasswordSource::parse(password.expose_secret());
+                password.map(drop).map_err(wrong)
+            }));
+        }
         let places = Arc::new(Places::new(settings.concurrency));
-        let logons = Logons::new(http.clone(), settings);
-        Ok(Self {
+        let password = settings.password.read();
+        let password = password.map_err(|why| SettingError::new(EM_PASSWORD_FILE, why))?;
+        let logons = Logons::new(http.clone(), settings, password);
+        let enterprise_manager = Self {
             http,
             logons,
             places,
             retries: Arc::default(),
-        })
+        };
+        Ok((enterprise_manager, watched))
     }
 
     /// The same Enterprise Manager, logon session and limits, with connections of its own: for
@@ -69,7 +106,7 @@ impl EnterpriseManager {
     ///
     /// # Errors
     ///
-    /// As [`EnterpriseManager::new`].
+    /// Why there can be no connections.
     pub fn with_own_connections(&self) -> Result<Self, String> {
         Ok(Self {
             http: self.http.with_own_connections()?,

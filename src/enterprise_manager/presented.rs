@@ -56,7 +56,7 @@ pub async fn presented_certificate(address: &Url) -> Result<PresentedCertificate
         Host::Ipv6(address) => ServerName::from(std::net::IpAddr::from(address)),
     };
 
-    let stream = TlsConnector::from(Arc::new(config_to_look()?))
+    let stream = TlsConnector::from(Arc::new(config_to_look()))
         .connect(name, stream)
         .await
         .map_err(|error| format!("no TLS handshake: {error}"))?;

@@ -61,8 +61,6 @@ table! {
         "Enterprise Manager does not let the gateway's account read replica sessions; the gateway's operator has to give it the role Portal User";
     EM_CREDENTIALS_REJECTED = FailedPrecondition, "EM_CREDENTIALS_REJECTED",
         "Enterprise Manager rejects the gateway's own credentials; the gateway's operator has to correct them";
-    EM_CREDENTIALS_UNREADABLE = FailedPrecondition, "EM_CREDENTIALS_UNREADABLE",
-        "The gateway cannot read its own credentials for Enterprise Manager; the gateway's operator has to provide them";
     EM_UNTRUSTED_CERTIFICATE = FailedPrecondition, "EM_UNTRUSTED_CERTIFICATE",
         "The gateway does not trust Enterprise Manager's certificate; the gateway's operator has to configure which one to trust";
     EM_UNAVAILABLE = Unavailable, "EM_UNAVAILABLE",
@@ -115,7 +113,6 @@ impl Failure {
                 Error::SessionNotFound { .. } => &SESSION_NOT_FOUND,
                 Error::AccessDenied { .. } => &EM_ACCESS_DENIED,
                 Error::CredentialsRejected { .. } => &EM_CREDENTIALS_REJECTED,
-                Error::CredentialsUnreadable { .. } => &EM_CREDENTIALS_UNREADABLE,
                 Error::UntrustedCertificate { .. } => &EM_UNTRUSTED_CERTIFICATE,
                 Error::Unreachable { .. }
                 | Error::CircuitOpen { .. }

@@ -2,6 +2,7 @@
 
 use std::{
     convert::Infallible,
+    future::pending,
     pin::pin,
     sync::atomic::Ordering,
     task::{Context, Poll},
@@ -49,8 +50,11 @@ const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(30);
 /// … and has this long to answer.
 const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long a peer that has nothing open has to acknowledge a GOAWAY.
-const LAST_WORD: Duration = Duration::from_secs(1);
+/// Over how long connections that are outdated together are sent away.
+const OUTDATED_SPREAD: Duration = Duration::from_secs(2);
+
+/// How long a peer that has nothing open has to acknowledge a GOAWAY, or to hear why it is refused.
+pub(super) const LAST_WORD: Duration = Duration::from_secs(1);
 
 /// A connection that is ready for HTTP/2.
 pub(super) struct Peer<I> {
@@ -58,11 +62,14 @@ pub(super) struct Peer<I> {
     pub(super) io: I,
     /// Who is there, where callers have to say so.
     pub(super) caller: Option<Caller>,
+    /// Cancelled when the caller has to be verified anew.
+    pub(super) outdated: Option<CancellationToken>,
     /// When the HTTP/2 preface has to be here.
     pub(super) speaks_by: Instant,
 }
 
-/// Serves one connection until the peer leaves, or until it has had its age or the gateway drains:
+/// Serves one connection until the peer leaves, or until it has had its age, its peer has to be
+/// verified anew, or the gateway drains:
 /// then it is told to go away, and its calls in flight may finish.
 pub(super) async fn serve_connection<I, S>(
     peer: Peer<I>,
@@ -95,6 +102,7 @@ pub(super) async fn serve_connection<I, S>(
             return;
         }
         () = old => {}
+        () = outdated(peer.outdated) => {}
         () = drain.cancelled() => {}
     }
     if !has_spoken.load(Ordering::Relaxed) {
@@ -121,6 +129,15 @@ pub(super) async fn serve_connection<I, S>(
             tracing::info!("connection cut: its calls did not end in time");
         }
     }
+}
+
+/// Returns a moment after the token has been cancelled: not all peers shall come again at once.
+async fn outdated(token: Option<CancellationToken>) {
+    match token {
+        None => pending().await,
+        Some(token) => token.cancelled().await,
+    }
+    sleep(OUTDATED_SPREAD.mul_f64(fastrand::f64())).await;
 }
 
 fn log_end(ended: hyper::Result<()>) {

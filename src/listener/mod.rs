@@ -133,6 +133,7 @@ async fn begin<S>(
         let peer = Peer {
             io: stream,
             caller: None,
+            outdated: None,
             speaks_by,
         };
         return serve_connection(peer, service, settings, drain).await;
@@ -142,15 +143,16 @@ async fn begin<S>(
         () = drain.cancelled() => return,
     };
     match accepted {
-        Ok(Ok((io, caller))) => {
+        Ok(Ok(accepted)) => {
             let peer = Peer {
-                io,
-                caller,
+                io: accepted.stream,
+                caller: accepted.caller,
+                outdated: Some(accepted.outdated),
                 speaks_by,
             };
             serve_connection(peer, service, settings, drain).await;
         }
-        Ok(Err(error)) => tls::log_refusal(&error, address),
+        Ok(Err(refused)) => tls::refuse(refused, address).await,
         Err(_) => tracing::debug!(%address, "connection ended: no TLS handshake in time"),
     }
 }

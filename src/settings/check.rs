@@ -1,18 +1,14 @@
 //! Options into settings, or one sentence on what is wrong with them.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::path::PathBuf;
 
 use url::Url;
 
 use super::{
-    CallSettings, EnterpriseManagerSettings, ListenerSettings, PASSWORD_VARIABLE, PasswordSource,
-    Pin, ReuseSettings, ServeOptions, SettingError, Settings, Trust, WatchSettings,
-    default_workers,
+    CallSettings, EM_PASSWORD_FILE, EM_PIN_FILE, EnterpriseManagerSettings, ListenerSettings,
+    PASSWORD_VARIABLE, PasswordSource, Pin, RELOAD_INTERVAL, ReuseSettings, ServeOptions,
+    SettingError, Settings, Trust, WatchSettings, default_workers,
 };
-use crate::certificates::roots;
 
 impl ServeOptions {
     /// Checks the options together, and takes the password from the environment when no file
@@ -26,7 +22,7 @@ impl ServeOptions {
         let username = check_username(self.em_username)?;
         let password = check_password(self.em_password_file)?;
         let tls = self.caller_tls.check()?;
-        let trust = check_trust(self.em_ca_file, &self.em_pin_sha256)?;
+        let trust = check_trust(self.em_ca_file, &self.em_pin_sha256, self.em_pin_file)?;
         Ok(Settings {
             listen: self.listen,
             admin_listen: self.admin_listen,
@@ -57,6 +53,7 @@ impl ServeOptions {
                 capacity: self.reuse_capacity,
             },
             workers: self.workers.unwrap_or_else(default_workers),
+            reload_interval: RELOAD_INTERVAL,
             lame_duck: self.lame_duck,
             enterprise_manager: EnterpriseManagerSettings {
                 url,
@@ -149,7 +146,7 @@ fn check_username(username: Option<String>) -> Result<String, SettingError> {
 
 fn check_password(file: Option<PathBuf>) -> Result<PasswordSource, SettingError> {
     let wrong = |problem: String| SettingError {
-        option: "--em-password-file",
+        option: EM_PASSWORD_FILE,
         problem,
     };
     let value = std::env::var_os(PASSWORD_VARIABLE).filter(|value| !value.is_empty());
@@ -179,35 +176,37 @@ fn check_password(file: Option<PathBuf>) -> Result<PasswordSource, SettingError>
     Ok(source)
 }
 
-fn check_trust(ca_file: Option<PathBuf>, pins: &[String]) -> Result<Trust, SettingError> {
-    let wrong = |problem: String| SettingError {
-        option: "--em-pin-sha256",
-        problem,
-    };
+/// The files are read when the gateway starts.
+fn check_trust(
+    ca_file: Option<PathBuf>,
+    pins: &[String],
+    pin_file: Option<PathBuf>,
+) -> Result<Trust, SettingError> {
+    let wrong = |problem: String| SettingError::new("--em-pin-sha256", problem);
     let pins = pins.iter().filter(|pin| !pin.is_empty());
-    let pins: Vec<Pin> = pins
+    let given_pins: Vec<Pin> = pins
         .map(|pin| pin.trim().parse())
         .collect::<Result<_, _>>()
         .map_err(wrong)?;
-    match given(ca_file) {
-        Some(_) if !pins.is_empty() => Err(wrong(
-            "is given together with --em-ca-file; keep one of them".to_owned(),
-        )),
-        Some(path) => read_ca_file(&path).map(Trust::Authorities),
-        None if pins.is_empty() => Ok(Trust::Platform),
-        None => Ok(Trust::Pins(pins)),
-    }
-}
-
-fn read_ca_file(path: &Path) -> Result<Vec<u8>, SettingError> {
-    let wrong = |problem: String| SettingError {
-        option: "--em-ca-file",
-        problem,
+    let pin_file = given(pin_file);
+    let Some(ca_file) = given(ca_file) else {
+        return Ok(if given_pins.is_empty() && pin_file.is_none() {
+            Trust::Platform
+        } else {
+            Trust::Pins {
+                given: given_pins,
+                file: pin_file,
+            }
+        });
     };
-    let pem = fs::read(path)
-        .map_err(|error| wrong(format!("{} cannot be read: {error}", path.display())))?;
-    roots(&pem).map_err(|why| wrong(format!("{} {why}", path.display())))?;
-    Ok(pem)
+    let problem = "is given together with --em-ca-file; keep one of them";
+    if pin_file.is_some() {
+        return Err(SettingError::new(EM_PIN_FILE, problem));
+    }
+    if !given_pins.is_empty() {
+        return Err(wrong(problem.to_owned()));
+    }
+    Ok(Trust::Authorities(ca_file))
 }
 
 /// An empty path, as an unset variable in a deployment file yields it, is none.
@@ -217,6 +216,8 @@ pub(super) fn given(path: Option<PathBuf>) -> Option<PathBuf> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use clap::{Args as _, FromArgMatches as _};
 
     use super::*;
@@ -251,6 +252,7 @@ mod tests {
         assert_eq!(settings.watch, defaults.watch);
         assert_eq!(settings.reuse, defaults.reuse);
         assert_eq!(settings.workers, defaults.workers);
+        assert_eq!(settings.reload_interval, defaults.reload_interval);
         assert_eq!(settings.lame_duck, defaults.lame_duck);
         assert_eq!(em.api_version, defaults.enterprise_manager.api_version);
         assert_eq!(em.concurrency, defaults.enterprise_manager.concurrency);

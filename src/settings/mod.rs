@@ -9,13 +9,13 @@ mod values;
 
 use std::{fmt, fs, net::SocketAddr, num::NonZero, path::PathBuf, time::Duration};
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretSlice, SecretString};
 use url::Url;
 
 pub use caller_pattern::CallerPattern;
 pub use caller_tls::{CLIENT_CA_FILE, CallerTls, CallerTlsOptions, TLS_CERT_FILE, TLS_KEY_FILE};
 pub use options::{LogFormat, ServeOptions};
-pub use pin::Pin;
+pub use pin::{Pin, read_pins};
 pub use values::duration;
 
 /// The port for callers, unless told otherwise: gRPC's own habit.
@@ -27,6 +27,18 @@ const DEFAULT_ADMIN_PORT: u16 = 9464;
 /// The environment variable that may hold the password. There is no option for it: a process's
 /// arguments can be read by everyone on the machine.
 const PASSWORD_VARIABLE: &str = "GATEWAY_EM_PASSWORD";
+
+/// The option that names the file with EM's CA certificates.
+pub const EM_CA_FILE: &str = "--em-ca-file";
+
+/// The option that names the file with the pins of EM's certificates.
+pub const EM_PIN_FILE: &str = "--em-pin-file";
+
+/// The option that names the file with the password.
+pub const EM_PASSWORD_FILE: &str = "--em-password-file";
+
+/// How often files that may change are looked at.
+const RELOAD_INTERVAL: Duration = Duration::from_secs(2);
 
 /// Checked settings of the gateway.
 #[derive(Debug, Clone)]
@@ -47,6 +59,8 @@ pub struct Settings {
     pub reuse: ReuseSettings,
     /// Threads that serve calls.
     pub workers: usize,
+    /// How often files that may change are looked at; a change is in use after two looks.
+    pub reload_interval: Duration,
     /// How long calls are still taken after the end has been announced.
     pub lame_duck: Duration,
     /// The upstream.
@@ -130,10 +144,15 @@ pub struct EnterpriseManagerSettings {
 pub enum Trust {
     /// Whom the platform trusts.
     Platform,
-    /// Whom these CA certificates, in PEM form, vouch for, and nobody else.
-    Authorities(Vec<u8>),
+    /// Whom the CA certificates in this PEM file vouch for, and nobody else.
+    Authorities(PathBuf),
     /// Who has one of these very certificates.
-    Pins(Vec<Pin>),
+    Pins {
+        /// Given once and for all.
+        given: Vec<Pin>,
+        /// One a line, in a file that may change.
+        file: Option<PathBuf>,
+    },
 }
 
 /// Where the password of the EM account comes from.
@@ -173,6 +192,7 @@ impl Settings {
             watch: WatchSettings::default(),
             reuse: ReuseSettings::default(),
             workers: default_workers(),
+            reload_interval: RELOAD_INTERVAL,
             lame_duck: Duration::from_secs(3),
             enterprise_manager,
         }
@@ -254,13 +274,25 @@ impl PasswordSource {
             Self::Value(password) => return Ok(password.clone()),
             Self::File(path) => path,
         };
-        let text = fs::read_to_string(path)
+        let text = fs::read(path)
+            .map(SecretSlice::from)
             .map_err(|error| format!("{} cannot be read: {error}", path.display()))?;
+        let password = Self::parse(text.expose_secret());
+        password.map_err(|why| format!("{} {why}", path.display()))
+    }
+
+    /// The password that a file with this content holds.
+    ///
+    /// # Errors
+    ///
+    /// Why there is none, to be put behind the file's name.
+    pub fn parse(content: &[u8]) -> Result<SecretString, &'static str> {
+        let text = str::from_utf8(content).map_err(|_| "is not UTF-8")?;
         // Editors and `echo` end a file with a newline; it is not part of the password.
-        let password = text.strip_suffix('\n').unwrap_or(&text);
+        let password = text.strip_suffix('\n').unwrap_or(text);
         let password = password.strip_suffix('\r').unwrap_or(password);
         if password.is_empty() {
-            return Err(format!("{} is empty", path.display()));
+            return Err("is empty");
         }
         Ok(password.into())
     }

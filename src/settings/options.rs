@@ -81,6 +81,16 @@ pub struct ServeOptions {
     )]
     pub em_pin_sha256: Vec<String>,
 
+    /// File with such pins, one a line; what follows a # is a comment. A change is picked up without
+    /// a restart
+    #[arg(
+        long,
+        env = "GATEWAY_EM_PIN_FILE",
+        value_name = "FILE", value_parser = path(),
+        help_heading = "Enterprise Manager"
+    )]
+    pub em_pin_file: Option<PathBuf>,
+
     /// Accept an http:// address, over which the password travels readable
     #[arg(long, env = "GATEWAY_EM_ALLOW_PLAINTEXT", value_parser = yes_or_no, help_heading = "Enterprise Manager")]
     pub em_allow_plaintext: bool,

@@ -14,6 +14,24 @@ impl Pin {
     }
 }
 
+/// Reads pins, one a line; what follows a `#` is a comment.
+///
+/// # Errors
+///
+/// Which line is no pin, to be put behind the file's name.
+pub fn read_pins(content: &[u8]) -> Result<Vec<Pin>, String> {
+    let text = str::from_utf8(content).map_err(|_| "is not UTF-8".to_owned())?;
+    let lines = text
+        .lines()
+        .map(|line| line.split('#').next().unwrap_or_default().trim());
+    let lines = lines.zip(1..).filter(|(line, _)| !line.is_empty());
+    let pin = |(line, number): (&str, usize)| {
+        let pin = line.parse();
+        pin.map_err(|why: String| format!("has a wrong line {number}: {why}"))
+    };
+    lines.map(pin).collect()
+}
+
 impl FromStr for Pin {
     type Err = String;
 
@@ -46,6 +64,15 @@ impl fmt::Display for Pin {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_file_of_pins_may_have_comments_and_blank_lines() {
+        let (first, second) = (Pin::of(b"first"), Pin::of(b"second"));
+        let text = format!("# EM's own\n\n{first}\n  {second} # the next one\r\n");
+        assert_eq!(read_pins(text.as_bytes()), Ok(vec![first, second]));
+        assert_eq!(read_pins(b"# none\n"), Ok(vec![]));
+        assert!(read_pins(b"\nabc").unwrap_err().contains("line 2"));
+    }
 
     #[test]
     fn a_pin_is_read_in_the_forms_that_tools_print() {

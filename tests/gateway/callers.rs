@@ -16,7 +16,7 @@ use tokio_rustls::{TlsConnector, client::TlsStream};
 use tokio_stream::StreamExt as _;
 use tonic::{
     Code, Status,
-    transport::{Channel, ClientTlsConfig},
+    transport::{Channel, ClientTlsConfig, Endpoint},
 };
 use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
 use tonic_reflection::pb::v1::{
@@ -36,16 +36,17 @@ use replica_session_gateway::{
 const SOON: Duration = Duration::from_secs(5);
 
 /// A gateway that speaks TLS, with its simulator.
-struct Secured {
-    simulator: Simulator,
-    gateway: Running,
+pub struct Secured {
+    pub simulator: Simulator,
+    pub gateway: Running,
     /// Has made the gateway's certificate, and is the one of callers.
-    authority: Authority,
-    _folder: TempDir,
+    pub authority: Authority,
+    /// Has the files that the gateway watches.
+    pub folder: TempDir,
 }
 
 /// Callers need a certificate when somebody is allowed by name.
-async fn secured(allowed: &[&str], change: impl FnOnce(&mut Settings)) -> Secured {
+pub async fn secured(allowed: &[&str], change: impl FnOnce(&mut Settings)) -> Secured {
     let folder = tempfile::tempdir().unwrap();
     let authority = authority();
     issue(&authority, &["127.0.0.1"]).write(folder.path());
@@ -58,24 +59,34 @@ async fn secured(allowed: &[&str], change: impl FnOnce(&mut Settings)) -> Secure
         gateway: serve::start(settings).await.unwrap(),
         simulator,
         authority,
-        _folder: folder,
+        folder,
     }
 }
 
 impl Secured {
     /// A connection that is made with the first call.
     fn channel(&self, tls: ClientTlsConfig) -> Channel {
-        let address = format!("https://{}", self.gateway.address());
-        let endpoint = Channel::from_shared(address).unwrap();
-        endpoint.tls_config(tls).unwrap().connect_lazy()
+        self.endpoint(tls).connect_lazy()
     }
 
-    fn client(&self, tls: ClientTlsConfig) -> Client {
+    fn endpoint(&self, tls: ClientTlsConfig) -> Endpoint {
+        let address = format!("https://{}", self.gateway.address());
+        let endpoint = Channel::from_shared(address).unwrap();
+        endpoint.tls_config(tls).unwrap()
+    }
+
+    /// Makes clients, each with a connection of its own.
+    pub fn maker(&self, tls: ClientTlsConfig) -> impl Fn() -> Client + Clone + Send + 'static {
+        let endpoint = self.endpoint(tls);
+        move || Client::new(endpoint.connect_lazy())
+    }
+
+    pub fn client(&self, tls: ClientTlsConfig) -> Client {
         Client::new(self.channel(tls))
     }
 
     /// A caller with a certificate of the right authority for these names.
-    fn named(&self, names: &[&str]) -> ClientTlsConfig {
+    pub fn named(&self, names: &[&str]) -> ClientTlsConfig {
         trusting(&self.authority).identity(issue(&self.authority, names).identity())
     }
 

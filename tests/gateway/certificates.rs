@@ -6,10 +6,12 @@ use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, Issuer, KeyPair, SanType,
     date_time_ymd,
 };
-use replica_session_gateway::settings::{CallerPattern, CallerTls};
+use replica_session_gateway::settings::{CallerPattern, CallerTls, Pin};
 use rustls::{
     ServerConfig,
+    crypto::aws_lc_rs,
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
+    sign::{CertifiedKey, SingleCertAndKey},
 };
 use tonic::transport::{Certificate, ClientTlsConfig, Identity};
 
@@ -32,12 +34,27 @@ pub struct Issued {
 impl Issued {
     /// For the simulator.
     pub fn server_config(&self) -> Arc<ServerConfig> {
-        let certificate = CertificateDer::from_pem_slice(self.certificate.as_bytes()).unwrap();
-        let key = PrivateKeyDer::from_pem_slice(self.key.as_bytes()).unwrap();
+        let pair = SingleCertAndKey::from(self.certified_key());
         let config = ServerConfig::builder()
             .with_no_client_auth()
-            .with_single_cert(vec![certificate], key);
-        Arc::new(config.unwrap())
+            .with_cert_resolver(Arc::new(pair));
+        Arc::new(config)
+    }
+
+    /// For a server of another kind.
+    pub fn certified_key(&self) -> Arc<CertifiedKey> {
+        let key = PrivateKeyDer::from_pem_slice(self.key.as_bytes()).unwrap();
+        let provider = aws_lc_rs::default_provider();
+        Arc::new(CertifiedKey::from_der(vec![self.der()], key, &provider).unwrap())
+    }
+
+    /// The certificate's pin.
+    pub fn pin(&self) -> Pin {
+        Pin::of(&self.der())
+    }
+
+    fn der(&self) -> CertificateDer<'static> {
+        CertificateDer::from_pem_slice(self.certificate.as_bytes()).unwrap()
     }
 
     /// For a caller.
@@ -78,6 +95,7 @@ fn issue_with(
         .iter()
         .map(|uri| SanType::URI((*uri).try_into().unwrap()));
     params.subject_alt_names.extend(uris);
+    params.not_after = date_time_ymd(2040, 1, 1);
     change(&mut params);
     let key = KeyPair::generate().unwrap();
     Issued {

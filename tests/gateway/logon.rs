@@ -137,11 +137,10 @@ async fn the_password_file_is_read_at_each_logon() {
     setup.simulator.invalidate_tokens();
     get(&setup.client, FINISHED).await.unwrap();
 
+    // While it is being replaced the last one will do.
     fs::remove_file(&file).unwrap();
     setup.simulator.invalidate_tokens();
-    let told = get(&setup.client, FINISHED).await.unwrap_err();
-    assert_eq!(told.code(), Code::FailedPrecondition);
-    assert_eq!(reason(&told), "EM_CREDENTIALS_UNREADABLE");
+    get(&setup.client, FINISHED).await.unwrap();
     assert_eq!(setup.simulator.counts().logons_rejected, 0);
 }
 

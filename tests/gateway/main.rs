@@ -17,6 +17,7 @@ mod logon;
 mod outage;
 mod overload;
 mod retries;
+mod rotation;
 mod sharing;
 mod support;
 mod trust;

@@ -21,9 +21,12 @@ fn certified(authority: &Authority, name: &str) -> Options {
 }
 
 async fn trusting(authority: Option<&Authority>, options: Options) -> Setup {
+    let folder = tempfile::tempdir().unwrap();
     start_with(options, |settings| {
         if let Some(authority) = authority {
-            settings.enterprise_manager.trust = Trust::Authorities(authority.pem().into_bytes());
+            let path = folder.path().join("ca.crt");
+            std::fs::write(&path, authority.pem()).unwrap();
+            settings.enterprise_manager.trust = Trust::Authorities(path);
         }
     })
     .await
@@ -92,7 +95,10 @@ async fn a_pinned_certificate_is_trusted_whatever_it_says_and_no_other_is() {
         (vec![other], false),
     ] {
         let setup = start_with(options.clone(), |settings| {
-            settings.enterprise_manager.trust = Trust::Pins(pins);
+            settings.enterprise_manager.trust = Trust::Pins {
+                given: pins,
+                file: None,
+            };
         })
         .await;
         let answer = get(&setup.client, FINISHED).await;
