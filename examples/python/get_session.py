@@ -1,0 +1,66 @@
+"""Gets one replica job session: python get_session.py ID [reference]"""
+
+import os
+import sys
+from pathlib import Path
+
+import grpc
+from google.rpc import error_details_pb2
+from grpc_status import rpc_status
+
+sys.path.append(str(Path(__file__).parent / "generated"))
+from enterprisemanager.v1 import replica_session_service_pb2 as pb
+from enterprisemanager.v1 import replica_session_service_pb2_grpc as rpc
+
+SERVICE_CONFIG = Path(__file__).parent.parent / "service-config.json"
+
+
+def main():
+    view = pb.REPLICA_SESSION_VIEW_REFERENCE if "reference" in sys.argv[2:] else pb.REPLICA_SESSION_VIEW_ENTITY
+    request = pb.GetReplicaSessionRequest(id=sys.argv[1], view=view)
+    with connect() as channel:
+        gateway = rpc.ReplicaSessionServiceStub(channel)
+        try:
+            answer = gateway.Get(request, timeout=float(os.getenv("DEADLINE_SECONDS", "5")))
+        except grpc.RpcError as error:
+            sys.exit(explain(error))
+    session = answer.replica_session
+    print("type    ", session.type)
+    print("name    ", session.name)
+    print("state   ", pb.ReplicaSession.State.Name(session.state))
+    print("result  ", pb.ReplicaSession.Result.Name(session.result))
+
+
+def connect():
+    """One channel serves a whole process, from all threads. It retries as the service config says."""
+    address = os.getenv("GATEWAY_ADDRESS", "127.0.0.1:50051")
+    options = [("grpc.service_config", SERVICE_CONFIG.read_text())]
+    if "TLS_CA_FILE" not in os.environ:
+        return grpc.insecure_channel(address, options)
+    ca, key, cert = (read(name) for name in ("TLS_CA_FILE", "TLS_KEY_FILE", "TLS_CERT_FILE"))
+    return grpc.secure_channel(address, grpc.ssl_channel_credentials(ca, key, cert), options)
+
+
+def read(variable):
+    path = os.getenv(variable)
+    return Path(path).read_bytes() if path else None
+
+
+# errors: begin
+def explain(error):
+    lines = [f"code     {error.code().name}"]
+    status = rpc_status.from_call(error)  # None: the error was not made by the gateway
+    for detail in status.details if status else []:
+        info, retry, bad = error_details_pb2.ErrorInfo(), error_details_pb2.RetryInfo(), error_details_pb2.BadRequest()
+        if detail.Unpack(info):
+            lines.append(f"reason   {info.reason}")
+        elif detail.Unpack(retry):
+            lines.append(f"retry    after {retry.retry_delay.ToTimedelta().total_seconds():g} s")
+        elif detail.Unpack(bad):
+            lines += [f"field    {v.field} {v.description}" for v in bad.field_violations]
+    return "\n".join(lines)
+# errors: end
+
+
+if __name__ == "__main__":
+    main()

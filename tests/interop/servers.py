@@ -1,0 +1,67 @@
+"""Gateways to be asked: each a process of its own, ended whatever happens."""
+
+import os
+import re
+import signal
+import subprocess
+import time
+import urllib.request
+
+STARTS_WITHIN = 30
+
+
+class Gateway:
+    """The program with some arguments, and where it listens."""
+
+    def __init__(self, program, folder, name, *arguments):
+        self.log = folder / f"{name}.log"
+        environment = {k: v for k, v in os.environ.items() if not k.startswith("GATEWAY_")}
+        with self.log.open("w") as log:
+            self.process = subprocess.Popen(
+                [program, *arguments], stdout=log, stderr=log, stdin=subprocess.DEVNULL, env=environment
+            )
+
+    def wait_for(self, pattern):
+        """Waits until the output matches, and returns the match."""
+        end = time.monotonic() + STARTS_WITHIN
+        while time.monotonic() < end and self.process.poll() is None:
+            if found := re.search(pattern, self.log.read_text(), re.MULTILINE):
+                return found
+            time.sleep(0.05)
+        raise RuntimeError(f"no {pattern!r} in the output:\n{self.log.read_text()}")
+
+    def handled(self, code=r"\w+"):
+        """Calls of the session service that have ended with this code, from its metrics."""
+        with urllib.request.urlopen(f"http://{self.admin}/metrics", timeout=5) as answer:
+            lines = answer.read().decode().splitlines()
+        line = re.compile(
+            rf'grpc_server_handled_total\{{.*ReplicaSessionService".*grpc_code="{code}"\}} (\d+)'
+        )
+        return sum(int(found[1]) for found in map(line.match, lines) if found)
+
+    def signal(self, number):
+        self.process.send_signal(number)
+
+    def stop(self):
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGINT)
+            try:
+                self.process.wait(timeout=5)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+
+
+class Demo(Gateway):
+    """`demo`, on ports of its choice."""
+
+    def __init__(self, program, folder, name, *arguments):
+        super().__init__(program, folder, name, "demo", *arguments)
+
+    def started(self):
+        """Waits until it has asked itself its one question, which faults may have an answer to."""
+        self.address = self.wait_for(r"^Gateway +https?://(\S+)")[1]
+        self.admin = self.wait_for(r"^Probes +http://([^/]+)")[1]
+        self.simulator = self.wait_for(r"^Simulator +(\S+)")[1]
+        self.wait_for(r"^Ctrl-C ends")
+        return self
