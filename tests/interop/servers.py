@@ -65,3 +65,22 @@ class Demo(Gateway):
         self.simulator = self.wait_for(r"^Simulator +(\S+)")[1]
         self.wait_for(r"^Ctrl-C ends")
         return self
+
+
+class Serve(Gateway):
+    """`serve`, in front of a demonstration's simulator."""
+
+    def __init__(self, program, folder, name, simulator, *arguments):
+        # As the heading of `demo` tells.
+        password = folder / "password"
+        password.write_text("simulated")
+        super().__init__(
+            program, folder, name, "serve", "--listen=127.0.0.1:0", "--admin-listen=127.0.0.1:0",
+            f"--em-url={simulator}", "--em-allow-plaintext", r"--em-username=TECH\gateway",
+            f"--em-password-file={password}", *arguments,
+        )  # fmt: skip
+
+    def started(self):
+        found = self.wait_for(r"\baddress=(\S+) admin_address=(\S+)")
+        self.address, self.admin = found[1], found[2]
+        return self

@@ -1,0 +1,39 @@
+"""Certificates for mutual TLS, made with openssl: an authority, a gateway, a known caller, a stranger."""
+
+import subprocess
+
+
+class Certificates:
+    def __init__(self, folder):
+        self.folder = folder
+        self.server_arguments = [
+            f"--tls-cert-file={folder}/gateway.pem",
+            f"--tls-key-file={folder}/gateway.key",
+            f"--client-ca-file={folder}/ca.pem",
+        ]
+
+    def __call__(self, caller):
+        """The environment of a client that is this caller."""
+        return {
+            "TLS_CA_FILE": f"{self.folder}/ca.pem",
+            "TLS_CERT_FILE": f"{self.folder}/{caller}.pem",
+            "TLS_KEY_FILE": f"{self.folder}/{caller}.key",
+        }
+
+
+def make_certificates(folder):
+    def openssl(*arguments):
+        subprocess.run(["openssl", *arguments], cwd=folder, check=True, capture_output=True, timeout=30)
+
+    # gRPC C++ reads PKCS#8 keys of elliptic curves, as all others do.
+    new_key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"]
+    for authority in "ca", "other-ca":
+        openssl("req", "-x509", *new_key, "-subj", f"/CN={authority}", "-keyout", f"{authority}.key",
+                "-out", f"{authority}.pem", "-addext", "keyUsage=critical,keyCertSign")  # fmt: skip
+    for name, authority in ("gateway", "ca"), ("known", "ca"), ("stranger", "other-ca"):
+        names = "DNS:localhost,IP:127.0.0.1" if name == "gateway" else f"DNS:{name}.example"
+        openssl("req", "-x509", *new_key, "-subj", f"/CN={name}", "-keyout", f"{name}.key", "-out", f"{name}.pem",
+                "-CA", f"{authority}.pem", "-CAkey", f"{authority}.key", "-addext", f"subjectAltName={names}",
+                "-addext", "basicConstraints=critical,CA:false",
+                "-addext", "extendedKeyUsage=serverAuth,clientAuth")  # fmt: skip
+    return Certificates(folder)
