@@ -1,4 +1,4 @@
-"""Certificates for mutual TLS, made with openssl: an authority, a gateway, a known caller, a stranger."""
+"""Certificates for mutual TLS, made with openssl: an authority, the gateway, and three callers."""
 
 import subprocess
 
@@ -10,6 +10,7 @@ class Certificates:
             f"--tls-cert-file={folder}/gateway.pem",
             f"--tls-key-file={folder}/gateway.key",
             f"--client-ca-file={folder}/ca.pem",
+            "--allow-caller=known.example",
         ]
 
     def __call__(self, caller):
@@ -30,7 +31,7 @@ def make_certificates(folder):
     for authority in "ca", "other-ca":
         openssl("req", "-x509", *new_key, "-subj", f"/CN={authority}", "-keyout", f"{authority}.key",
                 "-out", f"{authority}.pem", "-addext", "keyUsage=critical,keyCertSign")  # fmt: skip
-    for name, authority in ("gateway", "ca"), ("known", "ca"), ("stranger", "other-ca"):
+    for name, authority in ("gateway", "ca"), ("known", "ca"), ("uninvited", "ca"), ("stranger", "other-ca"):
         names = "DNS:localhost,IP:127.0.0.1" if name == "gateway" else f"DNS:{name}.example"
         openssl("req", "-x509", *new_key, "-subj", f"/CN={name}", "-keyout", f"{name}.key", "-out", f"{name}.pem",
                 "-CA", f"{authority}.pem", "-CAkey", f"{authority}.key", "-addext", f"subjectAltName={names}",

@@ -1,0 +1,267 @@
+//! The contract as a product: its page, and the code in the documents for callers.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "in a test, a failing unwrap is a failing test"
+)]
+
+use std::{collections::HashMap, env, fmt::Write as _, fs, path::Path};
+
+use prost::Message as _;
+use prost_types::{
+    DescriptorProto, EnumDescriptorProto, FieldDescriptorProto, FileDescriptorProto,
+    FileDescriptorSet, MethodDescriptorProto,
+    field_descriptor_proto::{Label, Type},
+};
+use replica_session_gateway::proto::FILE_DESCRIPTOR_SET;
+
+const PACKAGE: &str = "enterprisemanager.v1";
+
+/// What `docs/api.md` has above the contract's own words.
+const PREFACE: &str = "\
+# The contract
+
+<!-- Made from proto/ by `UPDATE_DOCS=1 cargo test --test contract`; do not edit. -->
+
+";
+
+#[test]
+fn the_page_of_the_contract_says_what_the_contract_says() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/api.md");
+    let page = page();
+    if env::var_os("UPDATE_DOCS").is_some() {
+        fs::write(&path, &page).unwrap();
+    }
+    let documented = fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        documented == page,
+        "docs/api.md is not what proto/ says: UPDATE_DOCS=1 cargo test --test contract"
+    );
+}
+
+#[test]
+fn the_code_in_the_document_of_errors_is_that_of_the_clients() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let document = fs::read_to_string(root.join("docs/errors.md")).unwrap();
+    for client in [
+        "python/get_session.py",
+        "typescript/get-session.ts",
+        "connect/get-session.ts",
+        "go/main.go",
+        "java/GetSession.java",
+        "cpp/get_session.cc",
+        "ruby/get_session.rb",
+        "rust/src/main.rs",
+    ] {
+        let source = fs::read_to_string(root.join("examples").join(client)).unwrap();
+        let lines: Vec<_> = source.lines().collect();
+        let position = |mark| lines.iter().position(|line| line.contains(mark));
+        let begin = position("errors: begin").expect("begins") + 1;
+        let end = position("errors: end").expect("ends");
+        let indent = lines[begin].len() - lines[begin].trim_start().len();
+        let code = lines[begin..end].iter().fold(String::new(), |code, line| {
+            code + line.get(indent..).unwrap_or_default() + "\n"
+        });
+        let code = code.trim_end();
+        assert!(
+            document.contains(&format!("\n{code}\n```\n")),
+            "docs/errors.md does not show this code of {client}:\n{code}"
+        );
+    }
+}
+
+/// The whole page.
+fn page() -> String {
+    let files = FileDescriptorSet::decode(FILE_DESCRIPTOR_SET).unwrap().file;
+    let mut page = PREFACE.to_owned();
+    for file in files.iter().filter(|file| file.package() == PACKAGE) {
+        FilePage::new(file).write(&mut page);
+    }
+    page
+}
+
+/// One file of the contract, with its comments by the path of what they are about.
+struct FilePage<'f> {
+    file: &'f FileDescriptorProto,
+    comments: HashMap<&'f [i32], String>,
+}
+
+// Field numbers of descriptor.proto, which paths are made of.
+const FILE_PACKAGE: i32 = 2;
+const FILE_MESSAGES: i32 = 4;
+const FILE_ENUMS: i32 = 5;
+const FILE_SERVICES: i32 = 6;
+const SERVICE_METHODS: i32 = 2;
+const MESSAGE_FIELDS: i32 = 2;
+const MESSAGE_MESSAGES: i32 = 3;
+const MESSAGE_ENUMS: i32 = 4;
+const ENUM_VALUES: i32 = 2;
+
+impl<'f> FilePage<'f> {
+    fn new(file: &'f FileDescriptorProto) -> Self {
+        let locations = file.source_code_info.iter().flat_map(|info| &info.location);
+        let comments = locations
+            .filter(|location| location.leading_comments.is_some())
+            .map(|location| (&location.path[..], markdown(location.leading_comments())))
+            .collect();
+        Self { file, comments }
+    }
+
+    fn comment(&self, path: &[i32]) -> &str {
+        self.comments.get(path).map_or("", String::as_str)
+    }
+
+    fn write(&self, page: &mut String) {
+        let name = self.file.name();
+        writeln!(page, "`{name}`, package `{PACKAGE}`\n").unwrap();
+        writeln!(page, "{}", self.comment(&[FILE_PACKAGE])).unwrap();
+        for (service, number) in self.file.service.iter().zip(0..) {
+            let path = [FILE_SERVICES, number];
+            writeln!(page, "## {}\n\n{}", service.name(), self.comment(&path)).unwrap();
+            for (method, number) in service.method.iter().zip(0..) {
+                let path = [&path[..], &[SERVICE_METHODS, number]].concat();
+                self.write_method(page, method, &path);
+            }
+        }
+        for (message, number) in self.file.message_type.iter().zip(0..) {
+            self.write_message(page, message, "", &[FILE_MESSAGES, number]);
+        }
+        for (values, number) in self.file.enum_type.iter().zip(0..) {
+            self.write_enum(page, values, "", &[FILE_ENUMS, number]);
+        }
+    }
+
+    fn write_method(&self, page: &mut String, method: &MethodDescriptorProto, path: &[i32]) {
+        let streams = |is_stream| if is_stream { "stream of " } else { "" };
+        writeln!(
+            page,
+            "### {}\n\n{}{} → {}{}\n\n{}",
+            method.name(),
+            streams(method.client_streaming()),
+            link(method.input_type()),
+            streams(method.server_streaming()),
+            link(method.output_type()),
+            self.comment(path),
+        )
+        .unwrap();
+    }
+
+    fn write_message(
+        &self,
+        page: &mut String,
+        message: &DescriptorProto,
+        outer: &str,
+        path: &[i32],
+    ) {
+        let name = format!("{outer}{}", message.name());
+        writeln!(page, "## {name}\n\n{}", self.comment(path)).unwrap();
+        if !message.field.is_empty() {
+            page.push_str("| field | type | number | |\n| --- | --- | --- | --- |\n");
+            for (field, number) in message.field.iter().zip(0..) {
+                let path = [path, &[MESSAGE_FIELDS, number]].concat();
+                let (name, kind) = (field.name(), kind(field, message));
+                let comment = cell(self.comment(&path));
+                writeln!(
+                    page,
+                    "| `{name}` | {kind} | {} | {comment} |",
+                    field.number()
+                )
+                .unwrap();
+            }
+            page.push('\n');
+        }
+        let outer = format!("{name}.");
+        for (values, number) in message.enum_type.iter().zip(0..) {
+            let path = [path, &[MESSAGE_ENUMS, number]].concat();
+            self.write_enum(page, values, &outer, &path);
+        }
+        for (inner, number) in message.nested_type.iter().zip(0..) {
+            if !is_map_entry(inner) {
+                let path = [path, &[MESSAGE_MESSAGES, number]].concat();
+                self.write_message(page, inner, &outer, &path);
+            }
+        }
+    }
+
+    fn write_enum(
+        &self,
+        page: &mut String,
+        values: &EnumDescriptorProto,
+        outer: &str,
+        path: &[i32],
+    ) {
+        let comment = self.comment(path);
+        writeln!(page, "## {outer}{}\n\n{comment}", values.name()).unwrap();
+        page.push_str("| value | number | |\n| --- | --- | --- |\n");
+        for (value, number) in values.value.iter().zip(0..) {
+            let path = [path, &[ENUM_VALUES, number]].concat();
+            let comment = cell(self.comment(&path));
+            writeln!(
+                page,
+                "| `{}` | {} | {comment} |",
+                value.name(),
+                value.number()
+            )
+            .unwrap();
+        }
+        page.push('\n');
+    }
+}
+
+/// A comment as Markdown: what is in angle brackets would be taken for HTML.
+fn markdown(comment: &str) -> String {
+    let lines = comment
+        .lines()
+        .map(|line| line.strip_prefix(' ').unwrap_or(line));
+    lines.fold(String::new(), |text, line| {
+        text + &line.replace('<', "\\<") + "\n"
+    })
+}
+
+/// A comment in a cell of a table.
+fn cell(comment: &str) -> String {
+    let words: Vec<_> = comment.split_whitespace().collect();
+    words.join(" ").replace('|', "\\|")
+}
+
+fn is_map_entry(message: &DescriptorProto) -> bool {
+    message
+        .options
+        .as_ref()
+        .is_some_and(prost_types::MessageOptions::map_entry)
+}
+
+/// The type of a field, as the contract writes it.
+fn kind(field: &FieldDescriptorProto, message: &DescriptorProto) -> String {
+    let entry = message.nested_type.iter().find(|entry| {
+        is_map_entry(entry) && field.type_name().ends_with(&format!(".{}", entry.name()))
+    });
+    if let Some(entry) = entry {
+        let [key, value] = [0, 1].map(|part| kind(&entry.field[part], entry));
+        return format!("map of {key} to {value}");
+    }
+    let name = match field.r#type() {
+        Type::Message | Type::Enum => link(field.type_name()),
+        scalar => scalar
+            .as_str_name()
+            .trim_start_matches("TYPE_")
+            .to_lowercase(),
+    };
+    match field.label() {
+        Label::Repeated => format!("repeated {name}"),
+        _ if field.proto3_optional() => format!("optional {name}"),
+        _ => name,
+    }
+}
+
+/// The name of a type of the contract, linked to its heading, or of one from elsewhere.
+fn link(full_name: &str) -> String {
+    let full_name = full_name.trim_start_matches('.');
+    match full_name.strip_prefix(PACKAGE) {
+        Some(name) => {
+            let name = name.trim_start_matches('.');
+            format!("[{name}](#{})", name.to_lowercase().replace('.', ""))
+        }
+        None => full_name.to_owned(),
+    }
+}
