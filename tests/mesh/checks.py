@@ -1,0 +1,228 @@
+"""What has to be true of three gateways behind Envoy."""
+
+import asyncio
+import contextlib
+import os
+import re
+import signal
+
+import grpc
+from enterprisemanager.v1 import replica_session_service_pb2_grpc as rpc
+
+from load import HISTORY, SESSION, ask, channel, reason
+from parts import GATEWAY_PORT, Failed, eventually, expect, get
+from recorder import ADDRESS, Recorder
+
+# How often the faults under load are repeated.
+ROUNDS = int(os.environ.get("MESH_ROUNDS", "1"))
+
+CLUSTERS = ("gateway", "gateway_by_session")
+
+
+def none_failed(load) -> None:
+    expect(load.answered > 100, f"only {load.answered} calls were answered: too little load")
+    expect(not load.failed, f"{load.failed} beside {load.answered} answered")
+
+
+def told(load) -> str:
+    return f"{load.answered} answered, 0 failed, the slowest in {load.slowest:.1f} s"
+
+
+def retried(mesh) -> int:
+    return sum(mesh.envoy.stat("upstream_rq_retry", cluster) for cluster in CLUSTERS)
+
+
+async def refused(tls, *codes, target=None) -> grpc.aio.AioRpcError:
+    """Asks with the certificate in `tls` and expects one of `codes`."""
+    async with channel(tls, **({"target": target} if target else {})) as own:
+        try:
+            await ask(rpc.ReplicaSessionServiceStub(own), SESSION, timeout=5)
+        except grpc.aio.AioRpcError as error:
+            expect(error.code() in codes, f"refused with {error.code()}: {error.details()}")
+            return error
+    raise Failed(f"whoever has {tls} is let in")
+
+
+async def calls_without_a_fault_are_not_retried(mesh):
+    before = retried(mesh)
+    async with mesh.load() as load:
+        await asyncio.sleep(3)
+    none_failed(load)
+    expect(retried(mesh) == before, "calls were retried without need")
+    for gateway in mesh.gateways:
+        handled = re.search(r'handled_total\{.*method="Get",grpc_code="OK"\} (\d+)', gateway.get("/metrics"))
+        expect(handled and int(handled[1]) > 10, f"{gateway.address} has got no share")
+    return told(load)
+
+
+async def a_killed_replica_fails_no_call(mesh):
+    async with mesh.load() as load:
+        for gateway in mesh.gateways * ROUNDS:
+            await asyncio.sleep(1)
+            gateway.send(signal.SIGKILL)
+            await gateway.ended()
+            await asyncio.sleep(2)
+            await gateway.start()
+            await mesh.all_healthy()
+    none_failed(load)
+    return f"kill -9 {3 * ROUNDS} times, {told(load)}"
+
+
+async def a_replica_that_hangs_fails_no_call(mesh):
+    async with mesh.load() as load:
+        for gateway in (mesh.gateways * ROUNDS)[:ROUNDS]:
+            await asyncio.sleep(1)
+            gateway.send(signal.SIGSTOP)
+            await asyncio.sleep(6)
+            gateway.send(signal.SIGCONT)
+            await mesh.all_healthy()
+            await asyncio.sleep(1)
+    none_failed(load)
+    return f"stopped for 6 s, {ROUNDS} times, {told(load)}"
+
+
+async def a_rolling_restart_fails_and_retries_no_call(mesh):
+    before = retried(mesh)
+    async with mesh.load() as load:
+        for gateway in mesh.gateways * ROUNDS:
+            await gateway.restart()
+            await mesh.all_healthy()
+    none_failed(load)
+    again = retried(mesh) - before
+    expect(again == 0, f"{again} calls were retried")
+    return f"{3 * ROUNDS} restarts, 0 retried, {told(load)}"
+
+
+async def an_intruder_is_refused_by_envoy_and_by_the_gateway(mesh):
+    unavailable = grpc.StatusCode.UNAVAILABLE
+    # Another identity, and another authority: no handshake with Envoy.
+    await refused(mesh.intruder_tls, unavailable)
+    await refused(mesh.stranger_tls, unavailable)
+    handshakes = "listener.0.0.0.0_50050.ssl.fail_verify_"
+    text = get(f"http://127.0.0.1:9901/stats?filter={handshakes}")
+    for why in ("san", "error"):
+        expect(re.search(rf"{handshakes}{why}: [1-9]", text), f"Envoy did not refuse by {why}: {text}")
+    # Straight to the gateway, past Envoy: even a caller that Envoy lets in may not call there.
+    direct = f"{mesh.gateways[0].address}:{GATEWAY_PORT}"
+    for tls in (mesh.intruder_tls, mesh.caller_tls):
+        error = await refused(tls, grpc.StatusCode.PERMISSION_DENIED, target=direct)
+        expect(reason(error) == "CALLER_NOT_ALLOWED", f"the reason is {reason(error)}")
+    await refused(mesh.stranger_tls, unavailable, target=direct)
+    return "wrong identity and wrong authority, at Envoy and at the gateway"
+
+
+@contextlib.asynccontextmanager
+async def recorder(mesh):
+    """A recorder in the place of all replicas."""
+    server = await Recorder(mesh.gateway_tls).start()
+    mesh.envoy.set_endpoints([(ADDRESS, GATEWAY_PORT)])
+    only_one = lambda: mesh.envoy.stat("membership_total") == mesh.envoy.healthy() == 1
+    await eventually(only_one, "the recorder alone is in rotation")
+    yield server
+    await mesh.restore()
+    await server.stop()
+
+
+async def request_id_and_trace_context_pass_through(mesh):
+    trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+    metadata = [("x-request-id", "asked-by-nightly-17"), ("traceparent", trace)]
+    async with recorder(mesh) as server, channel(mesh.caller_tls) as own:
+        await ask(rpc.ReplicaSessionServiceStub(own), SESSION, metadata=metadata)
+    for name, value in metadata:
+        arrived = server.metadata[-1].get(name)
+        expect(arrived == value, f"{name} arrives as {arrived}")
+    return "as they were sent"
+
+
+async def a_deadline_shrinks_on_its_way(mesh):
+    async with recorder(mesh) as server, channel(mesh.caller_tls) as own:
+        server.refusals = 1
+        await ask(rpc.ReplicaSessionServiceStub(own), SESSION, timeout=5)
+    first, second = server.seconds_left
+    expect(4 < first <= 5, f"of 5 s the first try was given {first:.3f} s")
+    expect(second < first, f"the second try was given {second:.3f} s after {first:.3f} s")
+    return f"of 5 s the first try was given {first:.3f} s, the second {second:.3f} s"
+
+
+async def an_outage_is_told_and_takes_no_replica_away(mesh):
+    await mesh.simulator.stop()
+    unavailable = {}
+    for _ in range(60):
+        error = await refused(mesh.caller_tls, grpc.StatusCode.UNAVAILABLE)
+        unavailable[reason(error)] = unavailable.get(reason(error), 0) + 1
+        for cluster in CLUSTERS:
+            expect(mesh.envoy.healthy(cluster) == 3, f"{cluster} has lost a replica")
+    expect(set(unavailable) == {"EM_UNAVAILABLE"}, f"the reasons are {unavailable}")
+    ejected = [mesh.envoy.stat("outlier_detection.ejections_active", cluster) for cluster in CLUSTERS]
+    expect(ejected == [0, 0], f"ejected: {ejected}")
+    await mesh.simulator.start()
+    async with channel(mesh.caller_tls) as own:
+        stub = rpc.ReplicaSessionServiceStub(own)
+        # Each replica has a pause of its own before it tries Enterprise Manager again.
+        for _ in range(100):
+            try:
+                await ask(stub, SESSION)
+                break
+            except grpc.aio.AioRpcError:
+                await asyncio.sleep(0.1)
+    async with mesh.load() as load:
+        await asyncio.sleep(2)
+    none_failed(load)
+    return f"60 calls told EM_UNAVAILABLE, three replicas in rotation; after it {told(load)}"
+
+
+async def a_slow_enterprise_manager_fails_no_call(mesh):
+    await mesh.simulator.stop()
+    await mesh.simulator.start("latency=3s")
+    async with channel(mesh.caller_tls) as own:
+        stub = rpc.ReplicaSessionServiceStub(own)
+        await asyncio.gather(*(ask(stub, session) for session in HISTORY[:6]))
+    await mesh.simulator.stop()
+    await mesh.simulator.start()
+    return "answers that take longer than Envoy's time for one try"
+
+
+async def equal_questions_meet_in_one_replica(mesh):
+    def asked() -> list[int]:
+        name = r'started_total\{.*method="Get"\} (\d+)'
+        return [int(re.search(name, each.get("/metrics"))[1]) for each in mesh.gateways]
+
+    before = asked()
+    async with channel(mesh.caller_tls) as own:
+        stub = rpc.ReplicaSessionServiceStub(own)
+        for _ in range(30):
+            await ask(stub, SESSION, fresh=False, by_session=True)
+    grown = sorted(now - then for now, then in zip(asked(), before))
+    expect(grown == [0, 0, 30], f"30 equal questions went {grown}")
+    return "30 of 30"
+
+
+async def envoy_drains_without_losing_a_call(mesh):
+    await mesh.simulator.stop()
+    await mesh.simulator.start("latency=1500ms")
+    async with channel(mesh.caller_tls) as own:
+        stub = rpc.ReplicaSessionServiceStub(own)
+        calls = [asyncio.create_task(ask(stub, session)) for session in HISTORY[:10]]
+        await asyncio.sleep(0.5)
+        mesh.envoy.drain()
+        await asyncio.gather(*calls)
+    mesh.envoy.send(signal.SIGTERM)
+    await mesh.envoy.ended()
+    await mesh.envoy.start(mesh.authority)
+    await mesh.all_healthy()
+    return "10 calls in flight were answered"
+
+
+ALL = [
+    calls_without_a_fault_are_not_retried,
+    equal_questions_meet_in_one_replica,
+    request_id_and_trace_context_pass_through,
+    a_deadline_shrinks_on_its_way,
+    an_intruder_is_refused_by_envoy_and_by_the_gateway,
+    a_rolling_restart_fails_and_retries_no_call,
+    a_killed_replica_fails_no_call,
+    a_replica_that_hangs_fails_no_call,
+    an_outage_is_told_and_takes_no_replica_away,
+    a_slow_enterprise_manager_fails_no_call,
+    envoy_drains_without_losing_a_call,
+]

@@ -1,0 +1,2 @@
+"""Figures."""
+async def all_figures(mesh): pass

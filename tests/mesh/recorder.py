@@ -1,0 +1,48 @@
+"""A server in a gateway's place that tells what Envoy has sent it."""
+
+from pathlib import Path
+
+import grpc
+from enterprisemanager.v1 import replica_session_service_pb2 as pb
+from enterprisemanager.v1 import replica_session_service_pb2_grpc as rpc
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+
+from parts import GATEWAY_PORT
+
+ADDRESS = "127.0.0.21"
+SERVICE = "enterprisemanager.v1.ReplicaSessionService"
+
+
+class Recorder(rpc.ReplicaSessionServiceServicer):
+    """Refuses as many calls as it is told to, and answers the others; remembers all of them."""
+
+    def __init__(self, tls: Path) -> None:
+        self.tls = tls
+        self.refusals = 0
+        self.metadata: list[dict[str, str]] = []
+        self.seconds_left: list[float] = []
+
+    async def Get(self, request, context):
+        self.metadata.append(dict(context.invocation_metadata()))
+        self.seconds_left.append(context.time_remaining())
+        if self.refusals:
+            self.refusals -= 1
+            await context.abort(grpc.StatusCode.UNAVAILABLE, "told to refuse")
+        session = pb.ReplicaSession(id=request.id)
+        return pb.GetReplicaSessionResponse(replica_session=session)
+
+    async def start(self, address: str = ADDRESS) -> "Recorder":
+        self.server = grpc.aio.server()
+        rpc.add_ReplicaSessionServiceServicer_to_server(self, self.server)
+        checks = health.aio.HealthServicer()
+        await checks.set(SERVICE, health_pb2.HealthCheckResponse.SERVING)
+        health_pb2_grpc.add_HealthServicer_to_server(checks, self.server)
+        read = lambda name: (self.tls / name).read_bytes()
+        pairs = [(read("tls.key"), read("tls.crt"))]
+        credentials = grpc.ssl_server_credentials(pairs, read("ca.crt"), True)
+        self.server.add_secure_port(f"{address}:{GATEWAY_PORT}", credentials)
+        await self.server.start()
+        return self
+
+    async def stop(self) -> None:
+        await self.server.stop(0)
