@@ -7,9 +7,10 @@ import re
 import signal
 
 import grpc
+from enterprisemanager.v1 import replica_session_service_pb2 as pb
 from enterprisemanager.v1 import replica_session_service_pb2_grpc as rpc
 
-from load import HISTORY, SESSION, ask, channel, reason
+from load import HISTORY, RUNNING, SESSION, ask, channel, reason
 from parts import GATEWAY_PORT, Failed, eventually, expect, get
 from recorder import ADDRESS, Recorder
 
@@ -144,6 +145,30 @@ async def a_deadline_shrinks_on_its_way(mesh):
     return f"of 5 s the first try was given {first:.3f} s, the second {second:.3f} s"
 
 
+async def a_watch_outlasts_tries_and_moves_on_when_its_replica_leaves(mesh):
+    async with channel(mesh.caller_tls) as own:
+        stub = rpc.ReplicaSessionServiceStub(own)
+        watch = stub.Watch(pb.WatchReplicaSessionRequest(id=RUNNING))
+        first = await asyncio.wait_for(watch.read(), 5)
+        expect(first.snapshot.replica_session.id == RUNNING, f"the first event is {first}")
+        next_event = asyncio.create_task(watch.read())
+        # Longer than the time for one try of other calls.
+        ended, _ = await asyncio.wait([next_event], timeout=4)
+        expect(not ended, "the watch did not last")
+        for gateway in mesh.gateways:
+            await gateway.restart()
+            await mesh.all_healthy()
+        try:
+            await asyncio.wait_for(next_event, 5)
+            raise Failed("the watch goes on although its replica has left")
+        except grpc.aio.AioRpcError as error:
+            expect(error.code() == grpc.StatusCode.UNAVAILABLE, f"the watch ended with {error.code()}")
+            expect(reason(error) == "WATCH_INTERRUPTED", f"the watch ended with {error.details()}")
+        again = await asyncio.wait_for(stub.Watch(pb.WatchReplicaSessionRequest(id=RUNNING)).read(), 5)
+        expect(again.snapshot.replica_session.id == RUNNING, f"the first event is {again}")
+    return "ended with WATCH_INTERRUPTED, begun anew at another replica"
+
+
 async def an_outage_is_told_and_takes_no_replica_away(mesh):
     await mesh.simulator.stop()
     unavailable = {}
@@ -222,6 +247,7 @@ ALL = [
     a_rolling_restart_fails_and_retries_no_call,
     a_killed_replica_fails_no_call,
     a_replica_that_hangs_fails_no_call,
+    a_watch_outlasts_tries_and_moves_on_when_its_replica_leaves,
     an_outage_is_told_and_takes_no_replica_away,
     a_slow_enterprise_manager_fails_no_call,
     envoy_drains_without_losing_a_call,
