@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::body::Body;
 use tower::Service;
 
-use super::{caller::Caller, first_bytes::FirstBytes, open_calls::OpenCalls};
+use super::{caller::Caller, first_bytes::FirstBytes, gathered::Gathered, open_calls::OpenCalls};
 use crate::settings::ListenerSettings;
 
 /// Calls on one connection at a time. A mesh's proxy opens few connections and many streams.
@@ -87,16 +87,17 @@ pub(super) async fn serve_connection<I, S>(
     let calls = OpenCalls::default();
     let io = FirstBytes::new(peer.io, peer.speaks_by);
     let has_spoken = io.has_spoken();
+    let io = Gathered::new(io);
     let service = WithCalls {
         inner: service,
         calls: calls.clone(),
         caller: peer.caller,
     };
     let service = TowerToHyperService::new(service);
-    let mut connection = pin!(http2().serve_connection(TokioIo::new(io), service));
+    let mut connection = pin!(http2().serve_connection(TokioIo::new(io.clone()), service));
     let old = sleep(with_jitter(settings.max_connection_age));
     tokio::select! {
-        ended = connection.as_mut() => return log_end(ended),
+        ended = io.drive(connection.as_mut()) => return log_end(ended),
         () = calls.stalled(settings.stall_timeout) => {
             tracing::info!("connection cut: its peer does not take its answers");
             return;
@@ -119,7 +120,7 @@ pub(super) async fn serve_connection<I, S>(
         calls.all_ended().await;
     };
     tokio::select! {
-        ended = connection.as_mut() => log_end(ended),
+        ended = io.drive(connection.as_mut()) => log_end(ended),
         () = all_ended => {}
         () = calls.stalled(settings.stall_timeout) => {
             tracing::info!("connection cut: its peer does not take its answers");

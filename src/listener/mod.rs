@@ -7,6 +7,7 @@
 mod caller;
 mod connection;
 mod first_bytes;
+mod gathered;
 mod open_calls;
 mod tls;
 

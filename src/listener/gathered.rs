@@ -1,0 +1,136 @@
+//! Gathers what a connection writes while it is polled, and sends it at once.
+//!
+//! h2 writes and flushes after every message of more than 256 bytes, and again for the trailers
+//! behind it. So each answer costs two system calls, packets and wake-ups of the peer, also when
+//! several answers are ready together; gathered, they cost one in all.
+
+use std::{
+    future::poll_fn,
+    io::{self, IoSlice},
+    pin::Pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll, ready},
+};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+/// How much is gathered, in bytes. What is longer is written through.
+const LIMIT: usize = 16 * 1024;
+
+/// Reads and writes like the connection inside, except that what is written in a poll leaves when
+/// [`Gathered::drive`] ends that poll.
+pub(super) struct Gathered<I>(Arc<Mutex<Inner<I>>>);
+
+struct Inner<I> {
+    io: I,
+    waiting: Vec<u8>,
+    /// The first byte of `waiting` that has not been written yet.
+    start: usize,
+}
+
+impl<I> Clone for Gathered<I> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<I> Gathered<I> {
+    /// Gathers what is written to `io`.
+    pub(super) fn new(io: I) -> Self {
+        Self(Arc::new(Mutex::new(Inner {
+            io,
+            waiting: Vec::new(),
+            start: 0,
+        })))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner<I>> {
+        // Never contended: a connection and its driver are one task.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<I: AsyncWrite + Unpin> Gathered<I> {
+    /// Runs `connection`, which must be what this is written to by, and sends what it has written
+    /// after each of its polls.
+    pub(super) async fn drive<C: Future>(&self, mut connection: Pin<&mut C>) -> C::Output {
+        poll_fn(|cx| {
+            let ended = connection.as_mut().poll(cx);
+            // Pending: this task is woken for the rest. An error is the next write's or read's to
+            // report, since a broken connection stays so.
+            let _ = self.lock().send(cx);
+            ended
+        })
+        .await
+    }
+}
+
+impl<I: AsyncWrite + Unpin> Inner<I> {
+    fn send(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while self.start < self.waiting.len() {
+            let rest = &self.waiting[self.start..];
+            let written = ready!(Pin::new(&mut self.io).poll_write(cx, rest))?;
+            if written == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            self.start += written;
+        }
+        self.waiting.clear();
+        self.start = 0;
+        Pin::new(&mut self.io).poll_flush(cx)
+    }
+}
+
+impl<I: AsyncRead + Unpin> AsyncRead for Gathered<I> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.lock().io).poll_read(cx, buf)
+    }
+}
+
+impl<I: AsyncWrite + Unpin> AsyncWrite for Gathered<I> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.poll_write_vectored(cx, &[IoSlice::new(buf)])
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let mut inner = self.lock();
+        let length = bufs.iter().map(|buf| buf.len()).sum::<usize>();
+        if inner.waiting.len() + length > LIMIT {
+            ready!(inner.send(cx))?;
+            if length > LIMIT {
+                return Pin::new(&mut inner.io).poll_write_vectored(cx, bufs);
+            }
+        }
+        for buf in bufs {
+            inner.waiting.extend_from_slice(buf);
+        }
+        Poll::Ready(Ok(length))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    /// Does nothing: the end of the poll sends.
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut inner = self.lock();
+        ready!(inner.send(cx))?;
+        Pin::new(&mut inner.io).poll_shutdown(cx)
+    }
+}
