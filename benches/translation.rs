@@ -9,6 +9,10 @@ use replica_session_gateway::{
     gateway::response,
 };
 
+/// The program's.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const ENTITY: &[u8] =
     include_bytes!("../tests/fixtures/enterprise-manager/session-entity-published.xml");
 const REFERENCE: &[u8] =

@@ -2,6 +2,7 @@
 
 use std::{
     error::Error as StdError,
+    pin::pin,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -151,9 +152,11 @@ impl Http {
     ) -> Result<Reply, Error> {
         self.circuit.check()?;
         let sent = Instant::now();
+        // Pinned here, since `select!` would copy it first, all two kilobytes.
+        let reply = pin!(self.send(method, path, credential));
         let reply = tokio::select! {
             biased;
-            reply = self.send(method, path, credential) => reply,
+            reply = reply => reply,
             () = self.answered.overtakes(sent) => Err(Error::Disconnected {
                 why: format!("{}: silent, while later requests are answered", self.address),
             }),
@@ -173,7 +176,9 @@ impl Http {
     ) -> Result<Reply, Error> {
         let must_say_length = method == Method::POST;
         let client = self.client.borrow().clone();
-        let mut request = client.request(method, format!("{}{path}", self.base));
+        // Cheaper than to read the whole address anew.
+        let url = self.base.join(path).expect("paths are relative");
+        let mut request = client.request(method, url);
         if must_say_length {
             // HTTP.sys answers 411 to a POST that does not say that it has no body.
             request = request.header(CONTENT_LENGTH, "0");

@@ -17,7 +17,7 @@ mod session_id;
 mod tls;
 mod xml;
 
-use std::{future::pending, sync::Arc};
+use std::{future::pending, pin::pin, sync::Arc};
 
 use jiff::Timestamp;
 use reqwest::Method;
@@ -140,8 +140,9 @@ impl EnterpriseManager {
                 drop(place);
                 return pending().await;
             }
+            let outcome = pin!(self.read_once(&path, id, view));
             let outcome = tokio::select! {
-                outcome = self.read_once(&path, id, view) => outcome?,
+                outcome = outcome => outcome?,
                 () = place.is_over() => continue,
             };
             drop(place);

@@ -6,16 +6,19 @@
 
 use std::borrow::Cow;
 
+use memchr::memchr;
 use quick_xml::{
-    XmlVersion,
     errors::{IllFormedError, SyntaxError},
     escape::resolve_predefined_entity,
-    events::{BytesRef, BytesStart, Event, attributes::Attribute},
-    name::{Namespace, ResolveResult},
-    reader::NsReader,
+    events::{BytesRef, BytesStart, Event},
+    name::{Namespace, NamespaceResolver, Prefix, QName, ResolveResult},
+    reader::Reader,
 };
 
-use super::super::error::{BadResponse, excerpt};
+use super::{
+    super::error::{BadResponse, excerpt},
+    attributes::read_attributes,
+};
 
 /// The namespace of every EM document, whatever the API version.
 const EM_NAMESPACE: &str = "http://www.veeam.com/ent/v1.0";
@@ -26,8 +29,12 @@ const MAX_DEPTH: usize = 32;
 
 /// One document, read from front to back.
 pub(super) struct Document<'x> {
-    reader: NsReader<&'x [u8]>,
+    reader: Reader<&'x [u8]>,
     depth: usize,
+    namespaces: NamespaceResolver,
+    /// Whether the open element of each depth declares namespaces, one bit each. Hardly any but the
+    /// root does, so that looking at the others' attributes for declarations is worth avoiding.
+    declares: u64,
 }
 
 /// The start tag of an element.
@@ -52,7 +59,7 @@ impl<'x> Document<'x> {
         xml: &'x [u8],
         take: impl FnMut(&str, Cow<'_, str>),
     ) -> Result<(Self, Element<'x>), BadResponse> {
-        let text = std::str::from_utf8(xml).map_err(|error| match error.error_len() {
+        let text = simdutf8::compat::from_utf8(xml).map_err(|error| match error.error_len() {
             None => BadResponse::Truncated,
             Some(_) => BadResponse::Malformed("not UTF-8".to_owned()),
         })?;
@@ -60,9 +67,14 @@ impl<'x> Document<'x> {
             return Err(BadResponse::Malformed("a control character".to_owned()));
         }
         // The reader skips a byte order mark.
-        let mut reader = NsReader::from_str(text);
+        let mut reader = Reader::from_str(text);
         reader.config_mut().expand_empty_elements = true;
-        let mut document = Self { reader, depth: 0 };
+        let mut document = Self {
+            reader,
+            depth: 0,
+            namespaces: NamespaceResolver::default(),
+            declares: 0,
+        };
         let root = document.prolog(take)?;
         Ok((document, root))
     }
@@ -162,6 +174,11 @@ impl<'x> Document<'x> {
             return Ok(match self.next_event()? {
                 Event::Start(start) => Node::Start(self.enter(start, take)?),
                 Event::End(_) => {
+                    let here = 1 << self.depth;
+                    if self.declares & here != 0 {
+                        self.declares &= !here;
+                        self.namespaces.pop();
+                    }
                     self.depth -= 1;
                     Node::End
                 }
@@ -189,23 +206,25 @@ impl<'x> Document<'x> {
         if self.depth > MAX_DEPTH {
             return Err(BadResponse::Forbidden("elements nested too deeply"));
         }
-        check_name(start.name().into_inner())?;
-        let resolver = self.reader.resolver();
-        let is_em = is_in(EM_NAMESPACE, &resolver.resolve_element(start.name()).0)?;
-        let mut is_nil = false;
-        for attribute in start.attributes() {
-            let attribute = attribute.map_err(|e| BadResponse::Malformed(e.to_string()))?;
-            check_name(attribute.key.into_inner())?;
-            let value = value(&attribute)?;
-            if attribute.key.prefix().is_none() {
-                take(attribute.key.into_inner(), value);
-                continue;
-            }
-            let (namespace, name) = resolver.resolve_attribute(attribute.key);
-            is_nil |= is_in(XSI_NAMESPACE, &namespace)?
-                && name.as_ref() == "nil"
-                && matches!(value.trim(), "true" | "1");
+        let prefix = check_name(start.name().into_inner())?;
+        if start.contains("xmlns") {
+            let declared = self.namespaces.push(&start);
+            declared.map_err(|e| BadResponse::Malformed(excerpt(&e.to_string())))?;
+            self.declares |= 1 << self.depth;
         }
+        let resolver = &self.namespaces;
+        let is_em = is_in(EM_NAMESPACE, &resolver.resolve_prefix(prefix, true))?;
+        let mut is_nil = false;
+        read_attributes(start.attributes_raw(), |prefix, key, value| {
+            if prefix.is_none() {
+                take(key, value);
+                return Ok(());
+            }
+            is_nil |= is_in(XSI_NAMESPACE, &resolver.resolve_prefix(prefix, false))?
+                && key.ends_with(":nil")
+                && matches!(value.trim(), "true" | "1");
+            Ok(())
+        })?;
         Ok(Element {
             start,
             is_em,
@@ -252,13 +271,6 @@ fn resolve<'x>(reference: &BytesRef<'_>) -> Result<Cow<'x, str>, BadResponse> {
     }
 }
 
-/// An attribute's value, by the same rule for references.
-fn value<'a>(attribute: &Attribute<'a>) -> Result<Cow<'a, str>, BadResponse> {
-    attribute
-        .normalized_value(XmlVersion::Implicit1_0)
-        .map_err(|e| BadResponse::Malformed(excerpt(&e.to_string())))
-}
-
 /// Whether a resolved name belongs to `namespace`.
 fn is_in(namespace: &str, found: &ResolveResult<'_>) -> Result<bool, BadResponse> {
     match found {
@@ -271,17 +283,17 @@ fn is_in(namespace: &str, found: &ResolveResult<'_>) -> Result<bool, BadResponse
     }
 }
 
-/// Refuses what quick-xml takes for a name in broken markup such as `<State="Working"/>`.
-fn check_name(name: &str) -> Result<(), BadResponse> {
+/// Finds the prefix of a name. Refuses what quick-xml takes for a name in broken markup such as
+/// `<State="Working"/>`.
+pub(super) fn check_name(name: &str) -> Result<Option<Prefix<'_>>, BadResponse> {
     let starts = |b: &u8| b.is_ascii_alphabetic() || *b == b'_' || !b.is_ascii();
     let goes_on = |b: &u8| starts(b) || b.is_ascii_digit() || matches!(b, b'-' | b'.' | b':');
     let name_bytes = name.as_bytes();
-    if name_bytes.first().is_some_and(starts) && name_bytes.iter().all(goes_on) {
-        Ok(())
-    } else {
+    if !name_bytes.first().is_some_and(starts) || !name_bytes.iter().all(goes_on) {
         let why = format!("{:?} for a name", excerpt(name));
-        Err(BadResponse::Malformed(why))
+        return Err(BadResponse::Malformed(why));
     }
+    Ok(memchr(b':', name_bytes).and_then(|_| QName(name).prefix()))
 }
 
 fn misplaced_declaration() -> BadResponse {
@@ -292,8 +304,10 @@ fn misplaced_declaration() -> BadResponse {
 /// `resolve`.
 fn has_forbidden_character(text: &str) -> bool {
     let control = |b: &u8| *b < b' ' && !matches!(b, b'\t' | b'\n' | b'\r');
-    // U+FFFE and U+FFFF are EF BF BE and EF BF BF; hardly any document has an EF at all.
-    text.as_bytes().iter().any(|b| control(b) || *b == 0xef)
+    // U+FFFE and U+FFFF are EF BF BE and EF BF BF; hardly any document has an EF at all. Without a
+    // way out of the loop, many bytes are looked at together.
+    let suspects = |found: u8, b: &u8| found | u8::from(control(b) || *b == 0xef);
+    text.as_bytes().iter().fold(0, suspects) > 0
         && (text.as_bytes().iter().any(control) || text.contains(['\u{fffe}', '\u{ffff}']))
 }
 

@@ -1,5 +1,6 @@
 //! Reading Enterprise Manager's XML: strictly, and without losing anything.
 
+mod attributes;
 mod document;
 mod error_document;
 mod logon;
