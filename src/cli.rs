@@ -14,7 +14,9 @@ use clap::{
 };
 use replica_session_gateway::{
     caller::{
+        Refusal,
         get::{GetOptions, get},
+        health::{HealthOptions, health},
         screen::Form,
         watch::{WatchOptions, watch},
     },
@@ -74,6 +76,11 @@ enum Command {
     /// Exit codes: how the run went: 0 success, 1 warning, 2 failed, 3 stopped without a known result.
     /// Or why that is not known: as for get; 75 also when the run is not over within --timeout.
     Watch(WatchOptions),
+    /// Ask a gateway whether it is well: for the health checks of containers
+    ///
+    /// Exit codes: 0 serving, 1 not serving, 64 bad input, 66 no such name, 69 no answer, 75 out of
+    /// time.
+    Health(HealthOptions),
     /// Show the certificate that an Enterprise Manager presents, with its pin
     ///
     /// Nothing is verified and nothing is sent but a TLS handshake. Compare what is shown with what
@@ -114,6 +121,7 @@ pub fn run() -> ExitCode {
         Command::Serve(options) => runtime.block_on(run_serve(*options)),
         Command::Get(options) => runtime.block_on(run_get(options)),
         Command::Watch(options) => runtime.block_on(run_watch(options)),
+        Command::Health(options) => runtime.block_on(run_health(options)),
         Command::EmCertificate { url } => runtime.block_on(run_em_certificate(&url)),
         #[cfg(feature = "simulator")]
         Command::Demo(options) => runtime.block_on(run_demo(options)),
@@ -205,10 +213,7 @@ async fn until_stopped(mut gateway: Running, mut signals: Signals) -> ExitCode {
 }
 
 async fn run_get(options: GetOptions) -> Result<ExitCode, ExitCode> {
-    let answer = get(&options).await.map_err(|refusal| {
-        say(io::stderr(), &format!("error: {refusal}\n"));
-        ExitCode::from(refusal.exit_code())
-    })?;
+    let answer = get(&options).await.map_err(|refusal| refused(&refusal))?;
     say(io::stdout(), &answer);
     Ok(ExitCode::SUCCESS)
 }
@@ -225,11 +230,25 @@ async fn run_watch(options: WatchOptions) -> Result<ExitCode, ExitCode> {
         Form::Lines
     };
     let ended = watch(&options, form, &mut io::stdout(), &mut io::stderr()).await;
-    let ended = ended.map_err(|refusal| {
-        say(io::stderr(), &format!("error: {refusal}\n"));
-        ExitCode::from(refusal.exit_code())
-    })?;
+    let ended = ended.map_err(|refusal| refused(&refusal))?;
     Ok(ExitCode::from(ended.exit_code()))
+}
+
+async fn run_health(options: HealthOptions) -> Result<ExitCode, ExitCode> {
+    let health = health(&options)
+        .await
+        .map_err(|refusal| refused(&refusal))?;
+    say(io::stdout(), &format!("{}\n", health.text));
+    Ok(if health.is_serving {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+fn refused(refusal: &Refusal) -> ExitCode {
+    say(io::stderr(), &format!("error: {refusal}\n"));
+    ExitCode::from(refusal.exit_code())
 }
 
 async fn run_em_certificate(url: &Url) -> Result<ExitCode, ExitCode> {

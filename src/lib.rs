@@ -9,6 +9,7 @@ pub mod certificates;
 pub mod demo;
 pub mod enterprise_manager;
 pub mod gateway;
+pub mod health;
 pub mod listener;
 pub mod metrics;
 pub mod proto;

@@ -16,6 +16,7 @@ use crate::{
     certificates::Expiry,
     enterprise_manager::EnterpriseManager,
     gateway::{CallLimits, Calls, Gateway, OnlyAllowed},
+    health,
     listener::{self, Tls, Worker},
     metrics::Metrics,
     proto::{FILE_DESCRIPTOR_SET, v1::replica_session_service_server::ReplicaSessionServiceServer},
@@ -45,6 +46,7 @@ pub struct Running {
     _threads: Workers,
     admin: JoinHandle<()>,
     reload: JoinHandle<()>,
+    em_health: JoinHandle<()>,
 }
 
 /// Why the gateway does not start.
@@ -107,8 +109,8 @@ pub async fn start(settings: Settings) -> Result<Running, StartError> {
     let common = sharing::Common::new(settings.reuse);
     let places = settings.enterprise_manager.concurrency;
     let watches = watching::Common::new(settings.watch, places, metrics.clone());
-    let health = HealthReporter::new();
-    set_health(&health, ServingStatus::Serving).await;
+    let reporter = HealthReporter::new();
+    set_health(&reporter, ServingStatus::Serving).await;
     let threads = Workers::start(settings.workers).map_err(StartError::Threads)?;
     let workers = threads.handles().iter().map(|runtime| {
         let enterprise_manager = enterprise_manager.with_own_connections()?;
@@ -117,7 +119,7 @@ pub async fn start(settings: Settings) -> Result<Running, StartError> {
         let sessions = Gateway::new(reads, watching, metrics.clone());
         Ok(Worker {
             runtime: runtime.clone(),
-            service: OnlyAllowed::new(services(sessions, &calls, &health), metrics.clone()),
+            service: OnlyAllowed::new(services(sessions, &calls, &reporter), calls.clone()),
         })
     });
     let workers = workers.collect::<Result<Vec<_>, _>>();
@@ -133,19 +135,23 @@ pub async fn start(settings: Settings) -> Result<Running, StartError> {
     let reload = tokio::spawn(reload);
     let routes = admin::routes(readiness.clone(), metrics);
     let admin = tokio::spawn(admin::serve(operators, routes));
+    let standing = enterprise_manager.standing().clone();
+    let em_health = health::watch_enterprise_manager(reporter.clone(), standing);
+    let em_health = tokio::spawn(em_health);
     tracing::info!(%address, %admin_address, enterprise_manager = %settings.enterprise_manager.url, "serving");
     Ok(Running {
         address,
         admin_address,
         settings,
         enterprise_manager,
-        health,
+        health: reporter,
         readiness,
         drain,
         listener,
         _threads: threads,
         admin,
         reload,
+        em_health,
     })
 }
 
@@ -188,7 +194,8 @@ impl Running {
 
         tracing::info!("draining: calls in flight may finish");
         // Ends the health watches, which would otherwise last as long as their connections.
-        for name in SERVICES {
+        self.em_health.abort();
+        for name in SERVICES.into_iter().chain([health::ENTERPRISE_MANAGER]) {
             self.health.clear_service_status(name).await;
         }
         self.drain.cancel();
@@ -205,6 +212,7 @@ impl Drop for Running {
         self.listener.abort();
         self.admin.abort();
         self.reload.abort();
+        self.em_health.abort();
     }
 }
 

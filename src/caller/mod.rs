@@ -2,6 +2,7 @@
 //! people at a terminal.
 
 pub mod get;
+pub mod health;
 mod json;
 mod refusal;
 mod render;

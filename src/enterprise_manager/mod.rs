@@ -14,6 +14,7 @@ mod places;
 mod presented;
 mod retry;
 mod session_id;
+mod standing;
 mod tls;
 mod xml;
 
@@ -29,6 +30,7 @@ pub use model::{Link, Reading, ReplicaSession, Run, RunResult, State, View};
 pub use presented::{PresentedCertificate, presented_certificate};
 pub use retry::Patience;
 pub use session_id::{InvalidSessionId, SessionId, parse_uuid};
+pub use standing::{LATELY, LastFailure, Standing, Verdict};
 pub use xml::read_replica_session;
 
 use crate::{
@@ -50,6 +52,7 @@ pub struct EnterpriseManager {
     logons: Logons,
     places: Arc<Places>,
     retries: Arc<Retries>,
+    standing: Arc<Standing>,
 }
 
 impl EnterpriseManager {
@@ -97,6 +100,7 @@ impl EnterpriseManager {
             logons,
             places,
             retries: Arc::default(),
+            standing: Arc::new(Standing::new()),
         };
         Ok((enterprise_manager, watched))
     }
@@ -114,6 +118,11 @@ impl EnterpriseManager {
         })
     }
 
+    /// What Enterprise Manager has shown of itself lately.
+    pub fn standing(&self) -> &Arc<Standing> {
+        &self.standing
+    }
+
     /// Reads one session. Past `patience` all callers are gone and no retry is begun. Dropping the
     /// future aborts the request.
     ///
@@ -126,6 +135,13 @@ impl EnterpriseManager {
         view: View,
         patience: &Patience,
     ) -> Result<Reading, Error> {
+        let noted = self.standing.note_end_of_read(patience);
+        let outcome = self.read(id, view, patience).await;
+        noted.ended(&outcome);
+        outcome
+    }
+
+    async fn read(&self, id: SessionId, view: View, patience: &Patience) -> Result<Reading, Error> {
         let path = match view {
             View::Reference => format!("api/replicaSessions/{id}"),
             View::Entity => format!("api/replicaSessions/{id}?format=Entity"),

@@ -3,7 +3,6 @@
 use std::{
     convert::Infallible,
     future::{Ready, ready},
-    sync::Arc,
     task::{Context, Poll},
 };
 
@@ -12,9 +11,15 @@ use http::{Request, Response};
 use tonic::{body::Body, server::NamedService};
 use tower::Service;
 
-use super::{call::method, failure::Failure};
+use super::{
+    call::{CallLimits, method},
+    context::CallContext,
+    failure::Failure,
+    log,
+    request_id::REQUEST_ID,
+};
 use crate::{
-    listener::Caller, metrics::Metrics,
+    listener::{Caller, OpenCalls},
     proto::v1::replica_session_service_server::ReplicaSessionServiceServer,
 };
 
@@ -26,25 +31,37 @@ const FOR_EVERYBODY: &str = "/grpc.health.v1.Health/";
 #[derive(Clone)]
 pub struct OnlyAllowed<S> {
     inner: S,
-    metrics: Arc<Metrics>,
+    limits: CallLimits,
 }
 
 impl<S> OnlyAllowed<S> {
-    /// Keeps others from `inner`, and counts them in `metrics`.
-    pub fn new(inner: S, metrics: Arc<Metrics>) -> Self {
-        Self { inner, metrics }
+    /// Keeps others from `inner`, and counts them with the calls that `limits` bounds.
+    pub fn new(inner: S, limits: CallLimits) -> Self {
+        Self { inner, limits }
     }
 
-    fn refuse(&self, path: &str, caller: &Caller) -> Response<Body> {
+    fn refuse<B>(&self, request: &Request<B>, caller: &Caller) -> Response<Body> {
         const SERVICE: &str = <ReplicaSessionServiceServer<()> as NamedService>::NAME;
         let failure = Failure::CallerNotAllowed(caller.name.clone());
+        let path = request.uri().path();
         let method = method(path);
-        failure.log(method);
+        let peer = request
+            .extensions()
+            .get::<OpenCalls>()
+            .and_then(OpenCalls::peer);
+        let call = CallContext::of_call(method, request.headers(), peer, &self.limits.settings);
+        log::failed(&call, &failure);
         let status = failure.status();
         if path.split('/').nth(1) == Some(SERVICE) {
-            self.metrics.call(SERVICE, method).ended(status.code());
+            self.limits
+                .metrics
+                .call(SERVICE, method)
+                .ended(status.code());
         }
-        status.into_http()
+        let mut response = status.into_http();
+        let id = call.request_id.to_header();
+        response.headers_mut().insert(REQUEST_ID, id);
+        response
     }
 }
 
@@ -64,7 +81,7 @@ where
         let path = request.uri().path();
         match request.extensions().get::<Caller>() {
             Some(caller) if !caller.is_allowed && !path.starts_with(FOR_EVERYBODY) => {
-                Either::Left(ready(Ok(self.refuse(path, caller))))
+                Either::Left(ready(Ok(self.refuse(&request, caller))))
             }
             _ => Either::Right(self.inner.call(request)),
         }

@@ -17,12 +17,14 @@ use tonic::{Code, Status, body::Body, server::NamedService};
 use tower::Service;
 
 use super::{
-    deadline::{Deadline, InvalidTimeout},
-    failure::Failure,
-    long_call,
-    status::INVALID_TIMEOUT,
+    context::CallContext, deadline::InvalidTimeout, ending::Ending, failure::Failure, log,
+    long_call, request_id::REQUEST_ID, status::INVALID_TIMEOUT,
 };
-use crate::{listener::OpenCalls, metrics::Metrics, settings::CallSettings};
+use crate::{
+    listener::{OpenCall, OpenCalls},
+    metrics::Metrics,
+    settings::CallSettings,
+};
 
 /// A gRPC service whose calls are bounded in number and time, and whose panics harm one call.
 #[derive(Clone)]
@@ -34,7 +36,7 @@ pub struct Calls<S> {
 /// What bounds and counts all calls of the process together.
 #[derive(Clone)]
 pub struct CallLimits {
-    settings: CallSettings,
+    pub(super) settings: CallSettings,
     admitted: Arc<Semaphore>,
     /// Apart from the others: a watch mostly waits, and there may be thousands of them, while the
     /// others are work under way.
@@ -56,11 +58,11 @@ impl CallLimits {
     }
 
     /// Counts and logs a failure, and makes it the answer.
-    pub(super) fn refuse(&self, failure: &Failure, method: &'static str) -> Response<Body> {
+    pub(super) fn refuse(&self, failure: &Failure, call: &CallContext) -> Response<Body> {
         if let Failure::Panic(_) = failure {
             self.metrics.panicked();
         }
-        failure.log(method);
+        log::failed(call, failure);
         failure.status().into_http()
     }
 }
@@ -89,30 +91,38 @@ where
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, request: Request<Body>) -> Self::Future {
+    fn call(&mut self, mut request: Request<Body>) -> Self::Future {
         let ready = self.inner.clone();
         let inner = std::mem::replace(&mut self.inner, ready);
         let limits = self.limits.clone();
         Box::pin(async move {
             let method = method(request.uri().path());
             let counted = limits.metrics.call(S::NAME, method);
-            if method == WATCH {
-                return Ok(long_call::run(inner, request, &limits, counted, method).await);
-            }
-            let response = match run(inner, request, &limits).await {
-                Ok(response) => response,
-                Err(failure) => limits.refuse(&failure, method),
+            let open_calls = request.extensions_mut().remove::<OpenCalls>();
+            let open_calls = open_calls.unwrap_or_default();
+            let (headers, peer) = (request.headers(), open_calls.peer());
+            let call = CallContext::of_call(method, headers, peer, &limits.settings);
+            request.extensions_mut().insert(call.clone());
+            let ending = Ending::of(call.clone(), counted);
+            let mut response = if method == WATCH {
+                long_call::run(inner, request, open_calls.begin(), &limits, &call, ending).await
+            } else {
+                let response = run(inner, request, open_calls.begin(), &call, &limits).await;
+                let response = response.unwrap_or_else(|failure| limits.refuse(&failure, &call));
+                // A status without a message comes in the head; with one, the code is OK.
+                let status = Status::from_header_map(response.headers());
+                ending.ended(status.map_or(Code::Ok, |status| status.code()));
+                response
             };
-            // A status without a message comes in the head; with one, the code is OK.
-            let status = Status::from_header_map(response.headers());
-            counted.ended(status.map_or(Code::Ok, |status| status.code()));
+            let id = call.request_id.to_header();
+            response.headers_mut().insert(REQUEST_ID, id);
             Ok(response)
         })
     }
 }
 
 /// The method whose answer is a stream.
-const WATCH: &str = "Watch";
+pub(super) const WATCH: &str = "Watch";
 
 /// The method of a path such as `/package.Service/Method`, from a fixed list, so that nobody can
 /// fill the metrics with made-up names.
@@ -126,7 +136,9 @@ pub(super) fn method(path: &str) -> &'static str {
 
 async fn run<S>(
     mut inner: S,
-    mut request: Request<Body>,
+    request: Request<Body>,
+    open_call: OpenCall,
+    call: &CallContext,
     limits: &CallLimits,
 ) -> Result<Response<Body>, Failure>
 where
@@ -136,15 +148,11 @@ where
     // any number of them waiting here.
     let admitted = limits.admitted.clone().try_acquire_owned();
     let admitted = admitted.map_err(|_| Failure::Overloaded)?;
-    let open_calls = request.extensions_mut().remove::<OpenCalls>();
-    let open_call = open_calls.unwrap_or_default().begin();
-    let deadline =
-        Deadline::of_call(request.headers(), &limits.settings).map_err(invalid_timeout)?;
-    request.extensions_mut().insert(deadline);
+    call.deadline.map_err(invalid_timeout)?;
 
     // A call shares nothing that a panic could leave half done: what is shared recovers by itself.
     let answer = AssertUnwindSafe(inner.call(request)).catch_unwind();
-    match timeout_at(deadline.0, answer).await {
+    match timeout_at(call.deadline(), answer).await {
         Ok(Ok(Ok(response))) => Ok(response.map(|body| open_call.send(body, admitted))),
         Ok(Err(panic)) => Err(Failure::Panic(panic_text(&*panic))),
         Err(_) => Err(Failure::DeadlineExceeded),

@@ -10,36 +10,28 @@ use crate::settings::CallSettings;
 /// The gRPC header with which a caller says how long it will wait.
 const GRPC_TIMEOUT: &str = "grpc-timeout";
 
-/// When the call must be answered. In the request's extensions for whoever has to plan ahead.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Deadline(pub(super) Instant);
-
 /// The `grpc-timeout` header is not of the form that gRPC defines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct InvalidTimeout;
 
-impl Deadline {
-    /// The deadline of a call that arrives now: what the caller asks for, else the default, and
-    /// never more than the limit.
-    pub(super) fn of_call(
-        headers: &HeaderMap,
-        limits: &CallSettings,
-    ) -> Result<Self, InvalidTimeout> {
-        let wish = wish(headers)?.unwrap_or(limits.default_deadline);
-        Ok(Self(Instant::now() + wish.min(limits.max_deadline)))
-    }
+/// The deadline of a call that has `arrived`: what the caller asks for, else the default, and never
+/// more than the limit.
+pub(super) fn of_call(
+    headers: &HeaderMap,
+    arrived: Instant,
+    limits: &CallSettings,
+) -> Result<Instant, InvalidTimeout> {
+    let wish = wish(headers)?.unwrap_or(limits.default_deadline);
+    Ok(arrived + wish.min(limits.max_deadline))
+}
 
-    /// The deadline of a call that may last as long as it likes: what the caller asks for.
-    pub(super) fn of_long_call(headers: &HeaderMap) -> Result<Option<Instant>, InvalidTimeout> {
-        let wish = wish(headers)?;
-        Ok(wish.map(|wish| Instant::now() + wish))
-    }
-
-    /// The deadline that the call was given on its arrival.
-    pub(super) fn of<T>(request: &tonic::Request<T>) -> Instant {
-        let given = request.extensions().get::<Self>();
-        given.expect("every call passes through Calls").0
-    }
+/// The deadline of a call that may last as long as it likes: what the caller asks for.
+pub(super) fn of_long_call(
+    headers: &HeaderMap,
+    arrived: Instant,
+) -> Result<Option<Instant>, InvalidTimeout> {
+    let wish = wish(headers)?;
+    Ok(wish.map(|wish| arrived + wish))
 }
 
 /// How long the caller will wait, if it says so.

@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use tonic::Code;
-
 use super::status::Row;
 use crate::enterprise_manager::{Error, SessionId};
 
@@ -24,51 +22,4 @@ pub enum Failure {
     Interrupted,
     /// A bug: the handler panicked with this text.
     Panic(String),
-}
-
-impl Failure {
-    /// Logs the failure. Called once for each, at the boundary to the caller, since only here may
-    /// be said what only the operator may know.
-    pub(super) fn log(&self, method: &str) {
-        let row = self.row();
-        let (code, reason) = (row.code, row.reason);
-        match self {
-            Self::InvalidRequest(_, field, problem) => {
-                tracing::info!(method, ?code, reason, "call refused: {field} {problem}");
-            }
-            // Not a fault of anything: the caller asked for what is not there.
-            Self::EnterpriseManager(error, id) if code == Code::NotFound => {
-                tracing::info!(method, ?code, reason, %id, "call failed: {error}");
-            }
-            Self::EnterpriseManager(error, id) => {
-                tracing::warn!(method, ?code, reason, %id, "call failed: {error}");
-            }
-            Self::CallerNotAllowed(caller) => {
-                tracing::warn!(
-                    method,
-                    ?code,
-                    reason,
-                    ?caller,
-                    "call refused: its caller is not among --allow-caller"
-                );
-            }
-            Self::DeadlineExceeded => {
-                tracing::warn!(method, ?code, reason, "call failed: its time is over");
-            }
-            Self::Overloaded => {
-                tracing::warn!(
-                    method,
-                    ?code,
-                    reason,
-                    "call refused: too many calls in flight"
-                );
-            }
-            Self::Interrupted => {
-                tracing::debug!(method, ?code, reason, "watch ended with its connection");
-            }
-            Self::Panic(text) => {
-                tracing::error!(method, ?code, reason, "call failed: panic: {text}");
-            }
-        }
-    }
 }

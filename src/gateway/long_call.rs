@@ -19,10 +19,11 @@ use tower::Service;
 
 use super::{
     call::{CallLimits, invalid_timeout, panic_text},
-    deadline::Deadline,
+    context::CallContext,
+    ending::Ending,
     failure::Failure,
 };
-use crate::{listener::OpenCalls, metrics::CallGuard};
+use crate::listener::OpenCall;
 
 /// What ends a stream from outside. In the request's extensions.
 #[derive(Debug, Clone)]
@@ -45,24 +46,25 @@ impl Leash {
 pub(super) async fn run<S>(
     inner: S,
     request: Request<Body>,
+    open_call: OpenCall,
     limits: &CallLimits,
-    counted: CallGuard,
-    method: &'static str,
+    call: &CallContext,
+    ending: Ending,
 ) -> Response<Body>
 where
     S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
 {
-    let response = begin(inner, request, limits).await;
-    let response = response.unwrap_or_else(|failure| limits.refuse(&failure, method));
+    let response = begin(inner, request, open_call, limits, call).await;
+    let response = response.unwrap_or_else(|failure| limits.refuse(&failure, call));
     match Status::from_header_map(response.headers()) {
         Some(status) => {
-            counted.ended(status.code());
+            ending.ended(status.code());
             response
         }
         None => response.map(|body| {
             Body::new(Counted {
                 body,
-                counted: Some(counted),
+                ending: Some(ending),
             })
         }),
     }
@@ -71,7 +73,9 @@ where
 async fn begin<S>(
     mut inner: S,
     mut request: Request<Body>,
+    open_call: OpenCall,
     limits: &CallLimits,
+    call: &CallContext,
 ) -> Result<Response<Body>, Failure>
 where
     S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
@@ -79,9 +83,7 @@ where
     let admitted = limits.watches.clone().try_acquire_owned();
     let admitted = admitted.map_err(|_| Failure::Overloaded)?;
     let held = (admitted, limits.metrics.watch());
-    let open_calls = request.extensions_mut().remove::<OpenCalls>();
-    let open_call = open_calls.unwrap_or_default().begin();
-    let deadline = Deadline::of_long_call(request.headers()).map_err(invalid_timeout)?;
+    let deadline = call.deadline.map_err(invalid_timeout)?;
     request.extensions_mut().insert(Leash {
         deadline,
         leaving: open_call.leaving(),
@@ -102,7 +104,7 @@ where
 /// A stream whose end is counted.
 struct Counted {
     body: Body,
-    counted: Option<CallGuard>,
+    ending: Option<Ending>,
 }
 
 impl HttpBody for Counted {
@@ -116,10 +118,10 @@ impl HttpBody for Counted {
         let polled = Pin::new(&mut self.body).poll_frame(cx);
         if let Poll::Ready(Some(Ok(frame))) = &polled
             && let Some(trailers) = frame.trailers_ref()
-            && let Some(counted) = self.counted.take()
+            && let Some(ending) = self.ending.take()
         {
             let status = Status::from_header_map(trailers);
-            counted.ended(status.map_or(Code::Unknown, |status| status.code()));
+            ending.ended(status.map_or(Code::Unknown, |status| status.code()));
         }
         polled
     }

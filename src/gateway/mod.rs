@@ -4,13 +4,18 @@
 
 mod allowed;
 mod call;
+mod context;
 mod convert;
 mod deadline;
+mod ending;
 mod failure;
+mod log;
 mod long_call;
 mod question;
+mod request_id;
 mod service;
 pub mod status;
+mod trace_parent;
 mod watch;
 
 pub use allowed::OnlyAllowed;

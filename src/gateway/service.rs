@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use tokio::time::Instant;
 use tonic::{Request, Response, Status};
 
 use super::{
+    context::CallContext,
     convert,
-    deadline::Deadline,
     failure::Failure,
+    log,
     long_call::Leash,
     question::{Question, session_id},
     watch::{Events, watch},
@@ -43,12 +43,13 @@ impl Gateway {
     async fn answer(
         &self,
         request: &GetReplicaSessionRequest,
-        deadline: Instant,
+        call: &CallContext,
     ) -> Result<GetReplicaSessionResponse, Failure> {
         let Question { id, view, max_age } = request.try_into()?;
+        call.is_about(id);
         let reading = self
             .reads
-            .replica_session(id, view, max_age, deadline)
+            .replica_session(id, view, max_age, call.deadline())
             .await
             .map_err(|error| Failure::EnterpriseManager(error, id))?;
         Ok(convert::response(&reading))
@@ -57,11 +58,13 @@ impl Gateway {
     async fn follow(
         &self,
         request: &WatchReplicaSessionRequest,
+        call: &Arc<CallContext>,
         leash: Leash,
     ) -> Result<Events, Failure> {
         let id = session_id(&request.id)?;
+        call.is_about(id);
         let seen = self.watching.join(id);
-        watch(id, seen, leash, self.metrics.clone()).await
+        watch(call.clone(), id, seen, leash, self.metrics.clone()).await
     }
 }
 
@@ -71,12 +74,8 @@ impl ReplicaSessionService for Gateway {
         &self,
         request: Request<GetReplicaSessionRequest>,
     ) -> Result<Response<GetReplicaSessionResponse>, Status> {
-        let deadline = Deadline::of(&request);
-        let answer = self.answer(request.get_ref(), deadline).await;
-        answer.map(Response::new).map_err(|failure| {
-            failure.log("Get");
-            failure.status()
-        })
+        let call = CallContext::of(&request);
+        told(call, self.answer(request.get_ref(), call).await)
     }
 
     type WatchStream = Events;
@@ -85,11 +84,15 @@ impl ReplicaSessionService for Gateway {
         &self,
         request: Request<WatchReplicaSessionRequest>,
     ) -> Result<Response<Events>, Status> {
-        let leash = Leash::of(&request);
-        let events = self.follow(request.get_ref(), leash).await;
-        events.map(Response::new).map_err(|failure| {
-            failure.log("Watch");
-            failure.status()
-        })
+        let (call, leash) = (CallContext::of(&request), Leash::of(&request));
+        told(call, self.follow(request.get_ref(), call, leash).await)
     }
+}
+
+/// The answer or, logged, the failure in the caller's words.
+fn told<T>(call: &CallContext, answer: Result<T, Failure>) -> Result<Response<T>, Status> {
+    answer.map(Response::new).map_err(|failure| {
+        log::failed(call, &failure);
+        failure.status()
+    })
 }

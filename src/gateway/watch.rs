@@ -7,8 +7,10 @@ use tokio::{sync::watch::Receiver, time::sleep_until};
 use tonic::Status;
 
 use super::{
+    context::CallContext,
     convert::{self, timestamp},
     failure::Failure,
+    log,
     long_call::Leash,
 };
 use crate::{
@@ -26,6 +28,7 @@ pub type Events = Pin<Box<dyn Stream<Item = Result<Event, Status>> + Send>>;
 
 /// One caller's watch.
 struct Watcher {
+    call: Arc<CallContext>,
     id: SessionId,
     seen: Receiver<Seen>,
     leash: Leash,
@@ -42,6 +45,7 @@ struct Watcher {
 ///
 /// Why there is nothing to tell and will not be.
 pub(super) async fn watch(
+    call: Arc<CallContext>,
     id: SessionId,
     mut seen: Receiver<Seen>,
     leash: Leash,
@@ -53,6 +57,7 @@ pub(super) async fn watch(
         return Err(Failure::EnterpriseManager(error, id));
     }
     let watcher = Watcher {
+        call,
         id,
         seen,
         leash,
@@ -116,7 +121,7 @@ impl Watcher {
         self.has_ended = true;
         // Nothing has failed when a caller's own time is over.
         if !matches!(failure, Failure::DeadlineExceeded) {
-            failure.log("Watch");
+            log::failed(&self.call, failure);
         }
         failure.status()
     }

@@ -3,6 +3,7 @@
 use std::{
     convert::Infallible,
     future::pending,
+    net::SocketAddr,
     pin::pin,
     sync::atomic::Ordering,
     task::{Context, Poll},
@@ -60,6 +61,8 @@ pub(super) const LAST_WORD: Duration = Duration::from_secs(1);
 pub(super) struct Peer<I> {
     /// The connection.
     pub(super) io: I,
+    /// Where the peer is.
+    pub(super) address: SocketAddr,
     /// Who is there, where callers have to say so.
     pub(super) caller: Option<Caller>,
     /// Cancelled when the caller has to be verified anew.
@@ -84,7 +87,7 @@ pub(super) async fn serve_connection<I, S>(
         + 'static,
     S::Future: Send,
 {
-    let calls = OpenCalls::default();
+    let calls = OpenCalls::of_peer(peer.address);
     let io = FirstBytes::new(peer.io, peer.speaks_by);
     let has_spoken = io.has_spoken();
     let io = Gathered::new(io);

@@ -26,7 +26,7 @@ use tower::Service;
 use crate::settings::ListenerSettings;
 pub use caller::Caller;
 use connection::{Peer, serve_connection};
-pub use open_calls::OpenCalls;
+pub use open_calls::{OpenCall, OpenCalls};
 pub use tls::Tls;
 
 /// Pause after the process or the system has run out of file descriptors: accepting again at once
@@ -133,6 +133,7 @@ async fn begin<S>(
     let Some(tls) = tls else {
         let peer = Peer {
             io: stream,
+            address,
             caller: None,
             outdated: None,
             speaks_by,
@@ -147,6 +148,7 @@ async fn begin<S>(
         Ok(Ok(accepted)) => {
             let peer = Peer {
                 io: accepted.stream,
+                address,
                 caller: accepted.caller,
                 outdated: Some(accepted.outdated),
                 speaks_by,

@@ -5,6 +5,7 @@
 //! still reads.
 
 use std::{
+    net::SocketAddr,
     pin::Pin,
     sync::{
         Arc,
@@ -27,6 +28,7 @@ pub struct OpenCalls(Arc<Counters>);
 
 #[derive(Debug, Default)]
 struct Counters {
+    peer: Option<SocketAddr>,
     open: AtomicUsize,
     /// Answers that are ready and not sent to their end.
     unsent: AtomicUsize,
@@ -54,6 +56,19 @@ enum Waiting {
 }
 
 impl OpenCalls {
+    /// None yet, on a connection of this peer.
+    pub(super) fn of_peer(peer: SocketAddr) -> Self {
+        Self(Arc::new(Counters {
+            peer: Some(peer),
+            ..Counters::default()
+        }))
+    }
+
+    /// Who is at the other end of the connection, if there is one.
+    pub fn peer(&self) -> Option<SocketAddr> {
+        self.0.peer
+    }
+
     /// A call begins.
     pub fn begin(&self) -> OpenCall {
         self.0.open.fetch_add(1, Ordering::AcqRel);

@@ -1,0 +1,82 @@
+//! The name of one call, by which its caller, the mesh and this gateway's log speak of the same one.
+
+use std::fmt;
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+/// The header that carries it, in both directions: what Envoy and most meshes use.
+pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Longest id that is taken over, in bytes. A UUID has 36.
+const LONGEST: usize = 128;
+
+/// The caller's id if it gives a fit one, else one made here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum RequestId {
+    Given(HeaderValue),
+    Made(u128),
+}
+
+impl RequestId {
+    /// The id of a call with these headers. One that is too long, or that would garble a log, is
+    /// not taken over.
+    pub(super) fn of_call(headers: &HeaderMap) -> Self {
+        match headers.get(REQUEST_ID) {
+            Some(given) if is_fit(given.as_bytes()) => Self::Given(given.clone()),
+            _ => Self::Made(fastrand::u128(..)),
+        }
+    }
+
+    /// The value of the header in the answer.
+    pub(super) fn to_header(&self) -> HeaderValue {
+        match self {
+            Self::Given(given) => given.clone(),
+            Self::Made(_) => {
+                HeaderValue::from_str(&self.to_string()).expect("hexadecimal digits are visible")
+            }
+        }
+    }
+}
+
+fn is_fit(id: &[u8]) -> bool {
+    (1..=LONGEST).contains(&id.len()) && id.iter().all(u8::is_ascii_graphic)
+}
+
+impl fmt::Display for RequestId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Given(given) => f.write_str(given.to_str().unwrap_or_default()),
+            Self::Made(number) => write!(f, "{number:032x}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(given: &'static [u8]) -> RequestId {
+        let value = HeaderValue::from_bytes(given).unwrap();
+        RequestId::of_call(&HeaderMap::from_iter([(REQUEST_ID, value)]))
+    }
+
+    #[test]
+    fn a_fit_id_is_taken_over_and_any_other_replaced() {
+        let id = of(b"2f1c0c5e-7e0a-4b51-9d0b-0f0e6c1d2a3b");
+        assert_eq!(id.to_string(), "2f1c0c5e-7e0a-4b51-9d0b-0f0e6c1d2a3b");
+        assert_eq!(id.to_header(), "2f1c0c5e-7e0a-4b51-9d0b-0f0e6c1d2a3b");
+        assert!(matches!(of(&[b'x'; 128]), RequestId::Given(_)));
+        for unfit in [
+            &b""[..],
+            b"two words",
+            b"tab\there",
+            "ümlaut".as_bytes(),
+            &[b'x'; 129],
+        ] {
+            let made = of(unfit);
+            assert!(matches!(made, RequestId::Made(_)), "{unfit:?}");
+            assert_eq!(made.to_string().len(), 32);
+            assert_eq!(made.to_header(), made.to_string().as_str());
+        }
+    }
+}

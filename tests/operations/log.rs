@@ -1,0 +1,84 @@
+//! The log: one line a call, with what tells it from others and nothing secret.
+
+use replica_session_gateway::{
+    proto::v1::{
+        GetReplicaSessionRequest, replica_session_service_client::ReplicaSessionServiceClient,
+    },
+    simulator::Fault,
+};
+use tonic::{Request, metadata::MetadataMap, transport::Channel};
+
+use super::support::{FINISHED, Serving, UNKNOWN, start};
+
+/// Asks with metadata; returns the metadata of the answer, whatever it is.
+async fn ask(gateway: &Serving, id: &str, metadata: &[(&'static str, &str)]) -> MetadataMap {
+    let server = format!("http://{}", gateway.address);
+    let channel = Channel::from_shared(server).unwrap().connect().await;
+    let mut request = Request::new(GetReplicaSessionRequest {
+        id: id.to_owned(),
+        ..GetReplicaSessionRequest::default()
+    });
+    for (name, value) in metadata {
+        request.metadata_mut().insert(*name, value.parse().unwrap());
+    }
+    let mut client = ReplicaSessionServiceClient::new(channel.unwrap());
+    match client.get(request).await {
+        Ok(answer) => answer.metadata().clone(),
+        Err(status) => status.metadata().clone(),
+    }
+}
+
+#[tokio::test]
+async fn a_request_id_is_taken_over_or_made_and_comes_back_and_into_the_log() {
+    let (_simulator, gateway) = start(&[]).await;
+    let told = ask(&gateway, UNKNOWN, &[("x-request-id", "night-42")]).await;
+    assert_eq!(told.get("x-request-id").unwrap(), "night-42");
+    let line = gateway.logged("call failed").await;
+    assert_eq!(line["request_id"], "night-42");
+
+    for given in [vec![], vec![("x-request-id", "two words")]] {
+        let told = ask(&gateway, FINISHED, &given).await;
+        let made = told.get("x-request-id").unwrap().to_str().unwrap();
+        assert_eq!(made.len(), 32, "{made}");
+    }
+}
+
+#[tokio::test]
+async fn a_failed_call_has_one_line_that_names_it_and_what_em_said() {
+    let (simulator, gateway) = start(&[]).await;
+    let fault: Fault = "500".parse().unwrap();
+    simulator.set_faults([fault]);
+    let trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    let told = ask(&gateway, FINISHED, &[("traceparent", trace)]).await;
+    let line = gateway.logged("call failed").await;
+    assert_eq!(line["level"], "WARN");
+    assert_eq!(line["method"], "Get");
+    assert_eq!(line["code"], "Internal");
+    assert_eq!(line["reason"], "EM_INTERNAL_ERROR");
+    assert_eq!(line["session_id"], FINISHED);
+    assert_eq!(line["trace_id"], "4bf92f3577b34da6a3ce929d0e0e4736");
+    let id = told.get("x-request-id").unwrap().to_str().unwrap();
+    assert_eq!(line["request_id"], id);
+    assert!(line["duration_ms"].is_u64(), "{line}");
+    assert!(line["peer"].as_str().unwrap().starts_with("127.0.0.1:"));
+    let message = line["message"].as_str().unwrap();
+    assert!(message.contains("Object reference not set"), "{message}");
+    assert_eq!(gateway.all_logged("call failed").len(), 1);
+}
+
+#[tokio::test]
+async fn answered_calls_have_a_line_at_debug_only() {
+    for (filter, lines) in [("info", 0), ("debug", 1)] {
+        let (_simulator, gateway) = start(&["--log-filter", filter]).await;
+        ask(&gateway, FINISHED, &[("x-request-id", "fine")]).await;
+        ask(&gateway, UNKNOWN, &[]).await;
+        gateway.logged("call failed").await;
+        let answered = gateway.all_logged("call answered");
+        assert_eq!(answered.len(), lines, "{filter}");
+        for line in answered {
+            assert_eq!(line["request_id"], "fine");
+            assert_eq!(line["session_id"], FINISHED);
+        }
+        assert!(!gateway.whole_log().contains("simulated"), "the password");
+    }
+}

@@ -1,0 +1,11 @@
+//! What operators see of the gateway: the program as containers, scrapers and people at night meet
+//! it.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "in a test, a failing unwrap is a failing test"
+)]
+
+mod health;
+mod log;
+mod support;

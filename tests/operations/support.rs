@@ -1,0 +1,160 @@
+//! The program as a child process, a simulated Enterprise Manager for it, and its log.
+
+use std::{
+    process::Stdio,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use replica_session_gateway::simulator::{Options, Simulator};
+use serde_json::Value;
+use tokio::{
+    io::{AsyncBufReadExt as _, BufReader},
+    process::{Child, Command},
+    time::timeout,
+};
+
+pub const PROGRAM: &str = env!("CARGO_BIN_EXE_replica-session-gateway");
+
+/// A finished session that the simulator holds.
+pub const FINISHED: &str = "04f694ad-664c-4603-a747-00edecae4f17";
+
+/// An id that the simulator does not hold.
+pub const UNKNOWN: &str = "b6f1a9d2-30f4-4c0e-9a53-0d1c52e8f0ff";
+
+/// Generous for a loaded machine; nothing waits for it when all is well.
+const SOON: Duration = Duration::from_secs(30);
+
+/// The program without a setting from outside.
+pub fn program(arguments: &[&str]) -> Command {
+    let mut command = Command::new(PROGRAM);
+    command
+        .args(arguments)
+        .env_clear()
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true);
+    command
+}
+
+/// Exit code, standard output, standard error.
+pub async fn run(command: &mut Command) -> (i32, String, String) {
+    let output = timeout(SOON, command.output()).await.unwrap().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (
+        output.status.code().unwrap(),
+        text(output.stdout),
+        text(output.stderr),
+    )
+}
+
+/// `serve` as a child process, with its log as JSON.
+pub struct Serving {
+    child: Child,
+    log: Arc<Mutex<Vec<Value>>>,
+    /// Where callers connect.
+    pub address: String,
+    /// Where operators look.
+    pub admin: String,
+}
+
+/// A gateway for the Enterprise Manager at `em`, with further arguments.
+pub async fn serve(em: &str, arguments: &[&str]) -> Serving {
+    let mut command = program(&[
+        "serve",
+        "--listen=127.0.0.1:0",
+        "--admin-listen=127.0.0.1:0",
+        "--em-allow-plaintext",
+        r"--em-username=TECH\gateway",
+        "--em-url",
+        em,
+    ]);
+    let command = command.args(arguments);
+    let mut child = command
+        .env("GATEWAY_EM_PASSWORD", "simulated")
+        .env("GATEWAY_LAME_DUCK", "0s")
+        .env("GATEWAY_LOG_FORMAT", "json")
+        .spawn()
+        .unwrap();
+    let log = Arc::new(Mutex::new(Vec::new()));
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+    let written = log.clone();
+    tokio::spawn(async move {
+        while let Ok(Some(line)) = lines.next_line().await {
+            let line = serde_json::from_str(&line).unwrap_or(Value::String(line));
+            written.lock().unwrap().push(line);
+        }
+    });
+    let mut serving = Serving {
+        child,
+        log,
+        address: String::new(),
+        admin: String::new(),
+    };
+    let line = serving.logged("serving").await;
+    line["address"]
+        .as_str()
+        .unwrap()
+        .clone_into(&mut serving.address);
+    line["admin_address"]
+        .as_str()
+        .unwrap()
+        .clone_into(&mut serving.admin);
+    serving
+}
+
+/// A simulator at its defaults, and a gateway for it.
+pub async fn start(arguments: &[&str]) -> (Simulator, Serving) {
+    let simulator = Simulator::start(Options::default()).await.unwrap();
+    let serving = serve(&simulator.url(), arguments).await;
+    (simulator, serving)
+}
+
+impl Serving {
+    /// `get` for one session as EM has it now: exit code, standard output, standard error.
+    pub async fn get(&self, id: &str) -> (i32, String, String) {
+        let server = format!("--server=http://{}", self.address);
+        run(&mut program(&["get", id, "--max-age=0s", &server])).await
+    }
+
+    /// All lines of the log whose message contains `text`.
+    pub fn all_logged(&self, text: &str) -> Vec<Value> {
+        let log = self.log.lock().unwrap();
+        let says = |line: &&Value| {
+            let message = line["message"].as_str().or(line.as_str());
+            message.is_some_and(|message| message.contains(text))
+        };
+        log.iter().filter(says).cloned().collect()
+    }
+
+    /// The first line of the log whose message contains `text`, once it is there.
+    pub async fn logged(&self, text: &str) -> Value {
+        let found = async {
+            loop {
+                if let Some(line) = self.all_logged(text).into_iter().next() {
+                    return line;
+                }
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        let found = timeout(SOON, found).await;
+        found.unwrap_or_else(|_| panic!("{text:?} is not in {:#?}", self.log.lock().unwrap()))
+    }
+
+    /// Everything that has been logged, as text.
+    pub fn whole_log(&self) -> String {
+        let log = self.log.lock().unwrap();
+        let lines: Vec<_> = log.iter().map(Value::to_string).collect();
+        lines.join("\n")
+    }
+
+    /// Sends SIGTERM and waits for the end.
+    pub async fn stop(mut self) -> i32 {
+        let kill = format!("kill -TERM {}", self.child.id().unwrap());
+        let status = Command::new("sh").args(["-c", &kill]).status().await;
+        assert!(status.unwrap().success());
+        let status = timeout(SOON, self.child.wait()).await.unwrap().unwrap();
+        status.code().unwrap()
+    }
+}
