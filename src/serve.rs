@@ -15,7 +15,7 @@ use crate::{
     admin::{self, Readiness},
     certificates::Expiry,
     enterprise_manager::EnterpriseManager,
-    gateway::{CallLimits, Calls, Gateway, OnlyAllowed},
+    gateway::{CallLimits, Calls, Gateway, OnlyAllowed, PageTokens},
     health,
     listener::{self, Tls, Worker},
     metrics::Metrics,
@@ -27,7 +27,7 @@ use crate::{
     workers::Workers,
 };
 
-/// Largest request accepted, in bytes. A `Get` takes below 100.
+/// Largest request accepted, in bytes. A `Get` takes below 100, a `List` with everything 5000.
 const MAX_REQUEST: usize = 64 * 1024;
 
 type SessionService = Calls<ReplicaSessionServiceServer<Gateway>>;
@@ -109,6 +109,7 @@ pub async fn start(settings: Settings) -> Result<Running, StartError> {
     let common = sharing::Common::new(settings.reuse);
     let places = settings.enterprise_manager.concurrency;
     let watches = watching::Common::new(settings.watch, places, metrics.clone());
+    let tokens = PageTokens::new(&settings.page_token_secret());
     let reporter = HealthReporter::new();
     set_health(&reporter, ServingStatus::Serving).await;
     let threads = Workers::start(settings.workers).map_err(StartError::Threads)?;
@@ -116,7 +117,7 @@ pub async fn start(settings: Settings) -> Result<Running, StartError> {
         let enterprise_manager = enterprise_manager.with_own_connections()?;
         let reads = SharedReads::new(enterprise_manager, common.clone());
         let watching = Watching::new(reads.clone(), watches.clone());
-        let sessions = Gateway::new(reads, watching, metrics.clone());
+        let sessions = Gateway::new(reads, watching, tokens.clone(), metrics.clone());
         Ok(Worker {
             runtime: runtime.clone(),
             service: OnlyAllowed::new(services(sessions, &calls, &reporter), calls.clone()),

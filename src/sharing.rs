@@ -3,26 +3,24 @@
 //! EM is slow, fragile, and itself a cache of up to 15 minutes: asking it the same thing many
 //! times within a moment harms it and tells nobody anything new.
 
-use std::{
-    collections::HashMap,
-    future::Future,
-    pin::Pin,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+mod in_flight;
 
-use futures_util::future::{FutureExt as _, Shared, WeakShared};
+use std::{future::Future, sync::Arc, time::Duration};
+
 use quick_cache::{Weighter, sync::Cache};
 use tokio::time::Instant;
 
 use crate::{
-    enterprise_manager::{EnterpriseManager, Error, Patience, Reading, SessionId, State, View},
+    enterprise_manager::{
+        EnterpriseManager, Error, Patience, Position, Reading, SessionId, SessionList, SessionPage,
+        State, TaskReading, View,
+    },
     settings::ReuseSettings,
 };
+use in_flight::InFlight;
+pub use in_flight::Outcome;
 
 type Question = (SessionId, View);
-type Outcome = Result<Arc<Reading>, Error>;
-type Read = Pin<Box<dyn Future<Output = Outcome> + Send>>;
 
 /// Reads through one worker's connections, and shares with all workers.
 #[derive(Clone)]
@@ -33,16 +31,11 @@ pub struct SharedReads {
 
 /// What all workers share.
 pub struct Common {
-    in_flight: Mutex<HashMap<Question, InFlight>>,
+    sessions: Arc<InFlight<Question, Reading>>,
+    pages: Arc<InFlight<(SessionList, Position), SessionPage>>,
+    tasks: Arc<InFlight<SessionId, TaskReading>>,
     kept: Cache<Question, Kept, ByBytes>,
     settings: ReuseSettings,
-}
-
-/// A read that somebody waits for. The map does not: it ends when the last one leaves.
-struct InFlight {
-    started: Instant,
-    patience: Arc<Patience>,
-    read: WeakShared<Read>,
 }
 
 /// An answer that may be given again.
@@ -68,7 +61,9 @@ impl Common {
         const TYPICAL_ANSWER: usize = 3000;
         let capacity = settings.capacity;
         Arc::new(Self {
-            in_flight: Mutex::default(),
+            sessions: InFlight::new(),
+            pages: InFlight::new(),
+            tasks: InFlight::new(),
             kept: Cache::with_weighter(capacity / TYPICAL_ANSWER, capacity as u64, ByBytes),
             settings,
         })
@@ -95,7 +90,7 @@ impl Common {
 
     /// Keeps an answer, drops what EM no longer confirms. An answer that was asked for anew by
     /// somebody who wants no old ones replaces what is kept, and is not worth keeping otherwise.
-    fn note(&self, question: Question, outcome: &Outcome, wanted: bool) {
+    fn note(&self, question: Question, outcome: &Outcome<Reading>, wanted: bool) {
         match outcome {
             Ok(reading) if !self.reuse_time(reading).is_zero() => {
                 let kept = Kept {
@@ -114,13 +109,6 @@ impl Common {
             }
             _ => {}
         }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, HashMap<Question, InFlight>> {
-        // Whole after a panic: nothing is done halfway while it is locked.
-        self.in_flight
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -148,96 +136,70 @@ impl SharedReads {
         view: View,
         max_age: Option<Duration>,
         deadline: Instant,
-    ) -> Outcome {
+    ) -> Outcome<Reading> {
         let question = (id, view);
         let takes_old_ones = max_age != Some(Duration::ZERO);
-        if takes_old_ones && let Some(reading) = self.common.kept(question, max_age) {
+        let kept = || self.common.kept(question, max_age);
+        if takes_old_ones && let Some(reading) = kept() {
             return Ok(reading);
         }
-        self.join_or_start(question, max_age, deadline).await
-    }
-
-    fn join_or_start(
-        &self,
-        question: Question,
-        max_age: Option<Duration>,
-        deadline: Instant,
-    ) -> Shared<Read> {
-        let takes_old_ones = max_age != Some(Duration::ZERO);
-        let mut in_flight = self.common.lock();
-        if takes_old_ones {
-            if let Some(read) = in_flight
-                .get(&question)
-                .filter(|other| max_age.is_none_or(|age| other.started.elapsed() <= age))
-                .and_then(|other| {
-                    other.patience.extend(deadline);
-                    other.read.upgrade()
-                })
-            {
-                return read;
-            }
-            // One that ended since this call looked at the kept answers has left its answer there.
-            if let Some(reading) = self.common.kept(question, max_age) {
-                let read: Read = Box::pin(std::future::ready(Ok(reading)));
-                return read.shared();
-            }
-        }
-        let started = Instant::now();
-        let patience = Arc::new(Patience::until(deadline));
-        let read = self.read(question, started, patience.clone(), takes_old_ones);
-        let read = read.shared();
-        in_flight.insert(
-            question,
-            InFlight {
-                started,
-                patience,
-                read: read.downgrade().expect("it has not been polled"),
-            },
-        );
-        read
-    }
-
-    fn read(
-        &self,
-        question: Question,
-        started: Instant,
-        patience: Arc<Patience>,
-        keep: bool,
-    ) -> Read {
         let (enterprise_manager, common) = (self.enterprise_manager.clone(), self.common.clone());
-        let (id, view) = question;
-        let leave = Leave {
-            common: common.clone(),
-            question,
-            started,
-        };
-        Box::pin(async move {
+        let read = |patience: Arc<Patience>| async move {
             let outcome = enterprise_manager
                 .replica_session(id, view, &patience)
                 .await
                 .map(Arc::new);
-            common.note(question, &outcome, keep);
-            drop(leave);
+            common.note(question, &outcome, takes_old_ones);
             outcome
-        })
+        };
+        // Asked for kept answers again: one that ended since then has left its answer there.
+        self.common
+            .sessions
+            .join_or_start(question, max_age, deadline, kept, read)
+            .await
     }
-}
 
-/// Takes a read out of the map when it ends, in whatever way.
-struct Leave {
-    common: Arc<Common>,
-    question: Question,
-    started: Instant,
-}
+    /// Reads one page of a list: the answer to an equal question in flight that began at most
+    /// `max_age` ago, else EM's. Answers are not kept: who lists wants to see what is new.
+    ///
+    /// # Errors
+    ///
+    /// Why EM gave no page.
+    pub fn session_page(
+        &self,
+        list: SessionList,
+        position: Position,
+        max_age: Option<Duration>,
+        deadline: Instant,
+    ) -> impl Future<Output = Outcome<SessionPage>> + use<> {
+        let enterprise_manager = self.enterprise_manager.clone();
+        let question = (list.clone(), position.clone());
+        let read = |patience: Arc<Patience>| async move {
+            let page = enterprise_manager.session_page(&list, &position, &patience);
+            page.await.map(Arc::new)
+        };
+        self.common
+            .pages
+            .join_or_start(question, max_age, deadline, || None, read)
+    }
 
-impl Drop for Leave {
-    fn drop(&mut self) {
-        let mut in_flight = self.common.lock();
-        // A later one may have taken its place.
-        if let Some(other) = in_flight.get(&self.question)
-            && other.started == self.started
-        {
-            in_flight.remove(&self.question);
-        }
+    /// Reads the tasks of one session, likewise.
+    ///
+    /// # Errors
+    ///
+    /// Why EM gave no tasks.
+    pub fn tasks(
+        &self,
+        id: SessionId,
+        max_age: Option<Duration>,
+        deadline: Instant,
+    ) -> impl Future<Output = Outcome<TaskReading>> + use<> {
+        let enterprise_manager = self.enterprise_manager.clone();
+        let read = |patience: Arc<Patience>| async move {
+            enterprise_manager.tasks(id, &patience).await.map(Arc::new)
+        };
+        self.common
+            .tasks
+            .join_or_start(id, max_age, deadline, || None, read)
     }
 }

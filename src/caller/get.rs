@@ -70,6 +70,7 @@ pub async fn get(options: &GetOptions) -> Result<String, Refusal> {
             Some(Err(_)) => return Err(Refusal::of_argument("--max-age: is too long".to_owned())),
             None => None,
         },
+        include_failed_tasks: false,
     });
     request.set_timeout(options.deadline);
     let channel = options.server.connect(options.deadline).await?;

@@ -1,4 +1,4 @@
-//! What an answer to a read means: the session, or the reason why there is none.
+//! What an answer to a read means: what was asked for, or the reason why there is none.
 //!
 //! Judged by HTTP status, then media type, then root element. EM's words are a hint at most:
 //! they are free text.
@@ -8,23 +8,20 @@ use std::time::Duration;
 use reqwest::StatusCode;
 
 use super::{
-    SessionId,
     error::{BadResponse, Error, excerpt},
     exchange::Reply,
-    model::{ReplicaSession, View},
-    xml::{ErrorDocument, is_utf8, read_error_document, read_replica_session},
+    xml::{ErrorDocument, is_utf8, read_error_document},
 };
 
-/// The session that the answer holds.
+/// What the answer holds, as `read` reads its body.
 ///
 /// # Errors
 ///
-/// Why it holds none.
-pub(super) fn read_answer(
+/// Why it holds no such thing.
+pub(super) fn read_answer<T>(
     reply: &Reply,
-    id: SessionId,
-    view: View,
-) -> Result<ReplicaSession, Error> {
+    read: impl FnOnce(&[u8]) -> Result<T, BadResponse>,
+) -> Result<T, Error> {
     if reply.status != StatusCode::OK {
         return Err(failure(reply));
     }
@@ -38,7 +35,7 @@ pub(super) fn read_answer(
         let why = format!("charset {:?}", excerpt(charset));
         return Err(BadResponse::Malformed(why).into());
     }
-    read_replica_session(&reply.body, id, view).map_err(|error| match error {
+    read(&reply.body).map_err(|error| match error {
         // EM may say 200 and mean an error: then the body is right.
         BadResponse::WrongRoot { .. } => match read_error_document(&reply.body) {
             Ok(Some(document)) => by_status(

@@ -138,10 +138,17 @@ pub enum BadResponse {
     #[error("the document is truncated")]
     Truncated,
 
-    /// More bytes than any session needs.
+    /// More bytes than the answer can need.
     #[error("the body exceeds {limit} bytes")]
     TooLarge {
         /// The limit in bytes.
+        limit: usize,
+    },
+
+    /// More items than were asked for.
+    #[error("the page holds more than {limit} items")]
+    TooMany {
+        /// How many were asked for.
         limit: usize,
     },
 

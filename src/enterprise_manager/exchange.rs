@@ -1,7 +1,6 @@
 //! One HTTP exchange with Enterprise Manager: a request out, a bounded answer back.
 
 use std::{
-    error::Error as StdError,
     pin::pin,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -15,28 +14,27 @@ use reqwest::{
     },
     redirect,
 };
-use rustls::{CertificateError, ClientConfig};
+use rustls::ClientConfig;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::{sync::watch, time::Instant};
 use url::Url;
 
 use super::{
     circuit::Circuit,
-    error::{BadResponse, Error, excerpt},
+    error::{BadResponse, Error},
+    lost::{connection_error, root_cause},
     overtaken::Answered,
+    purpose::Purpose,
 };
 
 /// The header that carries the token, in both directions.
 pub(super) const SESSION_HEADER: HeaderName = HeaderName::from_static("x-restsvcsessionid");
 
-/// Largest body accepted, in bytes. EM's entities are 1.5 to 3 kB.
-pub(super) const MAX_BODY: usize = 1024 * 1024;
-
 /// After how long a silent connection is probed, and how often then.
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
 
 /// How long a connection, with its TLS handshake, may take to come about.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Longest wait that an answer may ask for: whoever sleeps for hours helps nobody.
 const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(15 * 60);
@@ -142,22 +140,22 @@ impl Http {
     ///
     /// # Errors
     ///
-    /// When there is no complete answer, or it is larger than [`MAX_BODY`]. Any status is an
-    /// answer.
+    /// When there is no complete answer within the limits of `purpose`. Any status is an answer.
     pub(super) async fn exchange(
         &self,
         method: Method,
         path: &str,
         credential: Credential<'_>,
+        purpose: Purpose,
     ) -> Result<Reply, Error> {
         self.circuit.check()?;
         let sent = Instant::now();
         // Pinned here, since `select!` would copy it first, all two kilobytes.
-        let reply = pin!(self.send(method, path, credential));
+        let reply = pin!(self.send(method, path, credential, purpose.max_body()));
         let reply = tokio::select! {
             biased;
             reply = reply => reply,
-            () = self.answered.overtakes(sent) => Err(Error::Disconnected {
+            () = self.answered.overtakes(sent, purpose.silence()) => Err(Error::Disconnected {
                 why: format!("{}: silent, while later requests are answered", self.address),
             }),
         };
@@ -173,6 +171,7 @@ impl Http {
         method: Method,
         path: &str,
         credential: Credential<'_>,
+        max_body: usize,
     ) -> Result<Reply, Error> {
         let must_say_length = method == Method::POST;
         let client = self.client.borrow().clone();
@@ -192,14 +191,14 @@ impl Http {
         let lost = |error: reqwest::Error| connection_error(&error, &self.address);
         let mut response = request.send().await.map_err(lost)?;
 
-        let too_large = BadResponse::TooLarge { limit: MAX_BODY };
+        let too_large = BadResponse::TooLarge { limit: max_body };
         let announced = response.content_length().unwrap_or(0);
-        if announced > MAX_BODY as u64 {
+        if announced > max_body as u64 {
             return Err(too_large.into());
         }
         let mut body = Vec::with_capacity(usize::try_from(announced).unwrap_or(0));
         while let Some(chunk) = response.chunk().await.map_err(lost)? {
-            if body.len() + chunk.len() > MAX_BODY {
+            if body.len() + chunk.len() > max_body {
                 return Err(too_large.into());
             }
             body.extend_from_slice(&chunk);
@@ -287,81 +286,4 @@ impl Reply {
             .and_then(|value| value.to_str().ok())
             .unwrap_or_default()
     }
-}
-
-/// What it means that no complete answer came. `address` is for the operator's log.
-fn connection_error(error: &reqwest::Error, address: &str) -> Error {
-    if let Some(error) = cause::<rustls::Error>(error) {
-        return tls_error(error, address);
-    }
-    if cause::<hyper::Error>(error).is_some_and(hyper::Error::is_parse) {
-        return Error::NotEnterpriseManager {
-            what: format!("{address} does not speak HTTP; TLS on this port?"),
-            passing: false,
-        };
-    }
-    let why = if error.is_timeout() {
-        format!("{address}: no connection within {CONNECT_TIMEOUT:?}")
-    } else {
-        format!("{address}: {}", root_cause(error))
-    };
-    if error.is_connect() {
-        return Error::Unreachable { why };
-    }
-    Error::Disconnected { why }
-}
-
-fn tls_error(error: &rustls::Error, address: &str) -> Error {
-    let untrusted = |why: &str| Error::UntrustedCertificate {
-        why: format!("{address}: {why}"),
-    };
-    match error {
-        rustls::Error::InvalidCertificate(CertificateError::Other(other))
-            if other.to_string().contains("CaUsedAsEndEntity") =>
-        {
-            untrusted(
-                "its certificate is one of an authority, which no server may present as its own; \
-                 trust it with --em-pin-sha256 instead",
-            )
-        }
-        rustls::Error::InvalidCertificate(CertificateError::Other(other)) => {
-            untrusted(&other.0.to_string())
-        }
-        rustls::Error::InvalidCertificate(_) | rustls::Error::NoCertificatesPresented => {
-            untrusted(&error.to_string())
-        }
-        rustls::Error::InvalidMessage(_) => Error::NotEnterpriseManager {
-            what: format!("{address} does not speak TLS; plain HTTP on this port?"),
-            passing: false,
-        },
-        error => Error::Disconnected {
-            why: format!("{address}: {error}"),
-        },
-    }
-}
-
-/// The first cause of the wanted type. An `io::Error` that wraps another error names as its
-/// source the source of that one, so what it wraps has to be looked at as well.
-fn cause<'e, E: StdError + 'static>(error: &'e (dyn StdError + 'static)) -> Option<&'e E> {
-    let mut next = Some(error);
-    while let Some(error) = next {
-        if let Some(found) = error.downcast_ref::<E>() {
-            return Some(found);
-        }
-        let io = error.downcast_ref::<std::io::Error>();
-        next = match io.and_then(std::io::Error::get_ref) {
-            Some(wrapped) => Some(wrapped),
-            None => error.source(),
-        };
-    }
-    None
-}
-
-/// The innermost cause: what stands around it says only that something failed.
-fn root_cause(error: &(dyn StdError + 'static)) -> String {
-    let mut cause = error;
-    while let Some(source) = cause.source() {
-        cause = source;
-    }
-    excerpt(&cause.to_string())
 }

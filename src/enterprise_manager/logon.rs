@@ -24,6 +24,7 @@ use super::{
     door::Door,
     error::Error,
     exchange::{Credential, Http, Reply, SESSION_HEADER},
+    purpose::Purpose,
     xml::read_session_id,
 };
 use crate::settings::EnterpriseManagerSettings;
@@ -230,7 +231,7 @@ impl Logons {
         match self
             .inner
             .http
-            .exchange(Method::DELETE, &path, credential)
+            .exchange(Method::DELETE, &path, credential, Purpose::One)
             .await
         {
             Ok(reply) => tracing::debug!(status = reply.status.as_u16(), "logged off"),
@@ -253,7 +254,10 @@ impl Inner {
         };
         let path = format!("api/sessionMngr/?v={}", self.settings.api_version);
         let credential = Credential::Basic(&self.settings.username, &password);
-        let reply = self.http.exchange(Method::POST, &path, credential).await;
+        let reply = self
+            .http
+            .exchange(Method::POST, &path, credential, Purpose::One)
+            .await;
         let outcome = reply.and_then(|reply| read_logon(&reply));
         match &outcome {
             Ok(_) => {

@@ -7,11 +7,16 @@ mod circuit;
 mod door;
 mod error;
 mod exchange;
+mod filter;
+mod listing;
+mod lists;
 mod logon;
+mod lost;
 mod model;
 mod overtaken;
 mod places;
 mod presented;
+mod purpose;
 mod retry;
 mod session_id;
 mod standing;
@@ -26,12 +31,18 @@ use secrecy::ExposeSecret as _;
 use tokio::time::sleep;
 
 pub use error::{BadResponse, Error};
-pub use model::{Link, Reading, ReplicaSession, Run, RunResult, State, View};
+pub use filter::{InvalidName, MAX_NAME, Name, SessionFilter, Span};
+pub use listing::{MAX_GIVEN, MAX_PAGE_SIZE, Order, Position, SessionList, SessionPage};
+pub use model::{
+    Link, Reading, ReplicaSession, Run, RunResult, State, TaskReading, TaskSession, TaskState, View,
+};
 pub use presented::{PresentedCertificate, presented_certificate};
 pub use retry::Patience;
-pub use session_id::{InvalidSessionId, SessionId, parse_uuid};
+pub use session_id::{InvalidSessionId, SessionId, parse_id, parse_uuid};
 pub use standing::{LATELY, LastFailure, Standing, Verdict};
-pub use xml::read_replica_session;
+pub use xml::{
+    MAX_TASKS, QueryPage, read_replica_session, read_session_page, read_task_list, read_task_page,
+};
 
 use crate::{
     certificates::Expiry,
@@ -42,6 +53,7 @@ use answer::read_answer;
 use exchange::{Credential, Http, Reply};
 use logon::{LogonSession, Logons};
 use places::Places;
+use purpose::Purpose;
 use retry::Retries;
 use tls::client_config;
 
@@ -135,80 +147,106 @@ impl EnterpriseManager {
         view: View,
         patience: &Patience,
     ) -> Result<Reading, Error> {
-        let noted = self.standing.note_end_of_read(patience);
-        let outcome = self.read(id, view, patience).await;
-        noted.ended(&outcome);
-        outcome
-    }
-
-    async fn read(&self, id: SessionId, view: View, patience: &Patience) -> Result<Reading, Error> {
         let path = match view {
             View::Reference => format!("api/replicaSessions/{id}"),
             View::Entity => format!("api/replicaSessions/{id}?format=Entity"),
         };
+        let read = |body: &[u8]| read_replica_session(body, id, view);
+        let session = self.read(&path, Purpose::One, patience, read).await?;
+        let read_at = Timestamp::now();
+        Ok(Reading { session, read_at })
+    }
+
+    /// Reads what is at `path`, again where that helps.
+    async fn read<T>(
+        &self,
+        path: &str,
+        purpose: Purpose,
+        patience: &Patience,
+        read: impl Fn(&[u8]) -> Result<T, BadResponse>,
+    ) -> Result<T, Error> {
+        let noted = self.standing.note_end_of_read(patience);
+        let outcome = self.read_until_good(path, purpose, patience, read).await;
+        noted.ended(&outcome);
+        outcome
+    }
+
+    async fn read_until_good<T>(
+        &self,
+        path: &str,
+        purpose: Purpose,
+        patience: &Patience,
+        read: impl Fn(&[u8]) -> Result<T, BadResponse>,
+    ) -> Result<T, Error> {
         let mut attempts = self.retries.attempts(patience);
         loop {
             // Held while a logon is under way as well, so that EM never has more requests than
             // places, and those who wait for one do so with the newest logon session.
-            let place = self.places.take().await;
+            let place = self.places.take(purpose).await;
             if patience.is_nearly_over() {
                 // Not worth a request; the callers' own timers are about to end this.
                 drop(place);
                 return pending().await;
             }
-            let outcome = pin!(self.read_once(&path, id, view));
+            let outcome = pin!(self.read_once(path, purpose, &read));
             let outcome = tokio::select! {
                 outcome = outcome => outcome?,
                 () = place.is_over() => continue,
             };
             drop(place);
             let error = match outcome {
-                Ok(session) => {
+                Ok(answer) => {
                     attempts.succeeded();
-                    let read_at = Timestamp::now();
-                    return Ok(Reading { session, read_at });
+                    return Ok(answer);
                 }
                 Err(error) => error,
             };
             let Some(pause) = attempts.pause_after(&error) else {
                 return Err(error);
             };
-            tracing::debug!(%id, ?pause, "trying again: {error}");
+            tracing::debug!(path, ?pause, "trying again: {error}");
             sleep(pause).await;
         }
     }
 
     /// One read under the shared logon session, and a second one when EM has forgotten it. The
     /// outer error is the logon's, which is never tried again: only reads are.
-    async fn read_once(
+    async fn read_once<T>(
         &self,
         path: &str,
-        id: SessionId,
-        view: View,
-    ) -> Result<Result<ReplicaSession, Error>, Error> {
+        purpose: Purpose,
+        read: impl Fn(&[u8]) -> Result<T, BadResponse>,
+    ) -> Result<Result<T, Error>, Error> {
         let mut logon = self.logons.current().await?;
-        let mut session = self
-            .get(path, &logon)
+        let mut answer = self
+            .get(path, purpose, &logon)
             .await
-            .and_then(|reply| read_answer(&reply, id, view));
-        if matches!(session, Err(Error::CredentialsRejected { .. })) {
+            .and_then(|reply| read_answer(&reply, &read));
+        if matches!(answer, Err(Error::CredentialsRejected { .. })) {
             logon = self.logons.after(&logon).await?;
-            session = self
-                .get(path, &logon)
+            answer = self
+                .get(path, purpose, &logon)
                 .await
-                .and_then(|reply| read_answer(&reply, id, view));
+                .and_then(|reply| read_answer(&reply, &read));
         }
-        match &session {
+        match &answer {
             Err(Error::CredentialsRejected { .. }) => self.logons.refused(&logon),
             Ok(_) => self.logons.accepted(&logon),
             Err(_) => {}
         }
-        Ok(session)
+        Ok(answer)
     }
 
-    async fn get(&self, path: &str, logon: &LogonSession) -> Result<Reply, Error> {
+    async fn get(
+        &self,
+        path: &str,
+        purpose: Purpose,
+        logon: &LogonSession,
+    ) -> Result<Reply, Error> {
         let credential = Credential::Token(&logon.token);
-        self.http.exchange(Method::GET, path, credential).await
+        self.http
+            .exchange(Method::GET, path, credential, purpose)
+            .await
     }
 
     /// Ends the logon session at EM, if there is one. Best effort, 2 s at most.

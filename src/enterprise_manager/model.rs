@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use uuid::Uuid;
 
 use super::SessionId;
 
@@ -27,28 +28,50 @@ pub struct Reading {
 impl Reading {
     /// About how much memory the answer takes, in bytes.
     pub fn size(&self) -> usize {
-        /// What an allocation costs beside its content, and a map its nodes.
-        const OVERHEAD: usize = 16;
-        let texts =
-            |texts: &[&String]| -> usize { texts.iter().map(|text| text.len() + OVERHEAD).sum() };
-        let session = &self.session;
-        let links = session.links.iter().map(|link| {
-            size_of::<Link>() + texts(&[&link.rel, &link.r#type, &link.href, &link.name])
-        });
-        let run = session.run.iter().map(|run| {
+        self.session.size() + size_of::<Timestamp>()
+    }
+}
+
+impl ReplicaSession {
+    /// About how much memory the session takes, in bytes.
+    pub(super) fn size(&self) -> usize {
+        let run = self.run.iter().map(|run| {
             texts(&[&run.job_uid, &run.job_name, &run.job_type])
                 + run.failure_message.iter().map(String::len).sum::<usize>()
         });
-        let unmapped = session
-            .unmapped
-            .iter()
-            .map(|(element, text)| 2 * size_of::<String>() + texts(&[element, text]));
         size_of::<Self>()
-            + texts(&[&session.uid, &session.name, &session.r#type, &session.href])
-            + links.sum::<usize>()
+            + texts(&[&self.uid, &self.name, &self.r#type, &self.href])
             + run.sum::<usize>()
-            + unmapped.sum::<usize>()
+            + size_of_rest(&self.links, &self.unmapped)
     }
+}
+
+impl TaskSession {
+    /// About how much memory the task takes, in bytes.
+    pub(super) fn size(&self) -> usize {
+        size_of::<Self>()
+            + texts(&[&self.uid, &self.name, &self.r#type, &self.href])
+            + texts(&[&self.vm_name, &self.session_uid, &self.vm_uid])
+            + self.reason.iter().map(String::len).sum::<usize>()
+            + size_of_rest(&self.links, &self.unmapped)
+    }
+}
+
+fn size_of_rest(links: &[Link], unmapped: &BTreeMap<String, String>) -> usize {
+    let links = links
+        .iter()
+        .map(|link| size_of::<Link>() + texts(&[&link.rel, &link.r#type, &link.href, &link.name]));
+    let unmapped = unmapped
+        .iter()
+        .map(|(element, text)| 2 * size_of::<String>() + texts(&[element, text]));
+    links.sum::<usize>() + unmapped.sum::<usize>()
+}
+
+/// What texts take outside their place.
+fn texts(texts: &[&String]) -> usize {
+    /// What an allocation costs beside its content, and a map its nodes.
+    const OVERHEAD: usize = 16;
+    texts.iter().map(|text| text.len() + OVERHEAD).sum()
 }
 
 /// One run of one replication job on one backup server.
@@ -98,6 +121,53 @@ pub struct Run {
     pub failure_message: Option<String>,
 }
 
+/// What one session did with one virtual machine.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TaskSession {
+    /// The identifier.
+    pub id: Uuid,
+    /// Attribute `UID`, verbatim.
+    pub uid: String,
+    /// Attribute `Name`, verbatim.
+    pub name: String,
+    /// Attribute `Type`, verbatim.
+    pub r#type: String,
+    /// Attribute `Href`, verbatim.
+    pub href: String,
+    /// Attribute `VmDisplayName`.
+    pub vm_name: String,
+    /// Every link, in EM's order.
+    pub links: Vec<Link>,
+    /// `JobSessionUid`, a URN, checked to name the session that was asked for unless it is empty.
+    pub session_uid: String,
+    /// `VmUid`, which newer releases have; else empty.
+    pub vm_uid: String,
+    /// `CreationTimeUTC`.
+    pub created_at: Option<Timestamp>,
+    /// `EndTimeUTC`; none while in progress and for EM's "never" dates.
+    pub ended_at: Option<Timestamp>,
+    /// `State`; none when absent, empty or unknown.
+    pub state: Option<TaskState>,
+    /// `Result` of a completed task, none when absent, empty or unknown. `None` before that: what
+    /// EM says then is in `unmapped`.
+    pub result: Option<RunResult>,
+    /// `Reason`; empty when EM sent the element empty.
+    pub reason: Option<String>,
+    /// `TotalSize` in bytes.
+    pub total_size: Option<i64>,
+    /// As [`ReplicaSession::unmapped`].
+    pub unmapped: BTreeMap<String, String>,
+}
+
+/// The tasks of one session.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TaskReading {
+    /// The tasks, by creation and then by id.
+    pub tasks: Vec<TaskSession>,
+    /// When EM's answer was complete, by this machine's clock.
+    pub read_at: Timestamp,
+}
+
 /// One `Link` element; what EM left out is empty.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Link {
@@ -111,72 +181,52 @@ pub struct Link {
     pub name: String,
 }
 
-/// The states that EM is known to use. EM's schema calls the state a string, so others occur.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[expect(
-    missing_docs,
-    reason = "the names are EM's own texts; the proto documents them"
-)]
-pub enum State {
-    Starting,
-    Working,
-    Pausing,
-    Resuming,
-    Stopping,
-    Stopped,
-    Idle,
-    Postprocessing,
-    Pending,
-    WaitingRepository,
-    WaitingSlot,
-    WaitingTape,
-    ActionRequired,
+/// An enumeration of EM's texts, which its schema calls strings: others occur.
+macro_rules! texts {
+    ($(#[$doc:meta])* $name:ident { $($variant:ident),* $(,)? }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        #[expect(
+            missing_docs,
+            reason = "the names are EM's own texts; the proto documents them"
+        )]
+        pub enum $name {
+            $($variant),*
+        }
+
+        impl $name {
+            /// The value that EM's text names, if it is a known one.
+            pub(super) fn from_text(text: &str) -> Option<Self> {
+                match text.trim() {
+                    $(stringify!($variant) => Some(Self::$variant),)*
+                    _ => None,
+                }
+            }
+
+            /// EM's text.
+            pub fn text(self) -> &'static str {
+                match self {
+                    $(Self::$variant => stringify!($variant)),*
+                }
+            }
+        }
+    };
 }
 
-impl State {
-    /// The state that EM's text names, if it is a known one.
-    pub(super) fn from_text(text: &str) -> Option<Self> {
-        Some(match text.trim() {
-            "Starting" => Self::Starting,
-            "Working" => Self::Working,
-            "Pausing" => Self::Pausing,
-            "Resuming" => Self::Resuming,
-            "Stopping" => Self::Stopping,
-            "Stopped" => Self::Stopped,
-            "Idle" => Self::Idle,
-            "Postprocessing" => Self::Postprocessing,
-            "Pending" => Self::Pending,
-            "WaitingRepository" => Self::WaitingRepository,
-            "WaitingSlot" => Self::WaitingSlot,
-            "WaitingTape" => Self::WaitingTape,
-            "ActionRequired" => Self::ActionRequired,
-            _ => return None,
-        })
+texts! {
+    /// The states of a session that EM is known to use.
+    State {
+        Starting, Working, Pausing, Resuming, Stopping, Stopped, Idle, Postprocessing, Pending,
+        WaitingRepository, WaitingSlot, WaitingTape, ActionRequired,
     }
 }
 
-/// The results that EM is known to use.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[expect(
-    missing_docs,
-    reason = "the names are EM's own texts; the proto documents them"
-)]
-pub enum RunResult {
-    None,
-    Success,
-    Warning,
-    Failed,
+texts! {
+    /// The results that EM is known to use, of sessions and of tasks.
+    RunResult { None, Success, Warning, Failed }
 }
 
-impl RunResult {
-    /// The result that EM's text names, if it is a known one.
-    pub(super) fn from_text(text: &str) -> Option<Self> {
-        Some(match text.trim() {
-            "None" => Self::None,
-            "Success" => Self::Success,
-            "Warning" => Self::Warning,
-            "Failed" => Self::Failed,
-            _ => return None,
-        })
-    }
+texts! {
+    /// The states of a task that EM is known to use.
+    TaskState { Pending, InProgress, Completed }
 }

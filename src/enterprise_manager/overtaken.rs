@@ -7,9 +7,6 @@ use std::{
 
 use tokio::time::{Instant, sleep};
 
-/// A request younger than this is never given up.
-const PATIENCE: Duration = Duration::from_secs(2);
-
 /// By so much must a request have been sent later to count as overtaking when it is answered: EM
 /// may well answer close ones out of order.
 const LEAD: Duration = Duration::from_secs(1);
@@ -40,9 +37,10 @@ impl Answered {
             .fetch_max(self.milliseconds(sent), Ordering::Relaxed);
     }
 
-    /// Returns when a request sent at `sent` is old, and one sent clearly later has been answered.
-    pub(super) async fn overtakes(&self, sent: Instant) {
-        sleep(PATIENCE).await;
+    /// Returns when a request sent at `sent` is older than `silence`, and one sent clearly later
+    /// has been answered.
+    pub(super) async fn overtakes(&self, sent: Instant, silence: Duration) {
+        sleep(silence).await;
         let overtaking = self.milliseconds(sent + LEAD);
         while self.latest.load(Ordering::Relaxed) < overtaking {
             sleep(LOOK_INTERVAL).await;
@@ -65,10 +63,11 @@ mod tests {
     async fn an_old_request_is_overtaken_by_the_answer_to_a_clearly_later_one_only() {
         let answered = Answered::new();
         let sent = Instant::now();
-        let mut overtaken = Box::pin(answered.overtakes(sent));
+        let silence = Duration::from_secs(2);
+        let mut overtaken = Box::pin(answered.overtakes(sent, silence));
         assert!(overtaken.as_mut().now_or_never().is_none());
         answered.note(sent + Duration::from_millis(900));
-        tokio::time::advance(PATIENCE + LOOK_INTERVAL).await;
+        tokio::time::advance(silence + LOOK_INTERVAL).await;
         assert!(overtaken.as_mut().now_or_never().is_none());
         answered.note(sent + LEAD);
         tokio::time::advance(LOOK_INTERVAL).await;

@@ -22,15 +22,34 @@ impl FromStr for SessionId {
     /// Accepts a hyphenated UUID or EM's URN around one, in any letter case, and nothing else: a
     /// text that passes here cannot change the path of a request to EM.
     fn from_str(text: &str) -> Result<Self, InvalidSessionId> {
-        let uuid = strip_prefix_ignore_case(text, URN_PREFIX).unwrap_or(text);
-        parse_uuid(uuid).map(Self).ok_or(InvalidSessionId)
+        parse_id(text, URN_PREFIX).map(Self).ok_or(InvalidSessionId)
     }
 }
 
 impl SessionId {
     /// Whether EM's `UID` attribute names this session.
     pub(super) fn is_named_by(self, uid: &str) -> bool {
-        strip_prefix_ignore_case(uid, URN_PREFIX).and_then(parse_uuid) == Some(self.0)
+        parse_urn(uid, URN_PREFIX) == Some(self.0)
+    }
+
+    /// The session that EM's `UID` attribute names, if it is one.
+    pub(super) fn named_by(uid: &str) -> Option<Self> {
+        parse_urn(uid, URN_PREFIX).map(Self)
+    }
+
+    /// The identifier in 16 bytes.
+    pub fn as_bytes(&self) -> &[u8; 16] {
+        self.0.as_bytes()
+    }
+
+    /// The identifier from 16 bytes.
+    pub fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(Uuid::from_bytes(bytes))
+    }
+
+    /// EM's URN of the session.
+    pub(super) fn urn(self) -> String {
+        format!("{URN_PREFIX}{self}")
     }
 }
 
@@ -46,6 +65,16 @@ pub fn parse_uuid(text: &str) -> Option<Uuid> {
     (text.len() == uuid::fmt::Hyphenated::LENGTH)
         .then(|| Uuid::try_parse(text).ok())
         .flatten()
+}
+
+/// The UUID of an identifier that is a UUID or a URN with this prefix, in any letter case.
+pub fn parse_id(text: &str, urn_prefix: &str) -> Option<Uuid> {
+    parse_urn(text, urn_prefix).or_else(|| parse_uuid(text))
+}
+
+/// The UUID in a URN with this prefix, in any letter case.
+pub(super) fn parse_urn(text: &str, prefix: &str) -> Option<Uuid> {
+    strip_prefix_ignore_case(text, prefix).and_then(parse_uuid)
 }
 
 fn strip_prefix_ignore_case<'t>(text: &'t str, prefix: &str) -> Option<&'t str> {

@@ -130,6 +130,8 @@ pub(super) fn method(path: &str) -> &'static str {
     match path.rsplit('/').next() {
         Some("Get") => "Get",
         Some(WATCH) => WATCH,
+        Some("List") => "List",
+        Some("ListTasks") => "ListTasks",
         _ => "unknown",
     }
 }

@@ -3,8 +3,11 @@
 use jiff::Timestamp;
 
 use crate::{
-    enterprise_manager::{Link, Reading, ReplicaSession, RunResult, State, parse_uuid},
-    proto::v1::{self, replica_session},
+    enterprise_manager::{
+        Link, Reading, ReplicaSession, RunResult, SessionPage, State, TaskSession, TaskState,
+        parse_uuid,
+    },
+    proto::v1::{self, replica_session, replica_task_session},
 };
 
 /// The answer to a `Get`.
@@ -12,6 +15,7 @@ pub fn response(reading: &Reading) -> v1::GetReplicaSessionResponse {
     v1::GetReplicaSessionResponse {
         replica_session: Some(session(&reading.session)),
         read_time: Some(timestamp(reading.read_at)),
+        ..v1::GetReplicaSessionResponse::default()
     }
 }
 
@@ -21,6 +25,50 @@ pub(super) fn snapshot(reading: &Reading) -> v1::ReplicaSessionSnapshot {
         replica_session: Some(session(&reading.session)),
         read_time: Some(timestamp(reading.read_at)),
     }
+}
+
+/// The answer to a `List`.
+pub fn page_response(
+    page: &SessionPage,
+    next_page_token: String,
+) -> v1::ListReplicaSessionsResponse {
+    v1::ListReplicaSessionsResponse {
+        replica_sessions: page.sessions.iter().map(session).collect(),
+        next_page_token,
+        read_time: Some(timestamp(page.read_at)),
+    }
+}
+
+pub(super) fn task(task: &TaskSession) -> v1::ReplicaTaskSession {
+    let mut message = v1::ReplicaTaskSession {
+        id: task.id.to_string(),
+        uid: task.uid.clone(),
+        name: task.name.clone(),
+        r#type: task.r#type.clone(),
+        href: task.href.clone(),
+        links: task.links.iter().map(link).collect(),
+        backup_server: up_link(&task.links, "BackupServerReference"),
+        session_uid: task.session_uid.clone(),
+        vm_name: task.vm_name.clone(),
+        vm_uid: task.vm_uid.clone(),
+        create_time: task.created_at.map(timestamp),
+        end_time: task.ended_at.map(timestamp),
+        reason: task.reason.clone(),
+        total_size_bytes: task.total_size,
+        unmapped: task.unmapped.clone(),
+        ..v1::ReplicaTaskSession::default()
+    };
+    message.set_state(match task.state {
+        None => replica_task_session::State::Unspecified,
+        Some(TaskState::Pending) => replica_task_session::State::Pending,
+        Some(TaskState::InProgress) => replica_task_session::State::InProgress,
+        Some(TaskState::Completed) => replica_task_session::State::Completed,
+    });
+    message.set_result(
+        task.result
+            .map_or(replica_session::Result::Unspecified, result),
+    );
+    message
 }
 
 fn session(session: &ReplicaSession) -> v1::ReplicaSession {
@@ -94,29 +142,32 @@ pub(super) fn timestamp(time: Timestamp) -> prost_types::Timestamp {
     }
 }
 
-fn state(state: State) -> replica_session::State {
-    match state {
-        State::Starting => replica_session::State::Starting,
-        State::Working => replica_session::State::Working,
-        State::Pausing => replica_session::State::Pausing,
-        State::Resuming => replica_session::State::Resuming,
-        State::Stopping => replica_session::State::Stopping,
-        State::Stopped => replica_session::State::Stopped,
-        State::Idle => replica_session::State::Idle,
-        State::Postprocessing => replica_session::State::Postprocessing,
-        State::Pending => replica_session::State::Pending,
-        State::WaitingRepository => replica_session::State::WaitingRepository,
-        State::WaitingSlot => replica_session::State::WaitingSlot,
-        State::WaitingTape => replica_session::State::WaitingTape,
-        State::ActionRequired => replica_session::State::ActionRequired,
-    }
+/// Both vocabularies, side by side.
+macro_rules! same {
+    ($to:ident, $from:ident, $theirs:ty, $ours:ty: $($variant:ident),* $(,)?) => {
+        fn $to(value: $theirs) -> $ours {
+            match value {
+                $(<$theirs>::$variant => <$ours>::$variant),*
+            }
+        }
+
+        /// The value in EM's vocabulary; none when unspecified.
+        pub(super) fn $from(value: $ours) -> Option<$theirs> {
+            match value {
+                <$ours>::Unspecified => None,
+                $(<$ours>::$variant => Some(<$theirs>::$variant)),*
+            }
+        }
+    };
 }
 
-fn result(result: RunResult) -> replica_session::Result {
-    match result {
-        RunResult::None => replica_session::Result::None,
-        RunResult::Success => replica_session::Result::Success,
-        RunResult::Warning => replica_session::Result::Warning,
-        RunResult::Failed => replica_session::Result::Failed,
-    }
+same! {
+    state, em_state, State, replica_session::State:
+    Starting, Working, Pausing, Resuming, Stopping, Stopped, Idle, Postprocessing, Pending,
+    WaitingRepository, WaitingSlot, WaitingTape, ActionRequired,
+}
+
+same! {
+    result, em_result, RunResult, replica_session::Result:
+    None, Success, Warning, Failed,
 }

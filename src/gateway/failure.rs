@@ -10,8 +10,8 @@ use crate::enterprise_manager::{Error, SessionId};
 pub enum Failure {
     /// The request is wrong: the line of the table, the field, what is wrong with it.
     InvalidRequest(&'static Row, &'static str, &'static str),
-    /// EM gave no session.
-    EnterpriseManager(Error, SessionId),
+    /// EM gave no answer; with the session that the call is about, if it is about one.
+    EnterpriseManager(Error, Option<SessionId>),
     /// The caller's certificate, which has these names, is not among those allowed.
     CallerNotAllowed(Arc<str>),
     /// The time that the caller, or the gateway's limit, allows is over.

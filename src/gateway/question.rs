@@ -18,44 +18,60 @@ pub(super) struct Question {
     pub(super) view: View,
     /// The oldest answer that is good enough, if the caller says so.
     pub(super) max_age: Option<Duration>,
+    /// Whether the tasks that had trouble are wanted as well.
+    pub(super) with_failed_tasks: bool,
 }
 
 impl TryFrom<&GetReplicaSessionRequest> for Question {
     type Error = Failure;
 
     fn try_from(request: &GetReplicaSessionRequest) -> Result<Self, Failure> {
-        let id = session_id(&request.id)?;
-        let view = match ReplicaSessionView::try_from(request.view) {
-            Ok(ReplicaSessionView::Unspecified | ReplicaSessionView::Entity) => View::Entity,
-            Ok(ReplicaSessionView::Reference) => View::Reference,
-            Err(_) => {
-                let problem = "must be a value of ReplicaSessionView";
-                return Err(Failure::InvalidRequest(&INVALID_VIEW, "view", problem));
-            }
-        };
-        let max_age = request.max_age.as_ref().map(|max_age| {
-            let problem = "must be a valid duration and not negative";
-            duration(max_age).ok_or(Failure::InvalidRequest(
-                &INVALID_MAX_AGE,
-                "max_age",
-                problem,
-            ))
-        });
-        let max_age = max_age.transpose()?;
-        Ok(Self { id, view, max_age })
+        Ok(Self {
+            id: checked_id(&request.id, "id")?,
+            view: checked_view(request.view)?,
+            max_age: checked_max_age(request.max_age.as_ref())?,
+            with_failed_tasks: request.include_failed_tasks,
+        })
     }
 }
 
-/// The session that a caller names.
-pub(super) fn session_id(id: &str) -> Result<SessionId, Failure> {
+/// The session that a field names.
+pub(super) fn checked_id(id: &str, field: &'static str) -> Result<SessionId, Failure> {
     id.parse().map_err(|_| {
         let problem = if id.is_empty() {
             "is required: a UUID or urn:veeam:ReplicaJobSession:<UUID>"
         } else {
             "must be a UUID or urn:veeam:ReplicaJobSession:<UUID>"
         };
-        Failure::InvalidRequest(&INVALID_ID, "id", problem)
+        Failure::InvalidRequest(&INVALID_ID, field, problem)
     })
+}
+
+/// The view that a request asks for.
+pub(super) fn checked_view(view: i32) -> Result<View, Failure> {
+    match ReplicaSessionView::try_from(view) {
+        Ok(ReplicaSessionView::Unspecified | ReplicaSessionView::Entity) => Ok(View::Entity),
+        Ok(ReplicaSessionView::Reference) => Ok(View::Reference),
+        Err(_) => {
+            let problem = "must be a value of ReplicaSessionView";
+            Err(Failure::InvalidRequest(&INVALID_VIEW, "view", problem))
+        }
+    }
+}
+
+/// The oldest answer that a request accepts, if it says so.
+pub(super) fn checked_max_age(
+    max_age: Option<&prost_types::Duration>,
+) -> Result<Option<Duration>, Failure> {
+    let max_age = max_age.map(|max_age| {
+        let problem = "must be a valid duration and not negative";
+        duration(max_age).ok_or(Failure::InvalidRequest(
+            &INVALID_MAX_AGE,
+            "max_age",
+            problem,
+        ))
+    });
+    max_age.transpose()
 }
 
 /// A duration within what google.protobuf.Duration allows, and not negative.

@@ -8,15 +8,20 @@ use super::{
     context::CallContext,
     convert,
     failure::Failure,
+    list_question::{SessionsQuestion, TasksQuestion},
     log,
     long_call::Leash,
-    question::{Question, session_id},
+    page_token::PageTokens,
+    question::{Question, checked_id},
     watch::{Events, watch},
 };
 use crate::{
+    enterprise_manager::{Reading, RunResult, State, TaskSession, TaskState},
     metrics::Metrics,
     proto::v1::{
-        GetReplicaSessionRequest, GetReplicaSessionResponse, WatchReplicaSessionRequest,
+        GetReplicaSessionRequest, GetReplicaSessionResponse, ListReplicaSessionsRequest,
+        ListReplicaSessionsResponse, ListReplicaTaskSessionsRequest,
+        ListReplicaTaskSessionsResponse, WatchReplicaSessionRequest,
         replica_session_service_server::ReplicaSessionService,
     },
     sharing::SharedReads,
@@ -27,32 +32,49 @@ use crate::{
 pub struct Gateway {
     reads: SharedReads,
     watching: Watching,
+    tokens: PageTokens,
     metrics: Arc<Metrics>,
 }
 
 impl Gateway {
-    /// Answers from these reads, and follows sessions by these pollers.
-    pub fn new(reads: SharedReads, watching: Watching, metrics: Arc<Metrics>) -> Self {
+    /// Answers from these reads, in pages under these tokens, and follows sessions by these
+    /// pollers.
+    pub fn new(
+        reads: SharedReads,
+        watching: Watching,
+        tokens: PageTokens,
+        metrics: Arc<Metrics>,
+    ) -> Self {
         Self {
             reads,
             watching,
+            tokens,
             metrics,
         }
     }
 
-    async fn answer(
+    async fn session(
         &self,
         request: &GetReplicaSessionRequest,
         call: &CallContext,
     ) -> Result<GetReplicaSessionResponse, Failure> {
-        let Question { id, view, max_age } = request.try_into()?;
+        let question: Question = request.try_into()?;
+        let (id, max_age, deadline) = (question.id, question.max_age, call.deadline());
         call.is_about(id);
         let reading = self
             .reads
-            .replica_session(id, view, max_age, call.deadline())
+            .replica_session(id, question.view, max_age, deadline)
             .await
-            .map_err(|error| Failure::EnterpriseManager(error, id))?;
-        Ok(convert::response(&reading))
+            .map_err(|error| Failure::EnterpriseManager(error, Some(id)))?;
+        let mut response = convert::response(&reading);
+        if question.with_failed_tasks && may_have_failed_tasks(&reading) {
+            let tasks = self.reads.tasks(id, max_age, deadline).await;
+            let tasks = tasks.map_err(|error| Failure::EnterpriseManager(error, Some(id)))?;
+            let failed = tasks.tasks.iter().filter(|task| has_failed(task));
+            response.failed_tasks = failed.map(convert::task).collect();
+            response.failed_tasks_read_time = Some(convert::timestamp(tasks.read_at));
+        }
+        Ok(response)
     }
 
     async fn follow(
@@ -61,11 +83,73 @@ impl Gateway {
         call: &Arc<CallContext>,
         leash: Leash,
     ) -> Result<Events, Failure> {
-        let id = session_id(&request.id)?;
+        let id = checked_id(&request.id, "id")?;
         call.is_about(id);
         let seen = self.watching.join(id);
         watch(call.clone(), id, seen, leash, self.metrics.clone()).await
     }
+
+    async fn sessions(
+        &self,
+        request: &ListReplicaSessionsRequest,
+        call: &CallContext,
+    ) -> Result<ListReplicaSessionsResponse, Failure> {
+        let question = SessionsQuestion::of(request, &self.tokens)?;
+        let page = self
+            .reads
+            .session_page(
+                question.list,
+                question.position,
+                question.max_age,
+                call.deadline(),
+            )
+            .await
+            .map_err(|error| Failure::EnterpriseManager(error, None))?;
+        let next = page.next.as_ref();
+        let token = next.map(|next| self.tokens.of_sessions(next, &question.request));
+        Ok(convert::page_response(&page, token.unwrap_or_default()))
+    }
+
+    async fn tasks(
+        &self,
+        request: &ListReplicaTaskSessionsRequest,
+        call: &CallContext,
+    ) -> Result<ListReplicaTaskSessionsResponse, Failure> {
+        let question = TasksQuestion::of(request, &self.tokens)?;
+        let id = question.id;
+        call.is_about(id);
+        let reading = self
+            .reads
+            .tasks(id, question.max_age, call.deadline())
+            .await
+            .map_err(|error| Failure::EnterpriseManager(error, Some(id)))?;
+        // EM gives all tasks at once: the page is cut here.
+        let place = |task: &TaskSession| (task.created_at, task.id);
+        let from = question.after.map_or(0, |after| {
+            reading.tasks.partition_point(|task| place(task) <= after)
+        });
+        let rest = &reading.tasks[from..];
+        let page = &rest[..rest.len().min(question.page_size.into())];
+        let next = page.last().filter(|_| page.len() < rest.len());
+        let token = next.map(|last| self.tokens.of_tasks(place(last), &question.request));
+        Ok(ListReplicaTaskSessionsResponse {
+            replica_task_sessions: page.iter().map(convert::task).collect(),
+            next_page_token: token.unwrap_or_default(),
+            read_time: Some(convert::timestamp(reading.read_at)),
+        })
+    }
+}
+
+/// Whether tasks may have failed: not in a run that is over and went well.
+fn may_have_failed_tasks(reading: &Reading) -> bool {
+    reading.session.run.as_ref().is_none_or(|run| {
+        run.state != Some(State::Stopped) || run.result != Some(RunResult::Success)
+    })
+}
+
+/// Whether the task is over and did not go well.
+fn has_failed(task: &TaskSession) -> bool {
+    task.state == Some(TaskState::Completed) && task.result != Some(RunResult::Success)
 }
 
 #[tonic::async_trait]
@@ -75,7 +159,23 @@ impl ReplicaSessionService for Gateway {
         request: Request<GetReplicaSessionRequest>,
     ) -> Result<Response<GetReplicaSessionResponse>, Status> {
         let call = CallContext::of(&request);
-        told(call, self.answer(request.get_ref(), call).await)
+        told(call, self.session(request.get_ref(), call).await)
+    }
+
+    async fn list(
+        &self,
+        request: Request<ListReplicaSessionsRequest>,
+    ) -> Result<Response<ListReplicaSessionsResponse>, Status> {
+        let call = CallContext::of(&request);
+        told(call, self.sessions(request.get_ref(), call).await)
+    }
+
+    async fn list_tasks(
+        &self,
+        request: Request<ListReplicaTaskSessionsRequest>,
+    ) -> Result<Response<ListReplicaTaskSessionsResponse>, Status> {
+        let call = CallContext::of(&request);
+        told(call, self.tasks(request.get_ref(), call).await)
     }
 
     type WatchStream = Events;

@@ -51,6 +51,14 @@ table! {
         "view must be a value of ReplicaSessionView";
     INVALID_MAX_AGE = InvalidArgument, "INVALID_MAX_AGE",
         "max_age must be a valid duration and not negative";
+    INVALID_PAGE_SIZE = InvalidArgument, "INVALID_PAGE_SIZE",
+        "page_size must not be negative";
+    INVALID_PAGE_TOKEN = InvalidArgument, "INVALID_PAGE_TOKEN",
+        "page_token must be the previous answer's next_page_token, with an otherwise equal request; begin again without it";
+    INVALID_ORDER_BY = InvalidArgument, "INVALID_ORDER_BY",
+        "order_by must be a value of ReplicaSessionOrder";
+    INVALID_FILTER = InvalidArgument, "INVALID_FILTER",
+        "filter has a value that Enterprise Manager cannot be asked for; the details name the field";
     INVALID_TIMEOUT = InvalidArgument, "INVALID_TIMEOUT",
         "grpc-timeout must be up to eight digits and one of H, M, S, m, u, n";
     CALLER_NOT_ALLOWED = PermissionDenied, "CALLER_NOT_ALLOWED",
@@ -80,7 +88,7 @@ table! {
     EM_BAD_RESPONSE_TRUNCATED = Internal, "EM_BAD_RESPONSE_TRUNCATED",
         "Enterprise Manager's answer ends too early";
     EM_BAD_RESPONSE_TOO_LARGE = Internal, "EM_BAD_RESPONSE_TOO_LARGE",
-        "Enterprise Manager's answer is larger than any session";
+        "Enterprise Manager's answer is larger than what was asked for can be";
     EM_BAD_RESPONSE_FORBIDDEN = Internal, "EM_BAD_RESPONSE_FORBIDDEN",
         "Enterprise Manager's answer holds XML that is refused for safety";
     EM_BAD_RESPONSE_WRONG_ROOT = Internal, "EM_BAD_RESPONSE_WRONG_ROOT",
@@ -127,7 +135,9 @@ impl Failure {
                 Error::BadResponse(bad) => match bad {
                     BadResponse::Malformed(_) => &EM_BAD_RESPONSE_MALFORMED,
                     BadResponse::Truncated => &EM_BAD_RESPONSE_TRUNCATED,
-                    BadResponse::TooLarge { .. } => &EM_BAD_RESPONSE_TOO_LARGE,
+                    BadResponse::TooLarge { .. } | BadResponse::TooMany { .. } => {
+                        &EM_BAD_RESPONSE_TOO_LARGE
+                    }
                     BadResponse::Forbidden(_) => &EM_BAD_RESPONSE_FORBIDDEN,
                     BadResponse::WrongRoot { .. } => &EM_BAD_RESPONSE_WRONG_ROOT,
                     BadResponse::WrongSession { .. } => &EM_BAD_RESPONSE_WRONG_SESSION,
@@ -141,7 +151,7 @@ impl Failure {
     pub fn status(&self) -> Status {
         let row = self.row();
         let mut metadata = HashMap::new();
-        if let Self::EnterpriseManager(_, id) = self {
+        if let Self::EnterpriseManager(_, Some(id)) = self {
             metadata.insert("id".to_owned(), id.to_string());
         }
         let mut details = ErrorDetails::with_error_info(row.reason, ERROR_DOMAIN, metadata);
@@ -149,7 +159,7 @@ impl Failure {
             Self::InvalidRequest(_, field, problem) => {
                 details.add_bad_request_violation(*field, *problem);
             }
-            Self::EnterpriseManager(Error::SessionNotFound { .. }, id) => {
+            Self::EnterpriseManager(Error::SessionNotFound { .. }, Some(id)) => {
                 let name = format!("urn:veeam:ReplicaJobSession:{id}");
                 details.set_resource_info("ReplicaJobSession", name, "", row.message);
             }

@@ -54,7 +54,7 @@ pub(super) async fn watch(
     let first = seen.wait_for(Seen::is_known).await;
     let first = first.map_err(|_| poller_is_gone())?.clone();
     if let (None, Some(Err(error))) = (first.snapshot, first.end) {
-        return Err(Failure::EnterpriseManager(error, id));
+        return Err(Failure::EnterpriseManager(error, Some(id)));
     }
     let watcher = Watcher {
         call,
@@ -84,7 +84,7 @@ impl Watcher {
             match seen.end {
                 None => {}
                 Some(Ok(())) => break,
-                Some(Err(error)) => return Err(Failure::EnterpriseManager(error, self.id)),
+                Some(Err(error)) => return Err(Failure::EnterpriseManager(error, Some(self.id))),
             }
             let over = async {
                 match self.leash.deadline {
@@ -128,7 +128,7 @@ impl Watcher {
 }
 
 fn outage_event(id: SessionId, outage: &Outage) -> EnterpriseManagerOutage {
-    let row = Failure::EnterpriseManager(outage.error.clone(), id).row();
+    let row = Failure::EnterpriseManager(outage.error.clone(), Some(id)).row();
     EnterpriseManagerOutage {
         reason: row.reason.to_owned(),
         message: row.message.to_owned(),

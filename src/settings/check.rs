@@ -1,7 +1,8 @@
 //! Options into settings, or one sentence on what is wrong with them.
 
-use std::path::PathBuf;
+use std::{fs, path::PathBuf};
 
+use secrecy::SecretSlice;
 use url::Url;
 
 use super::{
@@ -23,6 +24,7 @@ impl ServeOptions {
         let password = check_password(self.em_password_file)?;
         let tls = self.caller_tls.check()?;
         let trust = check_trust(self.em_ca_file, &self.em_pin_sha256, self.em_pin_file)?;
+        let page_token_key = check_page_token_key(self.page_token_key_file)?;
         Ok(Settings {
             listen: self.listen,
             admin_listen: self.admin_listen,
@@ -55,6 +57,7 @@ impl ServeOptions {
             workers: self.workers.unwrap_or_else(default_workers),
             reload_interval: RELOAD_INTERVAL,
             lame_duck: self.lame_duck,
+            page_token_key,
             enterprise_manager: EnterpriseManagerSettings {
                 url,
                 username,
@@ -207,6 +210,25 @@ fn check_trust(
         return Err(wrong(problem.to_owned()));
     }
     Ok(Trust::Authorities(ca_file))
+}
+
+fn check_page_token_key(file: Option<PathBuf>) -> Result<Option<SecretSlice<u8>>, SettingError> {
+    /// As many as the hash has.
+    const SHORTEST: usize = 32;
+    let Some(path) = given(file) else {
+        return Ok(None);
+    };
+    let wrong = |problem: String| SettingError {
+        option: "--page-token-key-file",
+        problem,
+    };
+    let key = fs::read(&path)
+        .map_err(|error| wrong(format!("{} cannot be read: {error}", path.display())))?;
+    if key.len() < SHORTEST {
+        let problem = format!("{} has fewer than {SHORTEST} bytes", path.display());
+        return Err(wrong(problem));
+    }
+    Ok(Some(key.into()))
 }
 
 /// An empty path, as an unset variable in a deployment file yields it, is none.

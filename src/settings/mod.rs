@@ -63,6 +63,9 @@ pub struct Settings {
     pub reload_interval: Duration,
     /// How long calls are still taken after the end has been announced.
     pub lame_duck: Duration,
+    /// What page tokens are signed with. All replicas must have the same. None: something that
+    /// they share anyway, which is no secret.
+    pub page_token_key: Option<SecretSlice<u8>>,
     /// The upstream.
     pub enterprise_manager: EnterpriseManagerSettings,
 }
@@ -194,8 +197,22 @@ impl Settings {
             workers: default_workers(),
             reload_interval: RELOAD_INTERVAL,
             lame_duck: Duration::from_secs(3),
+            page_token_key: None,
             enterprise_manager,
         }
+    }
+
+    /// What page tokens are signed with: the key, else the address of EM and the account there.
+    ///
+    /// A token can say nothing that a caller may not ask for anyway, so that a forged one gains
+    /// nothing: without a key, what is guarded against is accident. The password would be a secret
+    /// that all replicas share, but tokens would tell callers whether they have guessed it.
+    pub fn page_token_secret(&self) -> Vec<u8> {
+        if let Some(key) = &self.page_token_key {
+            return key.expose_secret().to_owned();
+        }
+        let em = &self.enterprise_manager;
+        format!("{}\n{}", em.url, em.username).into_bytes()
     }
 }
 

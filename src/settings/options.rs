@@ -123,6 +123,11 @@ pub struct ServeOptions {
     #[arg(long, env = "GATEWAY_WATCH_INTERVAL_MAX", value_name = "DURATION", default_value = "2m", value_parser = some_time, help_heading = "Watches")]
     pub watch_interval_max: Duration,
 
+    /// File with at least 32 bytes that page tokens are signed with, the same at all replicas; else
+    /// they are only guarded against accident
+    #[arg(long, env = "GATEWAY_PAGE_TOKEN_KEY_FILE", value_name = "FILE", value_parser = path(), help_heading = "Calls")]
+    pub page_token_key_file: Option<PathBuf>,
+
     /// How long the answer about a session that is not over may be given again to callers who set
     /// no max_age; 0s: not at all
     #[arg(long, env = "GATEWAY_REUSE_UNFINISHED", value_name = "DURATION", default_value = "2s", value_parser = duration, help_heading = "Reuse of answers")]

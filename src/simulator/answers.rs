@@ -14,7 +14,6 @@ use super::{
     element::Element,
     faults::{Instead, Strike},
     logons::TOKEN_HEADER,
-    options::Role,
     pages,
     reply::{Format, Refusal, Reply},
     resources::{Known, no_such_logon_session, resource},
@@ -51,8 +50,7 @@ pub(super) async fn answer<B>(state: &State, request: &Request<B>) -> (Reply, Pa
         Route::LogonSession(id) if method == Method::DELETE => at_once(exchange.log_off(&id).await),
         route => {
             let parameters = Parameters::parse(request.uri().query().unwrap_or_default());
-            let may_read =
-                !route.is_session_read() || role.is_some_and(Role::reads_replica_sessions);
+            let may_read = role.is_some_and(|role| route.is_open_to(role));
             exchange.read(&route, &parameters, may_read).await
         }
     }
@@ -128,9 +126,13 @@ impl Exchange<'_> {
     }
 
     fn found(&self, route: &Route, parameters: &Parameters, strike: &Strike) -> Reply {
-        if let Route::ReplicaSession(id) = route
-            && let Some(canned) = self.state.canned.session(id)
-        {
+        let canned = match route {
+            Route::ReplicaSession(id) => self.state.canned.session(id),
+            Route::TasksOf(id) => self.state.canned.tasks(id),
+            Route::Query => self.state.canned.query(),
+            _ => None,
+        };
+        if let Some(canned) = canned {
             return canned.into();
         }
         // The time after any delay: a late answer is not an old one.

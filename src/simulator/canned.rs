@@ -48,7 +48,9 @@ impl Canned {
 #[derive(Default)]
 pub(super) struct CannedAnswers {
     logon: Mutex<Option<Canned>>,
+    query: Mutex<Option<Canned>>,
     sessions: Mutex<HashMap<String, Canned>>,
+    tasks: Mutex<HashMap<String, Canned>>,
 }
 
 impl CannedAnswers {
@@ -63,6 +65,36 @@ impl CannedAnswers {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .insert(id.to_lowercase(), canned);
+    }
+
+    /// Prescribes the answer to every query, or no longer.
+    pub(super) fn set_query(&self, canned: Option<Canned>) {
+        *self.query.lock().unwrap_or_else(PoisonError::into_inner) = canned;
+    }
+
+    /// Prescribes the answer for the list of tasks of the session with this id.
+    pub(super) fn set_tasks(&self, id: &str, canned: Canned) {
+        self.tasks
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(id.to_lowercase(), canned);
+    }
+
+    /// What is prescribed for queries.
+    pub(super) fn query(&self) -> Option<Canned> {
+        self.query
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// What is prescribed for the list of tasks of the session with this lower-case id.
+    pub(super) fn tasks(&self, id: &str) -> Option<Canned> {
+        self.tasks
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(id)
+            .cloned()
     }
 
     /// What is prescribed for logons.

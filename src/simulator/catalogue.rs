@@ -5,6 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::{
+    options::Options,
     running, samples,
     session::{Session, Task},
 };
@@ -17,15 +18,15 @@ pub(super) struct Catalogue {
 }
 
 impl Catalogue {
-    /// A catalogue whose running session stops `run_length` after `started_at`, with `history`
-    /// sessions more than the samples.
-    pub(super) fn new(started_at: Timestamp, run_length: Duration, history: u32) -> Self {
+    /// A catalogue whose running session begins its way at `started_at`, with as much history as
+    /// the options say.
+    pub(super) fn new(started_at: Timestamp, options: &Options) -> Self {
         let mut finished = samples::documented();
         finished.extend(samples::failed_and_retried(started_at));
-        finished.extend(samples::history(started_at, history));
+        finished.extend(samples::history(started_at, options));
         Self {
             started_at,
-            run_length,
+            run_length: options.run_length,
             finished,
         }
     }

@@ -11,12 +11,14 @@ mod clock;
 mod element;
 mod fault_text;
 mod faults;
+mod filter;
 mod json;
 mod listener;
 mod logons;
 mod observe;
 mod options;
 mod pages;
+mod properties;
 mod query;
 mod reply;
 mod resources;
@@ -36,8 +38,9 @@ pub use self::{
     canned::Canned,
     fault_text::FaultError,
     faults::{ErrorStatus, Extent, Fault, Latency},
+    filter::{Comparison, Filter, Operator},
     observe::{Counts, Received},
-    options::{Account, Generation, Options, Role, Style, Times},
+    options::{Account, Generation, Options, QueryHabits, Role, Style, Times},
     running::RUNNING_SESSION_ID,
 };
 use self::{
@@ -64,6 +67,8 @@ struct State {
     faults: Faults,
     canned: CannedAnswers,
     views: Views,
+    listed_for: Duration,
+    query: QueryHabits,
     observer: Arc<Observer>,
 }
 
@@ -78,12 +83,14 @@ impl Simulator {
         let address = listener.local_addr()?;
         let clock = Clock::start();
         let state = Arc::new(State {
-            catalogue: Catalogue::new(clock.started_at(), options.run_length, options.history),
+            catalogue: Catalogue::new(clock.started_at(), &options),
             clock,
             logons: Logons::new(options.accounts, options.idle_timeout),
             faults: Faults::new(options.faults),
             canned: CannedAnswers::default(),
             views: Views::new(options.style, options.href_host),
+            listed_for: options.listed_for,
+            query: options.query,
             observer: Arc::default(),
         });
         let is_tls = options.tls.is_some();
@@ -144,6 +151,17 @@ impl Simulator {
     /// session and are not counted as logons.
     pub fn answer_logon_with(&self, canned: impl Into<Option<Canned>>) {
         self.state.canned.set_logon(canned.into());
+    }
+
+    /// Prescribes the answer to authenticated reads of the list of tasks of the session with this
+    /// id. The id need not be in the catalogue.
+    pub fn answer_tasks_with(&self, id: &str, canned: Canned) {
+        self.state.canned.set_tasks(id, canned);
+    }
+
+    /// Prescribes the answer to every authenticated query, or with `None` no longer.
+    pub fn answer_query_with(&self, canned: impl Into<Option<Canned>>) {
+        self.state.canned.set_query(canned.into());
     }
 
     /// Makes all tokens invalid, as a restart of the service does.

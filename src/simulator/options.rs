@@ -34,6 +34,14 @@ pub struct Options {
     /// How many more finished sessions to hold, one every 8 hours back from a day before the
     /// start. The default is none; 150 make a second page of query results.
     pub history: u32,
+    /// The time between two of these sessions, where it is not to be 8 hours.
+    pub history_interval: Option<Duration>,
+    /// The jobs of these sessions, in turn. The default is one, `SQL Replication`.
+    pub history_jobs: Vec<String>,
+    /// How far the plain lists reach back. The default is Enterprise Manager's own 30 days.
+    pub listed_for: Duration,
+    /// How the query service behaves.
+    pub query: QueryHabits,
     /// What goes wrong from the first request on.
     pub faults: Vec<Fault>,
 }
@@ -49,7 +57,33 @@ impl Default for Options {
             href_host: "em01.tech.local:9398".to_owned(),
             run_length: Duration::from_secs(5 * 60),
             history: 0,
+            history_interval: None,
+            history_jobs: vec!["SQL Replication".to_owned()],
+            listed_for: Duration::from_secs(30 * 24 * 3600),
+            query: QueryHabits::default(),
             faults: Vec::new(),
+        }
+    }
+}
+
+/// What is not known of the query service, and may be one way or the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct QueryHabits {
+    /// Most items on a page, whatever is asked for. The default is no limit.
+    pub page_size_limit: usize,
+    /// Whether a result without items lacks their container, and counts no page, where it
+    /// otherwise has an empty container on one page.
+    pub no_container_when_empty: bool,
+    /// Whether a page past the last one is answered 400, where it is otherwise empty.
+    pub past_the_end_refused: bool,
+}
+
+impl Default for QueryHabits {
+    fn default() -> Self {
+        Self {
+            page_size_limit: usize::MAX,
+            no_container_when_empty: false,
+            past_the_end_refused: false,
         }
     }
 }
@@ -103,6 +137,11 @@ pub enum Role {
 impl Role {
     pub(super) fn reads_replica_sessions(self) -> bool {
         self != Self::RestoreOperator
+    }
+
+    /// Jobs, and what is listed below them.
+    pub(super) fn reads_jobs(self) -> bool {
+        self == Self::Administrator
     }
 }
 

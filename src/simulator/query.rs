@@ -1,4 +1,4 @@
-//! The query service, for replica sessions and without filters.
+//! The query service.
 
 use std::cmp::Reverse;
 
@@ -6,9 +6,12 @@ use hyper::StatusCode;
 
 use super::{
     element::{Content, Element},
+    filter::Filter,
+    options::{Generation, QueryHabits},
+    properties::{self, OF_SESSIONS, OF_TASKS, Property},
     reply::Refusal,
     routes::Parameters,
-    session::Session,
+    session::{Session, Task},
     views::Views,
 };
 
@@ -16,9 +19,11 @@ use super::{
 const DEFAULT_PAGE_SIZE: usize = 100;
 
 /// What a query asks for.
-struct Query {
+struct Query<T: 'static> {
+    r#type: &'static str,
     entities: bool,
-    sort: Option<(Sort, String)>,
+    filter: Option<(String, Filter)>,
+    sort: Option<(Sort, String, &'static Property<T>)>,
     page: usize,
     page_size: usize,
 }
@@ -29,78 +34,162 @@ enum Sort {
     Descending,
 }
 
-/// One page of `sessions`. Unlike the plain lists a query reaches back without limit.
+/// What a query can be for.
+struct Kind<T: 'static> {
+    r#type: &'static str,
+    list: &'static str,
+    properties: &'static [Property<T>],
+    entity: fn(&Views, &T) -> Element,
+    reference: fn(&Views, &T) -> Element,
+}
+
+const SESSIONS: Kind<Session> = Kind {
+    r#type: "ReplicaJobSession",
+    list: "ReplicaJobSessions",
+    properties: OF_SESSIONS,
+    entity: Views::session,
+    reference: |views, session| views.session_reference("Ref", session),
+};
+
+const TASKS: Kind<(Session, Task)> = Kind {
+    r#type: "ReplicaTaskSession",
+    list: "ReplicaTaskSessions",
+    properties: OF_TASKS,
+    entity: |views, (session, task)| views.task(session, task),
+    reference: |views, (session, task)| views.task_reference("Ref", session, task),
+};
+
+/// One page of what `sessions` hold. Unlike the plain lists a query reaches back without limit.
 pub(super) fn answer(
     views: &Views,
-    mut sessions: Vec<Session>,
+    habits: QueryHabits,
+    sessions: Vec<Session>,
     parameters: &Parameters,
 ) -> Result<Element, Refusal> {
-    let query = Query::read(parameters)?;
-    match query.sort {
-        Some((Sort::Ascending, _)) => sessions.sort_by_key(|session| session.created),
-        Some((Sort::Descending, _)) => sessions.sort_by_key(|session| Reverse(session.created)),
-        None => {}
+    if parameters.is("type", SESSIONS.r#type) {
+        return page(&SESSIONS, views, habits, sessions, parameters);
     }
-    let pages = sessions.len().div_ceil(query.page_size).max(1);
-    let page = sessions
-        .iter()
-        .skip((query.page - 1).saturating_mul(query.page_size))
-        .take(query.page_size);
-    let found = if query.entities {
-        let sessions = page.map(|session| views.session(session)).collect();
-        let list = Content::List("ReplicaJobSessions", sessions);
-        let list = Element::new("ReplicaJobSessions", list);
-        Element::new("Entities", Content::Fields(vec![list]))
+    if !parameters.is("type", TASKS.r#type) {
+        return Err(bad_request("The query type is missing or unknown."));
+    }
+    let tasks = sessions.into_iter().flat_map(|session| {
+        let tasks = session.tasks.clone();
+        tasks.into_iter().map(move |task| (session.clone(), task))
+    });
+    page(&TASKS, views, habits, tasks.collect(), parameters)
+}
+
+fn page<T>(
+    kind: &Kind<T>,
+    views: &Views,
+    habits: QueryHabits,
+    rows: Vec<T>,
+    parameters: &Parameters,
+) -> Result<Element, Refusal> {
+    let query = Query::read(kind, parameters, habits)?;
+    let rows = query.found(kind.properties, views, rows)?;
+    let pages = rows.len().div_ceil(query.page_size).max(1);
+    if query.page > pages && habits.past_the_end_refused {
+        return Err(bad_request("There is no such page."));
+    }
+    let start = (query.page - 1).saturating_mul(query.page_size);
+    let page = rows.iter().skip(start).take(query.page_size);
+    let (container, items): (_, Vec<_>) = if query.entities {
+        (
+            "Entities",
+            page.map(|row| (kind.entity)(views, row)).collect(),
+        )
     } else {
-        let references = page
-            .map(|session| views.session_reference("Ref", session))
-            .collect();
-        Element::new("Refs", Content::List("Refs", references))
+        (
+            "Refs",
+            page.map(|row| (kind.reference)(views, row)).collect(),
+        )
     };
-    let fields = vec![found, query.paging_info(views, pages)];
+    let mut fields = Vec::new();
+    if items.is_empty() && habits.no_container_when_empty {
+        // Nothing but the paging.
+    } else if query.entities {
+        let list = Element::new(kind.list, Content::List(kind.list, items));
+        fields.push(Element::new(container, Content::Fields(vec![list])));
+    } else {
+        fields.push(Element::new(container, Content::List("Refs", items)));
+    }
+    let pages = if rows.is_empty() && habits.no_container_when_empty {
+        0
+    } else {
+        pages
+    };
+    fields.push(query.paging_info(views, pages));
     Ok(Element::new("QueryResult", Content::Fields(fields)))
 }
 
-impl Query {
-    fn read(parameters: &Parameters) -> Result<Self, Refusal> {
-        if parameters.get("filter").is_some() {
-            return Err(not_implemented("Filters are not supported."));
-        }
-        if parameters.is("type", "ReplicaTaskSession") {
-            return Err(not_implemented(
-                "Queries for task sessions are not supported.",
-            ));
-        }
-        if !parameters.is("type", "ReplicaJobSession") {
-            return Err(bad_request("The query type is missing or unknown."));
-        }
+impl<T> Query<T> {
+    fn read(kind: &Kind<T>, parameters: &Parameters, habits: QueryHabits) -> Result<Self, Refusal> {
+        let filter = parameters.get("filter").filter(|text| !text.is_empty());
+        let filter = filter.map(|text| {
+            let filter = Filter::parse(text);
+            let filter = filter.map_err(|why| bad_request(&format!("Malformed filter: {why}.")))?;
+            Ok((text.to_owned(), filter))
+        });
         let sort = match (parameters.get("sortasc"), parameters.get("sortdesc")) {
             (None, None) => None,
-            (Some(property), None) => Some((Sort::Ascending, property.to_owned())),
-            (None, Some(property)) => Some((Sort::Descending, property.to_owned())),
+            (Some(property), None) => Some((Sort::Ascending, property)),
+            (None, Some(property)) => Some((Sort::Descending, property)),
             _ => return Err(bad_request("Only one sorting order can be given.")),
         };
-        if let Some((_, property)) = &sort
-            && !property.eq_ignore_ascii_case("CreationTime")
-        {
-            return Err(not_implemented(
-                "Results can be sorted by CreationTime only.",
-            ));
-        }
+        let sort = sort.map(|(sort, name)| {
+            let property = properties::find(kind.properties, name);
+            let property = property.map_err(|why| bad_request(&why))?;
+            Ok((sort, name.to_owned(), property))
+        });
+        let page_size = positive(parameters, "pagesize", DEFAULT_PAGE_SIZE)?;
         Ok(Self {
+            r#type: kind.r#type,
             entities: parameters.is("format", "Entities"),
-            sort,
+            filter: filter.transpose()?,
+            sort: sort.transpose()?,
             page: positive(parameters, "page", 1)?,
-            page_size: positive(parameters, "pagesize", DEFAULT_PAGE_SIZE)?,
+            page_size: page_size.min(habits.page_size_limit),
         })
     }
 
-    /// `PagingInfo`. There is always a first page, even if nothing is on it, and no total count.
+    /// The rows that the filter selects, sorted.
+    fn found(
+        &self,
+        properties: &'static [Property<T>],
+        views: &Views,
+        rows: Vec<T>,
+    ) -> Result<Vec<T>, Refusal> {
+        let mut found = Vec::new();
+        for row in rows {
+            let selected = self.filter.as_ref().map(|(_, filter)| {
+                filter
+                    .holds(&mut |comparison| properties::holds(properties, comparison, views, &row))
+            });
+            if selected
+                .unwrap_or(Ok(true))
+                .map_err(|why| bad_request(&why))?
+            {
+                found.push(row);
+            }
+        }
+        if let Some((sort, _, property)) = &self.sort {
+            let value = |row: &T| (property.value)(views, row);
+            match sort {
+                Sort::Ascending => found.sort_by_key(value),
+                Sort::Descending => found.sort_by_key(|row| Reverse(value(row))),
+            }
+        }
+        Ok(found)
+    }
+
+    /// `PagingInfo`, without a total count.
     fn paging_info(&self, views: &Views, pages: usize) -> Element {
         let link = |rel: &str, page: usize| {
+            let path = self.path_of_page(page, views.style.generation);
             Element::new("Link", Content::Absent)
                 .with("Rel", rel)
-                .with("Href", views.href(&self.path_of_page(page)))
+                .with("Href", views.href(&path))
         };
         let mut links = vec![link("First", 1)];
         if self.page > 1 {
@@ -109,7 +198,7 @@ impl Query {
         if self.page < pages {
             links.push(link("Next", self.page + 1));
         }
-        links.push(link("Last", pages));
+        links.push(link("Last", pages.max(1)));
         let links = Element::new("Links", Content::Array(links));
         Element::new("PagingInfo", Content::Fields(vec![links]))
             .with("PageNum", self.page as u64)
@@ -117,21 +206,39 @@ impl Query {
             .with("PagesCount", pages as u64)
     }
 
-    fn path_of_page(&self, page: usize) -> String {
+    fn path_of_page(&self, page: usize, generation: Generation) -> String {
         let mut path = form_urlencoded::Serializer::for_suffix("query?".to_owned(), 6);
-        path.append_pair("type", "ReplicaJobSession");
+        path.append_pair("type", self.r#type);
         if self.entities {
             path.append_pair("format", "Entities");
         }
+        if let Some((text, _)) = &self.filter {
+            path.append_pair("filter", text);
+        }
         match &self.sort {
-            Some((Sort::Ascending, property)) => path.append_pair("sortAsc", property),
-            Some((Sort::Descending, property)) => path.append_pair("sortDesc", property),
+            Some((Sort::Ascending, property, _)) => path.append_pair("sortAsc", property),
+            Some((Sort::Descending, property, _)) => path.append_pair("sortDesc", property),
             None => &mut path,
         };
         path.append_pair("pageSize", &self.page_size.to_string());
         path.append_pair("page", &page.to_string());
-        path.finish()
+        let path = path.finish();
+        match generation {
+            Generation::Version12 => lower_case_escapes(&path),
+            Generation::Version13 => path,
+        }
     }
+}
+
+/// Older releases write `%3d` where newer ones write `%3D`.
+fn lower_case_escapes(path: &str) -> String {
+    let mut parts = path.split('%');
+    let mut lower = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let (digits, rest) = part.split_at(2.min(part.len()));
+        lower = lower + "%" + &digits.to_lowercase() + rest;
+    }
+    lower
 }
 
 /// A parameter that counts from one.
@@ -145,8 +252,4 @@ fn positive(parameters: &Parameters, name: &str, default: usize) -> Result<usize
 
 fn bad_request(message: &str) -> Refusal {
     Refusal::new(StatusCode::BAD_REQUEST, message)
-}
-
-fn not_implemented(message: &str) -> Refusal {
-    Refusal::new(StatusCode::NOT_IMPLEMENTED, message)
 }

@@ -14,9 +14,6 @@ use super::{
     session::{Session, Task},
 };
 
-/// How far the plain lists reach back.
-const LISTED_AGE: Duration = Duration::from_secs(30 * 24 * 3600);
-
 /// What is known at the moment of reading. Times are uptimes.
 pub(super) struct Known<'a> {
     pub state: &'a State,
@@ -37,7 +34,10 @@ pub(super) fn resource(
     match route {
         Route::LogonSessions => Ok(logon_sessions(known)),
         Route::LogonSession(id) => logon_session(known, id),
-        Route::ReplicaSessions => Ok(sessions(known, entity)),
+        Route::ReplicaSessions => Ok(sessions(known, &known.sessions(), entity)),
+        Route::SessionsOfJob(id) => known
+            .sessions_of_job(id)
+            .map(|list| sessions(known, &list, entity)),
         Route::ReplicaSession(id) => known.session(id).map(|session| {
             if entity {
                 state.views.session(&session)
@@ -45,9 +45,10 @@ pub(super) fn resource(
                 state.views.session_reference("EntityRef", &session)
             }
         }),
-        Route::TasksOf(id) => known
-            .session(id)
-            .map(|session| tasks(known, &[session], entity)),
+        Route::TasksOf(id) => known.session(id).map(|session| {
+            let listed = known.is_listed(&session).then_some(session);
+            tasks(known, listed.as_slice(), entity)
+        }),
         Route::Tasks => Ok(tasks(known, &known.sessions(), entity)),
         Route::Task(id) => known.task(id).map(|(session, task)| {
             if entity {
@@ -58,6 +59,7 @@ pub(super) fn resource(
         }),
         Route::Query => query::answer(
             &state.views,
+            state.query,
             state.catalogue.sessions(known.collected),
             parameters,
         ),
@@ -96,9 +98,8 @@ fn logon_session(known: &Known<'_>, id: &str) -> Result<Element, Refusal> {
     }
 }
 
-fn sessions(known: &Known<'_>, entity: bool) -> Element {
+fn sessions(known: &Known<'_>, sessions: &[Session], entity: bool) -> Element {
     let views = &known.state.views;
-    let sessions = known.sessions();
     if entity {
         let sessions = sessions
             .iter()
@@ -144,10 +145,25 @@ fn tasks(known: &Known<'_>, sessions: &[Session], entity: bool) -> Element {
 impl Known<'_> {
     /// The sessions that plain lists show.
     fn sessions(&self) -> Vec<Session> {
-        let oldest = earlier(self.state.clock.now(), LISTED_AGE);
         let mut sessions = self.state.catalogue.sessions(self.collected);
-        sessions.retain(|session| session.created >= oldest);
+        sessions.retain(|session| self.is_listed(session));
         sessions
+    }
+
+    /// Whether plain lists show this session, and its tasks.
+    fn is_listed(&self, session: &Session) -> bool {
+        session.created >= earlier(self.state.clock.now(), self.state.listed_for)
+    }
+
+    /// Those of the job with this id. A job is known by the sessions that it has ever had.
+    fn sessions_of_job(&self, id: &str) -> Result<Vec<Session>, Refusal> {
+        let mut sessions = self.state.catalogue.sessions(self.collected);
+        sessions.retain(|session| session.job.id == id);
+        if sessions.is_empty() {
+            return Err(self.unknown("job", id));
+        }
+        sessions.retain(|session| self.is_listed(session));
+        Ok(sessions)
     }
 
     /// A session of any age.
@@ -173,7 +189,7 @@ impl Known<'_> {
                 format!("There is no {kind} with id [{id}] in current rest session"),
             )
         } else {
-            let kind = kind.replacen('r', "R", 1);
+            let kind = kind[..1].to_uppercase() + &kind[1..];
             Refusal::new(
                 StatusCode::NOT_FOUND,
                 format!("{kind} with id [{id}] was not found."),

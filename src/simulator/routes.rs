@@ -2,6 +2,8 @@
 
 use hyper::Method;
 
+use super::options::Role;
+
 /// A resource. Ids are as requested, in lower case.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Route {
@@ -11,6 +13,8 @@ pub(super) enum Route {
     LogonSession(String),
     ReplicaSessions,
     ReplicaSession(String),
+    /// The sessions of one job.
+    SessionsOfJob(String),
     /// The tasks of one session.
     TasksOf(String),
     Tasks,
@@ -47,6 +51,7 @@ impl Route {
             ] => Self::TasksOf(id.to_owned()),
             ["replicatasksessions" | "repicatasksessions"] => Self::Tasks,
             ["replicatasksessions" | "repicatasksessions", id] => Self::Task(id.to_owned()),
+            ["jobs", id, "replicasessions"] => Self::SessionsOfJob(id.to_owned()),
             ["query"] => Self::Query,
             _ => Self::Unknown,
         };
@@ -63,11 +68,20 @@ impl Route {
         }
     }
 
+    /// Whether this role may read it.
+    pub(super) fn is_open_to(&self, role: Role) -> bool {
+        match self {
+            Self::SessionsOfJob(_) => role.reads_jobs(),
+            _ => !self.is_session_read() || role.reads_replica_sessions(),
+        }
+    }
+
     /// Whether reading it takes a role that may see replica sessions.
     pub(super) fn is_session_read(&self) -> bool {
         match self {
             Self::ReplicaSessions
             | Self::ReplicaSession(_)
+            | Self::SessionsOfJob(_)
             | Self::TasksOf(_)
             | Self::Tasks
             | Self::Task(_)

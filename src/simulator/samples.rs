@@ -7,6 +7,7 @@ use jiff::Timestamp;
 
 use super::{
     clock::{earlier, later},
+    options::Options,
     session::{Named, Session, Task, named},
 };
 
@@ -161,16 +162,23 @@ pub(super) fn failed_and_retried(started_at: Timestamp) -> Vec<Session> {
     ]
 }
 
-/// So many successful sessions, one every 8 hours back from a day before `started_at`.
-pub(super) fn history(started_at: Timestamp, count: u32) -> Vec<Session> {
-    (1..=count)
-        .map(|number| {
-            let age = Duration::from_secs((16 + 8 * u64::from(number)) * HOUR);
+/// As many successful sessions as the options say, back from a day before `started_at`.
+pub(super) fn history(started_at: Timestamp, options: &Options) -> Vec<Session> {
+    let interval = options.history_interval;
+    let interval = interval.unwrap_or(Duration::from_secs(8 * HOUR));
+    let jobs: Vec<_> = (0x19de_ff4e_a1ac_u64..)
+        .zip(&options.history_jobs)
+        .map(|(id, name)| named(&format!("b04c217b-0538-4650-bec4-{id:012x}"), name))
+        .collect();
+    (1..=options.history)
+        .zip(jobs.iter().cycle())
+        .map(|(number, job)| {
+            let age = Duration::from_secs(24 * HOUR) + interval * (number - 1);
             let created = earlier(started_at, age);
             Session::stopped(
                 &format!("5e550000-0000-4000-8000-{number:012x}"),
                 enterprise01(),
-                named("b04c217b-0538-4650-bec4-19deff4ea1ac", "SQL Replication"),
+                job.clone(),
                 (created, later(created, Duration::from_secs(20 * 60))),
                 "Success",
             )

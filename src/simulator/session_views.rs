@@ -82,6 +82,17 @@ impl Views {
             .with("VmDisplayName", task.vm.as_str())
     }
 
+    /// The name of a session.
+    pub(super) fn session_name(&self, session: &Session) -> String {
+        let created = self.time_in_name(session.created);
+        format!("{}@{created}", session.job.name)
+    }
+
+    /// The name of a task.
+    pub(super) fn task_name(&self, task: &Task) -> String {
+        format!("{}@{}", task.vm, self.time_in_name(task.created))
+    }
+
     fn session_links(&self, session: &Session, alternate: Form) -> Element {
         let identity = self.session_identity(session);
         let tasks = format!("{}/{}", identity.path, self.task_collection());
@@ -137,11 +148,7 @@ impl Views {
             kind: SESSION,
             id: &session.id,
             path: format!("replicaSessions/{}", session.id),
-            name: format!(
-                "{}@{}",
-                session.job.name,
-                self.time_in_name(session.created)
-            ),
+            name: self.session_name(session),
         }
     }
 
@@ -150,7 +157,7 @@ impl Views {
             kind: TASK,
             id: &task.id,
             path: format!("{}/{}", self.task_collection(), task.id),
-            name: format!("{}@{}", task.vm, self.time_in_name(task.created)),
+            name: self.task_name(task),
         }
     }
 }

@@ -113,7 +113,7 @@ impl Views {
     }
 
     /// The time as the database keeps it.
-    fn as_stored(&self, time: Timestamp) -> Timestamp {
+    pub(super) fn as_stored(&self, time: Timestamp) -> Timestamp {
         match self.style.times {
             Times::Milliseconds => Timestamp::from_millisecond(time.as_millisecond()),
             Times::Microseconds => Timestamp::from_microsecond(time.as_microsecond()),

@@ -102,6 +102,7 @@ pub fn request(id: &str) -> Request<GetReplicaSessionRequest> {
         id: id.to_owned(),
         view: ReplicaSessionView::Entity.into(),
         max_age: Some(prost_types::Duration::default()),
+        include_failed_tasks: false,
     })
 }
 

@@ -58,12 +58,13 @@ pub fn pairs<const N: usize>(pairs: [(&str, &str); N]) -> Vec<(String, String)> 
 }
 
 /// The kind of an outcome, for rules whose wording is the XML library's.
-pub fn kind(outcome: &Outcome) -> &'static str {
+pub fn kind<T>(outcome: &Result<T, BadResponse>) -> &'static str {
     match outcome {
         Ok(_) => "read",
         Err(BadResponse::Malformed(_)) => "malformed",
         Err(BadResponse::Truncated) => "truncated",
         Err(BadResponse::TooLarge { .. }) => "too large",
+        Err(BadResponse::TooMany { .. }) => "too many",
         Err(BadResponse::Forbidden(_)) => "forbidden",
         Err(BadResponse::WrongRoot { .. }) => "wrong root",
         Err(BadResponse::WrongSession { .. }) => "wrong session",

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::{
-    client::{Answer, DOCUMENTED_2014, get, send, simulator, token},
+    client::{Answer, DOCUMENTED_2014, get, log_on, send, simulator, token, token_of},
     simulator::{RUNNING_SESSION_ID, Simulator},
 };
 
@@ -89,7 +89,7 @@ async fn tasks_answer_to_both_spellings() {
     let token = token(&simulator).await;
     for spelling in ["replicaTaskSessions", "repicaTaskSessions"] {
         for path in [
-            format!("{DOCUMENTED_2014}/{spelling}"),
+            format!("/api/replicaSessions/{FAILED}/{spelling}"),
             format!("/api/{spelling}"),
             format!("/api/{spelling}/24590151-20cd-4e57-8a2f-8b65869a1879"),
         ] {
@@ -230,4 +230,31 @@ async fn a_failed_session_keeps_its_reason_in_its_tasks_and_is_retried() {
             .element("Reason")
             .is_some_and(|reason| reason.contains("Cannot open disk"))
     );
+}
+
+#[tokio::test]
+async fn the_tasks_of_a_session_are_listed_for_30_days_and_found_for_longer() {
+    let simulator = simulator().await;
+    let token = token(&simulator).await;
+    let tasks = format!("{DOCUMENTED_2014}/replicaTaskSessions?format=Entity");
+    let list = get(&simulator, &token, &tasks).await;
+    assert_eq!(list.status, 200);
+    assert!(list.text().contains("<ReplicaTaskSessions ") && list.text().ends_with(" />"));
+    let one = "/api/replicaTaskSessions/24590151-20cd-4e57-8a2f-8b65869a1879";
+    assert_eq!(get(&simulator, &token, one).await.status, 200);
+}
+
+#[tokio::test]
+async fn the_sessions_of_a_job_are_for_administrators_only() {
+    let simulator = simulator().await;
+    let portal_user = token(&simulator).await;
+    // TECH\\administrator:simulated
+    let authorization = "Authorization: Basic VEVDSFxhZG1pbmlzdHJhdG9yOnNpbXVsYXRlZA==";
+    let administrator = token_of(&log_on(&simulator, authorization).await);
+    let job = "/api/jobs/2c49a44e-1e59-4527-a6bc-6b2f9b579ee1/replicaSessions";
+    assert_eq!(get(&simulator, &portal_user, job).await.status, 403);
+    let list = get(&simulator, &administrator, job).await;
+    assert_eq!(list.text().matches("<Ref ").count(), 3);
+    let unknown = job.replace("2c49", "2c48");
+    assert_eq!(get(&simulator, &administrator, &unknown).await.status, 404);
 }

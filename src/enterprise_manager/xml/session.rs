@@ -5,10 +5,11 @@ use std::{borrow::Cow, collections::BTreeMap};
 use super::{
     super::{
         error::{BadResponse, excerpt},
-        model::{Link, ReplicaSession, Run, RunResult, State, View},
+        model::{ReplicaSession, Run, RunResult, State, View},
         session_id::SessionId,
     },
     document::{Document, Element},
+    entity::{Identity, invalid, keep, read_links, read_number, set},
     time::{means_never, read_time},
 };
 
@@ -25,29 +26,35 @@ pub fn read_replica_session(
     id: SessionId,
     view: View,
 ) -> Result<ReplicaSession, BadResponse> {
+    let mut identity = Identity::default();
+    let (mut document, root) = Document::open(xml, |name, value| identity.take(name, value))?;
+    check_root(&root, view)?;
+    if !id.is_named_by(&identity.uid) {
+        let found = excerpt(&identity.uid);
+        return Err(BadResponse::WrongSession { found });
+    }
+    let session = read_content(&mut document, id, identity, view)?;
+    document.close()?;
+    Ok(session)
+}
+
+/// Reads the open element of a session to its end.
+pub(super) fn read_content(
+    document: &mut Document<'_>,
+    id: SessionId,
+    identity: Identity,
+    view: View,
+) -> Result<ReplicaSession, BadResponse> {
     let mut session = ReplicaSession {
         id,
-        uid: String::new(),
-        name: String::new(),
-        r#type: String::new(),
-        href: String::new(),
+        uid: identity.uid,
+        name: identity.name,
+        r#type: identity.r#type,
+        href: identity.href,
         links: Vec::new(),
         run: None,
         unmapped: BTreeMap::new(),
     };
-    let (mut document, root) = Document::open(xml, |name, value| match name {
-        "UID" => session.uid = value.into_owned(),
-        "Name" => session.name = value.into_owned(),
-        "Type" => session.r#type = value.into_owned(),
-        "Href" => session.href = value.into_owned(),
-        _ => {}
-    })?;
-    check_root(&root, view)?;
-    if !id.is_named_by(&session.uid) {
-        let found = excerpt(&session.uid);
-        return Err(BadResponse::WrongSession { found });
-    }
-
     let mut fields = Fields::default();
     while let Some(element) = document.next_child()? {
         if !element.is_em || element.is_nil {
@@ -55,37 +62,19 @@ pub fn read_replica_session(
             continue;
         }
         if element.name() == "Links" {
-            read_links(&mut document, &mut session.links)?;
+            read_links(document, &mut session.links)?;
             continue;
         }
         let text = document.text()?;
         match fields.of(element.name()) {
             Some(field) if view == View::Entity => set(field, element.name(), text)?,
-            _ => keep(&mut session.unmapped, element.name(), &text),
+            _ => keep(&mut session.unmapped, element.name(), &text)?,
         }
     }
-    document.close()?;
-
     if view == View::Entity {
         session.run = Some(fields.into_run(&mut session.unmapped)?);
     }
     Ok(session)
-}
-
-/// Fills a field once. EM's schema allows each element once; of two, neither can be trusted.
-fn set<'x>(
-    field: &mut Option<Cow<'x, str>>,
-    element: &str,
-    text: Cow<'x, str>,
-) -> Result<(), BadResponse> {
-    if field.is_some() {
-        return Err(BadResponse::InvalidField {
-            element: element.to_owned(),
-            why: "stands there twice".to_owned(),
-        });
-    }
-    *field = Some(text);
-    Ok(())
 }
 
 fn check_root(root: &Element<'_>, view: View) -> Result<(), BadResponse> {
@@ -98,26 +87,6 @@ fn check_root(root: &Element<'_>, view: View) -> Result<(), BadResponse> {
     }
     let found = excerpt(root.name());
     Err(BadResponse::WrongRoot { expected, found })
-}
-
-fn read_links(document: &mut Document<'_>, links: &mut Vec<Link>) -> Result<(), BadResponse> {
-    loop {
-        let mut link = Link::default();
-        let Some(element) = document.next_child_with(|name, value| match name {
-            "Rel" => link.rel = value.into_owned(),
-            "Type" => link.r#type = value.into_owned(),
-            "Href" => link.href = value.into_owned(),
-            "Name" => link.name = value.into_owned(),
-            _ => {}
-        })?
-        else {
-            return Ok(());
-        };
-        if element.is_em && element.name() == "Link" {
-            links.push(link);
-        }
-        document.skip()?;
-    }
 }
 
 /// The texts of the entity's elements, none where the element is absent.
@@ -155,19 +124,18 @@ impl<'x> Fields<'x> {
 
     /// The typed fields; texts that name no known value go to `unmapped`.
     fn into_run(self, unmapped: &mut BTreeMap<String, String>) -> Result<Run, BadResponse> {
-        let mut known = |element: &str, text: Option<Cow<'x, str>>, is_known: bool| {
-            if let (Some(text), false) = (text, is_known) {
-                keep(unmapped, element, text.trim());
-            }
+        let mut known = |element: &str, text: Option<Cow<'x, str>>, is_known: bool| match text {
+            Some(text) if !is_known => keep(unmapped, element, text.trim()),
+            _ => Ok(()),
         };
         let state = self.state.as_deref().and_then(State::from_text);
-        known("State", self.state, state.is_some());
+        known("State", self.state, state.is_some())?;
         let result = self.result.as_deref().and_then(RunResult::from_text);
-        known("Result", self.result, result.is_some());
+        known("Result", self.result, result.is_some())?;
         let created_at = self.creation_time.as_deref().and_then(read_time);
-        known("CreationTimeUTC", self.creation_time, created_at.is_some());
+        known("CreationTimeUTC", self.creation_time, created_at.is_some())?;
         let ended_at = self.end_time.as_deref().and_then(read_time);
-        known("EndTimeUTC", self.end_time, ended_at.is_some());
+        known("EndTimeUTC", self.end_time, ended_at.is_some())?;
 
         let text = |field: Option<Cow<'x, str>>| field.map(Cow::into_owned);
         Ok(Run {
@@ -178,22 +146,14 @@ impl<'x> Fields<'x> {
             ended_at: ended_at.filter(|end| !means_never(*end)),
             state,
             result,
-            progress_percent: read_progress(self.progress.as_deref())?,
+            progress_percent: read_number(
+                "Progress",
+                self.progress.as_deref(),
+                "no 32-bit whole number",
+            )?,
             is_retry: read_is_retry(self.is_retry.as_deref())?,
             failure_message: text(self.failure_message),
         })
-    }
-}
-
-/// XML Schema's int; none when absent or empty. A number that 32 bits cannot hold is refused, not
-/// wrapped.
-fn read_progress(text: Option<&str>) -> Result<Option<i32>, BadResponse> {
-    match text.unwrap_or_default().trim() {
-        "" => Ok(None),
-        number => number
-            .parse()
-            .map(Some)
-            .map_err(|_| invalid("Progress", number, "no 32-bit whole number")),
     }
 }
 
@@ -207,25 +167,4 @@ fn read_is_retry(text: Option<&str>) -> Result<Option<bool>, BadResponse> {
         word if word.eq_ignore_ascii_case("false") => Ok(Some(false)),
         word => Err(invalid("IsRetry", word, "neither true nor false")),
     }
-}
-
-fn invalid(element: &str, text: &str, why: &str) -> BadResponse {
-    BadResponse::InvalidField {
-        element: element.to_owned(),
-        why: format!("is {:?}, {why}", excerpt(text)),
-    }
-}
-
-/// Keeps a text that has no field, unless it is blank.
-fn keep(unmapped: &mut BTreeMap<String, String>, element: &str, text: &str) {
-    if text.trim().is_empty() {
-        return;
-    }
-    unmapped
-        .entry(element.to_owned())
-        .and_modify(|texts| {
-            texts.push('\n');
-            texts.push_str(text);
-        })
-        .or_insert_with(|| text.to_owned());
 }

@@ -1,0 +1,178 @@
+//! Page tokens: where a list goes on, in a form that a caller can only give back.
+//!
+//! A token is a version, the position, and an HMAC over both and over the request that it belongs
+//! to. So one that has been changed, or is sent with another request, is refused, at every replica
+//! that has the same key, also after a restart.
+
+use std::array::TryFromSliceError;
+
+use aws_lc_rs::hmac;
+use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use crate::enterprise_manager::{MAX_GIVEN, Position, SessionId};
+
+/// The form of a token. A token of another version is refused, and its list begins anew.
+const VERSION: u8 = 1;
+
+/// Longest token looked at, in bytes.
+const MAX_TOKEN: usize = 4096;
+
+/// Length of an HMAC with SHA-256.
+const TAG: usize = 32;
+
+/// Makes page tokens and reads them.
+#[derive(Debug, Clone)]
+pub struct PageTokens {
+    key: hmac::Key,
+}
+
+/// The last task that has been given: its creation and its id.
+pub(super) type TaskPosition = (Option<Timestamp>, Uuid);
+
+impl PageTokens {
+    /// Tokens under a key made of this secret, which all replicas have to share.
+    pub fn new(secret: &[u8]) -> Self {
+        Self {
+            key: hmac::Key::new(hmac::HMAC_SHA256, secret),
+        }
+    }
+
+    /// The token for a position in a list of sessions. `request` says which list.
+    pub(super) fn of_sessions(&self, position: &Position, request: &str) -> String {
+        let mut bytes = Vec::new();
+        bytes.extend(position.skipped.to_be_bytes());
+        bytes.extend(position.em_page_size.to_be_bytes());
+        bytes.push(u8::from(position.second.is_some()));
+        bytes.extend(position.second.unwrap_or_default().to_be_bytes());
+        for id in &position.given {
+            bytes.extend(id.as_bytes());
+        }
+        self.seal(&bytes, request)
+    }
+
+    /// The position that a token of [`of_sessions`](Self::of_sessions) stands for.
+    pub(super) fn sessions(&self, token: &str, request: &str) -> Option<Position> {
+        let bytes = self.open(token, request)?;
+        let (skipped, rest) = bytes.split_first_chunk()?;
+        let (em_page_size, rest) = rest.split_first_chunk()?;
+        let (has_second, rest) = rest.split_first()?;
+        let (second, rest) = rest.split_first_chunk()?;
+        let ids = rest
+            .chunks(16)
+            .map(|id| id.try_into().map(SessionId::from_bytes));
+        let given: Vec<_> = ids.collect::<Result<_, TryFromSliceError>>().ok()?;
+        let position = Position {
+            second: (*has_second == 1).then_some(i64::from_be_bytes(*second)),
+            given,
+            skipped: u32::from_be_bytes(*skipped),
+            em_page_size: u16::from_be_bytes(*em_page_size),
+        };
+        (position.given.len() <= MAX_GIVEN).then_some(position)
+    }
+
+    /// The token for a position in a list of tasks. `request` says which list.
+    pub(super) fn of_tasks(&self, (created_at, id): TaskPosition, request: &str) -> String {
+        let mut bytes = Vec::new();
+        bytes.extend(id.as_bytes());
+        if let Some(created_at) = created_at {
+            bytes.extend(created_at.as_nanosecond().to_be_bytes());
+        }
+        self.seal(&bytes, request)
+    }
+
+    /// The position that a token of [`of_tasks`](Self::of_tasks) stands for.
+    pub(super) fn tasks(&self, token: &str, request: &str) -> Option<TaskPosition> {
+        let bytes = self.open(token, request)?;
+        let (id, rest) = bytes.split_first_chunk()?;
+        let created_at = if rest.is_empty() {
+            None
+        } else {
+            let nanoseconds = i128::from_be_bytes(rest.try_into().ok()?);
+            Some(Timestamp::from_nanosecond(nanoseconds).ok()?)
+        };
+        Some((created_at, Uuid::from_bytes(*id)))
+    }
+
+    fn seal(&self, position: &[u8], request: &str) -> String {
+        let mut token = vec![VERSION];
+        token.extend(position);
+        let tag = self.tag(&token, request);
+        token.extend(tag.as_ref());
+        BASE64_URL_SAFE_NO_PAD.encode(token)
+    }
+
+    fn open(&self, token: &str, request: &str) -> Option<Vec<u8>> {
+        if token.len() > MAX_TOKEN {
+            return None;
+        }
+        let token = BASE64_URL_SAFE_NO_PAD.decode(token).ok()?;
+        let (sealed, tag) = token.split_at_checked(token.len().checked_sub(TAG)?)?;
+        hmac::verify(&self.key, &message(sealed, request), tag).ok()?;
+        let (version, position) = sealed.split_first()?;
+        (*version == VERSION).then(|| position.to_owned())
+    }
+
+    fn tag(&self, sealed: &[u8], request: &str) -> hmac::Tag {
+        hmac::sign(&self.key, &message(sealed, request))
+    }
+}
+
+/// What is signed: the lengths keep the parts from running into each other.
+fn message(sealed: &[u8], request: &str) -> Vec<u8> {
+    let length = (sealed.len() as u64).to_be_bytes();
+    [b"page token", &length[..], sealed, request.as_bytes()].concat()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn position() -> Position {
+        let id = "04f694ad-664c-4603-a747-00edecae4f17".parse().unwrap();
+        Position {
+            second: Some(-5),
+            given: vec![id],
+            skipped: 7,
+            em_page_size: 3,
+        }
+    }
+
+    #[test]
+    fn a_position_survives_a_restart_with_the_same_secret() {
+        let id: Uuid = "04f694ad-664c-4603-a747-00edecae4f17".parse().unwrap();
+        let token = PageTokens::new(b"secret").of_sessions(&position(), "list");
+        let again = PageTokens::new(b"secret");
+        assert_eq!(again.sessions(&token, "list"), Some(position()));
+        let start = Position::default();
+        let token = again.of_sessions(&start, "list");
+        assert_eq!(again.sessions(&token, "list"), Some(start));
+        for created_at in [None, Some("1969-12-31T23:59:59.25Z".parse().unwrap())] {
+            let token = again.of_tasks((created_at, id), "tasks");
+            assert_eq!(again.tasks(&token, "tasks"), Some((created_at, id)));
+        }
+    }
+
+    #[test]
+    fn a_token_that_was_changed_or_belongs_elsewhere_is_refused() {
+        let tokens = PageTokens::new(b"secret");
+        let token = tokens.of_sessions(&position(), "list");
+        assert_eq!(tokens.sessions(&token, "another list"), None);
+        assert_eq!(PageTokens::new(b"other").sessions(&token, "list"), None);
+        let bytes = BASE64_URL_SAFE_NO_PAD.decode(&token).unwrap();
+        for at in 0..bytes.len() {
+            for bit in 0..8 {
+                let mut changed = bytes.clone();
+                changed[at] ^= 1 << bit;
+                let changed = BASE64_URL_SAFE_NO_PAD.encode(changed);
+                assert_eq!(tokens.sessions(&changed, "list"), None);
+            }
+            let cut = BASE64_URL_SAFE_NO_PAD.encode(&bytes[..at]);
+            assert_eq!(tokens.sessions(&cut, "list"), None);
+        }
+        for text in ["", "?", "AQ", &format!("{token}A"), &"A".repeat(1_000_000)] {
+            assert_eq!(tokens.sessions(text, "list"), None, "{text:.20}");
+        }
+    }
+}

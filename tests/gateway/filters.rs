@@ -1,0 +1,145 @@
+//! No text of a caller can change what is asked of EM: the expression that the gateway writes is
+//! read back by the simulator's parser, which shares nothing with it.
+
+use proptest::{prelude::*, sample::subsequence};
+use replica_session_gateway::{
+    enterprise_manager::{Name, RunResult, SessionFilter, Span, State},
+    simulator::{Comparison, Filter, Operator},
+};
+
+/// Texts that somebody would try: pieces of the language, and of URLs, and anything else.
+fn hostile() -> impl Strategy<Value = String> {
+    let piece = prop_oneof![
+        prop::sample::select(vec![
+            "\"",
+            "\"\"",
+            "\";",
+            ";",
+            ",",
+            "(",
+            ")",
+            "==",
+            "!=",
+            "<",
+            ">",
+            "'",
+            "\\",
+            "\\\"",
+            "%",
+            "%22",
+            "%3b",
+            "&",
+            "&type=",
+            "#",
+            "+",
+            " ",
+            "  ",
+            "?",
+            "/",
+            "..",
+            "*",
+            "\u{201d}",
+            "\u{ff02}",
+            "é",
+            "\u{1f4be}",
+            "\u{200b}",
+            "State==\"Stopped\"",
+            "urn:veeam:Job:",
+        ])
+        .prop_map(str::to_owned),
+        any::<char>()
+            .prop_filter("EM cannot say it", |c| !c.is_control())
+            .prop_map(String::from),
+    ];
+    prop::collection::vec(piece, 0..12).prop_map(|pieces| pieces.concat())
+}
+
+fn name() -> impl Strategy<Value = Option<Name>> {
+    prop::option::of(hostile().prop_map(|text| Name::new(&text).expect("short and speakable")))
+}
+
+prop_compose! {
+    fn filters()(
+        job_id in prop::option::of(any::<u128>().prop_map(uuid::Uuid::from_u128)),
+        job_name in name(),
+        backup_server_name in name(),
+        states in subsequence(vec![State::Starting, State::Working, State::Stopped], 0..=3),
+        results in subsequence(vec![RunResult::None, RunResult::Failed], 0..=2),
+        is_retry: Option<bool>,
+        seconds in prop::option::of(-60_000_000_000_i64..250_000_000_000),
+    ) -> SessionFilter {
+        let from = seconds.map(|seconds| jiff::Timestamp::from_second(seconds).expect("in range"));
+        SessionFilter {
+            job_id,
+            job_name,
+            backup_server_id: None,
+            backup_server_name,
+            states,
+            results,
+            is_retry,
+            created: Span { from, before: None },
+            ended: Span { from: None, before: from },
+        }
+    }
+}
+
+/// What the expression has to mean.
+fn meant(filter: &SessionFilter) -> Vec<Filter> {
+    let compare = |property: &str, operator, value: &str| {
+        Filter::Compare(Comparison {
+            property: property.to_owned(),
+            operator,
+            value: value.to_owned(),
+        })
+    };
+    let equal = |property: &str, value: &str| compare(property, Operator::Equal, value);
+    let any = |property: &str, values: &[&str]| match values {
+        [] => None,
+        [value] => Some(equal(property, value)),
+        values => Some(Filter::Any(
+            values.iter().map(|value| equal(property, value)).collect(),
+        )),
+    };
+    let mut all = Vec::new();
+    let uid = filter.job_id.map(|id| format!("urn:veeam:Job:{id}"));
+    all.extend(uid.map(|uid| equal("JobUid", &uid)));
+    all.extend(
+        filter
+            .job_name
+            .as_ref()
+            .map(|name| equal("JobName", name.text())),
+    );
+    let server = filter.backup_server_name.as_ref();
+    all.extend(server.map(|name| equal("BackupServerName", name.text())));
+    let states: Vec<_> = filter.states.iter().map(|state| state.text()).collect();
+    all.extend(any("State", &states));
+    let results: Vec<_> = filter.results.iter().map(|result| result.text()).collect();
+    all.extend(any("Result", &results));
+    all.extend(
+        filter
+            .is_retry
+            .map(|is_retry| equal("IsRetry", &is_retry.to_string())),
+    );
+    let time = |time: jiff::Timestamp| time.to_string();
+    let from = filter.created.from.map(time);
+    all.extend(from.map(|time| compare("CreationTime", Operator::GreaterOrEqual, &time)));
+    let before = filter.ended.before.map(time);
+    all.extend(before.map(|time| compare("EndTime", Operator::Less, &time)));
+    all
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_filter_means_what_its_values_say_whatever_they_hold(filter in filters()) {
+        let expression = filter.expression();
+        let mut meant = meant(&filter);
+        if meant.is_empty() {
+            prop_assert_eq!(expression, "");
+            return Ok(());
+        }
+        let meant = if meant.len() == 1 { meant.remove(0) } else { Filter::All(meant) };
+        prop_assert_eq!(Filter::parse(&expression), Ok(meant), "{}", expression);
+    }
+}
