@@ -5,7 +5,7 @@ use std::hint::black_box;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use prost::Message as _;
 use replica_session_gateway::{
-    enterprise_manager::{Reading, SessionId, View, read_replica_session},
+    enterprise_manager::{Reading, SessionId, View, read_replica_session, read_session_page},
     gateway::response,
 };
 
@@ -47,5 +47,21 @@ fn conversion(criterion: &mut Criterion) {
     });
 }
 
-criterion_group!(benches, reading, conversion);
+/// A page of the query service with a thousand sessions.
+fn page(criterion: &mut Criterion) {
+    let row = std::str::from_utf8(ENTITY).expect("the sample is UTF-8");
+    let start = row.find("<ReplicaJobSession").expect("a root");
+    let rows = row[start..].repeat(1000);
+    let page = format!(
+        "<QueryResult xmlns=\"http://www.veeam.com/ent/v1.0\"><Entities><ReplicaJobSessions>{rows}\
+         </ReplicaJobSessions></Entities><PagingInfo PagesCount=\"1\"/></QueryResult>"
+    );
+    let mut group = criterion.benchmark_group("read");
+    group.throughput(Throughput::Bytes(page.len() as u64));
+    group.bench_function("page of 1000", |bencher| {
+        bencher.iter(|| read_session_page(black_box(page.as_bytes()), View::Entity, 1000));
+    });
+}
+
+criterion_group!(benches, reading, page, conversion);
 criterion_main!(benches);

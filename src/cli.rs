@@ -17,7 +17,9 @@ use replica_session_gateway::{
         Refusal,
         get::{GetOptions, get},
         health::{HealthOptions, health},
+        list::{ListOptions, list},
         screen::Form,
+        tasks::{TasksOptions, tasks},
         watch::{WatchOptions, watch},
     },
     enterprise_manager::presented_certificate,
@@ -68,6 +70,14 @@ enum Command {
     /// Exit codes: 0 answered, 64 bad input, 66 no such session, 69 unavailable, 70 internal
     /// error, 75 out of time or overloaded, 77 not allowed, 78 the gateway is not set up rightly.
     Get(GetOptions),
+    /// Ask a gateway for sessions and print them, the latest first
+    ///
+    /// Exit codes: as for get; that there are no such sessions is an answer.
+    List(Box<ListOptions>),
+    /// Ask a gateway what a session did with each virtual machine, and why it failed
+    ///
+    /// Exit codes: as for get.
+    Tasks(TasksOptions),
     /// Follow one session until its run is over, and tell how it went
     ///
     /// Shows a bar on a terminal, and one line per change otherwise. Lost connections and gateways
@@ -119,7 +129,9 @@ pub fn run() -> ExitCode {
     };
     let exit_code = match command {
         Command::Serve(options) => runtime.block_on(run_serve(*options)),
-        Command::Get(options) => runtime.block_on(run_get(options)),
+        Command::Get(options) => runtime.block_on(printed(get(&options))),
+        Command::List(options) => runtime.block_on(printed(list(&options))),
+        Command::Tasks(options) => runtime.block_on(printed(tasks(&options))),
         Command::Watch(options) => runtime.block_on(run_watch(options)),
         Command::Health(options) => runtime.block_on(run_health(options)),
         Command::EmCertificate { url } => runtime.block_on(run_em_certificate(&url)),
@@ -212,8 +224,10 @@ async fn until_stopped(mut gateway: Running, mut signals: Signals) -> ExitCode {
     }
 }
 
-async fn run_get(options: GetOptions) -> Result<ExitCode, ExitCode> {
-    let answer = get(&options).await.map_err(|refusal| refused(&refusal))?;
+async fn printed(
+    answer: impl Future<Output = Result<String, Refusal>>,
+) -> Result<ExitCode, ExitCode> {
+    let answer = answer.await.map_err(|refusal| refused(&refusal))?;
     say(io::stdout(), &answer);
     Ok(ExitCode::SUCCESS)
 }

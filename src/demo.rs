@@ -165,6 +165,7 @@ The gateway, asked over gRPC for a replica job session that is running:
             id: RUNNING_SESSION_ID.to_owned(),
             server: ServerOptions::at(self.server()),
             view: ViewOption::Entity,
+            failed_tasks: false,
             json: false,
             deadline: Duration::from_secs(5),
             max_age: None,
@@ -197,8 +198,9 @@ Try next, in another terminal:
   Watch that run to its end, {seconds} s after the start of this demonstration:
     {program} watch {RUNNING_SESSION_ID}{server}{tls}
 
-  A session that failed:
-    {program} get {FAILED_SESSION_ID}{server}{tls}
+  What has failed lately, and why:
+    {program} list --result failed{server}{tls}
+    {program} tasks {FAILED_SESSION_ID}{server}{tls}
 
   A finished session, as JSON:
     {program} get {FINISHED_SESSION_ID} --json{server}{tls}

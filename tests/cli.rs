@@ -21,6 +21,9 @@ use tokio::{
 const PROGRAM: &str = env!("CARGO_BIN_EXE_replica-session-gateway");
 
 const FINISHED: &str = "04f694ad-664c-4603-a747-00edecae4f17";
+/// The first of three attempts of one job.
+const FAILED: &str = "b6f1a9d2-30f4-4c0e-9a53-0d1c52e8f009";
+
 const UNKNOWN: &str = "b6f1a9d2-30f4-4c0e-9a53-0d1c52e8f0ff";
 
 /// Generous for a loaded machine; nothing waits for it when all is well.
@@ -328,6 +331,49 @@ async fn the_demonstration_answers_and_get_tells_failures_apart() {
     .await;
     assert_eq!(code, 0);
     assert!(out.contains("Links") && !out.contains("State"), "{out}");
+
+    let (code, out, _) = run(&mut program(&["list", &server, "--result=failed"])).await;
+    assert_eq!(code, 0);
+    let rows: Vec<_> = out.lines().collect();
+    assert!(rows[0].starts_with("ID ") && rows.len() == 3, "{out}");
+    assert!(
+        rows[1].contains("failed, retry") && rows[2].starts_with(FAILED),
+        "{out}"
+    );
+    assert!(rows[2].ends_with("Fileserver02 Replication"), "{out}");
+    let filters = ["--state=working,starting", "--created-from=1h", "--json"];
+    let (code, out, _) = run(program(&["list", &server]).args(filters)).await;
+    let json: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(
+        (code, json["replicaSessions"].as_array().unwrap().len()),
+        (0, 1)
+    );
+    let (_, page, _) = run(&mut program(&["list", &server, "--page-size=2"])).await;
+    assert!(
+        page.lines().count() == 5 && page.contains("--page-token "),
+        "{page}"
+    );
+    let (_, all, _) = run(&mut program(&["list", &server, "--page-size=2", "--all"])).await;
+    assert_eq!(all.lines().count(), 8, "{all}");
+    let (code, out, _) = run(&mut program(&["list", &server, "--job-name=x\";y"])).await;
+    assert_eq!((code, out.as_str()), (0, "no sessions\n"));
+    let (code, out, _) = run(&mut program(&["tasks", FAILED, &server])).await;
+    assert_eq!(code, 0);
+    assert!(out.contains("60.0 GiB  Error: Cannot open disk"), "{out}");
+    let (_, out, _) = run(&mut program(&["get", FAILED, &server, "--failed-tasks"])).await;
+    assert!(
+        out.contains("Task failed    fs02: Error: Cannot open disk"),
+        "{out}"
+    );
+    for wrong in [
+        "--state=asleep",
+        "--result=bad",
+        "--created-from=soon",
+        "--page-size=-1",
+    ] {
+        let (code, _, err) = run(&mut program(&["list", &server, wrong])).await;
+        assert_eq!(code, 64, "{wrong}: {err}");
+    }
 
     for (id, expected, told) in [
         (UNKNOWN, 66, ["NOT_FOUND", "SESSION_NOT_FOUND"]),

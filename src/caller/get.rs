@@ -29,6 +29,10 @@ pub struct GetOptions {
     #[arg(long, value_name = "VIEW", default_value = "entity")]
     pub view: ViewOption,
 
+    /// Tell as well which virtual machines failed, and why
+    #[arg(long)]
+    pub failed_tasks: bool,
+
     /// Print the answer as proto3 JSON
     #[arg(long)]
     pub json: bool,
@@ -70,7 +74,7 @@ pub async fn get(options: &GetOptions) -> Result<String, Refusal> {
             Some(Err(_)) => return Err(Refusal::of_argument("--max-age: is too long".to_owned())),
             None => None,
         },
-        include_failed_tasks: false,
+        include_failed_tasks: options.failed_tasks,
     });
     request.set_timeout(options.deadline);
     let channel = options.server.connect(options.deadline).await?;

@@ -4,10 +4,13 @@
 pub mod get;
 pub mod health;
 mod json;
+pub mod list;
 mod refusal;
 mod render;
 pub mod screen;
 mod server;
+mod table;
+pub mod tasks;
 pub mod watch;
 
 pub use refusal::Refusal;

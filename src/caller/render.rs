@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::proto::v1::{
-    GetReplicaSessionResponse, ReplicaSession,
+    GetReplicaSessionResponse, ReplicaSession, ReplicaTaskSession,
     replica_session::{Result as RunResult, State},
 };
 
@@ -17,6 +17,7 @@ pub(super) fn render(response: &GetReplicaSessionResponse, now: Timestamp) -> St
     page.line("Name", &session.name);
     if session.r#type != "ReplicaJobSessionReference" {
         render_run(&mut page, &session, now);
+        render_failure(&mut page, &session, &response.failed_tasks);
     }
     match &session.job {
         Some(job) => page.line("Job", &format!("{} ({})", job.name, job.id)),
@@ -88,15 +89,28 @@ fn render_run(page: &mut Page, session: &ReplicaSession, now: Timestamp) {
             },
         );
     }
+}
+
+/// Why the run failed, as far as EM says.
+fn render_failure(page: &mut Page, session: &ReplicaSession, tasks: &[ReplicaTaskSession]) {
     match session.failure_message.as_deref() {
-        Some("") | None if session.result() == RunResult::Failed => {
+        Some("") | None if session.result() == RunResult::Failed && tasks.is_empty() => {
             page.line(
                 "Failure",
-                "no message; Enterprise Manager keeps the reason with the tasks",
+                "no message; Enterprise Manager keeps the reason with the tasks (--failed-tasks)",
             );
         }
-        Some(message) if !message.is_empty() => page.line("Failure", message),
-        _ => {}
+        Some(message) => page.line("Failure", message),
+        None => {}
+    }
+    for task in tasks {
+        let reason = task.reason.as_deref().unwrap_or_default();
+        let label = if task.result() == RunResult::Warning {
+            "Task warning"
+        } else {
+            "Task failed"
+        };
+        page.line(label, &format!("{}: {reason}", task.vm_name));
     }
 }
 

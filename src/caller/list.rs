@@ -1,0 +1,254 @@
+//! `list`: asks a gateway for sessions and prints them, one a line.
+
+use std::time::Duration;
+
+use clap::Args;
+use jiff::Timestamp;
+use tonic::Request;
+
+use super::{
+    Refusal, json,
+    render::{clock, human, moment, result_text, state_text},
+    server::ServerOptions,
+    table::table,
+};
+use crate::{
+    proto::v1::{
+        ListReplicaSessionsRequest, ListReplicaSessionsResponse, ReplicaSession,
+        ReplicaSessionFilter, ReplicaSessionOrder, TimeRange,
+        replica_session::{Result as RunResult, State},
+        replica_session_service_client::ReplicaSessionServiceClient,
+    },
+    settings::duration,
+};
+
+/// The options of `list`.
+#[derive(Debug, Clone, Args)]
+pub struct ListOptions {
+    /// The gateway.
+    #[command(flatten)]
+    pub server: ServerOptions,
+
+    /// Only of this job: a UUID or urn:veeam:Job:<UUID>
+    #[arg(long, value_name = "ID")]
+    pub job: Option<String>,
+
+    /// Only of the job with this name
+    #[arg(long, value_name = "NAME")]
+    pub job_name: Option<String>,
+
+    /// Only of this backup server: a UUID or urn:veeam:BackupServer:<UUID>
+    #[arg(long, value_name = "ID")]
+    pub backup_server: Option<String>,
+
+    /// Only of the backup server with this name
+    #[arg(long, value_name = "NAME")]
+    pub backup_server_name: Option<String>,
+
+    /// Only in one of these states, such as working,stopping
+    #[arg(long, value_name = "STATE", value_delimiter = ',', value_parser = state)]
+    pub state: Vec<State>,
+
+    /// Only with one of these results: none, success, warning, failed
+    #[arg(long, value_name = "RESULT", value_delimiter = ',', value_parser = result)]
+    pub result: Vec<RunResult>,
+
+    /// Only retries, or only others
+    #[arg(long, value_name = "true|false")]
+    pub retry: Option<bool>,
+
+    /// Only created from then on: a time such as 2025-10-07T20:00:00Z, or how long ago, such as 24h
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    pub created_from: Option<Timestamp>,
+
+    /// Only created before then
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    pub created_before: Option<Timestamp>,
+
+    /// Only ended from then on
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    pub ended_from: Option<Timestamp>,
+
+    /// Only ended before then
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    pub ended_before: Option<Timestamp>,
+
+    /// The earliest first, in place of the latest
+    #[arg(long)]
+    pub oldest_first: bool,
+
+    /// Sessions on a page, 1000 at most
+    #[arg(long, value_name = "N", default_value = "100")]
+    pub page_size: i32,
+
+    /// The page that follows another one, by the token that was printed below that
+    #[arg(long, value_name = "TOKEN")]
+    pub page_token: Option<String>,
+
+    /// Print all pages, and not just one
+    #[arg(long)]
+    pub all: bool,
+
+    /// Print the answer as proto3 JSON
+    #[arg(long)]
+    pub json: bool,
+
+    /// How long to wait for each page
+    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = duration)]
+    pub deadline: Duration,
+}
+
+/// Asks the gateway and returns what to print.
+///
+/// # Errors
+///
+/// What the gateway answered instead, or that it cannot be reached.
+pub async fn list(options: &ListOptions) -> Result<String, Refusal> {
+    let mut question = question(options);
+    let channel = options.server.connect(options.deadline).await?;
+    let mut client = ReplicaSessionServiceClient::new(channel);
+    let mut found = ListReplicaSessionsResponse::default();
+    loop {
+        let mut request = Request::new(question.clone());
+        request.set_timeout(options.deadline);
+        let page = client.list(request).await?.into_inner();
+        found.replica_sessions.extend(page.replica_sessions);
+        found.next_page_token.clone_from(&page.next_page_token);
+        found.read_time = page.read_time;
+        if !options.all || page.next_page_token.is_empty() {
+            break;
+        }
+        question.page_token = page.next_page_token;
+    }
+    Ok(if options.json {
+        json::pretty("ListReplicaSessionsResponse", &found)
+    } else {
+        rendered(&found, Timestamp::now())
+    })
+}
+
+fn question(options: &ListOptions) -> ListReplicaSessionsRequest {
+    let text = |option: &Option<String>| option.clone().unwrap_or_default();
+    let order = if options.oldest_first {
+        ReplicaSessionOrder::OldestFirst
+    } else {
+        ReplicaSessionOrder::NewestFirst
+    };
+    let filter = ReplicaSessionFilter {
+        job_id: text(&options.job),
+        job_name: text(&options.job_name),
+        backup_server_id: text(&options.backup_server),
+        backup_server_name: text(&options.backup_server_name),
+        states: options.state.iter().map(|state| (*state).into()).collect(),
+        results: options
+            .result
+            .iter()
+            .map(|result| (*result).into())
+            .collect(),
+        is_retry: options.retry,
+        create_time: range(options.created_from, options.created_before),
+        end_time: range(options.ended_from, options.ended_before),
+    };
+    ListReplicaSessionsRequest {
+        page_size: options.page_size,
+        page_token: text(&options.page_token),
+        order_by: order.into(),
+        filter: Some(filter),
+        ..ListReplicaSessionsRequest::default()
+    }
+}
+
+fn range(from: Option<Timestamp>, before: Option<Timestamp>) -> Option<TimeRange> {
+    let time = |time: Timestamp| prost_types::Timestamp {
+        seconds: time.as_second(),
+        nanos: 0,
+    };
+    (from.is_some() || before.is_some()).then(|| TimeRange {
+        start_time: from.map(time),
+        end_time: before.map(time),
+    })
+}
+
+fn rendered(found: &ListReplicaSessionsResponse, now: Timestamp) -> String {
+    let rows: Vec<_> = found
+        .replica_sessions
+        .iter()
+        .map(|session| row(session, now))
+        .collect();
+    let mut text = if rows.is_empty() {
+        "no sessions\n".to_owned()
+    } else {
+        let heading = [
+            "ID",
+            "STARTED (UTC)",
+            "TOOK",
+            "STATE",
+            "RESULT",
+            "BACKUP SERVER",
+            "JOB",
+        ];
+        table(heading, &rows)
+    };
+    if !found.next_page_token.is_empty() {
+        let token = &found.next_page_token;
+        text = format!("{text}\nmore with --all, or --page-token {token}\n");
+    }
+    text
+}
+
+fn row(session: &ReplicaSession, now: Timestamp) -> [String; 7] {
+    let created = session.create_time.and_then(moment);
+    let ended = session.end_time.and_then(moment);
+    let until = ended.or((session.state() != State::Stopped).then_some(now));
+    let took = created
+        .zip(until)
+        .map(|(from, until)| human(until.duration_since(from)));
+    let mut result = result_text(session);
+    if session.is_retry == Some(true) {
+        result += ", retry";
+    }
+    let server = session
+        .backup_server
+        .as_ref()
+        .map(|server| server.name.clone());
+    [
+        session.id.clone(),
+        created.map(clock).unwrap_or_default(),
+        took.unwrap_or_default(),
+        state_text(session),
+        result,
+        server.unwrap_or_default(),
+        session.job_name.clone(),
+    ]
+}
+
+fn state(text: &str) -> Result<State, String> {
+    let name = format!("STATE_{}", constant(text));
+    State::from_str_name(&name)
+        .filter(|state| *state != State::Unspecified)
+        .ok_or_else(|| format!("{text:?} is not a state such as working, stopped or waiting-slot"))
+}
+
+fn result(text: &str) -> Result<RunResult, String> {
+    let name = format!("RESULT_{}", constant(text));
+    RunResult::from_str_name(&name)
+        .filter(|result| *result != RunResult::Unspecified)
+        .ok_or_else(|| format!("{text:?} is none of none, success, warning and failed"))
+}
+
+fn constant(text: &str) -> String {
+    text.trim().to_uppercase().replace(['-', ' '], "_")
+}
+
+/// A moment, or how long ago it was.
+fn time(text: &str) -> Result<Timestamp, String> {
+    let ago = |age| Timestamp::now().checked_sub(age).ok();
+    text.parse()
+        .ok()
+        .or_else(|| ago(duration(text).ok()?))
+        .ok_or_else(|| {
+            format!(
+                "{text:?} is neither a time such as 2025-10-07T20:00:00Z nor an age such as 24h"
+            )
+        })
+}
