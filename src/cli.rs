@@ -1,17 +1,14 @@
 //! Arguments and environment, and what each subcommand does with them.
 
+mod sentence;
+
 use std::{
-    error::Error as _,
-    ffi::OsString,
     io::{self, IsTerminal as _, Write},
     process::ExitCode,
     time::Duration,
 };
 
-use clap::{
-    Parser, Subcommand,
-    error::{ContextKind, ContextValue, ErrorKind},
-};
+use clap::{Parser, Subcommand, error::ErrorKind};
 use replica_session_gateway::{
     caller::{
         Refusal,
@@ -37,6 +34,8 @@ use tokio::{
     time::timeout,
 };
 use url::Url;
+
+use sentence::sentence;
 
 /// Exit code for wrong settings and arguments: `EX_USAGE` of sysexits.h.
 const EXIT_USAGE: u8 = 64;
@@ -356,32 +355,4 @@ fn explain(error: &clap::Error) -> ExitCode {
         return ExitCode::from(EXIT_USAGE);
     }
     usage(&sentence(error))
-}
-
-/// clap's error as one sentence that begins with the option, and names the variable that it came
-/// from.
-fn sentence(error: &clap::Error) -> String {
-    if let Some(ContextValue::String(argument)) = error.get(ContextKind::InvalidArg)
-        && let Some(source) = error.source()
-    {
-        let option = argument.split([' ', '=']).next().unwrap_or(argument);
-        let is_given = |given: OsString| given.to_string_lossy().starts_with(option);
-        let variable = option.trim_start_matches('-').replace('-', "_");
-        let variable = format!("GATEWAY_{}", variable.to_uppercase());
-        return if std::env::args_os().any(is_given) || std::env::var_os(&variable).is_none() {
-            format!("{option}: {source}")
-        } else {
-            format!("{option} (from {variable}): {source}")
-        };
-    }
-    let text = error.to_string();
-    let paragraphs = text
-        .split("\n\n")
-        .take_while(|text| !text.starts_with("Usage:"));
-    let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
-    let paragraphs: Vec<_> = paragraphs.map(words).collect();
-    let sentence = paragraphs.join("; ");
-    let help = "; For more information, try '--help'.";
-    let sentence = sentence.trim_start_matches("error: ");
-    sentence.trim_end_matches(help).to_owned()
 }
