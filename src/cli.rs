@@ -1,6 +1,7 @@
 //! Arguments and environment, and what each subcommand does with them.
 
 mod sentence;
+mod signals;
 
 use std::{
     io::{self, IsTerminal as _, Write},
@@ -29,13 +30,11 @@ use replica_session_gateway::{
     demo::{Demo, DemoOptions},
     simulate::{self, SimulateOptions},
 };
-use tokio::{
-    signal::unix::{Signal, SignalKind, signal},
-    time::timeout,
-};
+use tokio::time::timeout;
 use url::Url;
 
 use sentence::sentence;
+use signals::Signals;
 
 /// Exit code for wrong settings and arguments: `EX_USAGE` of sysexits.h.
 const EXIT_USAGE: u8 = 64;
@@ -299,37 +298,6 @@ If that is your Enterprise Manager's certificate, trust it with
     );
     say(io::stdout(), &text);
     Ok(ExitCode::SUCCESS)
-}
-
-/// SIGTERM and SIGINT.
-struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-}
-
-impl Signals {
-    fn new() -> Result<Self, ExitCode> {
-        let listen = |kind| {
-            signal(kind).map_err(|error| {
-                say(
-                    io::stderr(),
-                    &format!("error: signals cannot be received: {error}\n"),
-                );
-                ExitCode::from(EXIT_SOFTWARE)
-            })
-        };
-        Ok(Self {
-            terminate: listen(SignalKind::terminate())?,
-            interrupt: listen(SignalKind::interrupt())?,
-        })
-    }
-
-    async fn next(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
-        }
-    }
 }
 
 /// Prints one sentence on what is wrong with the settings.
