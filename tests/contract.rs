@@ -46,7 +46,7 @@ fn the_code_in_the_document_of_errors_is_that_of_the_clients() {
     for client in [
         "python/get_session.py",
         "typescript/get-session.ts",
-        "connect/get-session.ts",
+        "connect/client.ts",
         "go/main.go",
         "java/GetSession.java",
         "cpp/get_session.cc",

@@ -1,41 +1,12 @@
 // Gets one replica job session: node build/get-session.js ID [reference]
 
-import { readFileSync } from 'node:fs';
-import { durationMs } from '@bufbuild/protobuf/wkt';
-import { Code, ConnectError, createClient, type Client } from '@connectrpc/connect';
-import { createGrpcTransport } from '@connectrpc/connect-node';
+import { ConnectError } from '@connectrpc/connect';
+import { connect, explain } from './client.js';
 import {
   ReplicaSession_Result as Result,
   ReplicaSession_State as State,
-  ReplicaSessionService,
   ReplicaSessionView as View,
 } from './generated/enterprisemanager/v1/replica_session_service_pb.js';
-import { BadRequestSchema, ErrorInfoSchema, RetryInfoSchema } from './generated/google/rpc/error_details_pb.js';
-
-/** One client serves a whole process. */
-function connect(): Client<typeof ReplicaSessionService> {
-  const { GATEWAY_ADDRESS = '127.0.0.1:50051', TLS_CA_FILE, TLS_KEY_FILE, TLS_CERT_FILE } = process.env;
-  const read = (path?: string) => (path ? readFileSync(path) : undefined);
-  const baseUrl = `${TLS_CA_FILE ? 'https' : 'http'}://${GATEWAY_ADDRESS}`;
-  const nodeOptions = { ca: read(TLS_CA_FILE), key: read(TLS_KEY_FILE), cert: read(TLS_CERT_FILE) };
-  return createClient(ReplicaSessionService, createGrpcTransport({ baseUrl, nodeOptions }));
-}
-
-// errors: begin
-function explain(error: ConnectError): string {
-  const lines = [`code     ${Code[error.code]}`];
-  for (const info of error.findDetails(ErrorInfoSchema)) {
-    lines.push(`reason   ${info.reason}`);
-  }
-  for (const { retryDelay } of error.findDetails(RetryInfoSchema)) {
-    if (retryDelay) lines.push(`retry    after ${durationMs(retryDelay) / 1000} s`);
-  }
-  for (const bad of error.findDetails(BadRequestSchema)) {
-    lines.push(...bad.fieldViolations.map(({ field, description }) => `field    ${field} ${description}`));
-  }
-  return lines.join('\n');
-}
-// errors: end
 
 const [id, view] = process.argv.slice(2);
 const timeoutMs = 1000 * Number(process.env.DEADLINE_SECONDS ?? 5);

@@ -1,0 +1,43 @@
+// Follows one replica job session until its run is over: node build/watch-session.js ID
+
+import { setTimeout } from 'node:timers/promises';
+import { Code, ConnectError } from '@connectrpc/connect';
+import { connect, explain } from './client.js';
+import {
+  ReplicaSession_Result as Result,
+  ReplicaSession_State as State,
+} from './generated/enterprisemanager/v1/replica_session_service_pb.js';
+
+const [id] = process.argv.slice(2);
+const gateway = connect();
+
+async function watch() {
+  let result = Result.UNSPECIFIED;
+  // Without a deadline: a run takes as long as it takes.
+  for await (const { event } of gateway.watch({ id })) {
+    if (event.case === 'snapshot') {
+      const session = event.value.replicaSession!;
+      console.log(`watched  STATE_${State[session.state]} ${session.progressPercent} %`);
+      result = session.result;
+    } else if (event.case === 'outage') {
+      console.log(`outage   ${event.value.reason}`);
+    }
+  }
+  console.log(`result   RESULT_${Result[result]}`);
+}
+
+for (;;) {
+  try {
+    await watch();
+    break;
+  } catch (thrown) {
+    const error = ConnectError.from(thrown);
+    // The gateway stops, or the connection has reached its age: nothing is missed.
+    if (error.code !== Code.Unavailable) {
+      console.error(explain(error));
+      process.exitCode = 1;
+      break;
+    }
+    await setTimeout(1000 + 1000 * Math.random());
+  }
+}
