@@ -5,6 +5,7 @@
 pub mod admin;
 pub mod caller;
 pub mod certificates;
+pub mod codec;
 #[cfg(feature = "simulator")]
 pub mod demo;
 pub mod enterprise_manager;
