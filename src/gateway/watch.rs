@@ -95,8 +95,9 @@ impl Watcher {
             tokio::select! {
                 biased;
                 () = over => return Err(Failure::DeadlineExceeded),
-                () = self.leash.leaving.cancelled() => return Err(Failure::Interrupted),
+                // Before the interruption: it may be the end of the run.
                 changed = self.seen.changed() => changed.map_err(|_| poller_is_gone())?,
+                () = self.leash.leaving.cancelled() => return Err(Failure::Interrupted),
             }
         }
         Ok(None)
