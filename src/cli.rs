@@ -4,7 +4,7 @@ mod sentence;
 mod signals;
 
 use std::{
-    io::{self, IsTerminal as _, Write},
+    io::{self, Write},
     process::ExitCode,
     time::Duration,
 };
@@ -16,7 +16,6 @@ use replica_session_gateway::{
         get::{GetOptions, get},
         health::{HealthOptions, health},
         list::{ListOptions, list},
-        screen::Form,
         tasks::{TasksOptions, tasks},
         watch::{WatchOptions, watch},
     },
@@ -231,17 +230,7 @@ async fn printed(
 }
 
 async fn run_watch(options: WatchOptions) -> Result<ExitCode, ExitCode> {
-    let form = if options.json {
-        Form::Json
-    } else if io::stdout().is_terminal()
-        && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
-    {
-        let width = terminal_size::terminal_size().map_or(80, |(width, _)| width.0.into());
-        Form::Bar { width }
-    } else {
-        Form::Lines
-    };
-    let ended = watch(&options, form, &mut io::stdout(), &mut io::stderr()).await;
+    let ended = watch(&options, &mut io::stdout(), &mut io::stderr()).await;
     let ended = ended.map_err(|refusal| refused(&refusal))?;
     Ok(ExitCode::from(ended.exit_code()))
 }

@@ -7,7 +7,7 @@ mod json;
 pub mod list;
 mod refusal;
 mod render;
-pub mod screen;
+mod screen;
 mod server;
 mod table;
 pub mod tasks;

@@ -1,6 +1,9 @@
 //! A watched run on a terminal, as lines, or as JSON.
 
-use std::io::Write;
+use std::{
+    env,
+    io::{self, IsTerminal as _, Write},
+};
 
 use jiff::Timestamp;
 
@@ -15,7 +18,7 @@ use crate::proto::v1::{
 
 /// How events are shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Form {
+pub(super) enum Form {
     /// A bar on one line that is written anew, within so many columns.
     Bar {
         /// Columns of the terminal.
@@ -25,6 +28,22 @@ pub enum Form {
     Lines,
     /// One JSON object a line.
     Json,
+}
+
+impl Form {
+    /// What suits the standard output of this process.
+    pub(super) fn for_output(json: bool) -> Self {
+        let is_dumb = env::var_os("TERM").is_some_and(|term| term == "dumb");
+        if json {
+            Self::Json
+        } else if io::stdout().is_terminal() && !is_dumb {
+            let size = terminal_size::terminal_size();
+            let width = size.map_or(80, |(width, _)| width.0.into());
+            Self::Bar { width }
+        } else {
+            Self::Lines
+        }
+    }
 }
 
 /// Where events are shown.

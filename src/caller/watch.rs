@@ -95,11 +95,10 @@ impl Ended {
 /// What the gateway answered instead, that it cannot be reached, or that the time is over.
 pub async fn watch(
     options: &WatchOptions,
-    form: Form,
     out: &mut dyn Write,
     err: &mut dyn Write,
 ) -> Result<Ended, Refusal> {
-    let mut screen = Screen::new(out, err, form);
+    let mut screen = Screen::new(out, err, Form::for_output(options.json));
     let followed = follow(options, &mut screen);
     let ended = match options.timeout {
         Some(time) => timeout(time, followed)
