@@ -29,7 +29,12 @@ fn server(gateway: &Running) -> String {
     format!("--server=http://{}", gateway.address())
 }
 
+/// Prescribes EM's answer about a session.
 pub fn canned(simulator: &Simulator, fixture: &str, id: &str) {
+    canned_with(simulator, fixture, id, "42");
+}
+
+fn canned_with(simulator: &Simulator, fixture: &str, id: &str, progress: &str) {
     let folder = concat!(
         env!("CARGO_MANIFEST_DIR"),
         "/tests/fixtures/enterprise-manager"
@@ -37,6 +42,8 @@ pub fn canned(simulator: &Simulator, fixture: &str, id: &str) {
     let document = std::fs::read_to_string(format!("{folder}/{fixture}")).unwrap();
     let (_, uid) = document.split_once("urn:veeam:ReplicaJobSession:").unwrap();
     let document = document.replace(&uid[..36], id);
+    let progress = format!("<Progress>{progress}</Progress>");
+    let document = document.replace("<Progress>42</Progress>", &progress);
     simulator.answer_with(id, Canned::xml(document));
 }
 
@@ -89,6 +96,15 @@ async fn changes_are_told_a_line_each() {
     let simulator = Simulator::start(Options::default()).await.unwrap();
     let gateway = gateway(&simulator, 0).await;
     let server = server(&gateway);
+    let change = |percent: &str| {
+        canned_with(
+            &simulator,
+            "session-running.xml",
+            RUNNING_SESSION_ID,
+            percent,
+        );
+    };
+    change("12");
     let mut plain = program(&["watch", RUNNING_SESSION_ID, &server]);
     let mut plain = plain.spawn().unwrap();
     let mut json = program(&["watch", RUNNING_SESSION_ID, &server, "--json"]);
@@ -104,8 +120,8 @@ async fn changes_are_told_a_line_each() {
         let json: serde_json::Value = serde_json::from_str(&object.unwrap()).unwrap();
         json["snapshot"]["replicaSession"]["progressPercent"].clone()
     };
-    for (by, percent) in [(0, 12), (60, 30), (120, 65)] {
-        simulator.advance(Duration::from_secs(by));
+    for percent in [12, 30, 65] {
+        change(&percent.to_string());
         let line = next_line(&mut lines).await.unwrap();
         assert!(
             line.contains(&format!(" {percent} %  working, for")),
@@ -113,7 +129,7 @@ async fn changes_are_told_a_line_each() {
         );
         assert_eq!(progress(next_line(&mut objects).await).await, percent);
     }
-    simulator.advance(Duration::from_secs(600));
+    canned(&simulator, "session-success-retry.xml", RUNNING_SESSION_ID);
     let line = next_line(&mut lines).await.unwrap();
     assert!(line.contains("100 %  stopped: success"), "{line}");
     assert_eq!(progress(next_line(&mut objects).await).await, 100);
@@ -129,6 +145,15 @@ async fn gateways_that_stop_or_vanish_and_outages_are_waited_out() {
     let simulator = Simulator::start(Options::default()).await.unwrap();
     let first = gateway(&simulator, 0).await;
     let port = first.address().port();
+    let change = |percent: &str| {
+        canned_with(
+            &simulator,
+            "session-running.xml",
+            RUNNING_SESSION_ID,
+            percent,
+        );
+    };
+    change("12");
     let mut watch = program(&["watch", RUNNING_SESSION_ID, &server(&first)])
         .spawn()
         .unwrap();
@@ -139,7 +164,7 @@ async fn gateways_that_stop_or_vanish_and_outages_are_waited_out() {
     first.stop().await;
     after(&mut err, "watching again").await;
     let second = gateway(&simulator, port).await;
-    simulator.advance(Duration::from_secs(60));
+    change("30");
     after(&mut out, " 30 %  working").await;
 
     simulator.set_faults(["503".parse().unwrap()]);
@@ -151,7 +176,7 @@ async fn gateways_that_stop_or_vanish_and_outages_are_waited_out() {
     drop(second);
     after(&mut err, "watching again").await;
     let _third = gateway(&simulator, port).await;
-    simulator.advance(Duration::from_secs(600));
+    canned(&simulator, "session-success-retry.xml", RUNNING_SESSION_ID);
     after(&mut out, "stopped: success").await;
     let status = timeout(SOON, watch.wait()).await.unwrap().unwrap();
     assert_eq!(status.code(), Some(0));

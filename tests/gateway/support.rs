@@ -167,6 +167,13 @@ pub async fn metric(setup: &Setup, name: &str) -> u64 {
     line.map_or(0, |number| number.trim().parse().unwrap())
 }
 
+/// Waits until the gateway counts so many; fails the test when that is not soon.
+pub async fn metric_becomes(setup: &Setup, name: &str, number: u64) {
+    let counted = async { while metric(setup, name).await != number {} };
+    let soon = timeout(SOON, counted).await;
+    assert!(soon.is_ok(), "{name} does not become {number}");
+}
+
 /// EM's answer about a session that is running.
 pub fn running(id: &str, percent: i32) -> Canned {
     let document = String::from_utf8(fixture("session-running.xml")).unwrap();

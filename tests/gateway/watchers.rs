@@ -15,7 +15,7 @@ use tonic_types::StatusExt as _;
 
 use super::support::{
     FINISHED, SOON, Setup, UNKNOWN, bare_call, connect, ended, eventually, fault, framed, get,
-    metric, reason, running, snapshot, start_with, watch, watch_request,
+    metric, metric_becomes, reason, running, snapshot, start_with, watch, watch_request,
 };
 
 type Events = Streaming<WatchReplicaSessionResponse>;
@@ -91,10 +91,10 @@ async fn a_poller_ends_with_its_last_watcher() {
     assert_eq!(metric(&setup, "gateway_watches").await, 2);
     assert_eq!(metric(&setup, "gateway_watched_sessions").await, 1);
     drop(first);
-    while metric(&setup, "gateway_watches").await > 1 {}
+    metric_becomes(&setup, "gateway_watches", 1).await;
     assert_eq!(metric(&setup, "gateway_watched_sessions").await, 1);
     drop(second);
-    while metric(&setup, "gateway_watched_sessions").await > 0 {}
+    metric_becomes(&setup, "gateway_watched_sessions", 0).await;
     assert_eq!(metric(&setup, "gateway_watches").await, 0);
     assert_eq!(metric(&setup, "gateway_calls_in_flight").await, 0);
 
@@ -119,7 +119,7 @@ async fn a_watch_is_counted_as_handled_when_it_has_ended() {
     watch(&setup.client, UNKNOWN).await.unwrap_err();
     assert_eq!(metric(&setup, &handled("NotFound")).await, 1);
     drop(watch(&setup.client, RUNNING_SESSION_ID).await.unwrap());
-    while metric(&setup, &handled("Canceled")).await == 0 {}
+    metric_becomes(&setup, &handled("Canceled"), 1).await;
     assert_eq!(metric(&setup, "gateway_watch_events_total").await, 2);
 }
 
@@ -140,7 +140,7 @@ async fn watches_have_a_limit_of_their_own() {
     get(&setup.client, FINISHED).await.unwrap();
 
     drop(second);
-    while metric(&setup, "gateway_watches").await > 1 {}
+    metric_becomes(&setup, "gateway_watches", 1).await;
     watch(&setup.client, RUNNING_SESSION_ID).await.unwrap();
 }
 
