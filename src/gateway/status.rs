@@ -102,7 +102,7 @@ table! {
     OVERLOADED = ResourceExhausted, "OVERLOADED",
         "Too many calls are in flight at the gateway; try again later";
     WATCH_INTERRUPTED = Unavailable, "WATCH_INTERRUPTED",
-        "The watch's connection has reached its age, or the gateway stops; watch again, which begins with how the session is then";
+        "The watch's connection has to end, for its age or because the gateway stops; watch again, which begins with how the session is then";
     INTERNAL = Internal, "INTERNAL",
         "The gateway failed; its log says how";
 }
