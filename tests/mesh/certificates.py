@@ -1,5 +1,7 @@
 """Certificates with SPIFFE identities, as a mesh hands them out."""
 
+import socket
+import ssl
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
@@ -43,16 +45,24 @@ class Authority:
             .add_extension(x509.ExtendedKeyUsage(purposes), critical=False)
             .sign(self.key, hashes.SHA256())
         )
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "tls.crt").write_bytes(_pem(certificate))
-        (folder / "ca.crt").write_bytes(_pem(self.certificate))
-        (folder / "tls.key").write_bytes(
-            key.private_bytes(
+        files = {
+            "tls.crt": _pem(certificate),
+            "ca.crt": _pem(self.certificate),
+            "tls.key": key.private_bytes(
                 serialization.Encoding.PEM,
                 serialization.PrivateFormat.PKCS8,
                 serialization.NoEncryption(),
-            )
-        )
+            ),
+        }
+        # All at once, as Kubernetes changes a Secret in a pod: by one link to another folder.
+        data = folder / f"..{certificate.serial_number:x}"
+        data.mkdir(parents=True)
+        for name, content in files.items():
+            (data / name).write_bytes(content)
+            if not (folder / name).is_symlink():
+                (folder / name).symlink_to(f"..data/{name}")
+        (folder / "..new").symlink_to(data.name)
+        (folder / "..new").rename(folder / "..data")
         return folder
 
     def _builder(self, subject: x509.Name, key: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:
@@ -66,6 +76,27 @@ class Authority:
             .not_valid_before(now - timedelta(minutes=5))
             .not_valid_after(now + timedelta(hours=1))
         )
+
+
+def tls_context(tls: Path) -> ssl.SSLContext:
+    """For connections of whom has the certificate in `tls`."""
+    context = ssl.create_default_context(cafile=tls / "ca.crt")
+    context.check_hostname = False
+    context.load_cert_chain(tls / "tls.crt", tls / "tls.key")
+    context.set_alpn_protocols(["h2"])
+    return context
+
+
+def served(tls: Path, address: str, port: int) -> int:
+    """The serial number of the certificate that a server shows to whom has the one in `tls`."""
+    with socket.create_connection((address, port), timeout=5) as stream:
+        with tls_context(tls).wrap_socket(stream) as secured:
+            return x509.load_der_x509_certificate(secured.getpeercert(True)).serial_number
+
+
+def issued(tls: Path) -> int:
+    """The serial number of the certificate in `tls`."""
+    return x509.load_pem_x509_certificate((tls / "tls.crt").read_bytes()).serial_number
 
 
 def _pem(certificate: x509.Certificate) -> bytes:

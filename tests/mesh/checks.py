@@ -10,8 +10,9 @@ import grpc
 from enterprisemanager.v1 import replica_session_service_pb2 as pb
 from enterprisemanager.v1 import replica_session_service_pb2_grpc as rpc
 
+from certificates import ENVOY, GATEWAY, issued, served
 from load import HISTORY, RUNNING, SESSION, ask, channel, reason
-from parts import GATEWAY_PORT, Failed, eventually, expect, get
+from parts import ENVOY_PORT, GATEWAY_PORT, Failed, eventually, expect, get
 from recorder import ADDRESS, Recorder
 
 # How often the faults under load are repeated.
@@ -145,6 +146,28 @@ async def a_deadline_shrinks_on_its_way(mesh):
     return f"of 5 s the first try was given {first:.3f} s, the second {second:.3f} s"
 
 
+async def new_certificates_are_taken_up_and_fail_no_call(mesh):
+    places = [(mesh.envoy.folder / "tls", ENVOY, mesh.caller_tls, "127.0.0.1", ENVOY_PORT)]
+    for gateway in mesh.gateways:
+        places.append((mesh.gateway_tls, GATEWAY, mesh.envoy.folder / "tls", gateway.address, GATEWAY_PORT))
+    before = retried(mesh)
+    async with mesh.load() as load:
+        await asyncio.sleep(1)
+        for folder, identity in {folder: identity for folder, identity, *_ in places}.items():
+            mesh.authority.issue(identity, folder)
+        for folder, _, caller, address, port in places:
+            is_new = lambda: served(caller, address, port) == issued(folder)
+            await eventually(is_new, f"{address}:{port} shows its new certificate", within=30)
+        # New connections, with the new certificates on both hops.
+        async with mesh.load() as more:
+            await asyncio.sleep(1)
+        await asyncio.sleep(1)
+    none_failed(load)
+    expect(not more.failed, f"{more.failed} on new connections")
+    expect(retried(mesh) == before, "calls were retried")
+    return f"at Envoy and at three gateways, {told(load)}"
+
+
 async def a_watch_outlasts_tries_and_moves_on_when_its_replica_leaves(mesh):
     async with channel(mesh.caller_tls) as own:
         stub = rpc.ReplicaSessionServiceStub(own)
@@ -247,6 +270,7 @@ ALL = [
     a_rolling_restart_fails_and_retries_no_call,
     a_killed_replica_fails_no_call,
     a_replica_that_hangs_fails_no_call,
+    new_certificates_are_taken_up_and_fail_no_call,
     a_watch_outlasts_tries_and_moves_on_when_its_replica_leaves,
     an_outage_is_told_and_takes_no_replica_away,
     a_slow_enterprise_manager_fails_no_call,

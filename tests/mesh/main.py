@@ -17,13 +17,13 @@ class Mesh:
     """Everything that runs, and the certificates."""
 
     def __init__(self) -> None:
-        shutil.rmtree(WORK / "logs", ignore_errors=True)
+        for folder in ("logs", "tls"):
+            shutil.rmtree(WORK / folder, ignore_errors=True)
         self.authority = Authority("the mesh")
-        issue = lambda name, who: self.authority.issue(who, WORK / "tls" / name)
-        self.gateway_tls = issue("gateway", GATEWAY)
-        self.caller_tls = issue("caller", CALLER)
-        self.intruder_tls = issue("intruder", INTRUDER)
-        self.stranger_tls = Authority("somebody else").issue(CALLER, WORK / "tls" / "stranger")
+        self.gateway_tls = self.authority.issue(GATEWAY, WORK / "tls/gateway")
+        self.caller_tls = self.authority.issue(CALLER, WORK / "tls/caller")
+        self.intruder_tls = self.authority.issue(INTRUDER, WORK / "tls/intruder")
+        self.stranger_tls = Authority("somebody else").issue(CALLER, WORK / "tls/stranger")
         # Trusts the mesh, so that it is the server that refuses.
         shutil.copy(self.caller_tls / "ca.crt", self.stranger_tls / "ca.crt")
         self.simulator = Simulator()

@@ -87,7 +87,7 @@ class Gateway(Process):
     def __init__(self, address: str, tls: Path) -> None:
         super().__init__(f"gateway-{address}")
         self.address, self.tls = address, tls
-        self.settings: dict[str, str] = {}
+        self.settings: dict[str, str | None] = {}
 
     async def start(self) -> None:
         env = {
@@ -104,6 +104,7 @@ class Gateway(Process):
             "GATEWAY_LOG_FORMAT": "json",
             **self.settings,
         }
+        env = {name: value for name, value in env.items() if value is not None}
         await self.run(PROGRAM, "serve", env=env)
         await eventually(self.is_ready, f"{self.address} is ready")
 
