@@ -54,5 +54,8 @@ EXPOSE 50051 9464
 # A number, so that Kubernetes can tell that it is not root.
 USER 65532:65532
 STOPSIGNAL SIGTERM
+# Over the admin listener, which has no TLS whatever callers are asked for. Kubernetes has probes of its own.
+HEALTHCHECK --interval=10s --timeout=3s --start-period=5s \
+    CMD ["/replica-session-gateway", "health", "--readyz"]
 ENTRYPOINT ["/replica-session-gateway"]
 CMD ["serve"]
