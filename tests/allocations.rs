@@ -1,7 +1,5 @@
 //! A ceiling for what translating one answer allocates: a regression shows here without any timing.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use allocation_counter::measure;
 use prost::Message as _;
 use replica_session_gateway::{
