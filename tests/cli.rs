@@ -284,6 +284,9 @@ async fn settings_come_from_the_environment_too() {
         .unwrap();
     let mut log = lines(serve.stderr.take());
     let address = after(&mut log, "\"address\":\"").await;
+    let arguments = format!("/proc/{}/cmdline", serve.id().unwrap());
+    let arguments = std::fs::read_to_string(arguments).unwrap();
+    assert!(!arguments.contains("secret"), "{arguments}");
 
     let server = format!("--server=http://{address}");
     let (code, _, err) = run(&mut program(&["get", FINISHED, &server])).await;

@@ -22,6 +22,7 @@ use tokio::{
 use super::{
     answer::{failure, foreign_body},
     door::Door,
+    echo::without_password,
     error::Error,
     exchange::{Credential, Http, Reply, SESSION_HEADER},
     purpose::Purpose,
@@ -258,7 +259,12 @@ impl Inner {
             .http
             .exchange(Method::POST, &path, credential, Purpose::One)
             .await;
-        let outcome = reply.and_then(|reply| read_logon(&reply));
+        let outcome = reply.and_then(|reply| {
+            read_logon(&reply).or_else(|error| {
+                let bare = without_password(&reply, &error, &password);
+                bare.map_or(Err(error), |reply| read_logon(&reply))
+            })
+        });
         match &outcome {
             Ok(_) => {
                 self.lock().door.open();

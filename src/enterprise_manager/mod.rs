@@ -5,6 +5,7 @@
 mod answer;
 mod circuit;
 mod door;
+mod echo;
 mod error;
 mod exchange;
 mod filter;
@@ -42,6 +43,7 @@ pub use session_id::{InvalidSessionId, SessionId, parse_id, parse_uuid};
 pub use standing::{LATELY, LastFailure, Standing, Verdict};
 pub use xml::{
     MAX_TASKS, QueryPage, read_replica_session, read_session_page, read_task_list, read_task_page,
+    read_time,
 };
 
 use crate::{
@@ -221,13 +223,13 @@ impl EnterpriseManager {
         let mut answer = self
             .get(path, purpose, &logon)
             .await
-            .and_then(|reply| read_answer(&reply, &read));
+            .and_then(|reply| read_safely(&reply, &logon, &read));
         if matches!(answer, Err(Error::CredentialsRejected { .. })) {
             logon = self.logons.after(&logon).await?;
             answer = self
                 .get(path, purpose, &logon)
                 .await
-                .and_then(|reply| read_answer(&reply, &read));
+                .and_then(|reply| read_safely(&reply, &logon, &read));
         }
         match &answer {
             Err(Error::CredentialsRejected { .. }) => self.logons.refused(&logon),
@@ -253,4 +255,16 @@ impl EnterpriseManager {
     pub async fn log_off(&self) {
         self.logons.log_off().await;
     }
+}
+
+/// What an answer means. One that shows the token is judged without what it says.
+fn read_safely<T>(
+    reply: &Reply,
+    logon: &LogonSession,
+    read: impl Fn(&[u8]) -> Result<T, BadResponse>,
+) -> Result<T, Error> {
+    read_answer(reply, &read).or_else(|error| {
+        let bare = echo::without_token(reply, &error, &logon.token);
+        bare.map_or(Err(error), |reply| read_answer(&reply, &read))
+    })
 }

@@ -12,7 +12,10 @@ use std::{
 
 use futures_util::FutureExt;
 use http::{Request, Response};
-use tokio::{sync::Semaphore, time::timeout_at};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::timeout_at,
+};
 use tonic::{Code, Status, body::Body, server::NamedService};
 use tower::Service;
 
@@ -21,10 +24,13 @@ use super::{
     long_call, request_id::REQUEST_ID, status::INVALID_TIMEOUT,
 };
 use crate::{
-    listener::{OpenCall, OpenCalls},
+    listener::{OpenCall, OpenCalls, TakenPlace},
     metrics::Metrics,
     settings::CallSettings,
 };
+
+/// How many times as many places as are free a connection may have.
+const SHARE: usize = 16;
 
 /// A gRPC service whose calls are bounded in number and time, and whose panics harm one call.
 #[derive(Clone)]
@@ -47,7 +53,9 @@ pub struct CallLimits {
 impl CallLimits {
     /// Bounds calls by `settings` and counts them in `metrics`.
     pub fn new(settings: CallSettings, metrics: Arc<Metrics>) -> Self {
-        let admitted = Arc::new(Semaphore::new(settings.max_in_flight));
+        let admitted = Arc::new(Semaphore::new(
+            settings.max_in_flight + settings.max_in_flight / SHARE,
+        ));
         let watches = Arc::new(Semaphore::new(settings.max_watches));
         Self {
             settings,
@@ -55,6 +63,22 @@ impl CallLimits {
             watches,
             metrics,
         }
+    }
+
+    /// A place among the calls in flight. A connection may have up to sixteen times as many as are
+    /// free: with the sixteenth that there is on top, all that are allowed when it is alone, and
+    /// ever less, the more connections want many. So one that takes all it can, and never ends its
+    /// calls, leaves some to the others.
+    fn place_for(
+        &self,
+        connection: &OpenCalls,
+    ) -> Result<(OwnedSemaphorePermit, TakenPlace), Failure> {
+        if connection.places() >= SHARE * self.admitted.available_permits() {
+            return Err(Failure::Overloaded);
+        }
+        let permit = self.admitted.clone().try_acquire_owned();
+        let permit = permit.map_err(|_| Failure::Overloaded)?;
+        Ok((permit, connection.take_place()))
     }
 
     /// Counts and logs a failure, and makes it the answer.
@@ -148,14 +172,13 @@ where
 {
     // Held until the answer is sent: a peer that does not take its answers must not be able to have
     // any number of them waiting here.
-    let admitted = limits.admitted.clone().try_acquire_owned();
-    let admitted = admitted.map_err(|_| Failure::Overloaded)?;
+    let place = limits.place_for(open_call.connection())?;
     call.deadline.map_err(invalid_timeout)?;
 
     // A call shares nothing that a panic could leave half done: what is shared recovers by itself.
     let answer = AssertUnwindSafe(inner.call(request)).catch_unwind();
     match timeout_at(call.deadline(), answer).await {
-        Ok(Ok(Ok(response))) => Ok(response.map(|body| open_call.send(body, admitted))),
+        Ok(Ok(Ok(response))) => Ok(response.map(|body| open_call.send(body, place))),
         Ok(Err(panic)) => Err(Failure::Panic(panic_text(&*panic))),
         Err(_) => Err(Failure::DeadlineExceeded),
     }

@@ -26,7 +26,7 @@ use tower::Service;
 use crate::settings::ListenerSettings;
 pub use caller::Caller;
 use connection::{Peer, serve_connection};
-pub use open_calls::{OpenCall, OpenCalls};
+pub use open_calls::{OpenCall, OpenCalls, TakenPlace};
 pub use tls::Tls;
 
 /// Pause after the process or the system has run out of file descriptors: accepting again at once

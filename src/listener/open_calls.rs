@@ -30,6 +30,8 @@ pub struct OpenCalls(Arc<Counters>);
 struct Counters {
     peer: Option<SocketAddr>,
     open: AtomicUsize,
+    /// Places among the calls in flight of the process.
+    places: AtomicUsize,
     /// Answers that are ready and not sent to their end.
     unsent: AtomicUsize,
     /// Streams with a piece that is ready and not taken.
@@ -78,6 +80,17 @@ impl OpenCalls {
         }
     }
 
+    /// Places among the calls in flight that this connection has.
+    pub fn places(&self) -> usize {
+        self.0.places.load(Ordering::Relaxed)
+    }
+
+    /// The connection has one more place until this is dropped.
+    pub fn take_place(&self) -> TakenPlace {
+        self.0.places.fetch_add(1, Ordering::Relaxed);
+        TakenPlace(self.clone())
+    }
+
     /// Tells streams to end.
     pub(super) fn leave(&self) {
         self.0.leaving.cancel();
@@ -111,7 +124,22 @@ impl OpenCalls {
     }
 }
 
+/// A place that a connection has.
+#[derive(Debug)]
+pub struct TakenPlace(OpenCalls);
+
+impl Drop for TakenPlace {
+    fn drop(&mut self) {
+        self.0.0.places.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 impl OpenCall {
+    /// The calls of its connection.
+    pub fn connection(&self) -> &OpenCalls {
+        &self.calls
+    }
+
     /// The call is answered with `body`; it stays open, and `held` is held, until that is sent.
     pub fn send(mut self, body: Body, held: impl Send + Unpin + 'static) -> Body {
         self.waits_for_peer(Some(Waiting::Answer));

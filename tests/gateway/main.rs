@@ -6,6 +6,7 @@
 )]
 
 mod answers;
+mod attacks;
 mod callers;
 mod certificates;
 mod connections;
@@ -14,6 +15,7 @@ mod discovery;
 mod drain;
 mod failures;
 mod filters;
+mod hostile_upstream;
 mod listing;
 mod logon;
 mod outage;

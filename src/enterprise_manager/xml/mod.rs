@@ -16,3 +16,4 @@ pub(super) use logon::read_session_id;
 pub use page::{QueryPage, read_session_page};
 pub use session::read_replica_session;
 pub use task::{MAX_TASKS, read_task_list, read_task_page};
+pub use time::read_time;

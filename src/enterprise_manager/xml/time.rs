@@ -12,7 +12,7 @@ const LAST: Timestamp = Timestamp::constant(253_402_207_200, 999_999_999); // ji
 
 /// Reads a point in time: 0 to 9 digits of fraction, `Z`, an offset, or no zone at all, which
 /// means UTC. None when the text is no such time.
-pub(super) fn read_time(text: &str) -> Option<Timestamp> {
+pub fn read_time(text: &str) -> Option<Timestamp> {
     let text = text.trim();
     if text.contains('[') {
         // jiff would ignore the name of a time zone.
