@@ -82,8 +82,12 @@ pub async fn start(settings: Settings) -> Result<Running, StartError> {
     // First, since it needs no port: whatever is wrong with the settings is told before anything
     // else goes wrong.
     let (own_expiry, em_expiry) = (Expiry::default(), Expiry::default());
-    let (enterprise_manager, mut files) =
-        EnterpriseManager::load(settings.enterprise_manager.clone(), em_expiry.clone())?;
+    let metrics = Metrics::new();
+    let (enterprise_manager, mut files) = EnterpriseManager::load(
+        settings.enterprise_manager.clone(),
+        em_expiry.clone(),
+        metrics.upstream.clone(),
+    )?;
     let mut tls = None;
     if let Some(settings) = settings.tls.clone() {
         let (acceptor, tls_files) = Tls::load(settings, own_expiry.clone())?;
@@ -104,9 +108,8 @@ pub async fn start(settings: Settings) -> Result<Running, StartError> {
     let (address, callers) = listen("--listen", settings.listen).await?;
     let (admin_address, operators) = listen("--admin-listen", settings.admin_listen).await?;
 
-    let metrics = Metrics::new();
-    let calls = CallLimits::new(settings.calls, metrics.clone());
-    let common = sharing::Common::new(settings.reuse);
+    let calls = CallLimits::new(settings.calls, metrics.clone(), SessionService::NAME);
+    let common = sharing::Common::new(settings.reuse, metrics.reads());
     let places = settings.enterprise_manager.concurrency;
     let watches = watching::Common::new(settings.watch, places, metrics.clone());
     let tokens = PageTokens::new(&settings.page_token_secret());
@@ -127,7 +130,14 @@ pub async fn start(settings: Settings) -> Result<Running, StartError> {
     let workers = workers.map_err(StartError::Connections)?;
 
     let drain = CancellationToken::new();
-    let listener = listener::run(callers, tls, workers, settings.listener, drain.clone());
+    let listener = listener::run(
+        callers,
+        tls,
+        workers,
+        settings.listener,
+        drain.clone(),
+        metrics.clone(),
+    );
     let listener = tokio::spawn(listener);
     let readiness = Readiness::default();
     readiness.set(true);

@@ -10,6 +10,7 @@ use std::{future::Future, sync::Arc, time::Duration};
 use quick_cache::{Weighter, sync::Cache};
 use tokio::time::Instant;
 
+use crate::metrics::Reads;
 use crate::{
     enterprise_manager::{
         EnterpriseManager, Error, Patience, Position, Reading, SessionId, SessionList, SessionPage,
@@ -36,6 +37,7 @@ pub struct Common {
     tasks: Arc<InFlight<SessionId, TaskReading>>,
     kept: Cache<Question, Kept, ByBytes>,
     settings: ReuseSettings,
+    reads: Reads,
 }
 
 /// An answer that may be given again.
@@ -57,15 +59,16 @@ impl Weighter<Question, Kept> for ByBytes {
 
 impl Common {
     /// Nothing in flight, nothing kept.
-    pub fn new(settings: ReuseSettings) -> Arc<Self> {
+    pub fn new(settings: ReuseSettings, reads: Reads) -> Arc<Self> {
         const TYPICAL_ANSWER: usize = 3000;
         let capacity = settings.capacity;
         Arc::new(Self {
-            sessions: InFlight::new(),
-            pages: InFlight::new(),
-            tasks: InFlight::new(),
+            sessions: InFlight::new(reads.clone()),
+            pages: InFlight::new(reads.clone()),
+            tasks: InFlight::new(reads.clone()),
             kept: Cache::with_weighter(capacity / TYPICAL_ANSWER, capacity as u64, ByBytes),
             settings,
+            reads,
         })
     }
 
@@ -141,6 +144,7 @@ impl SharedReads {
         let takes_old_ones = max_age != Some(Duration::ZERO);
         let kept = || self.common.kept(question, max_age);
         if takes_old_ones && let Some(reading) = kept() {
+            self.common.reads.reused.inc();
             return Ok(reading);
         }
         let (enterprise_manager, common) = (self.enterprise_manager.clone(), self.common.clone());

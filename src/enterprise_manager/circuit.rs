@@ -9,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use prometheus_client::metrics::gauge::Gauge;
 use tokio::time::Instant;
 
 use super::error::Error;
@@ -22,6 +23,8 @@ const PROBE_INTERVAL: Duration = Duration::from_millis(500);
 /// Whether EM can be reached, as far as the last requests tell.
 #[derive(Debug)]
 pub(super) struct Circuit {
+    /// 1 while open.
+    shown: Gauge,
     state: Mutex<State>,
 }
 
@@ -33,8 +36,9 @@ struct State {
 
 impl Circuit {
     /// A closed circuit: requests pass.
-    pub(super) fn new() -> Self {
+    pub(super) fn new(shown: Gauge) -> Self {
         Self {
+            shown,
             state: Mutex::new(State {
                 failures: 0,
                 next_probe: Instant::now(),
@@ -70,10 +74,12 @@ impl Circuit {
             state.failures = state.failures.saturating_add(1);
             if state.failures == FAILURES {
                 state.next_probe = Instant::now() + PROBE_INTERVAL;
+                self.shown.set(1);
                 tracing::warn!("Enterprise Manager cannot be reached; failing fast: {why}");
             }
         } else {
             if state.failures >= FAILURES {
+                self.shown.set(0);
                 tracing::info!("Enterprise Manager can be reached again");
             }
             state.failures = 0;
@@ -93,7 +99,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn after_five_failed_connections_one_request_per_interval_passes() {
-        let circuit = Circuit::new();
+        let circuit = Circuit::new(Gauge::default());
         for _ in 0..FAILURES {
             assert_eq!(circuit.check(), Ok(()));
             circuit.record(&unreachable());
@@ -106,7 +112,7 @@ mod tests {
 
     #[tokio::test]
     async fn any_answer_closes_the_circuit() {
-        let circuit = Circuit::new();
+        let circuit = Circuit::new(Gauge::default());
         for _ in 0..FAILURES {
             circuit.record(&unreachable());
         }

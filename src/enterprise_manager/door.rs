@@ -6,6 +6,7 @@
 
 use std::time::Duration;
 
+use prometheus_client::metrics::gauge::Gauge;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::time::Instant;
 
@@ -28,6 +29,8 @@ const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Whether a logon may be tried.
 pub(super) struct Door {
+    /// 1 while closed.
+    shown: Gauge,
     rejections: u32,
     refused_tokens: u32,
     closed: Option<Closed>,
@@ -54,8 +57,9 @@ impl Closed {
 
 impl Door {
     /// An open door.
-    pub(super) fn new() -> Self {
+    pub(super) fn new(shown: Gauge) -> Self {
         Self {
+            shown,
             rejections: 0,
             refused_tokens: 0,
             closed: None,
@@ -84,6 +88,7 @@ impl Door {
             }
         }
         self.closed = None;
+        self.shown.set(0);
         Ok(())
     }
 
@@ -96,6 +101,7 @@ impl Door {
             "Enterprise Manager rejects user name or password; no further logon until the pause \
              is over or the password changes"
         );
+        self.shown.set(1);
         self.closed = Some(Closed {
             password: Some(password),
             until: now + pause,
@@ -112,6 +118,7 @@ impl Door {
             "Enterprise Manager refuses the token that it has just given: are there two of them \
              behind one address?"
         );
+        self.shown.set(1);
         self.closed = Some(Closed {
             password: None,
             until: now + pause,
@@ -123,6 +130,7 @@ impl Door {
     pub(super) fn open(&mut self) {
         self.rejections = 0;
         self.closed = None;
+        self.shown.set(0);
     }
 
     /// Forgets the refused tokens after one that was accepted.
@@ -147,7 +155,7 @@ mod tests {
 
     #[test]
     fn each_rejection_doubles_the_pause_up_to_fifteen_minutes() {
-        let mut door = Door::new();
+        let mut door = Door::new(Gauge::default());
         let mut now = Instant::now();
         for pause in [30, 60, 120, 240, 480, 900, 900] {
             assert_eq!(door.check(&wrong(), now), Ok(()));
@@ -160,7 +168,7 @@ mod tests {
 
     #[test]
     fn a_changed_password_opens_the_door_and_is_looked_for_once_a_second() {
-        let mut door = Door::new();
+        let mut door = Door::new(Gauge::default());
         let now = Instant::now();
         door.close("wrong".into(), now);
         let right = PasswordSource::Value("right".into());
@@ -170,7 +178,7 @@ mod tests {
 
     #[test]
     fn a_good_logon_forgets_the_rejections() {
-        let mut door = Door::new();
+        let mut door = Door::new(Gauge::default());
         let now = Instant::now();
         door.close("wrong".into(), now);
         door.open();

@@ -26,6 +26,7 @@ use super::{
     overtaken::Answered,
     purpose::Purpose,
 };
+use crate::metrics::{Outcome, Upstream};
 
 /// The header that carries the token, in both directions.
 pub(super) const SESSION_HEADER: HeaderName = HeaderName::from_static("x-restsvcsessionid");
@@ -54,6 +55,7 @@ pub(super) struct Http {
     address: String,
     circuit: Arc<Circuit>,
     answered: Arc<Answered>,
+    metrics: Arc<Upstream>,
 }
 
 /// All pools of connections, one a worker.
@@ -87,7 +89,11 @@ impl Http {
     /// # Errors
     ///
     /// Why there can be no client.
-    pub(super) fn new(url: &Url, tls: ClientConfig) -> Result<Self, String> {
+    pub(super) fn new(
+        url: &Url,
+        tls: ClientConfig,
+        metrics: Arc<Upstream>,
+    ) -> Result<Self, String> {
         let mut base = url.clone();
         if !base.path().ends_with('/') {
             base.set_path(&format!("{}/", base.path()));
@@ -101,8 +107,9 @@ impl Http {
             })),
             address: address(&base),
             base,
-            circuit: Arc::new(Circuit::new()),
+            circuit: Arc::new(Circuit::new(metrics.circuit_open.clone())),
             answered: Arc::new(Answered::new()),
+            metrics,
         })
     }
 
@@ -149,6 +156,7 @@ impl Http {
         purpose: Purpose,
     ) -> Result<Reply, Error> {
         self.circuit.check()?;
+        let counted = self.metrics.request();
         let sent = Instant::now();
         // Pinned here, since `select!` would copy it first, all two kilobytes.
         let reply = pin!(self.send(method, path, credential, purpose.max_body()));
@@ -163,6 +171,7 @@ impl Http {
             self.answered.note(sent);
         }
         self.circuit.record(&reply);
+        counted.ended(outcome(&reply));
         reply
     }
 
@@ -208,6 +217,28 @@ impl Http {
             headers: std::mem::take(response.headers_mut()),
             body,
         })
+    }
+}
+
+/// What is counted of a request.
+fn outcome(reply: &Result<Reply, Error>) -> Outcome {
+    let status = match reply {
+        Ok(reply) => reply.status,
+        Err(Error::Unreachable { .. }) => return Outcome::Unreachable,
+        Err(Error::UntrustedCertificate { .. }) => return Outcome::Untrusted,
+        Err(Error::NotEnterpriseManager { .. }) => return Outcome::Foreign,
+        Err(Error::BadResponse(_)) => return Outcome::Unusable,
+        Err(_) => return Outcome::Lost,
+    };
+    match status.as_u16() {
+        200..300 => Outcome::Ok,
+        401 => Outcome::Unauthorized,
+        403 => Outcome::Forbidden,
+        404 => Outcome::NotFound,
+        400..500 => Outcome::ClientError,
+        502..=504 => Outcome::Unavailable,
+        500..600 => Outcome::ServerError,
+        _ => Outcome::Other,
     }
 }
 

@@ -28,7 +28,10 @@ use super::{
     purpose::Purpose,
     xml::read_session_id,
 };
-use crate::settings::EnterpriseManagerSettings;
+use crate::{
+    metrics::{LogonOutcome, Upstream},
+    settings::EnterpriseManagerSettings,
+};
 
 /// How long a logon may take before another is tried. It runs for all who wait, so no single
 /// caller's deadline bounds it. Short at first, since a logon that EM has swallowed keeps everybody
@@ -60,6 +63,7 @@ struct Inner {
     http: Http,
     settings: EnterpriseManagerSettings,
     state: Mutex<State>,
+    metrics: Arc<Upstream>,
 }
 
 struct State {
@@ -91,11 +95,12 @@ impl Logons {
         http: Http,
         settings: EnterpriseManagerSettings,
         password: SecretString,
+        metrics: Arc<Upstream>,
     ) -> Self {
         let state = Mutex::new(State {
             current: Current::LoggedOff,
             password,
-            door: Door::new(),
+            door: Door::new(metrics.logon_suspended.clone()),
             patience: SHORTEST_PATIENCE,
         });
         Self {
@@ -103,6 +108,7 @@ impl Logons {
                 http,
                 settings,
                 state,
+                metrics,
             }),
         }
     }
@@ -187,6 +193,12 @@ impl Logons {
         tokio::spawn(async move {
             let started = Instant::now();
             let outcome = timeout(patience, logons.inner.log_on()).await;
+            logons.inner.metrics.logon(match &outcome {
+                Ok(Ok(_)) => LogonOutcome::Accepted,
+                Ok(Err(Error::CredentialsRejected { .. })) => LogonOutcome::Rejected,
+                Ok(Err(_)) => LogonOutcome::Failed,
+                Err(_) => LogonOutcome::TimedOut,
+            });
             let mut state = logons.inner.lock();
             state.patience = match &outcome {
                 Ok(Ok(_)) => started.elapsed() * 4,

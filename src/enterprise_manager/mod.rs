@@ -48,6 +48,7 @@ pub use xml::{
 
 use crate::{
     certificates::Expiry,
+    metrics::Upstream,
     reload::{Files, Watched},
     settings::{EM_PASSWORD_FILE, EnterpriseManagerSettings, PasswordSource, SettingError},
 };
@@ -67,6 +68,7 @@ pub struct EnterpriseManager {
     places: Arc<Places>,
     retries: Arc<Retries>,
     standing: Arc<Standing>,
+    metrics: Arc<Upstream>,
 }
 
 impl EnterpriseManager {
@@ -79,12 +81,13 @@ impl EnterpriseManager {
     pub fn load(
         settings: EnterpriseManagerSettings,
         seen: Expiry,
+        metrics: Arc<Upstream>,
     ) -> Result<(Self, Vec<Watched>), SettingError> {
         let trust = settings.trust.clone();
         let (tls, trust_files) = tls::load(&trust, &seen)?;
         let unusable =
             |why| SettingError::new("--em-url", format!("cannot be connected to: {why}"));
-        let http = Http::new(&settings.url, tls).map_err(unusable)?;
+        let http = Http::new(&settings.url, tls, metrics.clone()).map_err(unusable)?;
         let mut watched = Vec::new();
         if let Some(files) = trust_files {
             let http = http.clone();
@@ -108,13 +111,14 @@ impl EnterpriseManager {
         let places = Arc::new(Places::new(settings.concurrency));
         let password = settings.password.read();
         let password = password.map_err(|why| SettingError::new(EM_PASSWORD_FILE, why))?;
-        let logons = Logons::new(http.clone(), settings, password);
+        let logons = Logons::new(http.clone(), settings, password, metrics.clone());
         let enterprise_manager = Self {
             http,
             logons,
             places,
             retries: Arc::default(),
             standing: Arc::new(Standing::new()),
+            metrics,
         };
         Ok((enterprise_manager, watched))
     }
@@ -156,6 +160,9 @@ impl EnterpriseManager {
         let read = |body: &[u8]| read_replica_session(body, id, view);
         let session = self.read(&path, Purpose::One, patience, read).await?;
         let read_at = Timestamp::now();
+        for element in session.unmapped.keys() {
+            self.metrics.unknown_value(element);
+        }
         Ok(Reading { session, read_at })
     }
 
@@ -170,6 +177,10 @@ impl EnterpriseManager {
         let noted = self.standing.note_end_of_read(patience);
         let outcome = self.read_until_good(path, purpose, patience, read).await;
         noted.ended(&outcome);
+        if outcome.is_ok() {
+            let now = Timestamp::now().as_duration().as_secs_f64();
+            self.metrics.succeeded(now);
+        }
         outcome
     }
 
@@ -206,6 +217,7 @@ impl EnterpriseManager {
             let Some(pause) = attempts.pause_after(&error) else {
                 return Err(error);
             };
+            self.metrics.retried();
             tracing::debug!(path, ?pause, "trying again: {error}");
             sleep(pause).await;
         }

@@ -12,11 +12,7 @@ use tonic::{body::Body, server::NamedService};
 use tower::Service;
 
 use super::{
-    call::{CallLimits, method},
-    context::CallContext,
-    failure::Failure,
-    log,
-    request_id::REQUEST_ID,
+    call::CallLimits, context::CallContext, failure::Failure, log, request_id::REQUEST_ID,
 };
 use crate::{
     listener::{Caller, OpenCalls},
@@ -44,7 +40,7 @@ impl<S> OnlyAllowed<S> {
         const SERVICE: &str = <ReplicaSessionServiceServer<()> as NamedService>::NAME;
         let failure = Failure::CallerNotAllowed(caller.name.clone());
         let path = request.uri().path();
-        let method = method(path);
+        let method = self.limits.methods.of_path(path);
         let peer = request
             .extensions()
             .get::<OpenCalls>()
@@ -53,10 +49,8 @@ impl<S> OnlyAllowed<S> {
         log::failed(&call, &failure);
         let status = failure.status();
         if path.split('/').nth(1) == Some(SERVICE) {
-            self.limits
-                .metrics
-                .call(SERVICE, method)
-                .ended(status.code());
+            method.started();
+            method.ended(Some(status.code().into()), call.elapsed());
         }
         let mut response = status.into_http();
         let id = call.request_id.to_header();

@@ -21,7 +21,7 @@ use tower::Service;
 
 use super::{
     context::CallContext, deadline::InvalidTimeout, ending::Ending, failure::Failure, log,
-    long_call, request_id::REQUEST_ID, status::INVALID_TIMEOUT,
+    long_call, methods::Methods, request_id::REQUEST_ID, status::INVALID_TIMEOUT,
 };
 use crate::{
     listener::{OpenCall, OpenCalls, TakenPlace},
@@ -48,11 +48,13 @@ pub struct CallLimits {
     /// others are work under way.
     pub(super) watches: Arc<Semaphore>,
     pub(super) metrics: Arc<Metrics>,
+    pub(super) methods: Arc<Methods>,
 }
 
 impl CallLimits {
-    /// Bounds calls by `settings` and counts them in `metrics`.
-    pub fn new(settings: CallSettings, metrics: Arc<Metrics>) -> Self {
+    /// Bounds calls of `service` by `settings` and counts them in `metrics`.
+    pub fn new(settings: CallSettings, metrics: Arc<Metrics>, service: &'static str) -> Self {
+        let methods = Arc::new(Methods::of_service(service, &metrics));
         let admitted = Arc::new(Semaphore::new(
             settings.max_in_flight + settings.max_in_flight / SHARE,
         ));
@@ -62,6 +64,7 @@ impl CallLimits {
             admitted,
             watches,
             metrics,
+            methods,
         }
     }
 
@@ -84,7 +87,7 @@ impl CallLimits {
     /// Counts and logs a failure, and makes it the answer.
     pub(super) fn refuse(&self, failure: &Failure, call: &CallContext) -> Response<Body> {
         if let Failure::Panic(_) = failure {
-            self.metrics.panicked();
+            self.metrics.calls.panicked();
         }
         log::failed(call, failure);
         failure.status().into_http()
@@ -120,15 +123,14 @@ where
         let inner = std::mem::replace(&mut self.inner, ready);
         let limits = self.limits.clone();
         Box::pin(async move {
-            let method = method(request.uri().path());
-            let counted = limits.metrics.call(S::NAME, method);
+            let method = limits.methods.of_path(request.uri().path());
             let open_calls = request.extensions_mut().remove::<OpenCalls>();
             let open_calls = open_calls.unwrap_or_default();
             let (headers, peer) = (request.headers(), open_calls.peer());
             let call = CallContext::of_call(method, headers, peer, &limits.settings);
             request.extensions_mut().insert(call.clone());
-            let ending = Ending::of(call.clone(), counted);
-            let mut response = if method == WATCH {
+            let ending = Ending::of(call.clone());
+            let mut response = if method.name == WATCH {
                 long_call::run(inner, request, open_calls.begin(), &limits, &call, ending).await
             } else {
                 let response = run(inner, request, open_calls.begin(), &call, &limits).await;
@@ -147,18 +149,6 @@ where
 
 /// The method whose answer is a stream.
 pub(super) const WATCH: &str = "Watch";
-
-/// The method of a path such as `/package.Service/Method`, from a fixed list, so that nobody can
-/// fill the metrics with made-up names.
-pub(super) fn method(path: &str) -> &'static str {
-    match path.rsplit('/').next() {
-        Some("Get") => "Get",
-        Some(WATCH) => WATCH,
-        Some("List") => "List",
-        Some("ListTasks") => "ListTasks",
-        _ => "unknown",
-    }
-}
 
 async fn run<S>(
     mut inner: S,
@@ -236,7 +226,10 @@ mod tests {
             ..CallSettings::default()
         };
         let metrics = Metrics::new();
-        let calls = Calls::new(Broken, CallLimits::new(limits, metrics.clone()));
+        let calls = Calls::new(
+            Broken,
+            CallLimits::new(limits, metrics.clone(), Broken::NAME),
+        );
         let call = async |path: &str| {
             let request = Request::post(path).body(Body::empty()).unwrap();
             let response = calls.clone().oneshot(request).await.unwrap();
@@ -252,9 +245,9 @@ mod tests {
         for line in [
             "gateway_panics_total 1".to_owned(),
             "gateway_calls_in_flight 0".to_owned(),
-            format!("grpc_server_started_total{{{broken}\"unknown\"}} 1"),
+            format!("grpc_server_started_total{{{broken}\"unknown\"}} 2"),
             format!("grpc_server_handled_total{{{broken}\"unknown\",grpc_code=\"Internal\"}} 1"),
-            format!("grpc_server_handled_total{{{broken}\"Get\",grpc_code=\"OK\"}} 1"),
+            format!("grpc_server_handled_total{{{broken}\"unknown\",grpc_code=\"OK\"}} 1"),
         ] {
             assert!(text.contains(&line), "{line}: {text}");
         }

@@ -16,14 +16,14 @@ use super::{
     request_id::RequestId,
     trace_parent::TraceParent,
 };
-use crate::{enterprise_manager::SessionId, settings::CallSettings};
+use crate::{enterprise_manager::SessionId, metrics::Method, settings::CallSettings};
 
 /// One call. It travels in the request's extensions, shared between the call's frame, which ends
 /// it, and its handler, which learns what it is about.
 #[derive(Debug)]
 pub(super) struct CallContext {
-    /// The method's name.
-    pub(super) method: &'static str,
+    /// The method, and what is counted of it.
+    pub(super) method: Arc<Method>,
     pub(super) request_id: RequestId,
     /// The caller's trace, if it names one.
     pub(super) trace: Option<TraceParent>,
@@ -38,19 +38,19 @@ pub(super) struct CallContext {
 impl CallContext {
     /// A call that arrives now.
     pub(super) fn of_call(
-        method: &'static str,
+        method: &Arc<Method>,
         headers: &HeaderMap,
         peer: Option<SocketAddr>,
         limits: &CallSettings,
     ) -> Arc<Self> {
         let arrived = Instant::now();
-        let deadline = if method == WATCH {
+        let deadline = if method.name == WATCH {
             deadline::of_long_call(headers, arrived)
         } else {
             deadline::of_call(headers, arrived, limits).map(Some)
         };
         Arc::new(Self {
-            method,
+            method: method.clone(),
             request_id: RequestId::of_call(headers),
             trace: TraceParent::of_call(headers),
             peer,

@@ -5,36 +5,34 @@ use std::sync::Arc;
 use tonic::Code;
 
 use super::{context::CallContext, log};
-use crate::metrics::CallGuard;
 
 /// A call that has not ended. Dropped as that, it was given up by its caller.
 pub(super) struct Ending {
     call: Arc<CallContext>,
-    counted: Option<CallGuard>,
+    code: Option<Code>,
 }
 
 impl Ending {
-    /// The end of this call.
-    pub(super) fn of(call: Arc<CallContext>, counted: CallGuard) -> Self {
-        let counted = Some(counted);
-        Self { call, counted }
+    /// The end of this call, which begins now.
+    pub(super) fn of(call: Arc<CallContext>) -> Self {
+        call.method.started();
+        Self { call, code: None }
     }
 
     /// The call has ended with this code. Whoever failed it has logged why.
     pub(super) fn ended(mut self, code: Code) {
-        if code == Code::Ok {
-            log::answered(&self.call);
-        }
-        if let Some(counted) = self.counted.take() {
-            counted.ended(code);
-        }
+        self.code = Some(code);
     }
 }
 
 impl Drop for Ending {
     fn drop(&mut self) {
-        if self.counted.is_some() {
-            log::given_up(&self.call);
+        match self.code {
+            None => log::given_up(&self.call),
+            Some(Code::Ok) => log::answered(&self.call),
+            Some(_) => {}
         }
+        let code = self.code.map(i32::from);
+        self.call.method.ended(code, self.call.elapsed());
     }
 }

@@ -10,7 +10,7 @@ macro_rules! line {
     ($level:ident, $call:expr, {$($field:tt)*}, $($text:tt)+) => {
         tracing::event!(
             tracing::Level::$level,
-            method = $call.method,
+            method = $call.method.name,
             $($field)*
             duration_ms = u64::try_from($call.elapsed().as_millis()).unwrap_or(u64::MAX),
             session_id = $call.session().map(tracing::field::display),
@@ -22,10 +22,11 @@ macro_rules! line {
     };
 }
 
-/// A call that gets no answer.
+/// A call that gets no answer. It is counted as well, by its reason.
 pub(super) fn failed(call: &CallContext, failure: &Failure) {
     let row = failure.row();
     let (code, reason) = (row.code, row.reason);
+    call.method.failed(reason);
     match failure {
         Failure::InvalidRequest(_, field, problem) => {
             line!(INFO, call, {?code, reason,}, "call refused: {field} {problem}");

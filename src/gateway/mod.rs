@@ -12,6 +12,7 @@ mod failure;
 mod list_question;
 mod log;
 mod long_call;
+mod methods;
 mod page_token;
 mod question;
 mod request_id;

@@ -11,7 +11,7 @@ mod gathered;
 mod open_calls;
 mod tls;
 
-use std::{convert::Infallible, io, net::SocketAddr, time::Duration};
+use std::{convert::Infallible, io, net::SocketAddr, sync::Arc, time::Duration};
 
 use tokio::{
     net::{TcpListener, TcpStream},
@@ -23,7 +23,10 @@ use tokio_util::sync::CancellationToken;
 use tonic::body::Body;
 use tower::Service;
 
-use crate::settings::ListenerSettings;
+use crate::{
+    metrics::{Metrics, Refused},
+    settings::ListenerSettings,
+};
 pub use caller::Caller;
 use connection::{Peer, serve_connection};
 pub use open_calls::{OpenCall, OpenCalls, TakenPlace};
@@ -50,6 +53,7 @@ pub async fn run<S>(
     workers: Vec<Worker<S>>,
     settings: ListenerSettings,
     drain: CancellationToken,
+    metrics: Arc<Metrics>,
 ) where
     S: Service<
             http::Request<hyper::body::Incoming>,
@@ -68,6 +72,7 @@ pub async fn run<S>(
             Some(_) = connections.join_next() => {}
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) if connections.len() >= settings.max_connections => {
+                    metrics.refused(Refused::Limit);
                     tracing::debug!("connection refused: too many are open");
                     drop(stream);
                 }
@@ -76,10 +81,12 @@ pub async fn run<S>(
                     let service = worker.service.clone();
                     let tls = tls.clone();
                     let drain = drain.clone();
+                    let metrics = metrics.clone();
                     let connection = async move {
+                        let _counted = metrics.connection();
                         match moved(stream) {
                             Ok(stream) => {
-                                begin(stream, address, tls, service, settings, drain).await;
+                                begin(stream, address, tls, service, settings, drain, &metrics).await;
                             }
                             Err(error) => tracing::debug!(%error, "connection lost"),
                         }
@@ -119,6 +126,7 @@ async fn begin<S>(
     service: S,
     settings: ListenerSettings,
     drain: CancellationToken,
+    metrics: &Metrics,
 ) where
     S: Service<
             http::Request<hyper::body::Incoming>,
@@ -155,8 +163,14 @@ async fn begin<S>(
             };
             serve_connection(peer, service, settings, drain).await;
         }
-        Ok(Err(refused)) => tls::refuse(refused, address).await,
-        Err(_) => tracing::debug!(%address, "connection ended: no TLS handshake in time"),
+        Ok(Err(refused)) => {
+            metrics.refused(Refused::Tls);
+            tls::refuse(refused, address).await;
+        }
+        Err(_) => {
+            metrics.refused(Refused::Tls);
+            tracing::debug!(%address, "connection ended: no TLS handshake in time");
+        }
     }
 }
 

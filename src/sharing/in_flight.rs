@@ -12,7 +12,10 @@ use std::{
 use futures_util::future::{FutureExt as _, Shared, WeakShared};
 use tokio::time::Instant;
 
-use crate::enterprise_manager::{Error, Patience};
+use crate::{
+    enterprise_manager::{Error, Patience},
+    metrics::Reads,
+};
 
 /// What becomes of a read, shared by all who wait for it.
 pub type Outcome<A> = Result<Arc<A>, Error>;
@@ -23,6 +26,7 @@ pub(super) type Read<A> = Pin<Box<dyn Future<Output = Outcome<A>> + Send>>;
 /// The reads of one kind that somebody waits for, by their questions.
 pub(super) struct InFlight<Q, A> {
     reads: Mutex<HashMap<Q, Flight<A>>>,
+    counted: Reads,
 }
 
 /// A read that somebody waits for. The map does not: it ends when the last one leaves.
@@ -38,9 +42,10 @@ where
     A: Send + Sync + 'static,
 {
     /// Nothing in flight.
-    pub(super) fn new() -> Arc<Self> {
+    pub(super) fn new(counted: Reads) -> Arc<Self> {
         Arc::new(Self {
             reads: Mutex::default(),
+            counted,
         })
     }
 
@@ -68,13 +73,16 @@ where
                     other.read.upgrade()
                 })
             {
+                self.counted.shared.inc();
                 return read;
             }
             if let Some(answer) = kept() {
+                self.counted.reused.inc();
                 let read: Read<A> = Box::pin(std::future::ready(Ok(answer)));
                 return read.shared();
             }
         }
+        self.counted.asked.inc();
         let started = Instant::now();
         let patience = Arc::new(Patience::until(deadline));
         let leave = Leave {
