@@ -6,6 +6,7 @@
     reason = "in a test, a failing unwrap is a failing test"
 )]
 
+mod documents;
 mod health;
 mod log;
 mod support;

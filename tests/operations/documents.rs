@@ -1,0 +1,143 @@
+//! What is written for operators speaks of what there is: metrics, alerts, reasons.
+
+use std::collections::BTreeSet;
+
+use replica_session_gateway::gateway::status::TABLE;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+};
+
+use super::support::{FINISHED, UNKNOWN, start};
+
+const METRICS: &str = include_str!("../../docs/metrics.md");
+const RUNBOOK: &str = include_str!("../../docs/runbook.md");
+const RULES: &str = include_str!("../../deploy/prometheus/rules.yml");
+const DASHBOARD: &str = include_str!("../../deploy/grafana/dashboard.json");
+
+/// The metrics that the document has a line for.
+fn documented() -> BTreeSet<String> {
+    let names = METRICS.lines().filter_map(|line| line.strip_prefix("| `"));
+    names
+        .filter_map(|line| line.split('`').next())
+        .map(str::to_owned)
+        .collect()
+}
+
+/// The metrics that the code registers, without the ending that counters get.
+fn registered() -> BTreeSet<&'static str> {
+    let sources = [
+        include_str!("../../src/metrics/mod.rs"),
+        include_str!("../../src/metrics/calls.rs"),
+        include_str!("../../src/metrics/upstream.rs"),
+        include_str!("../../src/metrics/process.rs"),
+    ];
+    let texts = sources.iter().flat_map(|source| source.split('"'));
+    texts
+        .filter(|text| {
+            let starts = ["grpc_server_", "gateway_", "process_"];
+            let is_name = |byte: u8| byte.is_ascii_lowercase() || byte == b'_';
+            starts.iter().any(|start| text.starts_with(start)) && text.bytes().all(is_name)
+        })
+        .collect()
+}
+
+/// Names of the gateway's metrics in a query or a scrape.
+fn names_in(text: &str) -> BTreeSet<String> {
+    let words = text.split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_');
+    words
+        .filter(|word| {
+            ["grpc_server_", "gateway_", "process_"]
+                .iter()
+                .any(|start| word.starts_with(start))
+        })
+        .map(|word| word.trim_end_matches("_bucket").to_owned())
+        .collect()
+}
+
+#[test]
+fn the_document_of_metrics_has_a_line_for_each_and_no_other() {
+    let documented: BTreeSet<String> = documented()
+        .iter()
+        .map(|name| name.trim_end_matches("_total").to_owned())
+        .collect();
+    let registered = registered().into_iter().map(str::to_owned).collect();
+    assert_eq!(documented, registered);
+}
+
+#[tokio::test]
+async fn what_is_scraped_is_documented() {
+    let (_simulator, gateway) = start(&[]).await;
+    gateway.get(FINISHED).await;
+    gateway.get(UNKNOWN).await;
+    let mut stream = TcpStream::connect(&gateway.admin).await.unwrap();
+    let request = b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+    stream.write_all(request).await.unwrap();
+    let mut text = String::new();
+    stream.read_to_string(&mut text).await.unwrap();
+    for line in [
+        r#"grpc_server_handled_total{grpc_service="enterprisemanager.v1.ReplicaSessionService",grpc_method="Get",grpc_code="OK"} 1"#,
+        r#"gateway_call_failures_total{reason="SESSION_NOT_FOUND"} 1"#,
+        r#"gateway_call_failures_total{reason="EM_UNAVAILABLE"} 0"#,
+        r#"gateway_em_requests_total{outcome="ok"} 2"#,
+        r#"gateway_em_requests_total{outcome="not_found"} 1"#,
+        r#"gateway_em_logons_total{outcome="accepted"} 1"#,
+        r#"gateway_reads_total{source="asked"} 2"#,
+        "gateway_em_request_seconds_count 3",
+        "gateway_connections_accepted_total 2",
+    ] {
+        assert!(text.contains(line), "{line}: {text}");
+    }
+    let documented = documented();
+    let samples = text.lines().filter(|line| !line.starts_with('#'));
+    for name in samples.filter_map(|line| line.split(['{', ' ']).next()) {
+        let is_one = ["grpc_server_", "gateway_", "process_"]
+            .iter()
+            .any(|start| name.starts_with(start));
+        let base = ["_bucket", "_count", "_sum"]
+            .iter()
+            .find_map(|end| name.strip_suffix(end));
+        if is_one {
+            let is_documented = documented.contains(base.unwrap_or(name));
+            assert!(is_documented, "{name} is not in docs/metrics.md");
+        }
+    }
+}
+
+#[test]
+fn dashboard_and_alerts_ask_for_metrics_that_exist() {
+    let documented = documented();
+    let dashboard: serde_json::Value = serde_json::from_str(DASHBOARD).unwrap();
+    let panels = dashboard["panels"].as_array().unwrap();
+    let targets = panels
+        .iter()
+        .flat_map(|panel| panel["targets"].as_array().unwrap());
+    let queries = targets.map(|target| target["expr"].as_str().unwrap());
+    let rules = RULES
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("expr: "));
+    let mut asked = BTreeSet::new();
+    for query in queries.chain(rules) {
+        let names = names_in(query);
+        let counts_up = query.contains("up{");
+        assert!(!names.is_empty() || counts_up, "{query} asks for nothing");
+        asked.extend(names);
+    }
+    assert!(asked.len() > 20, "{asked:?}");
+    let unknown: Vec<_> = asked.difference(&documented).collect();
+    assert!(unknown.is_empty(), "{unknown:?}");
+}
+
+#[test]
+fn the_runbook_has_an_entry_for_each_alert_and_each_reason() {
+    let entries: BTreeSet<_> = RUNBOOK
+        .lines()
+        .filter_map(|line| line.strip_prefix("### "))
+        .collect();
+    let alerts = RULES
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("- alert: "));
+    let reasons = TABLE.iter().map(|row| row.reason);
+    let wanted: BTreeSet<_> = alerts.chain(reasons).collect();
+    assert_eq!(entries, wanted);
+}
