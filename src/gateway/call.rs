@@ -32,6 +32,10 @@ use crate::{
 /// How many times as many places as are free a connection may have.
 const SHARE: usize = 16;
 
+/// Places for connections that have none, on top of all: workers that look at what is free at the
+/// same moment can give away one more each.
+const RESERVE: usize = 4;
+
 /// A gRPC service whose calls are bounded in number and time, and whose panics harm one call.
 #[derive(Clone)]
 pub struct Calls<S> {
@@ -44,6 +48,7 @@ pub struct Calls<S> {
 pub struct CallLimits {
     pub(super) settings: CallSettings,
     admitted: Arc<Semaphore>,
+    reserve: usize,
     /// Apart from the others: a watch mostly waits, and there may be thousands of them, while the
     /// others are work under way.
     pub(super) watches: Arc<Semaphore>,
@@ -55,13 +60,14 @@ impl CallLimits {
     /// Bounds calls of `service` by `settings` and counts them in `metrics`.
     pub fn new(settings: CallSettings, metrics: Arc<Metrics>, service: &'static str) -> Self {
         let methods = Arc::new(Methods::of_service(service, &metrics));
-        let admitted = Arc::new(Semaphore::new(
-            settings.max_in_flight + settings.max_in_flight / SHARE,
-        ));
+        let spare = settings.max_in_flight / SHARE;
+        let reserve = spare.min(RESERVE);
+        let admitted = Arc::new(Semaphore::new(settings.max_in_flight + spare + reserve));
         let watches = Arc::new(Semaphore::new(settings.max_watches));
         Self {
             settings,
             admitted,
+            reserve,
             watches,
             metrics,
             methods,
@@ -76,7 +82,10 @@ impl CallLimits {
         &self,
         connection: &OpenCalls,
     ) -> Result<(OwnedSemaphorePermit, TakenPlace), Failure> {
-        if connection.places() >= SHARE * self.admitted.available_permits() {
+        let free = self.admitted.available_permits();
+        let free = free.saturating_sub(self.reserve);
+        let taken = connection.places();
+        if taken > 0 && taken >= SHARE * free {
             return Err(Failure::Overloaded);
         }
         let permit = self.admitted.clone().try_acquire_owned();
