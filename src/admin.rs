@@ -10,7 +10,10 @@ use std::{
 
 use axum::{
     Router,
-    http::{HeaderName, StatusCode, header::CONTENT_TYPE},
+    http::{
+        HeaderMap, HeaderName, StatusCode,
+        header::{ACCEPT, CONTENT_TYPE},
+    },
     routing::get,
 };
 
@@ -43,6 +46,8 @@ const OPENMETRICS: (HeaderName, &str) = (
     "application/openmetrics-text; version=1.0.0; charset=utf-8",
 );
 
+const PLAIN: (HeaderName, &str) = (CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8");
+
 /// Whether the gateway takes calls.
 #[derive(Debug, Clone, Default)]
 pub struct Readiness(Arc<AtomicBool>);
@@ -66,7 +71,7 @@ pub fn routes(readiness: Readiness, metrics: Arc<Metrics>) -> Router {
     Router::new()
         .route(
             "/metrics",
-            get(|| async move { ([OPENMETRICS], metrics.text()) }),
+            get(|headers: HeaderMap| async move { scraped(&headers, &metrics) }),
         )
         .route("/livez", get(|| async { "ok\n" }))
         .route(
@@ -79,6 +84,17 @@ pub fn routes(readiness: Readiness, metrics: Arc<Metrics>) -> Router {
                 }
             }),
         )
+}
+
+/// In the form that the scraper asks for; in the older one, which every tool reads, unless it asks.
+fn scraped(headers: &HeaderMap, metrics: &Metrics) -> ([(HeaderName, &'static str); 1], String) {
+    let accepted = headers.get_all(ACCEPT).iter();
+    let mut accepted = accepted.filter_map(|value| value.to_str().ok());
+    if accepted.any(|value| value.contains("application/openmetrics-text")) {
+        ([OPENMETRICS], metrics.text())
+    } else {
+        ([PLAIN], metrics.plain_text())
+    }
 }
 
 /// Serves the routes. Few connections at a time, and none that does not speak: whoever reaches this

@@ -185,7 +185,25 @@ impl Metrics {
         expiry.set(seconds);
     }
 
-    /// The text that Prometheus scrapes.
+    /// The same in the older form, which has no units and no end, and names a counter in full
+    /// wherever it names it.
+    pub fn plain_text(&self) -> String {
+        let text = self.text();
+        let is_counter = |name: &str| text.contains(&format!("# TYPE {name} counter\n"));
+        let lines = text.lines().filter_map(|line| {
+            let Some(comment) = line.strip_prefix("# ") else {
+                return Some(format!("{line}\n"));
+            };
+            let (kind, rest) = comment.split_once(' ')?;
+            let (name, rest) = rest.split_once(' ')?;
+            let end = if is_counter(name) { "_total" } else { "" };
+            let is_known = matches!(kind, "HELP" | "TYPE");
+            is_known.then(|| format!("# {kind} {name}{end} {rest}\n"))
+        });
+        lines.collect::<Vec<_>>().concat()
+    }
+
+    /// The text that Prometheus scrapes, in the form of `OpenMetrics`.
     pub fn text(&self) -> String {
         let mut text = String::new();
         encode(&mut text, &self.registry).expect("a String takes everything");

@@ -71,6 +71,7 @@ async fn what_is_scraped_is_documented() {
     gateway.get(FINISHED).await;
     gateway.get(UNKNOWN).await;
     let mut stream = TcpStream::connect(&gateway.admin).await.unwrap();
+    // Without Accept: in the form that every tool reads.
     let request = b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
     stream.write_all(request).await.unwrap();
     let mut text = String::new();
@@ -88,6 +89,9 @@ async fn what_is_scraped_is_documented() {
     ] {
         assert!(text.contains(line), "{line}: {text}");
     }
+    assert!(text.contains("# TYPE grpc_server_started_total counter"));
+    assert!(text.contains("content-type: text/plain; version=0.0.4"));
+    assert!(!text.contains("# EOF"));
     let documented = documented();
     let samples = text.lines().filter(|line| !line.starts_with('#'));
     for name in samples.filter_map(|line| line.split(['{', ' ']).next()) {
