@@ -11,7 +11,7 @@ use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use crate::enterprise_manager::{MAX_GIVEN, Position, SessionId};
+use crate::enterprise_manager::{MAX_GIVEN, MAX_PAGE_SIZE, Position, SessionId};
 
 /// The form of a token. A token of another version is refused, and its list begins anew.
 const VERSION: u8 = 1;
@@ -69,7 +69,11 @@ impl PageTokens {
             skipped: u32::from_be_bytes(*skipped),
             em_page_size: u16::from_be_bytes(*em_page_size),
         };
-        (position.given.len() <= MAX_GIVEN).then_some(position)
+        // Whoever knows the key, as is possible without a file for it, must not ask for more of EM
+        // than any caller may.
+        let is_possible = position.skipped == 0 || position.em_page_size > 0;
+        let is_allowed = position.em_page_size <= MAX_PAGE_SIZE;
+        (is_possible && is_allowed && position.given.len() <= MAX_GIVEN).then_some(position)
     }
 
     /// The token for a position in a list of tasks. `request` says which list.
@@ -151,6 +155,19 @@ mod tests {
         for created_at in [None, Some("1969-12-31T23:59:59.25Z".parse().unwrap())] {
             let token = again.of_tasks((created_at, id), "tasks");
             assert_eq!(again.tasks(&token, "tasks"), Some((created_at, id)));
+        }
+    }
+
+    #[test]
+    fn a_token_that_asks_for_more_than_any_caller_may_is_refused() {
+        let tokens = PageTokens::new(b"known");
+        for em_page_size in [0, MAX_PAGE_SIZE + 1] {
+            let forged = Position {
+                em_page_size,
+                ..position()
+            };
+            let token = tokens.of_sessions(&forged, "list");
+            assert_eq!(tokens.sessions(&token, "list"), None, "{em_page_size}");
         }
     }
 
