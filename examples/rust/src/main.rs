@@ -30,7 +30,7 @@ async fn main() -> Result<ExitCode, Box<dyn Error>> {
     let mut request = Request::new(GetReplicaSessionRequest {
         id,
         view: view.into(),
-        max_age: None,
+        ..Default::default()
     });
     request.set_timeout(Duration::from_secs_f64(seconds));
 
