@@ -1,13 +1,10 @@
 """Holds one rendered overlay against the schemas and against the program."""
 
 import json
-import os
 import re
-import signal
 import subprocess
 import sys
 import tempfile
-from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import kubernetes_validate
@@ -15,23 +12,27 @@ import yaml
 from cloudcoil.models.istio.networking import v1 as networking
 from cloudcoil.models.istio.security import v1 as security
 from cloudcoil.models.prometheus_operator import v1 as monitoring
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+
+import running
+from common import Help, expect, only, seconds
+from program import Program
+from routes import check_routes
 
 CUSTOM = {
     "networking.istio.io/v1": networking,
     "security.istio.io/v1": security,
     "monitoring.coreos.com/v1": monitoring,
 }
-# Linkerd's schemas are in no package registry: its three objects are only built, not held against one.
-WITHOUT_SCHEMA = {"policy.linkerd.io/v1beta3", "policy.linkerd.io/v1alpha1"}
+# Linkerd's schemas and the Gateway API's are in no Python package: these objects are held against the
+# program alone.
+WITHOUT_SCHEMA = {"policy.linkerd.io/v1beta3", "policy.linkerd.io/v1alpha1", "gateway.networking.k8s.io/v1"}
 
 LOGOFF = 2.0
 
 
 def main() -> None:
     rendered, program = Path(sys.argv[1]), Path(sys.argv[2]).resolve()
+    mesh = rendered.stem
     objects = [each for each in yaml.safe_load_all(rendered.read_text()) if each]
     for each in objects:
         check_schema(each)
@@ -40,15 +41,30 @@ def main() -> None:
     pod = deployment["template"]["spec"]
     container = only(c for c in pod["containers"] if c["name"] == "gateway")
     settings = environment(container, kinds["ConfigMap"])
+    shown = subprocess.run([program, "serve", "--help"], capture_output=True, text=True, check=True)
+    says = Help(shown.stdout)
 
-    check_settings_are_known(settings, program)
-    check_ports(objects, kinds, container, settings)
-    check_times(pod, settings)
-    check_memory(container, settings, program)
+    unknown = set(settings) - says.known
+    expect(not unknown, f"the program does not know {sorted(unknown)}")
+    check_image(settings)
+    times = check_times(pod, settings)
+    check_memory(container, settings, says)
     check_hardening(pod, container)
     check_selectors(kinds, deployment)
-    check_program_starts(container, pod, settings, program)
-    print(f"{rendered.stem}: {len(objects)} objects are valid and fit the program")
+    with tempfile.TemporaryDirectory() as folder:
+        started = Program(program, container, pod, settings, Path(folder))
+        try:
+            ports = running.check_ports(mesh, objects, container, settings, says, started)
+            running.check_services(objects, deployment["template"]["metadata"]["labels"], ports, started)
+            running.check_probes(container, ports, started)
+            running.check_scaling(objects, pod, settings, ports, started)
+            running.check_mesh(mesh, objects, deployment, ports, times)
+            longest = settings.get("GATEWAY_MAX_DEADLINE", says.defaults["GATEWAY_MAX_DEADLINE"])
+            check_routes(objects, started.methods(ports["grpc"]), seconds(longest))
+            took = running.check_stop(pod, container, ports, started)
+        finally:
+            started.stop_for_good()
+    print(f"{mesh}: {len(objects)} objects are valid and fit the program, which ended within {took:.0f} s", flush=True)
 
 
 def check_schema(each: dict) -> None:
@@ -76,42 +92,14 @@ def environment(container: dict, config_map: dict) -> dict:
     return {**config_map["data"], **own}
 
 
-def check_settings_are_known(settings: dict, program: Path) -> None:
-    shown = subprocess.run([program, "serve", "--help"], capture_output=True, text=True, check=True)
-    known = set(re.findall(r"\bGATEWAY_[A-Z0-9_]+", shown.stdout))
-    expect(known, "the program names no variables")
-    unknown = set(settings) - known
-    expect(not unknown, f"the program does not know {sorted(unknown)}")
-
-
-def check_ports(objects: list, kinds: dict, container: dict, settings: dict) -> None:
-    ports = {port["name"]: port["containerPort"] for port in container["ports"]}
-    expect(ports["grpc"] == port_of(settings["GATEWAY_LISTEN"]), "the gRPC port differs")
-    expect(ports["admin"] == port_of(settings["GATEWAY_ADMIN_LISTEN"]), "the admin port differs")
+def check_image(settings: dict) -> None:
     image = dict(re.findall(r"(GATEWAY_\w+)=(\S+)", Path("Dockerfile").read_text()))
     for name in ("GATEWAY_LISTEN", "GATEWAY_ADMIN_LISTEN"):
         expect(image[name] == settings[name], f"{name} in the image differs")
-    for each in objects:
-        if each["kind"] == "Service":
-            for port in each["spec"]["ports"]:
-                expect(ports[port["targetPort"]] == port["port"], f"port {port} leads nowhere")
-    expect(
-        container["readinessProbe"]["httpGet"] == {"path": "/readyz", "port": "admin"}
-        and container["startupProbe"]["httpGet"] == {"path": "/readyz", "port": "admin"}
-        and container["livenessProbe"]["httpGet"] == {"path": "/livez", "port": "admin"},
-        "a probe asks something that the gateway does not serve",
-    )
-    allowed = [port["port"] for rule in policy_rules(kinds, "egress") for port in rule["ports"]]
-    expect(port_of(settings["GATEWAY_EM_URL"]) in allowed, "the policy shuts Enterprise Manager out")
-    entered = [port["port"] for rule in policy_rules(kinds, "ingress") for port in rule["ports"]]
-    expect({"grpc", "admin"} <= set(entered), "the policy shuts callers or Prometheus out")
 
 
-def policy_rules(kinds: dict, direction: str) -> list:
-    return kinds["NetworkPolicy"]["spec"][direction]
-
-
-def check_times(pod: dict, settings: dict) -> None:
+def check_times(pod: dict, settings: dict) -> tuple[float, float, float]:
+    """Lame duck; all that the gateway takes to end; the time that the pod has for it."""
     lame_duck = seconds(settings["GATEWAY_LAME_DUCK"])
     needed = lame_duck + seconds(settings["GATEWAY_DRAIN_TIMEOUT"]) + LOGOFF
     grace = pod["terminationGracePeriodSeconds"]
@@ -120,14 +108,12 @@ def check_times(pod: dict, settings: dict) -> None:
     probe = container["readinessProbe"]
     noticed = probe["periodSeconds"] * probe["failureThreshold"]
     expect(lame_duck > noticed, "the lame duck is over before the probe has noticed")
+    return lame_duck, needed, grace
 
 
-def check_memory(container: dict, settings: dict, program: Path) -> None:
-    shown = subprocess.run([program, "serve", "--help"], capture_output=True, text=True, check=True)
-
+def check_memory(container: dict, settings: dict, says: Help) -> None:
     def setting(name: str) -> int:
-        default = re.search(rf"GATEWAY_{name}=\]\s+\[default:\s+(\w+)\]", shown.stdout)
-        return int(settings.get(f"GATEWAY_{name}", default and default[1]).removesuffix("MiB"))
+        return int((says.defaults | settings)[f"GATEWAY_{name}"].removesuffix("MiB"))
 
     # docs/scaling.md has measured what these cost, in MiB.
     needed = 25 + setting("REUSE_CAPACITY")
@@ -159,86 +145,11 @@ def check_selectors(kinds: dict, deployment: dict) -> None:
         kinds["NetworkPolicy"]["spec"]["podSelector"]["matchLabels"],
     ):
         expect(selector == name and selector.items() <= labels, f"{selector} selects other pods")
-    caller = policy_rules(kinds, "ingress")[0]["from"][0]["podSelector"]["matchLabels"]
+    caller = kinds["NetworkPolicy"]["spec"]["ingress"][0]["from"][0]["podSelector"]["matchLabels"]
     expect(caller == {"replica-session-gateway/caller": "true"}, "callers need another label too")
     scaled = kinds["HorizontalPodAutoscaler"]["spec"]
     expect(scaled["scaleTargetRef"]["name"] == kinds["Deployment"]["metadata"]["name"], "scales what?")
     expect(scaled["minReplicas"] == deployment["replicas"] == 3, "the least number of replicas differs")
-
-
-def check_program_starts(container: dict, pod: dict, settings: dict, program: Path) -> None:
-    """Starts the program with the pod's very settings, but on other ports and in another folder."""
-    with tempfile.TemporaryDirectory() as folder:
-        secrets = {each["name"]: each["secret"] for each in pod["volumes"]}
-        for mount in container["volumeMounts"]:
-            place = Path(folder + mount["mountPath"])
-            place.mkdir(parents=True)
-            if secrets[mount["name"]]["secretName"].endswith("-tls"):
-                write_certificate(place)
-            else:
-                (place / "password").write_text("secret")
-        given = {
-            name: folder + value if value.startswith("/run/secrets/") else value
-            for name, value in settings.items()
-        }
-        given |= {"GATEWAY_LISTEN": "127.0.0.1:0", "GATEWAY_ADMIN_LISTEN": "127.0.0.1:0"}
-        given |= {"GATEWAY_LAME_DUCK": "0s"}
-        run = subprocess.Popen([program, *container["args"]], env=given, stderr=subprocess.PIPE, text=True)
-        try:
-            first = run.stderr.readline()
-            expect('"message":"serving"' in first, f"the program does not start: {first}")
-            os.kill(run.pid, signal.SIGTERM)
-            expect(run.wait(timeout=30) == 0, "the program does not end well")
-        finally:
-            run.kill()
-            run.wait()
-
-
-def write_certificate(place: Path) -> None:
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "gateway")])
-    now = datetime.now(timezone.utc)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(hours=1))
-        .not_valid_after(now + timedelta(hours=1))
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-        .public_bytes(serialization.Encoding.PEM)
-    )
-    (place / "tls.crt").write_bytes(certificate)
-    (place / "ca.crt").write_bytes(certificate)
-    (place / "tls.key").write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-    )
-
-
-def seconds(text: str) -> float:
-    units = {"ms": 0.001, "s": 1, "m": 60}
-    number, unit = re.fullmatch(r"(\d+)(ms|s|m)", text).groups()
-    return int(number) * units[unit]
-
-
-def port_of(address: str) -> int:
-    return int(address.rsplit(":", 1)[1])
-
-
-def only(found):
-    (one,) = found
-    return one
-
-
-def expect(holds: object, otherwise: str) -> None:
-    if not holds:
-        sys.exit(f"error: {otherwise}")
 
 
 main()

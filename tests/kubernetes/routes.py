@@ -1,0 +1,118 @@
+"""What meshes do with each method of the running program: how long they wait, and what they try again."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import yaml
+
+from common import expect, only, seconds
+
+# Beyond the longest time that the gateway gives a call, so that it is the gateway that says so.
+BEYOND = 1
+RETRIED = {"reset", "connect-failure", "refused-stream", "unavailable"}
+
+
+class Route(NamedTuple):
+    """What a mesh does with a call: 0 s of time is no limit, no retries no time for one."""
+
+    timeout: float
+    retries: int = 0
+    per_try: float = 0
+    retry_on: frozenset = frozenset()
+
+
+def check_routes(objects: list, methods: dict[str, bool], longest: float) -> None:
+    """Calls have their time and are tried again; streams have neither an end nor a second try."""
+    kinds = {each["kind"] for each in objects}
+    meshes = {"envoy": envoy_route}
+    if "VirtualService" in kinds:
+        meshes["istio"] = lambda path: istio_route(objects, path)
+    if "GRPCRoute" in kinds:
+        meshes["linkerd"] = lambda path: linkerd_route(objects, path)
+    expect(any(methods.values()) and not all(methods.values()), f"{methods} has no stream, or nothing else")
+    for mesh, route_of in meshes.items():
+        for path, is_stream in methods.items():
+            check_route(f"{mesh}, {path}", route_of(path), is_stream, longest)
+
+
+def check_route(what: str, route: Route, is_stream: bool, longest: float) -> None:
+    if is_stream:
+        expect(route == Route(timeout=0), f"{what}: a stream with an end or a second try: {route}")
+        return
+    expect(route.timeout == longest + BEYOND, f"{what}: {route.timeout} s, the gateway may take {longest} s")
+    expect(route.retries == 2, f"{what}: tried again {route.retries} times")
+    expect(0 < route.per_try * 2 < longest, f"{what}: {route.per_try} s for one try")
+    expect(route.retry_on and route.retry_on <= RETRIED, f"{what}: tried again on {set(route.retry_on)}")
+    expect("unavailable" in route.retry_on, f"{what}: not tried again on unavailable")
+
+
+def istio_route(objects: list, path: str) -> Route:
+    service = only(each for each in objects if each["kind"] == "VirtualService")["spec"]
+    for route in service["http"]:
+        if not route.get("match") or any(match.get("uri") == {"exact": path} for match in route["match"]):
+            retries = route["retries"]
+            if not retries["attempts"]:
+                return Route(seconds(route["timeout"]))
+            return Route(
+                seconds(route["timeout"]),
+                retries["attempts"],
+                seconds(retries["perTryTimeout"]),
+                frozenset(retries["retryOn"].split(",")),
+            )
+    raise SystemExit(f"error: no route takes {path}")
+
+
+def linkerd_route(objects: list, path: str) -> Route:
+    """A route that names the method comes before one that names none. Without a time of its own a call
+    has the caller's."""
+    service, method = path.strip("/").split("/")
+    named = {"type": "Exact", "service": service, "method": method}
+    routes = [each for each in objects if each["kind"] == "GRPCRoute"]
+    naming = [each for each in routes if matches(each, named)]
+    route = only(naming or [each for each in routes if matches(each, None)])
+    own = route["metadata"].get("annotations", {})
+    # A route without annotations would have those of its Service.
+    parent = route["spec"]["parentRefs"][0]["name"]
+    services = {each["metadata"]["name"]: each["metadata"] for each in objects if each["kind"] == "Service"}
+    inherited = services[parent].get("annotations", {})
+    expect(not any("retry." in name or "timeout." in name for name in inherited), f"{inherited} is for all methods")
+    timeout = seconds(own.get("timeout.linkerd.io/request", "0s"))
+    if "retry.linkerd.io/grpc" not in own:
+        return Route(timeout)
+    return Route(
+        timeout,
+        int(own["retry.linkerd.io/limit"]),
+        seconds(own["retry.linkerd.io/timeout"]),
+        frozenset(own["retry.linkerd.io/grpc"].split(",")),
+    )
+
+
+def matches(route: dict, method: dict | None) -> bool:
+    return any(
+        method in [match.get("method") for match in rule.get("matches", [{}])] for rule in route["spec"]["rules"]
+    )
+
+
+def envoy_route(path: str) -> Route:
+    document = yaml.safe_load(Path("deploy/envoy/envoy.yaml").read_text())
+    (chain,) = document["static_resources"]["listeners"][0]["filter_chains"]
+    (host,) = chain["filters"][0]["typed_config"]["route_config"]["virtual_hosts"]
+    expect("retry_policy" not in host, "retries for all routes of Envoy")
+    # Those for one path come first, and decide; of the others all have to be alike, with and without the header.
+    routes = [each for each in host["routes"] if each["match"].get("path") == path]
+    routes = routes or [each for each in host["routes"] if each["match"].get("prefix") == "/"]
+    found = {envoy_policy(each["route"]) for each in routes}
+    return only(found)
+
+
+def envoy_policy(route: dict) -> Route:
+    policy = route.get("retry_policy")
+    expect(route.get("max_grpc_timeout", "0s") == route["timeout"], "two limits of time")
+    if not policy:
+        return Route(seconds(route["timeout"]))
+    return Route(
+        seconds(route["timeout"]),
+        policy["num_retries"],
+        seconds(policy["per_try_timeout"]),
+        frozenset(policy["retry_on"].split(",")),
+    )
