@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import os
 import re
+import secrets
 import signal
 
 import grpc
@@ -117,33 +118,73 @@ async def an_intruder_is_refused_by_envoy_and_by_the_gateway(mesh):
 async def recorder(mesh):
     """A recorder in the place of all replicas."""
     server = await Recorder(mesh.gateway_tls).start()
-    mesh.envoy.set_endpoints([(ADDRESS, GATEWAY_PORT)])
-    only_one = lambda: mesh.envoy.stat("membership_total") == mesh.envoy.healthy() == 1
-    await eventually(only_one, "the recorder alone is in rotation")
-    yield server
-    await mesh.restore()
-    await server.stop()
+    try:
+        mesh.envoy.set_endpoints([(ADDRESS, GATEWAY_PORT)])
+        only_one = lambda: mesh.envoy.stat("membership_total") == mesh.envoy.healthy() == 1
+        await eventually(only_one, "the recorder alone is in rotation")
+        yield server
+    finally:
+        await mesh.restore()
+        await server.stop()
 
 
 async def request_id_and_trace_context_pass_through(mesh):
-    trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
-    metadata = [("x-request-id", "asked-by-nightly-17"), ("traceparent", trace)]
-    async with recorder(mesh) as server, channel(mesh.caller_tls) as own:
-        await ask(rpc.ReplicaSessionServiceStub(own), SESSION, metadata=metadata)
-    for name, value in metadata:
-        arrived = server.metadata[-1].get(name)
-        expect(arrived == value, f"{name} arrives as {arrived}")
-    return "as they were sent"
+    # Two callers, each with its own, so that nothing is taken for passed on that was made up or kept.
+    for number in (1, 2):
+        trace = f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-01"
+        metadata = [("x-request-id", f"asked-by-nightly-{number}"), ("traceparent", trace), ("tracestate", f"a={number}")]
+        async with recorder(mesh) as server, channel(mesh.caller_tls) as own:
+            await ask(rpc.ReplicaSessionServiceStub(own), SESSION, metadata=metadata)
+        expect(len(server.metadata) == 1, f"one call arrives as {len(server.metadata)}")
+        for name, value in metadata:
+            arrived = server.metadata[0].get(name)
+            expect(arrived == value, f"{name} arrives as {arrived}, sent was {value}")
+    # And from the gateway: it answers with the caller's own, and makes one for those who have none.
+    async with channel(mesh.caller_tls) as own:
+        stub = rpc.ReplicaSessionServiceStub(own)
+        told = await answered_request_id(stub, "asked-by-nightly-3")
+        expect(told == "asked-by-nightly-3", f"the answer's request id is {told}")
+        made = await answered_request_id(stub, None)
+        expect(made and made != told, f"without a request id the answer has {made}")
+    return "request id, traceparent and tracestate exactly as they were sent, twice; the request id comes back"
+
+
+async def answered_request_id(stub, sent: str | None) -> str | None:
+    """The request id in the metadata of an answer."""
+    metadata = [("x-request-id", sent)] if sent else []
+    call = stub.Get(pb.GetReplicaSessionRequest(id=SESSION), timeout=10, metadata=metadata)
+    await call
+    return dict(await call.initial_metadata()).get("x-request-id")
 
 
 async def a_deadline_shrinks_on_its_way(mesh):
+    given, later = 5.0, 0.3
     async with recorder(mesh) as server, channel(mesh.caller_tls) as own:
-        server.refusals = 1
-        await ask(rpc.ReplicaSessionServiceStub(own), SESSION, timeout=5)
+        server.refusals, server.refuses_after = 1, later
+        await ask(rpc.ReplicaSessionServiceStub(own), SESSION, timeout=given)
     first, second = server.seconds_left
-    expect(4 < first <= 5, f"of 5 s the first try was given {first:.3f} s")
-    expect(second < first, f"the second try was given {second:.3f} s after {first:.3f} s")
-    return f"of 5 s the first try was given {first:.3f} s, the second {second:.3f} s"
+    # A deadline that was passed on as it came would be 5 s at both; one that Envoy counts down is shorter by
+    # the time that the first try has taken, to the millisecond of a grpc-timeout.
+    expect(given - 1 < first <= given, f"of {given} s the first try was given {first:.3f} s")
+    expect(first - second > later - 0.05, f"the second try was given {second:.3f} s after {first:.3f} s")
+    return f"of {given} s the first try was given {first:.3f} s, the second, {later} s later, {second:.3f} s"
+
+
+async def a_call_is_tried_again_and_a_watch_is_not(mesh):
+    async with recorder(mesh) as server, channel(mesh.caller_tls) as own:
+        stub = rpc.ReplicaSessionServiceStub(own)
+        server.refusals = 1
+        await ask(stub, SESSION)
+        expect(len(server.metadata) == 2, f"a call that was refused once was tried {len(server.metadata)} times")
+        server.metadata.clear()
+        server.refusals = 1
+        try:
+            await asyncio.wait_for(stub.Watch(pb.WatchReplicaSessionRequest(id=SESSION)).read(), 5)
+            raise Failed("a watch that was refused was tried again")
+        except grpc.aio.AioRpcError as error:
+            expect(error.code() == grpc.StatusCode.UNAVAILABLE, f"the watch ended with {error.code()}")
+        expect(len(server.metadata) == 1, f"a watch that was refused was tried {len(server.metadata)} times")
+    return "refused once: a call arrives twice, a watch once"
 
 
 async def new_certificates_are_taken_up_and_fail_no_call(mesh):
@@ -266,6 +307,7 @@ ALL = [
     equal_questions_meet_in_one_replica,
     request_id_and_trace_context_pass_through,
     a_deadline_shrinks_on_its_way,
+    a_call_is_tried_again_and_a_watch_is_not,
     an_intruder_is_refused_by_envoy_and_by_the_gateway,
     a_rolling_restart_fails_and_retries_no_call,
     a_killed_replica_fails_no_call,

@@ -1,16 +1,17 @@
 """Three gateways behind Envoy: sets them up, runs the checks, tells what came of them."""
 
 import asyncio
-import itertools
 import shutil
+import signal
 import sys
 import time
+import traceback
 
 import checks
 import measure
 from certificates import CALLER, GATEWAY, INTRUDER, Authority
 from load import Load
-from parts import GATEWAY_PORT, REPLICAS, WORK, Envoy, Failed, Gateway, Simulator, eventually
+from parts import GATEWAY_PORT, REPLICAS, WORK, Envoy, Failed, Gateway, Process, Simulator, eventually, expect
 
 
 class Mesh:
@@ -50,31 +51,52 @@ class Mesh:
         self.envoy.set_endpoints([(each.address, GATEWAY_PORT) for each in self.gateways])
         await self.all_healthy()
 
+    def processes(self) -> list[Process]:
+        """What the mesh consists of, started or not."""
+        return [*self.gateways, self.simulator, self.envoy]
+
     def load(self, **options) -> Load:
         return Load(self.caller_tls, **options)
 
 
-async def run(names: list[str]) -> int:
-    mesh = await Mesh().start()
-    if names == ["--measure"]:
-        await measure.all_figures(mesh)
-        return 0
-    failures = 0
-    for check in checks.ALL if not names else [getattr(checks, name) for name in names]:
-        begun = time.monotonic()
-        try:
+async def run(names: list[str]) -> bool:
+    """Whether all is well. Tells of each check as it ends, and of all of them in the last line."""
+    if unknown := [name for name in names if name != "--measure" and name not in BY_NAME]:
+        print(f"FAILED  no check is called {unknown[0]}; there are {' '.join(BY_NAME)}")
+        return False
+    mesh = Mesh()
+    # Ends with SIGTERM as with every other failure: what it has started ends too.
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, asyncio.current_task().cancel)
+    passed, what = 0, "setting up"
+    try:
+        await mesh.start()
+        if names == ["--measure"]:
+            await measure.all_figures(mesh)
+            return True
+        for check in [BY_NAME[name] for name in names] or checks.ALL:
+            begun, what = time.monotonic(), check.__name__
             told = await check(mesh)
-            print(f"ok      {check.__name__} ({time.monotonic() - begun:.0f} s): {told}", flush=True)
-        except (Failed, asyncio.TimeoutError) as failure:
-            failures += 1
-            print(f"FAILED  {check.__name__}: {failure}", flush=True)
-            break
-    for process in itertools.chain(mesh.gateways, [mesh.simulator, mesh.envoy]):
-        log = process.log()
-        if failures or "panicked" in log:
-            print(f"--- {process.log_path}\n{log[-2000:]}")
-        failures += "panicked" in log
-    return failures
+            print(f"ok      {what} ({time.monotonic() - begun:.0f} s): {told}", flush=True)
+            passed += 1
+        what = "the logs"
+        for process in mesh.processes():
+            expect("panicked" not in process.log(), f"{process.log_path} tells of a panic")
+        print(f"{passed} checks passed, none failed")
+        return True
+    except asyncio.CancelledError:
+        print(f"FAILED  {what}: its time is over, or it was ended")
+    except Failed as failure:
+        print(f"FAILED  {what}: {failure}")
+    except Exception as failure:  # whatever it is, it is told, and the processes end
+        print(f"FAILED  {what}: {failure!r}\n{traceback.format_exc()}")
+    finally:
+        for process in mesh.processes():
+            process.stop_for_good()
+    for process in mesh.processes():
+        print(f"--- {process.log_path}\n{process.log()[-2000:]}")
+    print(f"{passed} checks passed, {what} failed, the rest was not tried", flush=True)
+    return False
 
 
-sys.exit(asyncio.run(run(sys.argv[1:])))
+BY_NAME = {check.__name__: check for check in checks.ALL}
+sys.exit(0 if asyncio.run(run(sys.argv[1:])) else 1)

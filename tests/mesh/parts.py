@@ -51,7 +51,12 @@ class Process:
             )
 
     def log(self) -> str:
-        return self.log_path.read_text()
+        return self.log_path.read_text() if self.log_path.exists() else ""
+
+    def stop_for_good(self) -> None:
+        """Ends it, whatever it is at."""
+        if self.process and self.process.returncode is None:
+            self.process.kill()
 
     def send(self, number: signal.Signals) -> None:
         self.process.send_signal(number)

@@ -1,5 +1,6 @@
 """A server in a gateway's place that tells what Envoy has sent it."""
 
+import asyncio
 from pathlib import Path
 
 import grpc
@@ -14,22 +15,33 @@ SERVICE = "enterprisemanager.v1.ReplicaSessionService"
 
 
 class Recorder(rpc.ReplicaSessionServiceServicer):
-    """Refuses as many calls as it is told to, and answers the others; remembers all of them."""
+    """Refuses as many calls as it is told to, `refuses_after` seconds after they have come, and answers the
+    others; remembers all of them."""
 
     def __init__(self, tls: Path) -> None:
         self.tls = tls
         self.refusals = 0
+        self.refuses_after = 0.0
         self.metadata: list[dict[str, str]] = []
         self.seconds_left: list[float] = []
 
     async def Get(self, request, context):
+        await self._called(context)
+        session = pb.ReplicaSession(id=request.id)
+        return pb.GetReplicaSessionResponse(replica_session=session)
+
+    async def Watch(self, request, context):
+        await self._called(context)
+        session = pb.ReplicaSession(id=request.id)
+        yield pb.WatchReplicaSessionResponse(snapshot=pb.ReplicaSessionSnapshot(replica_session=session))
+
+    async def _called(self, context) -> None:
         self.metadata.append(dict(context.invocation_metadata()))
         self.seconds_left.append(context.time_remaining())
         if self.refusals:
             self.refusals -= 1
+            await asyncio.sleep(self.refuses_after)
             await context.abort(grpc.StatusCode.UNAVAILABLE, "told to refuse")
-        session = pb.ReplicaSession(id=request.id)
-        return pb.GetReplicaSessionResponse(replica_session=session)
 
     async def start(self, address: str = ADDRESS) -> "Recorder":
         self.server = grpc.aio.server()
