@@ -24,6 +24,7 @@ impl Catalogue {
         let mut finished = samples::documented();
         finished.extend(samples::failed_and_retried(started_at));
         finished.extend(samples::history(started_at, options));
+        finished.extend(options.sessions.iter().cloned());
         Self {
             started_at,
             run_length: options.run_length,

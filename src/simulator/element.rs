@@ -26,7 +26,7 @@ pub(super) enum Content {
 /// A single value.
 pub(super) enum Scalar {
     Text(String),
-    Number(u64),
+    Number(i64),
     Flag(bool),
 }
 
@@ -87,8 +87,8 @@ impl From<String> for Scalar {
     }
 }
 
-impl From<u64> for Scalar {
-    fn from(number: u64) -> Self {
+impl From<i64> for Scalar {
+    fn from(number: i64) -> Self {
         Self::Number(number)
     }
 }

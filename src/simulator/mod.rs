@@ -42,6 +42,7 @@ pub use self::{
     observe::{Counts, Received},
     options::{Account, Generation, Options, QueryHabits, Role, Style, Times},
     running::RUNNING_SESSION_ID,
+    session::{Link, Named, Session, Task},
 };
 use self::{
     canned::CannedAnswers, catalogue::Catalogue, clock::Clock, faults::Faults, logons::Logons,
@@ -72,17 +73,10 @@ struct State {
     observer: Arc<Observer>,
 }
 
-impl Simulator {
-    /// Starts a simulator within the current tokio runtime.
-    ///
-    /// # Errors
-    ///
-    /// When the address cannot be listened on.
-    pub async fn start(options: Options) -> io::Result<Self> {
-        let listener = TcpListener::bind(options.listen).await?;
-        let address = listener.local_addr()?;
+impl State {
+    fn new(options: Options) -> Self {
         let clock = Clock::start();
-        let state = Arc::new(State {
+        Self {
             catalogue: Catalogue::new(clock.started_at(), &options),
             clock,
             logons: Logons::new(options.accounts, options.idle_timeout),
@@ -92,10 +86,32 @@ impl Simulator {
             listed_for: options.listed_for,
             query: options.query,
             observer: Arc::default(),
-        });
-        let is_tls = options.tls.is_some();
+        }
+    }
+}
+
+/// The document that a simulator of these options gives to who reads `target`, such as
+/// `/api/query?type=ReplicaJobSession`, with a token: without sockets, faults or time passing. None
+/// where it would give an error.
+#[must_use]
+pub fn document(options: Options, target: &str) -> Option<Vec<u8>> {
+    resources::document(&State::new(options), target)
+}
+
+impl Simulator {
+    /// Starts a simulator within the current tokio runtime.
+    ///
+    /// # Errors
+    ///
+    /// When the address cannot be listened on.
+    pub async fn start(options: Options) -> io::Result<Self> {
+        let listener = TcpListener::bind(options.listen).await?;
+        let address = listener.local_addr()?;
+        let tls = options.tls.clone();
+        let is_tls = tls.is_some();
+        let state = Arc::new(State::new(options));
         let (stop, stopped) = oneshot::channel();
-        let serving = listener::serve(listener, options.tls, Arc::clone(&state), stopped);
+        let serving = listener::serve(listener, tls, Arc::clone(&state), stopped);
         Ok(Self {
             address,
             is_tls,

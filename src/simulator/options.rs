@@ -8,7 +8,7 @@ use std::{
 
 use tokio_rustls::rustls::ServerConfig;
 
-use super::Fault;
+use super::{Fault, Session};
 
 /// How a simulator listens, whom it knows, and how it speaks.
 ///
@@ -38,6 +38,8 @@ pub struct Options {
     pub history_interval: Option<Duration>,
     /// The jobs of these sessions, in turn. The default is one, `SQL Replication`.
     pub history_jobs: Vec<String>,
+    /// Sessions to hold besides.
+    pub sessions: Vec<Session>,
     /// How far the plain lists reach back. The default is Enterprise Manager's own 30 days.
     pub listed_for: Duration,
     /// How the query service behaves.
@@ -59,6 +61,7 @@ impl Default for Options {
             history: 0,
             history_interval: None,
             history_jobs: vec!["SQL Replication".to_owned()],
+            sessions: Vec::new(),
             listed_for: Duration::from_secs(30 * 24 * 3600),
             query: QueryHabits::default(),
             faults: Vec::new(),
@@ -206,4 +209,10 @@ pub enum Times {
     Milliseconds,
     /// `PostgreSQL`: up to 6 digits, in names too.
     Microseconds,
+    /// What .NET writes of a time whose zone it does not know: up to 7 digits and no zone. Seen of
+    /// no release.
+    Ticks,
+    /// What .NET writes of a local time: always 7 digits and an offset, here of an hour. Seen of
+    /// other resources.
+    Local,
 }

@@ -22,7 +22,7 @@ pub(super) struct Property<T> {
 pub(super) enum Value {
     Text(String),
     Time(Timestamp),
-    Number(u64),
+    Number(i64),
     Flag(bool),
     /// The place of a value in its enumeration.
     Place(usize),
@@ -66,7 +66,7 @@ pub(super) const OF_SESSIONS: &[Property<Session>] = &[
     property("Name", Kind::Text, |views, session| {
         Some(Value::Text(views.session_name(session)))
     }),
-    property("JobType", Kind::Text, |_, _| text("Replica")),
+    property("JobType", Kind::Text, |_, session| text(&session.job_type)),
     property("JobUid", Kind::Uid, |_, session| text(&session.job.id)),
     property("JobName", Kind::Text, |_, session| text(&session.job.name)),
     property("CreationTime", Kind::Time, |views, session| {
@@ -76,10 +76,10 @@ pub(super) const OF_SESSIONS: &[Property<Session>] = &[
         time(views, session.ended)
     }),
     property("State", Kind::Enumeration(SESSION_STATES), |_, session| {
-        place(SESSION_STATES, session.state)
+        place(SESSION_STATES, &session.state)
     }),
     property("Result", Kind::Enumeration(RESULTS), |_, session| {
-        place(RESULTS, session.result)
+        place(RESULTS, &session.result)
     }),
     property("IsRetry", Kind::Flag, |_, session| {
         Some(Value::Flag(session.is_retry))
@@ -105,10 +105,10 @@ pub(super) const OF_TASKS: &[Property<(Session, Task)>] = &[
         time(views, task.ended)
     }),
     property("State", Kind::Enumeration(TASK_STATES), |_, (_, task)| {
-        place(TASK_STATES, task.state)
+        place(TASK_STATES, &task.state)
     }),
     property("Result", Kind::Enumeration(RESULTS), |_, (_, task)| {
-        place(RESULTS, task.result)
+        place(RESULTS, &task.result)
     }),
     property("Reason", Kind::Text, |_, (_, task)| {
         task.reason.clone().map(Value::Text)

@@ -201,9 +201,9 @@ impl<T> Query<T> {
         links.push(link("Last", pages.max(1)));
         let links = Element::new("Links", Content::Array(links));
         Element::new("PagingInfo", Content::Fields(vec![links]))
-            .with("PageNum", self.page as u64)
-            .with("PageSize", self.page_size as u64)
-            .with("PagesCount", pages as u64)
+            .with("PageNum", number(self.page))
+            .with("PageSize", number(self.page_size))
+            .with("PagesCount", number(pages))
     }
 
     fn path_of_page(&self, page: usize, generation: Generation) -> String {
@@ -228,6 +228,10 @@ impl<T> Query<T> {
             Generation::Version13 => path,
         }
     }
+}
+
+fn number(count: usize) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
 }
 
 /// Older releases write `%3d` where newer ones write `%3D`.

@@ -117,7 +117,7 @@ impl Reply {
             ]),
         )
         .with("Message", refusal.message.as_str())
-        .with("StatusCode", u64::from(refusal.status.as_u16()));
+        .with("StatusCode", i64::from(refusal.status.as_u16()));
         Self::rendered(refusal.status, &root, format, style)
     }
 
@@ -144,6 +144,11 @@ impl Reply {
     pub(super) fn with(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.headers.insert(name, value);
         self
+    }
+
+    /// Its body alone.
+    pub(super) fn into_body(self) -> Vec<u8> {
+        self.body.into()
     }
 
     /// The answer as hyper sends it.

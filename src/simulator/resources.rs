@@ -9,7 +9,7 @@ use super::{
     clock::earlier,
     element::{Content, Element},
     query,
-    reply::Refusal,
+    reply::{Format, Refusal, Reply},
     routes::{Parameters, Route},
     session::{Session, Task},
 };
@@ -68,6 +68,19 @@ pub(super) fn resource(
             "The requested resource does not exist.",
         )),
     }
+}
+
+/// The document at this path and query, as it is at the start; none where there is a refusal.
+pub(super) fn document(state: &State, target: &str) -> Option<Vec<u8>> {
+    let (path, query) = target.split_once('?').unwrap_or((target, ""));
+    let known = Known {
+        state,
+        now: Duration::ZERO,
+        collected: Duration::ZERO,
+        unknown_id_500: false,
+    };
+    let root = resource(&known, &Route::find(path)?, &Parameters::parse(query)).ok()?;
+    Some(Reply::document(StatusCode::OK, &root, Format::Xml, state.views.style).into_body())
 }
 
 /// What Enterprise Manager says about a logon session that has ended or never was.

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::{
     clock::{earlier, later},
     samples,
-    session::{Session, Task},
+    session::{REPLICA, Session, Task},
 };
 
 /// The session that is running when a simulator starts.
@@ -30,12 +30,15 @@ pub(super) fn session(started_at: Timestamp, run_length: Duration, uptime: Durat
         id: RUNNING_SESSION_ID.to_owned(),
         server: samples::enterprise01(),
         job: samples::replication_job_1(),
+        job_type: REPLICA.to_owned(),
         created: run.created,
         ended: stopped.then(|| later(run.created, run.length)),
-        state: if stopped { "Stopped" } else { "Working" },
-        result: if stopped { "Success" } else { "None" },
+        state: if stopped { "Stopped" } else { "Working" }.to_owned(),
+        result: if stopped { "Success" } else { "None" }.to_owned(),
         progress: if stopped { 100 } else { run.progress() },
         is_retry: false,
+        failure_message: None,
+        more_links: Vec::new(),
         tasks: vec![
             run.task(
                 ("d2a7c7f0-5b5c-4c11-9d10-2f30e5a0a001", "app01"),
@@ -65,9 +68,9 @@ struct Run {
 
 impl Run {
     /// Percent done, never 100: that is for stopped sessions.
-    fn progress(&self) -> u8 {
+    fn progress(&self) -> i32 {
         let percent = self.elapsed.as_millis() * 100 / self.length.as_millis().max(1);
-        u8::try_from(percent).map_or(99, |percent| percent.min(99))
+        i32::try_from(percent).map_or(99, |percent| percent.min(99))
     }
 
     /// The time span of this many thousandths of the run.
@@ -79,7 +82,7 @@ impl Run {
     fn task(
         &self,
         (id, vm): (&str, &str),
-        size: u64,
+        size: i64,
         [created, begins, completes]: [u32; 3],
     ) -> Task {
         let at = |count| later(self.created, self.thousandths(count));
@@ -90,15 +93,15 @@ impl Run {
             // Real servers say Success while a task is in progress.
             Task {
                 ended: None,
-                state: "InProgress",
+                state: "InProgress".to_owned(),
                 reason: None,
                 ..finished
             }
         } else {
             Task {
                 ended: None,
-                state: "Pending",
-                result: "None",
+                state: "Pending".to_owned(),
+                result: "None".to_owned(),
                 total_size: 0,
                 ..finished
             }

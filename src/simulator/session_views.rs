@@ -3,7 +3,7 @@
 
 use super::{
     element::{Content, Element},
-    session::{Named, Session, Task},
+    session::{Link, Named, Session, Task},
     views::Views,
 };
 
@@ -39,14 +39,13 @@ impl Views {
             self.session_links(session, Form::Reference),
             Element::value("JobUid", uid("Job", &session.job.id)),
             Element::value("JobName", session.job.name.as_str()),
-            Element::value("JobType", "Replica"),
+            Element::value("JobType", session.job_type.as_str()),
             Element::value("CreationTimeUTC", self.time(session.created)),
             Element::optional("EndTimeUTC", session.ended.map(|ended| self.time(ended))),
-            Element::value("State", session.state),
-            Element::value("Result", session.result),
-            Element::value("Progress", u64::from(session.progress)),
-            // Real servers give the reason of a failure only in the tasks.
-            Element::new("FailureMessage", Content::Absent),
+            Element::value("State", session.state.as_str()),
+            Element::value("Result", session.result.as_str()),
+            Element::value("Progress", i64::from(session.progress)),
+            Element::optional("FailureMessage", session.failure_message.clone()),
             Element::value("IsRetry", session.is_retry),
         ];
         let element = Element::new(SESSION, Content::Fields(fields));
@@ -72,10 +71,11 @@ impl Views {
             Element::value("JobSessionUid", uid(SESSION, &session.id)),
             Element::value("CreationTimeUTC", self.time(task.created)),
             Element::optional("EndTimeUTC", task.ended.map(|ended| self.time(ended))),
-            Element::value("State", task.state),
-            Element::value("Result", task.result),
+            Element::value("State", task.state.as_str()),
+            Element::value("Result", task.result.as_str()),
             Element::optional("Reason", task.reason.clone()),
             Element::value("TotalSize", task.total_size),
+            Element::optional("VmUid", task.vm_uid.clone()),
         ];
         let element = Element::new(TASK, Content::Fields(fields));
         self.identified(element, &self.task_identity(task), Form::Entity)
@@ -97,16 +97,15 @@ impl Views {
         let identity = self.session_identity(session);
         let tasks = format!("{}/{}", identity.path, self.task_collection());
         let job = format!("jobs/{}", session.job.id);
-        Element::new(
-            "Links",
-            Content::Array(vec![
-                self.server_link(&session.server),
-                self.link("Up", "JobReference", &job)
-                    .with("Name", session.job.name.as_str()),
-                self.identity_link("Alternate", &identity, alternate),
-                self.link("Down", "ReplicaTaskSessionReferenceList", &tasks),
-            ]),
-        )
+        let mut links = vec![
+            self.server_link(&session.server),
+            self.link("Up", "JobReference", &job)
+                .with("Name", session.job.name.as_str()),
+            self.identity_link("Alternate", &identity, alternate),
+            self.link("Down", "ReplicaTaskSessionReferenceList", &tasks),
+        ];
+        links.extend(session.more_links.iter().map(link_as_it_is));
+        Element::new("Links", Content::Array(links))
     }
 
     fn task_links(&self, session: &Session, task: &Task, alternate: Form) -> Element {
@@ -177,6 +176,18 @@ impl Identity<'_> {
             Form::Reference => self.path.clone(),
         }
     }
+}
+
+fn link_as_it_is(link: &Link) -> Element {
+    let mut element = Element::new("Link", Content::Absent)
+        .with("Rel", link.rel.as_str())
+        .with("Href", link.href.as_str());
+    for (attribute, value) in [("Type", &link.kind), ("Name", &link.name)] {
+        if let Some(value) = value {
+            element = element.with(attribute, value.as_str());
+        }
+    }
+    element
 }
 
 fn uid(kind: &str, id: &str) -> String {

@@ -1,6 +1,6 @@
 //! What Enterprise Manager says about itself, and the parts that all bodies share.
 
-use jiff::Timestamp;
+use jiff::{Timestamp, tz};
 
 use super::{
     element::{Content, Element},
@@ -100,14 +100,22 @@ impl Views {
 
     /// A time as elements hold it.
     pub(super) fn time(&self, time: Timestamp) -> String {
-        self.as_stored(time).to_string()
+        let time = self.as_stored(time);
+        match self.style.times {
+            Times::Milliseconds | Times::Microseconds => time.to_string(),
+            Times::Ticks => time.strftime("%Y-%m-%dT%H:%M:%S%.f").to_string(),
+            Times::Local => {
+                let local = tz::offset(1).to_datetime(time);
+                local.strftime("%Y-%m-%dT%H:%M:%S%.7f+01:00").to_string()
+            }
+        }
     }
 
     /// A time as names end in it.
     pub(super) fn time_in_name(&self, time: Timestamp) -> String {
         let format = match self.style.times {
             Times::Milliseconds => "%Y-%m-%d %H:%M:%S",
-            Times::Microseconds => "%Y-%m-%d %H:%M:%S%.f",
+            _ => "%Y-%m-%d %H:%M:%S%.f",
         };
         self.as_stored(time).strftime(format).to_string()
     }
@@ -117,6 +125,9 @@ impl Views {
         match self.style.times {
             Times::Milliseconds => Timestamp::from_millisecond(time.as_millisecond()),
             Times::Microseconds => Timestamp::from_microsecond(time.as_microsecond()),
+            Times::Ticks | Times::Local => {
+                Timestamp::from_nanosecond(time.as_nanosecond() / 100 * 100)
+            }
         }
         .unwrap_or(time)
     }

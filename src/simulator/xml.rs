@@ -1,10 +1,11 @@
 //! Bodies as XML, in the attribute order of either generation.
 
-use std::io;
+use std::{borrow::Cow, fmt::Write as _, io};
 
 use quick_xml::{
     Writer,
-    events::{BytesDecl, BytesText, Event},
+    events::{BytesDecl, BytesText, Event, attributes::Attribute},
+    name::QName,
 };
 
 use super::{
@@ -59,18 +60,19 @@ fn write(
     attributes: &[(&str, String)],
     generation: Generation,
 ) -> io::Result<()> {
-    let start = writer.create_element(element.name).with_attributes(
-        attributes
-            .iter()
-            .map(|(name, value)| (*name, value.as_str())),
-    );
+    let start = writer
+        .create_element(element.name)
+        .with_attributes(attributes.iter().map(|(name, value)| Attribute {
+            key: QName(name),
+            value: Cow::Owned(escaped(value, true)),
+        }));
     match &element.content {
         Content::Value(value) => {
             let text = value.to_string();
             if text.is_empty() {
                 start.write_empty()?;
             } else {
-                start.write_text_content(BytesText::new(&text))?;
+                start.write_text_content(BytesText::from_escaped(escaped(&text, false)))?;
             }
         }
         Content::Fields(children) | Content::List(_, children) | Content::Array(children) => {
@@ -93,6 +95,26 @@ fn write(
         }
     }
     Ok(())
+}
+
+/// A text as .NET spells it: as references what would be markup, what readers would take for a
+/// blank or another line end, and what XML 1.0 forbids. (Only U+0000 is beyond even that.)
+fn escaped(text: &str, in_attribute: bool) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '"' if in_attribute => escaped.push_str("&quot;"),
+            '\t' | '\n' if !in_attribute => escaped.push(character),
+            '\0'..' ' | '\u{fffe}' | '\u{ffff}' => {
+                let _ = write!(escaped, "&#x{:X};", u32::from(character));
+            }
+            _ => escaped.push(character),
+        }
+    }
+    escaped
 }
 
 /// The element's attributes as this generation orders them; unlisted ones stay last.
