@@ -5,7 +5,7 @@ use std::hint::black_box;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use prost::Message as _;
 use replica_session_gateway::{
-    enterprise_manager::{Reading, SessionId, View, read_replica_session, read_session_page},
+    enterprise_manager::{Reading, SessionId, View, read_replica_session, session_page_reader},
     gateway::response,
 };
 
@@ -59,7 +59,15 @@ fn page(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("read");
     group.throughput(Throughput::Bytes(page.len() as u64));
     group.bench_function("page of 1000", |bencher| {
-        bencher.iter(|| read_session_page(black_box(page.as_bytes()), View::Entity, 1000));
+        bencher.iter(|| {
+            let mut reader = session_page_reader(View::Entity, 1000);
+            let mut unread = Vec::new();
+            for chunk in black_box(&page).as_bytes().chunks(16 * 1024) {
+                unread.extend_from_slice(chunk);
+                assert!(reader.advance(&mut unread));
+            }
+            reader.finish(&unread)
+        });
     });
 }
 

@@ -43,6 +43,10 @@ const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(15 * 60);
 /// How long an unused connection is kept: well below the 120 s after which HTTP.sys closes it.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 
+/// Most room for a body before any of it has come: enough for a session, and for what of a list is
+/// in memory at a time.
+const FIRST_ROOM: usize = 128 * 1024;
+
 /// The HTTP side of one Enterprise Manager: its address and a pool of connections.
 #[derive(Debug, Clone)]
 pub(super) struct Http {
@@ -75,11 +79,12 @@ pub(super) enum Credential<'c> {
     Token(&'c HeaderValue),
 }
 
-/// EM's answer, read to its end.
+/// EM's answer, as far as it was of use.
 #[derive(Debug)]
 pub(super) struct Reply {
     pub(super) status: StatusCode,
     pub(super) headers: HeaderMap,
+    /// What has not been read while it arrived.
     pub(super) body: Vec<u8>,
 }
 
@@ -155,11 +160,25 @@ impl Http {
         credential: Credential<'_>,
         purpose: Purpose,
     ) -> Result<Reply, Error> {
+        self.exchange_by(method, path, credential, purpose, |_| true)
+            .await
+    }
+
+    /// The same; `advance` may take out of the body of a 200 what it has read of it, each time when
+    /// something has arrived, and says whether there is any use in more.
+    pub(super) async fn exchange_by(
+        &self,
+        method: Method,
+        path: &str,
+        credential: Credential<'_>,
+        purpose: Purpose,
+        advance: impl FnMut(&mut Vec<u8>) -> bool,
+    ) -> Result<Reply, Error> {
         self.circuit.check()?;
         let counted = self.metrics.request();
         let sent = Instant::now();
         // Pinned here, since `select!` would copy it first, all two kilobytes.
-        let reply = pin!(self.send(method, path, credential, purpose.max_body()));
+        let reply = pin!(self.send(method, path, credential, purpose, advance));
         let reply = tokio::select! {
             biased;
             reply = reply => reply,
@@ -180,7 +199,8 @@ impl Http {
         method: Method,
         path: &str,
         credential: Credential<'_>,
-        max_body: usize,
+        purpose: Purpose,
+        mut advance: impl FnMut(&mut Vec<u8>) -> bool,
     ) -> Result<Reply, Error> {
         let must_say_length = method == Method::POST;
         let client = self.client.borrow().clone();
@@ -200,17 +220,27 @@ impl Http {
         let lost = |error: reqwest::Error| connection_error(&error, &self.address);
         let mut response = request.send().await.map_err(lost)?;
 
-        let too_large = BadResponse::TooLarge { limit: max_body };
+        let is_good = response.status() == StatusCode::OK;
+        // Only what was asked for may be long.
+        let expected = if is_good { purpose } else { Purpose::One };
+        let limit = expected.max_body();
+        let too_large = BadResponse::TooLarge { limit };
         let announced = response.content_length().unwrap_or(0);
-        if announced > max_body as u64 {
+        if announced > limit as u64 {
             return Err(too_large.into());
         }
-        let mut body = Vec::with_capacity(usize::try_from(announced).unwrap_or(0));
+        let room = usize::try_from(announced).unwrap_or(0).min(FIRST_ROOM);
+        let mut body = Vec::with_capacity(room);
+        let mut arrived = 0;
         while let Some(chunk) = response.chunk().await.map_err(lost)? {
-            if body.len() + chunk.len() > max_body {
+            arrived += chunk.len();
+            if arrived > limit {
                 return Err(too_large.into());
             }
             body.extend_from_slice(&chunk);
+            if is_good && !advance(&mut body) {
+                break;
+            }
         }
         Ok(Reply {
             status: response.status(),

@@ -9,7 +9,7 @@ use super::{
     listing::{MAX_PAGE_SIZE, Position, SessionList, SessionPage, query},
     model::{TaskReading, TaskSession},
     purpose::Purpose,
-    xml::{MAX_TASKS, QueryPage, read_session_page, read_task_list, read_task_page},
+    xml::{MAX_TASKS, QueryPage, session_page_reader, task_list_reader, task_page_reader},
 };
 
 impl EnterpriseManager {
@@ -27,8 +27,8 @@ impl EnterpriseManager {
     ) -> Result<SessionPage, Error> {
         let path = list.path(position);
         let limit = list.em_page_size(position).into();
-        let read = |body: &[u8]| read_session_page(body, list.view, limit);
-        let answer = match self.read(&path, Purpose::List, patience, read).await {
+        let reader = || session_page_reader(list.view, limit);
+        let answer = match self.read(&path, Purpose::List, patience, reader).await {
             Ok(answer) => answer,
             // Some pages have been, and what EM says beyond the last one is not known: it has
             // fewer pages now than it had then.
@@ -56,8 +56,9 @@ impl EnterpriseManager {
     /// Why EM gave no tasks. EM may say of a session that it does not know that it has none.
     pub async fn tasks(&self, id: SessionId, patience: &Patience) -> Result<TaskReading, Error> {
         let path = format!("api/replicaSessions/{id}/replicaTaskSessions?format=Entity");
-        let read = |body: &[u8]| read_task_list(body, id);
-        let mut tasks = self.read(&path, Purpose::List, patience, read).await?;
+        let reader = || task_list_reader(id);
+        let list = self.read(&path, Purpose::List, patience, reader).await?;
+        let mut tasks = list.items;
         if tasks.is_empty() {
             tasks = match self.old_tasks(id, patience).await {
                 Ok(tasks) => tasks,
@@ -96,8 +97,8 @@ impl EnterpriseManager {
                 MAX_PAGE_SIZE,
                 number,
             );
-            let read = |body: &[u8]| read_task_page(body, id, limit);
-            let page = self.read(&path, Purpose::List, patience, read).await?;
+            let reader = || task_page_reader(id, limit);
+            let page = self.read(&path, Purpose::List, patience, reader).await?;
             let is_last = match page.pages_count {
                 Some(count) => number >= count,
                 None => !page.has_next && page.items.len() < limit,

@@ -3,6 +3,7 @@
 //! Nothing here knows gRPC: what comes out is EM's own model, or EM's own kind of error.
 
 mod answer;
+mod body;
 mod circuit;
 mod door;
 mod echo;
@@ -42,8 +43,8 @@ pub use retry::Patience;
 pub use session_id::{InvalidSessionId, SessionId, parse_id, parse_uuid};
 pub use standing::{LATELY, LastFailure, Standing, Verdict};
 pub use xml::{
-    MAX_TASKS, QueryPage, read_replica_session, read_session_page, read_task_list, read_task_page,
-    read_time,
+    ListReader, MAX_TASKS, MAX_UNREAD, QueryPage, read_replica_session, read_time,
+    session_page_reader, task_list_reader, task_page_reader,
 };
 
 use crate::{
@@ -53,6 +54,7 @@ use crate::{
     settings::{EM_PASSWORD_FILE, EnterpriseManagerSettings, PasswordSource, SettingError},
 };
 use answer::read_answer;
+use body::ReadBody;
 use exchange::{Credential, Http, Reply};
 use logon::{LogonSession, Logons};
 use places::Places;
@@ -157,7 +159,7 @@ impl EnterpriseManager {
             View::Reference => format!("api/replicaSessions/{id}"),
             View::Entity => format!("api/replicaSessions/{id}?format=Entity"),
         };
-        let read = |body: &[u8]| read_replica_session(body, id, view);
+        let read = || move |body: &[u8]| read_replica_session(body, id, view);
         let session = self.read(&path, Purpose::One, patience, read).await?;
         let read_at = Timestamp::now();
         for element in session.unmapped.keys() {
@@ -166,16 +168,16 @@ impl EnterpriseManager {
         Ok(Reading { session, read_at })
     }
 
-    /// Reads what is at `path`, again where that helps.
-    async fn read<T>(
+    /// Reads what is at `path`, again where that helps. `reader` gives what reads one answer.
+    async fn read<T, R: ReadBody<T>>(
         &self,
         path: &str,
         purpose: Purpose,
         patience: &Patience,
-        read: impl Fn(&[u8]) -> Result<T, BadResponse>,
+        reader: impl Fn() -> R,
     ) -> Result<T, Error> {
         let noted = self.standing.note_end_of_read(patience);
-        let outcome = self.read_until_good(path, purpose, patience, read).await;
+        let outcome = self.read_until_good(path, purpose, patience, reader).await;
         noted.ended(&outcome);
         if outcome.is_ok() {
             let now = Timestamp::now().as_duration().as_secs_f64();
@@ -184,12 +186,12 @@ impl EnterpriseManager {
         outcome
     }
 
-    async fn read_until_good<T>(
+    async fn read_until_good<T, R: ReadBody<T>>(
         &self,
         path: &str,
         purpose: Purpose,
         patience: &Patience,
-        read: impl Fn(&[u8]) -> Result<T, BadResponse>,
+        reader: impl Fn() -> R,
     ) -> Result<T, Error> {
         let mut attempts = self.retries.attempts(patience);
         loop {
@@ -201,7 +203,7 @@ impl EnterpriseManager {
                 drop(place);
                 return pending().await;
             }
-            let outcome = pin!(self.read_once(path, purpose, &read));
+            let outcome = pin!(self.read_once(path, purpose, &reader));
             let outcome = tokio::select! {
                 outcome = outcome => outcome?,
                 () = place.is_over() => continue,
@@ -225,23 +227,17 @@ impl EnterpriseManager {
 
     /// One read under the shared logon session, and a second one when EM has forgotten it. The
     /// outer error is the logon's, which is never tried again: only reads are.
-    async fn read_once<T>(
+    async fn read_once<T, R: ReadBody<T>>(
         &self,
         path: &str,
         purpose: Purpose,
-        read: impl Fn(&[u8]) -> Result<T, BadResponse>,
+        reader: impl Fn() -> R,
     ) -> Result<Result<T, Error>, Error> {
         let mut logon = self.logons.current().await?;
-        let mut answer = self
-            .get(path, purpose, &logon)
-            .await
-            .and_then(|reply| read_safely(&reply, &logon, &read));
+        let mut answer = self.get(path, purpose, &logon, reader()).await;
         if matches!(answer, Err(Error::CredentialsRejected { .. })) {
             logon = self.logons.after(&logon).await?;
-            answer = self
-                .get(path, purpose, &logon)
-                .await
-                .and_then(|reply| read_safely(&reply, &logon, &read));
+            answer = self.get(path, purpose, &logon, reader()).await;
         }
         match &answer {
             Err(Error::CredentialsRejected { .. }) => self.logons.refused(&logon),
@@ -251,16 +247,21 @@ impl EnterpriseManager {
         Ok(answer)
     }
 
-    async fn get(
+    async fn get<T>(
         &self,
         path: &str,
         purpose: Purpose,
         logon: &LogonSession,
-    ) -> Result<Reply, Error> {
+        mut reader: impl ReadBody<T>,
+    ) -> Result<T, Error> {
         let credential = Credential::Token(&logon.token);
-        self.http
-            .exchange(Method::GET, path, credential, purpose)
-            .await
+        let reply = self
+            .http
+            .exchange_by(Method::GET, path, credential, purpose, |unread| {
+                reader.advance(unread)
+            })
+            .await?;
+        read_safely(&reply, logon, reader)
     }
 
     /// Ends the logon session at EM, if there is one. Best effort, 2 s at most.
@@ -273,10 +274,11 @@ impl EnterpriseManager {
 fn read_safely<T>(
     reply: &Reply,
     logon: &LogonSession,
-    read: impl Fn(&[u8]) -> Result<T, BadResponse>,
+    mut reader: impl ReadBody<T>,
 ) -> Result<T, Error> {
-    read_answer(reply, &read).or_else(|error| {
+    let mut read = |body: &[u8]| reader.finish(body);
+    read_answer(reply, &mut read).or_else(|error| {
         let bare = echo::without_token(reply, &error, &logon.token);
-        bare.map_or(Err(error), |reply| read_answer(&reply, &read))
+        bare.map_or(Err(error), |reply| read_answer(&reply, read))
     })
 }

@@ -9,6 +9,7 @@ mod namespaces;
 mod pages;
 mod refusals;
 mod samples;
+mod streamed;
 mod tasks;
 mod text;
 mod times;

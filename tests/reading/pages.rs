@@ -1,7 +1,7 @@
 //! Pages of the query service.
 
 use replica_session_gateway::enterprise_manager::{
-    BadResponse, QueryPage, ReplicaSession, State, View, read_session_page,
+    BadResponse, QueryPage, ReplicaSession, State, View, session_page_reader,
 };
 
 use crate::document::{EM, ID, entity, kind, read};
@@ -15,7 +15,7 @@ macro_rules! fixture {
 }
 
 fn entities(xml: impl AsRef<[u8]>) -> Outcome {
-    read_session_page(xml.as_ref(), View::Entity, 1000)
+    session_page_reader(View::Entity, 1000).finish(xml.as_ref())
 }
 
 /// A page with these children of the list of sessions.
@@ -56,7 +56,8 @@ fn a_page_holds_its_sessions_in_em_s_order_and_says_how_many_pages_there_are() {
 
     let middle = entities(fixture!("entities-page-2-of-3.xml")).unwrap();
     assert_eq!((middle.pages_count, middle.has_next), (Some(3), true));
-    let references = read_session_page(fixture!("references.xml").as_bytes(), View::Reference, 1);
+    let references =
+        session_page_reader(View::Reference, 1).finish(fixture!("references.xml").as_bytes());
     let references = references.unwrap();
     assert_eq!(
         (references.pages_count, references.has_next),
@@ -128,7 +129,8 @@ fn another_form_than_asked_for_and_another_document_are_told_apart() {
             found: "Refs".to_owned()
         })
     );
-    let as_references = read_session_page(fixture!("entities.xml").as_bytes(), View::Reference, 9);
+    let as_references =
+        session_page_reader(View::Reference, 9).finish(fixture!("entities.xml").as_bytes());
     assert_eq!(kind(&as_references), "wrong root");
     assert_eq!(
         kind(&entities(entity("<State>Stopped</State>"))),

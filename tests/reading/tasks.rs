@@ -1,7 +1,7 @@
 //! Task sessions: what a session did with each virtual machine.
 
 use replica_session_gateway::enterprise_manager::{
-    BadResponse, RunResult, SessionId, TaskSession, TaskState, read_task_list, read_task_page,
+    BadResponse, RunResult, SessionId, TaskSession, TaskState, task_list_reader, task_page_reader,
 };
 
 use crate::document::{EM, ID, id, kind, pairs};
@@ -29,6 +29,10 @@ fn list(children: &str) -> String {
          UID=\"urn:veeam:ReplicaTaskSession:{TASK}\">{children}</ReplicaTaskSession>\
          </ReplicaTaskSessions>"
     )
+}
+
+fn read_task_list(xml: &[u8], id: SessionId) -> Result<Vec<TaskSession>, BadResponse> {
+    task_list_reader(id).finish(xml).map(|list| list.items)
 }
 
 fn read(children: &str) -> Result<Vec<TaskSession>, BadResponse> {
@@ -215,7 +219,8 @@ fn an_empty_list_and_a_query_are_read_too() {
         "<QueryResult xmlns=\"{EM}\"><Entities><ReplicaTaskSessions>{rows}</ReplicaTaskSessions>\
          </Entities><PagingInfo PagesCount=\"2\"/></QueryResult>"
     );
-    let page = read_task_page(xml.as_bytes(), id(), 1000).unwrap();
+    let page = task_page_reader(id(), 1000).finish(xml.as_bytes());
+    let page = page.unwrap();
     assert_eq!(page.pages_count, Some(2));
     assert_eq!(page.items, [task("<Reason>why</Reason>")]);
 }

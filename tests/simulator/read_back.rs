@@ -9,8 +9,8 @@ use jiff::Timestamp;
 use proptest::{collection::vec, prelude::*};
 use replica_session_gateway::{
     enterprise_manager::{
-        Reading, SessionId, View, read_replica_session, read_session_page, read_task_list,
-        read_task_page,
+        Reading, SessionId, View, read_replica_session, session_page_reader, task_list_reader,
+        task_page_reader,
     },
     gateway::response,
     proto::v1::{
@@ -78,16 +78,16 @@ proptest! {
                 "/api/query?type=ReplicaTaskSession&format=Entities&filter=JobSessionUid==\"{}\"",
                 session.id
             );
-            let page = read_task_page(&written(&query), id, 1000);
+            let page = task_page_reader(id, 1000).finish(&written(&query));
             prop_assert_eq!(page.map(|page| page.items), Ok(tasks.clone()));
-            let list = read_task_list(&written(&format!("{path}/replicaTaskSessions?format=Entity")), id);
-            prop_assert_eq!(list, Ok(tasks));
+            let list = task_list_reader(id).finish(&written(&format!("{path}/replicaTaskSessions?format=Entity")));
+            prop_assert_eq!(list.map(|list| list.items), Ok(tasks));
         }
         for (view, target) in [
             (View::Entity, "/api/query?type=ReplicaJobSession&format=Entities"),
             (View::Reference, "/api/query?type=ReplicaJobSession"),
         ] {
-            let mut read = read_session_page(&written(target), view, 1000).unwrap().items;
+            let mut read = session_page_reader(view, 1000).finish(&written(target)).unwrap().items;
             let ours = ids(&sessions);
             read.retain(|session| ours.contains(&session.id));
             let expected = sessions.iter().map(|session| expected.session(session, view));

@@ -9,6 +9,7 @@ use super::{
     document::{Document, Element},
     entity::Identity,
     session::read_content,
+    stream::ListReader,
 };
 
 /// Most memory for the items of one list, in bytes. A thousand of EM's sessions take 2 MB.
@@ -54,19 +55,12 @@ impl<T> Default for QueryPage<T> {
     }
 }
 
-/// Reads a page of at most `limit` sessions, one after the other.
-///
-/// # Errors
-///
-/// As [`read_replica_session`](super::read_replica_session), and when there are more sessions than
-/// asked for, or they take more memory than a page of sessions can need.
-pub fn read_session_page(
-    xml: &[u8],
-    view: View,
-    limit: usize,
-) -> Result<QueryPage<ReplicaSession>, BadResponse> {
+/// Reads a page of at most `limit` sessions, one after the other. It fails as
+/// [`read_replica_session`](super::read_replica_session) does, and when there are more sessions
+/// than asked for, or they take more memory than a page of sessions can need.
+pub fn session_page_reader(view: View, limit: usize) -> ListReader<ReplicaSession> {
     let mut memory = Memory::default();
-    let read = |document: &mut Document<'_>, identity: Identity| {
+    let mut read = move |document: &mut Document<'_>, identity: Identity| {
         let Some(id) = SessionId::named_by(&identity.uid) else {
             let found = excerpt(&identity.uid);
             return Err(BadResponse::WrongSession { found });
@@ -75,32 +69,29 @@ pub fn read_session_page(
         memory.take(session.size())?;
         Ok(session)
     };
-    match view {
-        View::Reference => read_page(xml, &["Refs"], "Ref", limit, read),
-        View::Entity => read_page(
-            xml,
-            &["Entities", "ReplicaJobSessions"],
-            "ReplicaJobSession",
-            limit,
-            read,
-        ),
-    }
+    let (path, item): (&[_], _) = match view {
+        View::Reference => (&["Refs"], "Ref"),
+        View::Entity => (&["Entities", "ReplicaJobSessions"], "ReplicaJobSession"),
+    };
+    ListReader::new(path, move |xml, page| {
+        read_page(xml, path, item, limit, page, &mut read)
+    })
 }
 
-/// Reads a page whose items, elements of this name, stand at `path` below the root. A page without
+/// Reads a page, or a part of it that is a document too, whose items, elements of this name, stand at `path` below the root. A page without
 /// items may lack any part of the path.
 pub(super) fn read_page<T>(
     xml: &[u8],
     path: &[&'static str],
     item: &str,
     limit: usize,
-    mut read: impl FnMut(&mut Document<'_>, Identity) -> Result<T, BadResponse>,
-) -> Result<QueryPage<T>, BadResponse> {
+    page: &mut QueryPage<T>,
+    read: &mut impl FnMut(&mut Document<'_>, Identity) -> Result<T, BadResponse>,
+) -> Result<(), BadResponse> {
     let (mut document, root) = Document::open(xml, |_, _| {})?;
     if !root.is_em || root.name() != "QueryResult" {
         return Err(wrong_root("QueryResult", &root));
     }
-    let mut page = QueryPage::default();
     loop {
         let (mut page_size, mut pages_count) = (None, None);
         let Some(element) = document.next_child_with(|name, value| match name {
@@ -120,7 +111,7 @@ pub(super) fn read_page<T>(
                     item,
                     limit,
                     &mut page.items,
-                    &mut read,
+                    read,
                 )?;
             }
             "PagingInfo" => {
@@ -137,8 +128,7 @@ pub(super) fn read_page<T>(
             _ => document.skip()?,
         }
     }
-    document.close()?;
-    Ok(page)
+    document.close()
 }
 
 /// Reads the items in the open element to its end, going down the rest of the path.

@@ -10,7 +10,8 @@ use super::{
     },
     document::Document,
     entity::{Identity, keep, read_links, read_number, set},
-    page::{Memory, QueryPage, read_items, read_page, wrong_root},
+    page::{Memory, read_items, read_page, wrong_root},
+    stream::ListReader,
     time::{means_never, read_time},
 };
 
@@ -23,36 +24,29 @@ pub const MAX_TASKS: usize = 10_000;
 const ITEM: &str = "ReplicaTaskSession";
 const LIST: &str = "ReplicaTaskSessions";
 
-/// Reads the list of the tasks of the session `id`.
-///
-/// # Errors
-///
-/// Says what is wrong when the document is not well-formed, is another one than was asked for,
-/// holds another session's task or more than [`MAX_TASKS`], or has a value that cannot be passed
-/// on unchanged.
-pub fn read_task_list(xml: &[u8], id: SessionId) -> Result<Vec<TaskSession>, BadResponse> {
-    let (mut document, root) = Document::open(xml, |_, _| {})?;
-    if !root.is_em || root.name() != LIST {
-        return Err(wrong_root(LIST, &root));
-    }
-    let mut tasks = Vec::new();
+/// Reads the list of the tasks of the session `id`. It fails when the document is not well-formed,
+/// is another one than was asked for, holds another session's task or more than [`MAX_TASKS`], or
+/// has a value that cannot be passed on unchanged.
+pub fn task_list_reader(id: SessionId) -> ListReader<TaskSession> {
     let mut read = reader(id);
-    read_items(&mut document, &[], ITEM, MAX_TASKS, &mut tasks, &mut read)?;
-    document.close()?;
-    Ok(tasks)
+    ListReader::new(&[], move |xml, page| {
+        let (mut document, root) = Document::open(xml, |_, _| {})?;
+        if !root.is_em || root.name() != LIST {
+            return Err(wrong_root(LIST, &root));
+        }
+        let tasks = &mut page.items;
+        read_items(&mut document, &[], ITEM, MAX_TASKS, tasks, &mut read)?;
+        document.close()
+    })
 }
 
-/// Reads a page of at most `limit` tasks of the session `id` from the query service.
-///
-/// # Errors
-///
-/// As [`read_task_list`].
-pub fn read_task_page(
-    xml: &[u8],
-    id: SessionId,
-    limit: usize,
-) -> Result<QueryPage<TaskSession>, BadResponse> {
-    read_page(xml, &["Entities", LIST], ITEM, limit, reader(id))
+/// Reads a page of at most `limit` tasks of the session `id` from the query service. It fails as
+/// [`task_list_reader`] does.
+pub fn task_page_reader(id: SessionId, limit: usize) -> ListReader<TaskSession> {
+    let (path, mut read) = (&["Entities", LIST], reader(id));
+    ListReader::new(path, move |xml, page| {
+        read_page(xml, path, ITEM, limit, page, &mut read)
+    })
 }
 
 /// Reads one task of the session `id` after the other.
