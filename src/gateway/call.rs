@@ -12,29 +12,22 @@ use std::{
 
 use futures_util::FutureExt;
 use http::{Request, Response};
-use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore},
-    time::timeout_at,
-};
+use tokio::time::timeout_at;
 use tonic::{Code, Status, body::Body, server::NamedService};
 use tower::Service;
 
 use super::{
     context::CallContext, deadline::InvalidTimeout, ending::Ending, failure::Failure, log,
-    long_call, methods::Methods, request_id::REQUEST_ID, status::INVALID_TIMEOUT,
+    long_call, methods::Methods, request_id::REQUEST_ID, share::Places, status::INVALID_TIMEOUT,
 };
 use crate::{
-    listener::{OpenCall, OpenCalls, TakenPlace},
+    listener::{OpenCall, OpenCalls, PlaceKind},
     metrics::Metrics,
     settings::CallSettings,
 };
 
-/// How many times as many places as are free a connection may have.
-const SHARE: usize = 16;
-
-/// Places for connections that have none, on top of all: workers that look at what is free at the
-/// same moment can give away one more each.
-const RESERVE: usize = 4;
+/// One in so many of the calls in flight may be for a list.
+const LISTS: usize = 16;
 
 /// A gRPC service whose calls are bounded in number and time, and whose panics harm one call.
 #[derive(Clone)]
@@ -47,11 +40,12 @@ pub struct Calls<S> {
 #[derive(Clone)]
 pub struct CallLimits {
     pub(super) settings: CallSettings,
-    admitted: Arc<Semaphore>,
-    reserve: usize,
+    calls: Places,
+    /// Fewer: their answers are long, and in memory until they are sent.
+    lists: Places,
     /// Apart from the others: a watch mostly waits, and there may be thousands of them, while the
     /// others are work under way.
-    pub(super) watches: Arc<Semaphore>,
+    pub(super) watches: Places,
     pub(super) metrics: Arc<Metrics>,
     pub(super) methods: Arc<Methods>,
 }
@@ -60,37 +54,18 @@ impl CallLimits {
     /// Bounds calls of `service` by `settings` and counts them in `metrics`.
     pub fn new(settings: CallSettings, metrics: Arc<Metrics>, service: &'static str) -> Self {
         let methods = Arc::new(Methods::of_service(service, &metrics));
-        let spare = settings.max_in_flight / SHARE;
-        let reserve = spare.min(RESERVE);
-        let admitted = Arc::new(Semaphore::new(settings.max_in_flight + spare + reserve));
-        let watches = Arc::new(Semaphore::new(settings.max_watches));
+        let calls = Places::new(PlaceKind::Call, settings.max_in_flight);
+        let lists = (settings.max_in_flight / LISTS).max(1);
+        let lists = Places::new(PlaceKind::List, lists);
+        let watches = Places::new(PlaceKind::Watch, settings.max_watches);
         Self {
             settings,
-            admitted,
-            reserve,
+            calls,
+            lists,
             watches,
             metrics,
             methods,
         }
-    }
-
-    /// A place among the calls in flight. A connection may have up to sixteen times as many as are
-    /// free: with the sixteenth that there is on top, all that are allowed when it is alone, and
-    /// ever less, the more connections want many. So one that takes all it can, and never ends its
-    /// calls, leaves some to the others.
-    fn place_for(
-        &self,
-        connection: &OpenCalls,
-    ) -> Result<(OwnedSemaphorePermit, TakenPlace), Failure> {
-        let free = self.admitted.available_permits();
-        let free = free.saturating_sub(self.reserve);
-        let taken = connection.places();
-        if taken > 0 && taken >= SHARE * free {
-            return Err(Failure::Overloaded);
-        }
-        let permit = self.admitted.clone().try_acquire_owned();
-        let permit = permit.map_err(|_| Failure::Overloaded)?;
-        Ok((permit, connection.take_place()))
     }
 
     /// Counts and logs a failure, and makes it the answer.
@@ -171,7 +146,10 @@ where
 {
     // Held until the answer is sent: a peer that does not take its answers must not be able to have
     // any number of them waiting here.
-    let place = limits.place_for(open_call.connection())?;
+    let connection = open_call.connection();
+    let is_list = matches!(call.method.name, "List" | "ListTasks");
+    let list = is_list.then(|| limits.lists.take(connection));
+    let place = (limits.calls.take(connection)?, list.transpose()?);
     call.deadline.map_err(invalid_timeout)?;
 
     // A call shares nothing that a panic could leave half done: what is shared recovers by itself.

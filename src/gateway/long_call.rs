@@ -80,9 +80,8 @@ async fn begin<S>(
 where
     S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
 {
-    let admitted = limits.watches.clone().try_acquire_owned();
-    let admitted = admitted.map_err(|_| Failure::Overloaded)?;
-    let held = (admitted, limits.metrics.watch());
+    let place = limits.watches.take(open_call.connection())?;
+    let held = (place, limits.metrics.watch());
     let deadline = call.deadline.map_err(invalid_timeout)?;
     request.extensions_mut().insert(Leash {
         deadline,

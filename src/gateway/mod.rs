@@ -17,6 +17,7 @@ mod page_token;
 mod question;
 mod request_id;
 mod service;
+mod share;
 pub mod status;
 mod trace_parent;
 mod watch;

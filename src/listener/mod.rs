@@ -29,7 +29,7 @@ use crate::{
 };
 pub use caller::Caller;
 use connection::{Peer, serve_connection};
-pub use open_calls::{OpenCall, OpenCalls, TakenPlace};
+pub use open_calls::{OpenCall, OpenCalls, PlaceKind, TakenPlace};
 pub use tls::Tls;
 
 /// Pause after the process or the system has run out of file descriptors: accepting again at once

@@ -30,8 +30,8 @@ pub struct OpenCalls(Arc<Counters>);
 struct Counters {
     peer: Option<SocketAddr>,
     open: AtomicUsize,
-    /// Places among the calls in flight of the process.
-    places: AtomicUsize,
+    /// Places that the connection has of those of the process, by kind.
+    places: [AtomicUsize; 3],
     /// Answers that are ready and not sent to their end.
     unsent: AtomicUsize,
     /// Streams with a piece that is ready and not taken.
@@ -41,6 +41,17 @@ struct Counters {
     end: Notify,
     /// Cancelled when the connection has to end: streams do not end by themselves.
     leaving: CancellationToken,
+}
+
+/// What the process has a limited number of, for all connections together.
+#[derive(Debug, Clone, Copy)]
+pub enum PlaceKind {
+    /// Calls in flight but watches.
+    Call,
+    /// Those of them that are for a list.
+    List,
+    /// Watches.
+    Watch,
 }
 
 /// One open call. It ends when this is dropped.
@@ -80,15 +91,15 @@ impl OpenCalls {
         }
     }
 
-    /// Places among the calls in flight that this connection has.
-    pub fn places(&self) -> usize {
-        self.0.places.load(Ordering::Relaxed)
+    /// Places of this kind that this connection has.
+    pub fn places(&self, kind: PlaceKind) -> usize {
+        self.0.places[kind as usize].load(Ordering::Relaxed)
     }
 
     /// The connection has one more place until this is dropped.
-    pub fn take_place(&self) -> TakenPlace {
-        self.0.places.fetch_add(1, Ordering::Relaxed);
-        TakenPlace(self.clone())
+    pub fn take_place(&self, kind: PlaceKind) -> TakenPlace {
+        self.0.places[kind as usize].fetch_add(1, Ordering::Relaxed);
+        TakenPlace(self.clone(), kind)
     }
 
     /// Tells streams to end.
@@ -126,11 +137,11 @@ impl OpenCalls {
 
 /// A place that a connection has.
 #[derive(Debug)]
-pub struct TakenPlace(OpenCalls);
+pub struct TakenPlace(OpenCalls, PlaceKind);
 
 impl Drop for TakenPlace {
     fn drop(&mut self) {
-        self.0.0.places.fetch_sub(1, Ordering::Relaxed);
+        self.0.0.places[self.1 as usize].fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -5,7 +5,7 @@ use std::{future::Future, pin::pin, sync::Arc, time::Duration};
 use jiff::Timestamp;
 use tokio::{
     sync::Semaphore,
-    time::{Instant, error::Elapsed, sleep, timeout_at},
+    time::{Instant, error::Elapsed, sleep, timeout, timeout_at},
 };
 
 use super::{Common, Outage, Published, pace::Pace};
@@ -77,7 +77,15 @@ impl Poller {
     }
 
     async fn poll(&self) -> Outcome {
-        let _place = place(&self.common.polls).await;
+        // As many as there are watched sessions may wait here, but none for ever: who has not had
+        // a turn for so long has no news, and those who watch are told so.
+        let wait = self.common.settings.longest_interval;
+        let place = timeout(wait, place(&self.common.polls)).await;
+        let Ok(_place) = place else {
+            return Err(Error::Disconnected {
+                why: format!("no turn within {wait:?}, behind the polls of other sessions"),
+            });
+        };
         let deadline = Instant::now() + self.common.settings.patience;
         let read = self.read(Some(self.pace.acceptable_age()), deadline);
         timeout_at(deadline, read).await.unwrap_or_else(no_answer)

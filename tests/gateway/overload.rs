@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use replica_session_gateway::simulator::Options;
+use replica_session_gateway::{proto::v1::ListReplicaSessionsRequest, simulator::Options};
 use tokio::time::timeout;
 use tonic::Code;
 use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
@@ -59,6 +59,41 @@ async fn a_call_beyond_the_limit_is_refused_at_once_and_told_when_to_come_back()
     })
     .await;
     get(&setup.client, FINISHED).await.unwrap();
+}
+
+#[tokio::test]
+async fn lists_may_have_a_part_of_the_calls_in_flight() {
+    let setup = start_with(Options::default(), |settings| {
+        settings.calls.max_in_flight = 32;
+        settings.enterprise_manager.concurrency = 16;
+    })
+    .await;
+    get(&setup.client, FINISHED).await.unwrap();
+    setup.simulator.set_faults([fault("silence")]);
+    let list = |page_size| {
+        let mut client = setup.client.clone();
+        async move {
+            let request = ListReplicaSessionsRequest {
+                page_size,
+                ..ListReplicaSessionsRequest::default()
+            };
+            client.list(request).await
+        }
+    };
+    let waiting: Vec<_> = (1..3).map(|size| tokio::spawn(list(size))).collect();
+    let simulator = &setup.simulator;
+    eventually("two lists are in flight", || {
+        simulator.counts().in_flight == 2
+    })
+    .await;
+    let told = timeout(Duration::from_secs(2), list(3)).await;
+    let told = told.unwrap().unwrap_err();
+    assert_eq!(reason(&told), "OVERLOADED");
+    simulator.set_faults([]);
+    get(&setup.client, FINISHED).await.unwrap();
+    for list in waiting {
+        list.abort();
+    }
 }
 
 #[tokio::test]

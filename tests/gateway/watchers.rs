@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use futures_util::future::join_all;
+use futures_util::future::{join_all, select_all};
 use prost::Message as _;
 use replica_session_gateway::{
     proto::v1::{WatchReplicaSessionResponse, watch_replica_session_response::Event},
@@ -15,7 +15,7 @@ use tonic_types::StatusExt as _;
 
 use super::support::{
     FINISHED, SOON, Setup, UNKNOWN, bare_call, connect, ended, eventually, fault, framed, get,
-    metric, metric_becomes, reason, running, snapshot, start_with, watch, watch_request,
+    metric, metric_becomes, outage, reason, running, snapshot, start_with, watch, watch_request,
 };
 
 type Events = Streaming<WatchReplicaSessionResponse>;
@@ -145,6 +145,33 @@ async fn watches_have_a_limit_of_their_own() {
 }
 
 #[tokio::test]
+async fn a_connection_that_takes_all_watches_it_can_leaves_some_to_others() {
+    let setup = start_with(Options::default(), |settings| {
+        settings.calls.max_watches = 160;
+        settings.watch.interval = NEVER;
+    })
+    .await;
+    let address = setup.gateway.address();
+    let mut greedy = Vec::new();
+    for most in [160, 140] {
+        let client = connect(address).await;
+        let mut count = 0;
+        while let Ok(events) = watch(&client, RUNNING_SESSION_ID).await {
+            greedy.push(events);
+            count += 1;
+        }
+        assert!(count <= most, "{count}");
+        if most == 160 {
+            assert_eq!(count, 160);
+        }
+    }
+    let other = connect(address).await;
+    let _watch = watch(&other, RUNNING_SESSION_ID).await.unwrap();
+    drop(greedy);
+    metric_becomes(&setup, "gateway_watches", 1).await;
+}
+
+#[tokio::test]
 async fn polls_leave_places_at_em_to_calls() {
     let setup = start_with(Options::default(), |settings| {
         settings.watch.interval = Duration::from_millis(20);
@@ -158,6 +185,23 @@ async fn polls_leave_places_at_em_to_calls() {
     let call = tokio::spawn(get(&setup.client, FINISHED));
     eventually("a call is at EM too", || simulator.counts().in_flight == 3).await;
     call.abort();
+}
+
+#[tokio::test]
+async fn a_poll_that_never_gets_its_turn_is_told_as_an_outage() {
+    let setup = start_with(Options::default(), |settings| {
+        settings.watch.interval = Duration::from_millis(20);
+        settings.watch.longest_interval = Duration::from_millis(50);
+        settings.watch.patience = NEVER;
+        settings.enterprise_manager.concurrency = 4;
+    })
+    .await;
+    let mut crowd = crowd(&setup, 3, 1, 1).await;
+    setup.simulator.set_faults([fault("silence")]);
+    // Two of the three have the places for polls, and their answers never come.
+    let first = select_all(crowd.iter_mut().map(|events| Box::pin(outage(events)))).await;
+    assert_eq!(first.0.reason, "EM_UNAVAILABLE");
+    assert_eq!(setup.simulator.counts().in_flight, 2);
 }
 
 #[tokio::test]
