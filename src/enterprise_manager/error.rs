@@ -182,6 +182,21 @@ pub enum BadResponse {
     },
 }
 
+impl BadResponse {
+    /// The same, and in which item of a list it is: for the operator, who has to find it.
+    pub(super) fn within(self, uid: &str) -> Self {
+        let within = |why: String| format!("{why}, in {:?}", excerpt(uid));
+        match self {
+            Self::Malformed(why) => Self::Malformed(within(why)),
+            Self::InvalidField { element, why } => Self::InvalidField {
+                element,
+                why: within(why),
+            },
+            other => other,
+        }
+    }
+}
+
 /// A foreign text made fit for one log line: no control characters, at most 200 characters.
 pub(super) fn excerpt(text: &str) -> String {
     const LIMIT: usize = 200;

@@ -7,7 +7,7 @@ use super::{
     error::{BadResponse, Error},
     filter::tasks_of,
     listing::{MAX_PAGE_SIZE, Position, SessionList, SessionPage, query},
-    model::{TaskReading, TaskSession},
+    model::{RunResult, TaskReading, TaskSession},
     purpose::Purpose,
     xml::{MAX_TASKS, QueryPage, session_page_reader, task_list_reader, task_page_reader},
 };
@@ -43,6 +43,9 @@ impl EnterpriseManager {
             }
             Err(error) => return Err(error),
         };
+        for session in &answer.items {
+            self.count_unknown(&session.unmapped);
+        }
         Ok(list.page(position, answer, Timestamp::now()))
     }
 
@@ -77,6 +80,14 @@ impl EnterpriseManager {
         let read_at = Timestamp::now();
         tasks.sort_by_key(|task| (task.created_at, task.id));
         tasks.dedup_by_key(|task| task.id);
+        for task in &tasks {
+            // What EM says too early is known, and has its place.
+            let is_early = |element: &str, text: &str| {
+                element == "Result" && RunResult::from_text(text).is_some()
+            };
+            let unknown = task.unmapped.iter();
+            self.count_unknown(unknown.filter(|(element, text)| !is_early(element, text)));
+        }
         Ok(TaskReading { tasks, read_at })
     }
 

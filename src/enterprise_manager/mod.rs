@@ -162,10 +162,15 @@ impl EnterpriseManager {
         let read = || move |body: &[u8]| read_replica_session(body, id, view);
         let session = self.read(&path, Purpose::One, patience, read).await?;
         let read_at = Timestamp::now();
-        for element in session.unmapped.keys() {
+        self.count_unknown(&session.unmapped);
+        Ok(Reading { session, read_at })
+    }
+
+    /// Counts what the contract has no place for.
+    fn count_unknown<'e>(&self, unmapped: impl IntoIterator<Item = (&'e String, &'e String)>) {
+        for (element, _) in unmapped {
             self.metrics.unknown_value(element);
         }
-        Ok(Reading { session, read_at })
     }
 
     /// Reads what is at `path`, again where that helps. `reader` gives what reads one answer.

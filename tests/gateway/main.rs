@@ -26,5 +26,6 @@ mod sharing;
 mod support;
 mod tasks;
 mod trust;
+mod unknown;
 mod watch;
 mod watchers;

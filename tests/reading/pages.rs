@@ -165,6 +165,11 @@ fn a_row_that_cannot_be_trusted_spoils_the_page() {
         let xml = page(&(good.clone() + &bad));
         assert_eq!(kind(&entities(&xml)), expected, "{xml}");
     }
+    // The operator has to find it.
+    let error = entities(page(&row(2, "<Progress>many</Progress>"))).unwrap_err();
+    let (start, _) = ID.split_at(24);
+    let uid = format!("in \"urn:veeam:ReplicaJobSession:{start}000000000002\"");
+    assert!(error.to_string().ends_with(&uid), "{error}");
     let xml = page(&good);
     for end in 1..xml.len() {
         assert_eq!(kind(&entities(&xml[..end])), "truncated", "{end}");

@@ -65,7 +65,8 @@ pub fn session_page_reader(view: View, limit: usize) -> ListReader<ReplicaSessio
             let found = excerpt(&identity.uid);
             return Err(BadResponse::WrongSession { found });
         };
-        let session = read_content(document, id, identity, view)?;
+        let session = read_content(document, id, identity, view);
+        let session = session.map_err(|error| error.within(&id.urn()))?;
         memory.take(session.size())?;
         Ok(session)
     };

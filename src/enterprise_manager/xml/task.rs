@@ -55,7 +55,8 @@ fn reader(
 ) -> impl FnMut(&mut Document<'_>, Identity) -> Result<TaskSession, BadResponse> {
     let mut memory = Memory::default();
     move |document, identity| {
-        let task = read_task(document, identity, id)?;
+        let uid = identity.uid.clone();
+        let task = read_task(document, identity, id).map_err(|error| error.within(&uid))?;
         memory.take(task.size())?;
         Ok(task)
     }

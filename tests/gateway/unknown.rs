@@ -1,0 +1,77 @@
+//! What EM says and the contract has no word for is counted, whatever call it came to.
+
+use jiff::Timestamp;
+use replica_session_gateway::{
+    proto::v1::{ListReplicaSessionsRequest, ListReplicaTaskSessionsRequest},
+    simulator::{Named, Options, Session, Task},
+};
+
+use super::support::{UNKNOWN, get, metric, start_with};
+
+/// A session of an EM that is newer than this gateway.
+fn newer() -> Session {
+    let named = |name: &str| Named {
+        id: UNKNOWN.to_owned(),
+        name: name.to_owned(),
+    };
+    let task = |id: &str, state: &str, result: &str| Task {
+        id: id.to_owned(),
+        vm: "app01".to_owned(),
+        vm_uid: None,
+        created: Timestamp::now(),
+        ended: None,
+        state: state.to_owned(),
+        result: result.to_owned(),
+        reason: None,
+        total_size: 1,
+        replica_point: None,
+    };
+    Session {
+        id: UNKNOWN.to_owned(),
+        server: named("srv01"),
+        job: named("Replication"),
+        job_type: "Replica".to_owned(),
+        created: Timestamp::now(),
+        ended: None,
+        state: "Hibernating".to_owned(),
+        result: "None".to_owned(),
+        progress: 7,
+        is_retry: false,
+        failure_message: None,
+        more_links: Vec::new(),
+        tasks: vec![
+            task("7a5c0000-0000-4000-8000-000000000001", "Cleaning", "Odd"),
+            // Said too early, and known.
+            task(
+                "7a5c0000-0000-4000-8000-000000000002",
+                "InProgress",
+                "Success",
+            ),
+        ],
+    }
+}
+
+#[tokio::test]
+async fn an_unknown_value_is_counted_of_a_session_of_a_page_and_of_a_task() {
+    let options = Options {
+        sessions: vec![newer()],
+        ..Options::default()
+    };
+    let setup = start_with(options, |_| {}).await;
+    let states = "gateway_em_unknown_values_total{what=\"State\"}";
+    let results = "gateway_em_unknown_values_total{what=\"Result\"}";
+    get(&setup.client, UNKNOWN).await.unwrap();
+    assert_eq!(metric(&setup, states).await, 1);
+    let mut client = setup.client.clone();
+    let page = client.list(ListReplicaSessionsRequest::default()).await;
+    assert!(page.unwrap().into_inner().replica_sessions.len() > 1);
+    assert_eq!(metric(&setup, states).await, 2);
+    let tasks = client.list_tasks(ListReplicaTaskSessionsRequest {
+        session_id: UNKNOWN.to_owned(),
+        ..ListReplicaTaskSessionsRequest::default()
+    });
+    let tasks = tasks.await.unwrap().into_inner().replica_task_sessions;
+    assert_eq!(tasks.len(), 2);
+    assert_eq!(metric(&setup, states).await, 3);
+    assert_eq!(metric(&setup, results).await, 1);
+}
