@@ -148,8 +148,12 @@ async fn run_serve(options: ServeOptions) -> Result<ExitCode, ExitCode> {
     start_log(options.log_format, &options.log_filter)?;
     let settings = options.check().map_err(|error| usage(&error.to_string()))?;
     raise_file_limit(&settings);
+    let has_page_token_key = settings.page_token_key.is_some();
     let gateway = serve::start(settings).await;
     let gateway = gateway.map_err(|error| usage(&error.to_string()))?;
+    if !has_page_token_key {
+        tracing::info!("no --page-token-key-file: page tokens are guarded against accident only");
+    }
     Ok(until_stopped(gateway, signals).await)
 }
 

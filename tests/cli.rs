@@ -351,6 +351,18 @@ async fn the_demonstration_answers_and_get_tells_failures_apart() {
         (code, json["replicaSessions"].as_array().unwrap().len()),
         (0, 1)
     );
+    let exactly = [
+        "--created-from=2025-10-07T20:00:02.42Z",
+        "--created-before=2025-10-07T20:00:02.421Z",
+        "--view=reference",
+    ];
+    let (code, out, _) = run(program(&["list", &server]).args(exactly)).await;
+    let rows: Vec<_> = out.lines().collect();
+    assert_eq!((code, rows.len()), (0, 2), "{out}");
+    assert!(
+        rows[0].ends_with("  NAME") && rows[1].starts_with(FINISHED),
+        "{out}"
+    );
     let (_, page, _) = run(&mut program(&["list", &server, "--page-size=2"])).await;
     assert!(
         page.lines().count() == 5 && page.contains("--page-token "),

@@ -6,12 +6,13 @@ use clap::{Args, ValueEnum};
 use jiff::Timestamp;
 use tonic::Request;
 
-use super::{Refusal, json, render::render, server::ServerOptions};
+use super::{
+    Refusal, json,
+    render::render,
+    server::{ServerOptions, client},
+};
 use crate::{
-    proto::v1::{
-        GetReplicaSessionRequest, ReplicaSessionView,
-        replica_session_service_client::ReplicaSessionServiceClient,
-    },
+    proto::v1::{GetReplicaSessionRequest, ReplicaSessionView},
     settings::duration,
 };
 
@@ -55,6 +56,16 @@ pub enum ViewOption {
     Entity,
 }
 
+impl From<ViewOption> for i32 {
+    fn from(view: ViewOption) -> Self {
+        match view {
+            ViewOption::Reference => ReplicaSessionView::Reference,
+            ViewOption::Entity => ReplicaSessionView::Entity,
+        }
+        .into()
+    }
+}
+
 /// Asks the gateway and returns what to print.
 ///
 /// # Errors
@@ -64,11 +75,7 @@ pub async fn get(options: &GetOptions) -> Result<String, Refusal> {
     let mut request = Request::new(GetReplicaSessionRequest {
         // People paste ids with what stood around them.
         id: options.id.trim().trim_matches(['{', '}']).to_owned(),
-        view: match options.view {
-            ViewOption::Reference => ReplicaSessionView::Reference,
-            ViewOption::Entity => ReplicaSessionView::Entity,
-        }
-        .into(),
+        view: options.view.into(),
         max_age: match options.max_age.map(prost_types::Duration::try_from) {
             Some(Ok(max_age)) => Some(max_age),
             Some(Err(_)) => return Err(Refusal::of_argument("--max-age: is too long".to_owned())),
@@ -78,10 +85,7 @@ pub async fn get(options: &GetOptions) -> Result<String, Refusal> {
     });
     request.set_timeout(options.deadline);
     let channel = options.server.connect(options.deadline).await?;
-    let response = ReplicaSessionServiceClient::new(channel)
-        .get(request)
-        .await?
-        .into_inner();
+    let response = client(channel).get(request).await?.into_inner();
     Ok(if options.json {
         json::pretty("GetReplicaSessionResponse", &response)
     } else {

@@ -7,9 +7,11 @@ use jiff::Timestamp;
 use tonic::Request;
 
 use super::{
-    Refusal, json,
+    Refusal,
+    get::ViewOption,
+    json,
     render::{clock, human, moment, result_text, state_text},
-    server::ServerOptions,
+    server::{ServerOptions, client},
     table::table,
 };
 use crate::{
@@ -17,7 +19,6 @@ use crate::{
         ListReplicaSessionsRequest, ListReplicaSessionsResponse, ReplicaSession,
         ReplicaSessionFilter, ReplicaSessionOrder, TimeRange,
         replica_session::{Result as RunResult, State},
-        replica_session_service_client::ReplicaSessionServiceClient,
     },
     settings::duration,
 };
@@ -58,24 +59,28 @@ pub struct ListOptions {
     pub retry: Option<bool>,
 
     /// Only created from then on: a time such as 2025-10-07T20:00:00Z, or how long ago, such as 24h
-    #[arg(long, value_name = "TIME", value_parser = time)]
+    #[arg(long, value_name = "TIME", value_parser = point_in_time)]
     pub created_from: Option<Timestamp>,
 
     /// Only created before then
-    #[arg(long, value_name = "TIME", value_parser = time)]
+    #[arg(long, value_name = "TIME", value_parser = point_in_time)]
     pub created_before: Option<Timestamp>,
 
     /// Only ended from then on
-    #[arg(long, value_name = "TIME", value_parser = time)]
+    #[arg(long, value_name = "TIME", value_parser = point_in_time)]
     pub ended_from: Option<Timestamp>,
 
     /// Only ended before then
-    #[arg(long, value_name = "TIME", value_parser = time)]
+    #[arg(long, value_name = "TIME", value_parser = point_in_time)]
     pub ended_before: Option<Timestamp>,
 
     /// The earliest first, in place of the latest
     #[arg(long)]
     pub oldest_first: bool,
+
+    /// How much to read of each session
+    #[arg(long, value_name = "VIEW", default_value = "entity")]
+    pub view: ViewOption,
 
     /// Sessions on a page, 1000 at most
     #[arg(long, value_name = "N", default_value = "100")]
@@ -106,7 +111,7 @@ pub struct ListOptions {
 pub async fn list(options: &ListOptions) -> Result<String, Refusal> {
     let mut question = question(options);
     let channel = options.server.connect(options.deadline).await?;
-    let mut client = ReplicaSessionServiceClient::new(channel);
+    let mut client = client(channel);
     let mut found = ListReplicaSessionsResponse::default();
     loop {
         let mut request = Request::new(question.clone());
@@ -123,7 +128,7 @@ pub async fn list(options: &ListOptions) -> Result<String, Refusal> {
     Ok(if options.json {
         json::pretty("ListReplicaSessionsResponse", &found)
     } else {
-        rendered(&found, Timestamp::now())
+        rendered(&found, options.view, Timestamp::now())
     })
 }
 
@@ -152,6 +157,7 @@ fn question(options: &ListOptions) -> ListReplicaSessionsRequest {
     ListReplicaSessionsRequest {
         page_size: options.page_size,
         page_token: text(&options.page_token),
+        view: options.view.into(),
         order_by: order.into(),
         filter: Some(filter),
         ..ListReplicaSessionsRequest::default()
@@ -159,25 +165,31 @@ fn question(options: &ListOptions) -> ListReplicaSessionsRequest {
 }
 
 fn range(from: Option<Timestamp>, before: Option<Timestamp>) -> Option<TimeRange> {
-    let time = |time: Timestamp| prost_types::Timestamp {
-        seconds: time.as_second(),
-        nanos: 0,
-    };
     (from.is_some() || before.is_some()).then(|| TimeRange {
         start_time: from.map(time),
         end_time: before.map(time),
     })
 }
 
-fn rendered(found: &ListReplicaSessionsResponse, now: Timestamp) -> String {
-    let rows: Vec<_> = found
-        .replica_sessions
-        .iter()
-        .map(|session| row(session, now))
-        .collect();
-    let mut text = if rows.is_empty() {
+/// Exactly; before 1970 too, the nanoseconds of a protobuf time count upwards.
+fn time(moment: Timestamp) -> prost_types::Timestamp {
+    let (seconds, nanos) = (moment.as_second(), moment.subsec_nanosecond());
+    let borrowed = i64::from(nanos < 0);
+    prost_types::Timestamp {
+        seconds: seconds - borrowed,
+        nanos: nanos + if nanos < 0 { 1_000_000_000 } else { 0 },
+    }
+}
+
+fn rendered(found: &ListReplicaSessionsResponse, view: ViewOption, now: Timestamp) -> String {
+    let sessions = found.replica_sessions.iter();
+    let mut text = if found.replica_sessions.is_empty() {
         "no sessions\n".to_owned()
+    } else if view == ViewOption::Reference {
+        let rows: Vec<_> = sessions.map(reference_row).collect();
+        table(["ID", "BACKUP SERVER", "NAME"], &rows)
     } else {
+        let rows: Vec<_> = sessions.map(|session| row(session, now)).collect();
         let heading = [
             "ID",
             "STARTED (UTC)",
@@ -207,19 +219,28 @@ fn row(session: &ReplicaSession, now: Timestamp) -> [String; 7] {
     if session.is_retry == Some(true) {
         result += ", retry";
     }
-    let server = session
-        .backup_server
-        .as_ref()
-        .map(|server| server.name.clone());
     [
         session.id.clone(),
         created.map(clock).unwrap_or_default(),
         took.unwrap_or_default(),
         state_text(session),
         result,
-        server.unwrap_or_default(),
+        backup_server(session),
         session.job_name.clone(),
     ]
+}
+
+fn reference_row(session: &ReplicaSession) -> [String; 3] {
+    [
+        session.id.clone(),
+        backup_server(session),
+        session.name.clone(),
+    ]
+}
+
+fn backup_server(session: &ReplicaSession) -> String {
+    let server = session.backup_server.as_ref();
+    server.map(|server| server.name.clone()).unwrap_or_default()
 }
 
 fn state(text: &str) -> Result<State, String> {
@@ -241,7 +262,7 @@ fn constant(text: &str) -> String {
 }
 
 /// A moment, or how long ago it was.
-fn time(text: &str) -> Result<Timestamp, String> {
+fn point_in_time(text: &str) -> Result<Timestamp, String> {
     let ago = |age| Timestamp::now().checked_sub(age).ok();
     text.parse()
         .ok()
@@ -251,4 +272,21 @@ fn time(text: &str) -> Result<Timestamp, String> {
                 "{text:?} is neither a time such as 2025-10-07T20:00:00Z nor an age such as 24h"
             )
         })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_is_asked_for_to_the_nanosecond() {
+        for (text, seconds, nanos) in [
+            ("2025-10-07T20:00:02.42Z", 1_759_867_202, 420_000_000),
+            ("1969-12-31T23:59:59.25Z", -1, 250_000_000),
+            ("1970-01-01T00:00:00.000000001Z", 0, 1),
+        ] {
+            let asked = time(point_in_time(text).unwrap());
+            assert_eq!((asked.seconds, asked.nanos), (seconds, nanos), "{text}");
+        }
+    }
 }

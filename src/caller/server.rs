@@ -13,12 +13,24 @@ use super::{
     Refusal,
     refusal::{hint, root_cause},
 };
-use crate::certificates::certificates;
+use crate::{
+    certificates::certificates,
+    proto::v1::replica_session_service_client::ReplicaSessionServiceClient,
+};
 
 /// A gateway that has been silent for this long is asked whether it lives …
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(30);
 /// … and has this long to answer.
 const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Longest answer that is taken: a page of a thousand sessions has 2 MB, and one that the gateway
+/// still takes from EM can have 32.
+const MAX_ANSWER: usize = 64 * 1024 * 1024;
+
+/// A client on this connection.
+pub(super) fn client(channel: Channel) -> ReplicaSessionServiceClient<Channel> {
+    ReplicaSessionServiceClient::new(channel).max_decoding_message_size(MAX_ANSWER)
+}
 
 /// The options that say where the gateway is.
 #[derive(Debug, Clone, Args)]

@@ -9,14 +9,13 @@ use tonic::Request;
 use super::{
     Refusal, json,
     render::{clock, human, moment},
-    server::ServerOptions,
+    server::{ServerOptions, client},
     table::table,
 };
 use crate::{
     proto::v1::{
         ListReplicaTaskSessionsRequest, ListReplicaTaskSessionsResponse, ReplicaTaskSession,
-        replica_session::Result as RunResult,
-        replica_session_service_client::ReplicaSessionServiceClient, replica_task_session::State,
+        replica_session::Result as RunResult, replica_task_session::State,
     },
     settings::duration,
 };
@@ -51,7 +50,7 @@ pub async fn tasks(options: &TasksOptions) -> Result<String, Refusal> {
         ..ListReplicaTaskSessionsRequest::default()
     };
     let channel = options.server.connect(options.deadline).await?;
-    let mut client = ReplicaSessionServiceClient::new(channel);
+    let mut client = client(channel);
     let mut found = ListReplicaTaskSessionsResponse::default();
     loop {
         let mut request = Request::new(question.clone());

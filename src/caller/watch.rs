@@ -9,12 +9,12 @@ use tonic::Streaming;
 use super::{
     Refusal, ServerOptions,
     screen::{Form, Screen},
+    server::client,
 };
 use crate::{
     proto::v1::{
         ReplicaSession, WatchReplicaSessionRequest, WatchReplicaSessionResponse,
         replica_session::{Result as RunResult, State},
-        replica_session_service_client::ReplicaSessionServiceClient,
         watch_replica_session_response::Event,
     },
     settings::duration,
@@ -146,8 +146,7 @@ async fn attempt(
         // People paste ids with what stood around them.
         id: options.id.trim().trim_matches(['{', '}']).to_owned(),
     };
-    let mut client = ReplicaSessionServiceClient::new(channel);
-    let mut events = client.watch(request).await?.into_inner();
+    let mut events = client(channel).watch(request).await?.into_inner();
     let mut ended = None;
     while let Some(event) = next(&mut events, screen).await? {
         *told = true;
