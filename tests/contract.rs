@@ -40,34 +40,42 @@ fn the_page_of_the_contract_says_what_the_contract_says() {
 }
 
 #[test]
-fn the_code_in_the_document_of_errors_is_that_of_the_clients() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let document = fs::read_to_string(root.join("docs/errors.md")).unwrap();
+fn the_code_in_the_documents_is_that_of_the_clients() {
     for client in [
         "python/get_session.py",
         "typescript/get-session.ts",
         "connect/client.ts",
-        "go/main.go",
+        "go/client/client.go",
         "java/GetSession.java",
         "cpp/get_session.cc",
         "ruby/get_session.rb",
         "rust/src/main.rs",
     ] {
-        let source = fs::read_to_string(root.join("examples").join(client)).unwrap();
-        let lines: Vec<_> = source.lines().collect();
-        let position = |mark| lines.iter().position(|line| line.contains(mark));
-        let begin = position("errors: begin").expect("begins") + 1;
-        let end = position("errors: end").expect("ends");
-        let indent = lines[begin].len() - lines[begin].trim_start().len();
-        let code = lines[begin..end].iter().fold(String::new(), |code, line| {
-            code + line.get(indent..).unwrap_or_default() + "\n"
-        });
-        let code = code.trim_end();
-        assert!(
-            document.contains(&format!("\n{code}\n```\n")),
-            "docs/errors.md does not show this code of {client}:\n{code}"
-        );
+        assert_shown("docs/errors.md", client, "errors");
     }
+    for client in ["python/list_sessions.py", "go/list-sessions/main.go"] {
+        assert_shown("docs/clients.md", client, "reasons");
+    }
+}
+
+/// Panics unless the document shows what the client has between the marks `begin` and `end`.
+fn assert_shown(document: &str, client: &str, marks: &str) {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let shown = fs::read_to_string(root.join(document)).unwrap();
+    let source = fs::read_to_string(root.join("examples").join(client)).unwrap();
+    let lines: Vec<_> = source.lines().collect();
+    let position = |mark: &str| lines.iter().position(|line| line.contains(mark));
+    let begin = position(&format!("{marks}: begin")).expect("begins") + 1;
+    let end = position(&format!("{marks}: end")).expect("ends");
+    let indent = lines[begin].len() - lines[begin].trim_start().len();
+    let code = lines[begin..end].iter().fold(String::new(), |code, line| {
+        code + line.get(indent..).unwrap_or_default() + "\n"
+    });
+    let code = code.trim_end();
+    assert!(
+        shown.contains(&format!("\n{code}\n```\n")),
+        "{document} does not show this code of {client}:\n{code}"
+    );
 }
 
 /// The whole page.

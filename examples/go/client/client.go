@@ -1,5 +1,5 @@
-// Command get-session gets one replica job session: get-session ID [reference]
-package main
+// Package client is what the programs here share: the connection to the gateway, and what its errors mean.
+package client
 
 import (
 	"context"
@@ -7,7 +7,6 @@ import (
 	"crypto/x509"
 	_ "embed"
 	"fmt"
-	"log"
 	"os"
 	"strings"
 	"time"
@@ -17,42 +16,13 @@ import (
 	"google.golang.org/grpc/credentials"
 	_ "google.golang.org/grpc/health" // health checking, as the service config asks for
 	"google.golang.org/grpc/status"
-
-	pb "example.com/get-session/enterprisemanagerv1"
 )
 
 //go:embed service-config.json
 var serviceConfig string
 
-func main() {
-	log.SetFlags(0)
-	conn, err := connect(setting("GATEWAY_ADDRESS", "127.0.0.1:50051"))
-	if err != nil {
-		log.Fatal(err)
-	}
-	defer conn.Close()
-	deadline, err := time.ParseDuration(setting("DEADLINE_SECONDS", "5") + "s")
-	if err != nil {
-		log.Fatal(err)
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), deadline)
-	defer cancel()
-
-	request := &pb.GetReplicaSessionRequest{Id: os.Args[1], View: pb.ReplicaSessionView_REPLICA_SESSION_VIEW_ENTITY}
-	if len(os.Args) > 2 && os.Args[2] == "reference" {
-		request.View = pb.ReplicaSessionView_REPLICA_SESSION_VIEW_REFERENCE
-	}
-	answer, err := pb.NewReplicaSessionServiceClient(conn).Get(ctx, request)
-	if err != nil {
-		log.Fatal(explain(err))
-	}
-	session := answer.GetReplicaSession()
-	fmt.Printf("type     %s\nname     %s\nstate    %s\nresult   %s\n",
-		session.Type, session.Name, session.State, session.Result)
-}
-
-// connect makes the one connection of a process, for all goroutines, with retries as configured.
-func connect(address string) (*grpc.ClientConn, error) {
+// Connect makes the one connection of a process, for all goroutines, with retries as configured.
+func Connect() (*grpc.ClientConn, error) {
 	security := grpc.WithInsecure()
 	if ca := os.Getenv("TLS_CA_FILE"); ca != "" {
 		roots := x509.NewCertPool()
@@ -67,11 +37,21 @@ func connect(address string) (*grpc.ClientConn, error) {
 		config := &tls.Config{RootCAs: roots, Certificates: []tls.Certificate{own}}
 		security = grpc.WithTransportCredentials(credentials.NewTLS(config))
 	}
+	address := setting("GATEWAY_ADDRESS", "127.0.0.1:50051")
 	return grpc.Dial(address, security, grpc.WithDefaultServiceConfig(serviceConfig))
 }
 
+// Deadline is the time for one call.
+func Deadline() (context.Context, context.CancelFunc) {
+	seconds, err := time.ParseDuration(setting("DEADLINE_SECONDS", "5") + "s")
+	if err != nil {
+		seconds = 5 * time.Second
+	}
+	return context.WithTimeout(context.Background(), seconds)
+}
+
 // errors: begin
-func explain(err error) string {
+func Explain(err error) string {
 	status := status.Convert(err)
 	lines := []string{"code     " + status.Code().String()}
 	for _, detail := range status.Details() {

@@ -1,0 +1,113 @@
+// Command list-sessions lists the failed runs of a job in the last week, with reasons: list-sessions JOB_NAME [PAGE_SIZE]
+package main
+
+import (
+	"fmt"
+	"log"
+	"os"
+	"strconv"
+	"time"
+
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"example.com/sessions/client"
+	pb "example.com/sessions/enterprisemanagerv1"
+)
+
+func main() {
+	log.SetFlags(0)
+	conn, err := client.Connect()
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer conn.Close()
+	pageSize := 50
+	if len(os.Args) > 2 {
+		if pageSize, err = strconv.Atoi(os.Args[2]); err != nil {
+			log.Fatal(err)
+		}
+	}
+	if err := list(pb.NewReplicaSessionServiceClient(conn), os.Args[1], int32(pageSize)); err != nil {
+		log.Fatalf("%s\nadvice   %s", client.Explain(err), advice(err))
+	}
+}
+
+// list tells of the sessions of all pages, the latest first.
+func list(gateway pb.ReplicaSessionServiceClient, jobName string, pageSize int32) error {
+	request := &pb.ListReplicaSessionsRequest{PageSize: pageSize, Filter: &pb.ReplicaSessionFilter{
+		JobName:    jobName,
+		Results:    []pb.ReplicaSession_Result{pb.ReplicaSession_RESULT_FAILED},
+		CreateTime: &pb.TimeRange{StartTime: timestamppb.New(time.Now().AddDate(0, 0, -7))},
+	}}
+	for {
+		ctx, cancel := client.Deadline()
+		page, err := gateway.List(ctx, request)
+		cancel()
+		if err != nil {
+			return err
+		}
+		fmt.Println("page    ", len(page.ReplicaSessions))
+		for _, session := range page.ReplicaSessions {
+			fmt.Println("failed  ", session.Id, session.Name)
+			if err := tellTasks(gateway, session.Id); err != nil {
+				return err
+			}
+		}
+		// The token belongs to this request: nothing else in it may change.
+		if request.PageToken = page.NextPageToken; request.PageToken == "" {
+			return nil
+		}
+	}
+}
+
+func tellTasks(gateway pb.ReplicaSessionServiceClient, id string) error {
+	ctx, cancel := client.Deadline()
+	defer cancel()
+	// All tasks, one for each virtual machine. There may be a next page here too, beyond 1,000.
+	tasks, err := gateway.ListTasks(ctx, &pb.ListReplicaTaskSessionsRequest{SessionId: id})
+	if err != nil {
+		return err
+	}
+	for _, task := range tasks.ReplicaTaskSessions {
+		fmt.Println("task    ", task.VmName, task.Result)
+	}
+	// Whoever has the id and wants to know why it failed gets both with one call.
+	answer, err := gateway.Get(ctx, &pb.GetReplicaSessionRequest{Id: id, IncludeFailedTasks: true})
+	if err != nil {
+		return err
+	}
+	for _, task := range answer.FailedTasks {
+		fmt.Println("trouble ", task.VmName, task.GetReason())
+	}
+	return nil
+}
+
+// reasons: begin
+// reason is the gateway's machine-readable one; empty where a proxy or the library has made the error.
+func reason(err error) string {
+	for _, detail := range status.Convert(err).Details() {
+		if info, ok := detail.(*errdetails.ErrorInfo); ok && info.Domain == "replicasession.gateway" {
+			return info.Reason
+		}
+	}
+	return ""
+}
+
+func advice(err error) string {
+	switch reason(err) {
+	case "INVALID_FILTER", "INVALID_ID":
+		return "correct what you have typed"
+	case "EM_ACCESS_DENIED", "EM_CREDENTIALS_REJECTED", "EM_UNTRUSTED_CERTIFICATE":
+		return "have the gateway set up rightly"
+	}
+	switch status.Code(err) { // also for reasons that this program does not know yet
+	case codes.Unavailable, codes.ResourceExhausted:
+		return "try again later"
+	}
+	return "report it to the gateway's operator"
+}
+
+// reasons: end
