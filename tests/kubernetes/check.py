@@ -117,7 +117,7 @@ def check_memory(container: dict, settings: dict, says: Help) -> None:
 
     # docs/scaling.md has measured what these cost, in MiB.
     needed = 25 + setting("REUSE_CAPACITY")
-    needed += setting("MAX_CONNECTIONS") * 50 / 1024 + setting("MAX_IN_FLIGHT") * 16 / 1024
+    needed += setting("MAX_CONNECTIONS") * 56 / 1024 + setting("MAX_IN_FLIGHT") * 19 / 1024
     limit = int(container["resources"]["limits"]["memory"].removesuffix("Mi"))
     expect(limit >= 1.5 * needed, f"{limit} MiB are too few for {needed:.0f} MiB and a margin")
 
