@@ -12,7 +12,7 @@ use crate::{
     serve::{self, Running, StartError},
     settings::{
         CallerTls, CallerTlsOptions, DEFAULT_PORT, EnterpriseManagerSettings, PasswordSource,
-        Settings, WatchSettings,
+        Settings, TraceSettings, WatchSettings,
     },
     simulator::{Account, Fault, Options, RUNNING_SESSION_ID, Role, Simulator},
 };
@@ -102,6 +102,7 @@ impl Demo {
             .clone()
             .check()
             .map_err(StartError::Setting)?;
+        settings.traces = TraceSettings::of_environment().map_err(StartError::Setting)?;
         let gateway = loop {
             match serve::start(settings.clone()).await {
                 // Somebody has the default port: any other will do.

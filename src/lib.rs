@@ -23,5 +23,6 @@ pub mod simulate;
 #[cfg(feature = "simulator")]
 pub mod simulator;
 pub mod telemetry;
+pub mod traces;
 pub mod watching;
 pub mod workers;

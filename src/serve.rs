@@ -23,6 +23,7 @@ use crate::{
     reload,
     settings::{SettingError, Settings},
     sharing::{self, SharedReads},
+    traces::{self, Export},
     watching::{self, Watching},
     workers::Workers,
 };
@@ -47,6 +48,7 @@ pub struct Running {
     admin: JoinHandle<()>,
     reload: JoinHandle<()>,
     em_health: JoinHandle<()>,
+    export: Export,
 }
 
 /// Why the gateway does not start.
@@ -83,10 +85,12 @@ pub async fn start(settings: Settings) -> Result<Running, StartError> {
     // else goes wrong.
     let (own_expiry, em_expiry) = (Expiry::default(), Expiry::default());
     let metrics = Metrics::new();
+    let (traces, export) = traces::start(settings.traces.as_ref(), metrics.spans())?;
     let (enterprise_manager, mut files) = EnterpriseManager::load(
         settings.enterprise_manager.clone(),
         em_expiry.clone(),
         metrics.upstream.clone(),
+        traces.clone(),
     )?;
     let mut tls = None;
     if let Some(settings) = settings.tls.clone() {
@@ -108,10 +112,15 @@ pub async fn start(settings: Settings) -> Result<Running, StartError> {
     let (address, callers) = listen("--listen", settings.listen).await?;
     let (admin_address, operators) = listen("--admin-listen", settings.admin_listen).await?;
 
-    let calls = CallLimits::new(settings.calls, metrics.clone(), SessionService::NAME);
+    let calls = CallLimits::new(
+        settings.calls,
+        metrics.clone(),
+        traces.clone(),
+        SessionService::NAME,
+    );
     let common = sharing::Common::new(settings.reuse, metrics.reads());
     let places = settings.enterprise_manager.concurrency;
-    let watches = watching::Common::new(settings.watch, places, metrics.clone());
+    let watches = watching::Common::new(settings.watch, places, metrics.clone(), traces);
     let tokens = PageTokens::new(&settings.page_token_secret());
     let reporter = HealthReporter::new();
     set_health(&reporter, ServingStatus::Serving).await;
@@ -163,6 +172,7 @@ pub async fn start(settings: Settings) -> Result<Running, StartError> {
         admin,
         reload,
         em_health,
+        export,
     })
 }
 
@@ -196,7 +206,8 @@ impl Running {
 
     /// Takes the gateway down without losing a call: says that it does not serve any more, waits
     /// for the mesh to notice, sends callers away, lets their calls finish, logs off. Takes at
-    /// most the lame-duck time, the drain timeout and the 2 s that a logoff may take.
+    /// most the lame-duck time, the drain timeout, the 2 s that a logoff may take, and the 2 s that
+    /// the last spans of traces may take.
     pub async fn stop(mut self) {
         tracing::info!("stopping: calls are still taken until callers had time to notice");
         set_health(&self.health, ServingStatus::NotServing).await;
@@ -214,6 +225,7 @@ impl Running {
             tracing::error!(%error, "the listener ended badly");
         }
         self.enterprise_manager.log_off().await;
+        self.export.stop().await;
         tracing::info!("stopped");
     }
 }

@@ -17,9 +17,13 @@ use crate::{
         State, TaskReading, View,
     },
     settings::ReuseSettings,
+    traces::Origin,
 };
 use in_flight::InFlight;
 pub use in_flight::Outcome;
+
+/// Where a call's span says whence its session is: `asked`, `shared` or `reused`.
+pub const SESSION_READ: &str = "gateway.read.session";
 
 type Question = (SessionId, View);
 
@@ -63,9 +67,9 @@ impl Common {
         const TYPICAL_ANSWER: usize = 3000;
         let capacity = settings.capacity;
         Arc::new(Self {
-            sessions: InFlight::new(reads.clone()),
-            pages: InFlight::new(reads.clone()),
-            tasks: InFlight::new(reads.clone()),
+            sessions: InFlight::new(SESSION_READ, reads.clone()),
+            pages: InFlight::new("gateway.read.page", reads.clone()),
+            tasks: InFlight::new("gateway.read.tasks", reads.clone()),
             kept: Cache::with_weighter(capacity / TYPICAL_ANSWER, capacity as u64, ByBytes),
             settings,
             reads,
@@ -128,7 +132,7 @@ impl SharedReads {
     /// flight, else EM's. Of a `max_age` of zero, only EM's: read after this call began.
     ///
     /// Dropping the future leaves others who wait for the same answer alone; when the last one
-    /// leaves, the request at EM is aborted.
+    /// leaves, the request at EM is aborted. It is in the trace of the one who began it.
     ///
     /// # Errors
     ///
@@ -139,12 +143,14 @@ impl SharedReads {
         view: View,
         max_age: Option<Duration>,
         deadline: Instant,
+        origin: &Origin,
     ) -> Outcome<Reading> {
         let question = (id, view);
         let takes_old_ones = max_age != Some(Duration::ZERO);
         let kept = || self.common.kept(question, max_age);
         if takes_old_ones && let Some(reading) = kept() {
             self.common.reads.reused.inc();
+            origin.note(SESSION_READ, || "reused");
             return Ok(reading);
         }
         let (enterprise_manager, common) = (self.enterprise_manager.clone(), self.common.clone());
@@ -159,7 +165,7 @@ impl SharedReads {
         // Asked for kept answers again: one that ended since then has left its answer there.
         self.common
             .sessions
-            .join_or_start(question, max_age, deadline, kept, read)
+            .join_or_start(question, max_age, (deadline, origin), kept, read)
             .await
     }
 
@@ -175,6 +181,7 @@ impl SharedReads {
         position: Position,
         max_age: Option<Duration>,
         deadline: Instant,
+        origin: &Origin,
     ) -> impl Future<Output = Outcome<SessionPage>> + use<> {
         let enterprise_manager = self.enterprise_manager.clone();
         let question = (list.clone(), position.clone());
@@ -184,7 +191,7 @@ impl SharedReads {
         };
         self.common
             .pages
-            .join_or_start(question, max_age, deadline, || None, read)
+            .join_or_start(question, max_age, (deadline, origin), || None, read)
     }
 
     /// Reads the tasks of one session, likewise.
@@ -197,6 +204,7 @@ impl SharedReads {
         id: SessionId,
         max_age: Option<Duration>,
         deadline: Instant,
+        origin: &Origin,
     ) -> impl Future<Output = Outcome<TaskReading>> + use<> {
         let enterprise_manager = self.enterprise_manager.clone();
         let read = |patience: Arc<Patience>| async move {
@@ -204,6 +212,6 @@ impl SharedReads {
         };
         self.common
             .tasks
-            .join_or_start(id, max_age, deadline, || None, read)
+            .join_or_start(id, max_age, (deadline, origin), || None, read)
     }
 }

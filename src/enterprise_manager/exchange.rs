@@ -26,7 +26,10 @@ use super::{
     overtaken::Answered,
     purpose::Purpose,
 };
-use crate::metrics::{Outcome, Upstream};
+use crate::{
+    metrics::{Outcome, Upstream},
+    traces::{Origin, Traces},
+};
 
 /// The header that carries the token, in both directions.
 pub(super) const SESSION_HEADER: HeaderName = HeaderName::from_static("x-restsvcsessionid");
@@ -60,6 +63,7 @@ pub(super) struct Http {
     circuit: Arc<Circuit>,
     answered: Arc<Answered>,
     metrics: Arc<Upstream>,
+    traces: Traces,
 }
 
 /// All pools of connections, one a worker.
@@ -98,6 +102,7 @@ impl Http {
         url: &Url,
         tls: ClientConfig,
         metrics: Arc<Upstream>,
+        traces: Traces,
     ) -> Result<Self, String> {
         let mut base = url.clone();
         if !base.path().ends_with('/') {
@@ -115,6 +120,7 @@ impl Http {
             circuit: Arc::new(Circuit::new(metrics.circuit_open.clone())),
             answered: Arc::new(Answered::new()),
             metrics,
+            traces,
         })
     }
 
@@ -148,7 +154,7 @@ impl Http {
     }
 
     /// Sends one request without a body and reads the answer. `path` is relative to the address
-    /// and its prefix.
+    /// and its prefix; `cause` is in whose trace it is, and how often it has been sent before.
     ///
     /// # Errors
     ///
@@ -159,8 +165,9 @@ impl Http {
         path: &str,
         credential: Credential<'_>,
         purpose: Purpose,
+        cause: (&Origin, u32),
     ) -> Result<Reply, Error> {
-        self.exchange_by(method, path, credential, purpose, |_| true)
+        self.exchange_by(method, path, credential, purpose, |_| true, cause)
             .await
     }
 
@@ -173,12 +180,17 @@ impl Http {
         credential: Credential<'_>,
         purpose: Purpose,
         advance: impl FnMut(&mut Vec<u8>) -> bool,
+        (origin, again): (&Origin, u32),
     ) -> Result<Reply, Error> {
         self.circuit.check()?;
         let counted = self.metrics.request();
+        let mut attempt = self
+            .traces
+            .attempt(origin, &method, &self.base, path, again);
         let sent = Instant::now();
         // Pinned here, since `select!` would copy it first, all two kilobytes.
-        let reply = pin!(self.send(method, path, credential, purpose, advance));
+        let trace = attempt.take_headers();
+        let reply = pin!(self.send(method, path, credential, purpose, advance, trace));
         let reply = tokio::select! {
             biased;
             reply = reply => reply,
@@ -190,7 +202,12 @@ impl Http {
             self.answered.note(sent);
         }
         self.circuit.record(&reply);
-        counted.ended(outcome(&reply));
+        let outcome = outcome(&reply);
+        counted.ended(outcome);
+        match &reply {
+            Ok(reply) => attempt.answered(reply.status.as_u16()),
+            Err(_) => attempt.failed(outcome.label()),
+        }
         reply
     }
 
@@ -201,6 +218,7 @@ impl Http {
         credential: Credential<'_>,
         purpose: Purpose,
         mut advance: impl FnMut(&mut Vec<u8>) -> bool,
+        trace: impl Iterator<Item = (HeaderName, HeaderValue)>,
     ) -> Result<Reply, Error> {
         let must_say_length = method == Method::POST;
         let client = self.client.borrow().clone();
@@ -210,6 +228,9 @@ impl Http {
         if must_say_length {
             // HTTP.sys answers 411 to a POST that does not say that it has no body.
             request = request.header(CONTENT_LENGTH, "0");
+        }
+        for (name, value) in trace {
+            request = request.header(name, value);
         }
         let request = match credential {
             Credential::Basic(user, password) => {

@@ -31,6 +31,7 @@ use super::{
 use crate::{
     metrics::{LogonOutcome, Upstream},
     settings::EnterpriseManagerSettings,
+    traces::Origin,
 };
 
 /// How long a logon may take before another is tried. It runs for all who wait, so no single
@@ -118,8 +119,8 @@ impl Logons {
     /// # Errors
     ///
     /// Why there is no logging on, at once while the door is closed.
-    pub(super) async fn current(&self) -> Outcome {
-        self.other_than(None).await
+    pub(super) async fn current(&self, origin: &Origin) -> Outcome {
+        self.other_than(None, origin).await
     }
 
     /// A newer logon session than the one that EM has answered with 401.
@@ -127,8 +128,8 @@ impl Logons {
     /// # Errors
     ///
     /// As [`Logons::current`].
-    pub(super) async fn after(&self, rejected: &Arc<LogonSession>) -> Outcome {
-        self.other_than(Some(rejected)).await
+    pub(super) async fn after(&self, rejected: &Arc<LogonSession>, origin: &Origin) -> Outcome {
+        self.other_than(Some(rejected), origin).await
     }
 
     /// EM has answered 401 to a session that it had just given: further logons would only be more
@@ -148,7 +149,7 @@ impl Logons {
         }
     }
 
-    async fn other_than(&self, rejected: Option<&Arc<LogonSession>>) -> Outcome {
+    async fn other_than(&self, rejected: Option<&Arc<LogonSession>>, origin: &Origin) -> Outcome {
         loop {
             let mut outcome = {
                 let mut state = self.inner.lock();
@@ -162,7 +163,7 @@ impl Logons {
                     Current::LoggedOn(_) | Current::LoggedOff => {
                         let settings = &self.inner.settings;
                         state.door.check(&settings.password, Instant::now())?;
-                        let outcome = self.start_logon(state.patience);
+                        let outcome = self.start_logon(state.patience, origin.clone());
                         state.current = Current::LoggingOn(outcome.clone());
                         outcome
                     }
@@ -187,12 +188,12 @@ impl Logons {
     /// Logs on in a task of its own, so that the caller who leads may leave without harm to those
     /// who wait with it. It goes on when all have left: a password that is sent over and over
     /// again, and its outcome never looked at, could lock the account.
-    fn start_logon(&self, patience: Duration) -> watch::Receiver<Underway> {
+    fn start_logon(&self, patience: Duration, origin: Origin) -> watch::Receiver<Underway> {
         let (sender, receiver) = watch::channel(None);
         let logons = self.clone();
         tokio::spawn(async move {
             let started = Instant::now();
-            let outcome = timeout(patience, logons.inner.log_on()).await;
+            let outcome = timeout(patience, logons.inner.log_on(&origin)).await;
             logons.inner.metrics.logon(match &outcome {
                 Ok(Ok(_)) => LogonOutcome::Accepted,
                 Ok(Err(Error::CredentialsRejected { .. })) => LogonOutcome::Rejected,
@@ -240,11 +241,12 @@ impl Logons {
         };
         let Some(id) = session.id else { return };
         let path = format!("api/logonSessions/{id}");
+        let nobody = (&Origin::Nobody, 0);
         let credential = Credential::Token(&session.token);
         match self
             .inner
             .http
-            .exchange(Method::DELETE, &path, credential, Purpose::One)
+            .exchange(Method::DELETE, &path, credential, Purpose::One, nobody)
             .await
         {
             Ok(reply) => tracing::debug!(status = reply.status.as_u16(), "logged off"),
@@ -255,7 +257,7 @@ impl Logons {
 
 impl Inner {
     /// One logon, and what it means for the door.
-    async fn log_on(&self) -> Outcome {
+    async fn log_on(&self, origin: &Origin) -> Outcome {
         // Read anew at each logon, so that a rotated password needs no restart.
         let password = match self.settings.password.read() {
             Ok(password) => {
@@ -269,7 +271,7 @@ impl Inner {
         let credential = Credential::Basic(&self.settings.username, &password);
         let reply = self
             .http
-            .exchange(Method::POST, &path, credential, Purpose::One)
+            .exchange(Method::POST, &path, credential, Purpose::One, (origin, 0))
             .await;
         let outcome = reply.and_then(|reply| {
             read_logon(&reply).or_else(|error| {

@@ -52,6 +52,7 @@ use crate::{
     metrics::Upstream,
     reload::{Files, Watched},
     settings::{EM_PASSWORD_FILE, EnterpriseManagerSettings, PasswordSource, SettingError},
+    traces::{Origin, Traces},
 };
 use answer::read_answer;
 use body::ReadBody;
@@ -84,12 +85,13 @@ impl EnterpriseManager {
         settings: EnterpriseManagerSettings,
         seen: Expiry,
         metrics: Arc<Upstream>,
+        traces: Traces,
     ) -> Result<(Self, Vec<Watched>), SettingError> {
         let trust = settings.trust.clone();
         let (tls, trust_files) = tls::load(&trust, &seen)?;
         let unusable =
             |why| SettingError::new("--em-url", format!("cannot be connected to: {why}"));
-        let http = Http::new(&settings.url, tls, metrics.clone()).map_err(unusable)?;
+        let http = Http::new(&settings.url, tls, metrics.clone(), traces).map_err(unusable)?;
         let mut watched = Vec::new();
         if let Some(files) = trust_files {
             let http = http.clone();
@@ -199,6 +201,12 @@ impl EnterpriseManager {
         reader: impl Fn() -> R,
     ) -> Result<T, Error> {
         let mut attempts = self.retries.attempts(patience);
+        let mut asking = Asking {
+            path,
+            purpose,
+            origin: patience.origin(),
+            sent: 0,
+        };
         loop {
             // Held while a logon is under way as well, so that EM never has more requests than
             // places, and those who wait for one do so with the newest logon session.
@@ -208,7 +216,7 @@ impl EnterpriseManager {
                 drop(place);
                 return pending().await;
             }
-            let outcome = pin!(self.read_once(path, purpose, &reader));
+            let outcome = pin!(self.read_once(&mut asking, &reader));
             let outcome = tokio::select! {
                 outcome = outcome => outcome?,
                 () = place.is_over() => continue,
@@ -234,15 +242,14 @@ impl EnterpriseManager {
     /// outer error is the logon's, which is never tried again: only reads are.
     async fn read_once<T, R: ReadBody<T>>(
         &self,
-        path: &str,
-        purpose: Purpose,
+        asking: &mut Asking<'_>,
         reader: impl Fn() -> R,
     ) -> Result<Result<T, Error>, Error> {
-        let mut logon = self.logons.current().await?;
-        let mut answer = self.get(path, purpose, &logon, reader()).await;
+        let mut logon = self.logons.current(asking.origin).await?;
+        let mut answer = self.get(asking, &logon, reader()).await;
         if matches!(answer, Err(Error::CredentialsRejected { .. })) {
-            logon = self.logons.after(&logon).await?;
-            answer = self.get(path, purpose, &logon, reader()).await;
+            logon = self.logons.after(&logon, asking.origin).await?;
+            answer = self.get(asking, &logon, reader()).await;
         }
         match &answer {
             Err(Error::CredentialsRejected { .. }) => self.logons.refused(&logon),
@@ -254,17 +261,17 @@ impl EnterpriseManager {
 
     async fn get<T>(
         &self,
-        path: &str,
-        purpose: Purpose,
+        asking: &mut Asking<'_>,
         logon: &LogonSession,
         mut reader: impl ReadBody<T>,
     ) -> Result<T, Error> {
         let credential = Credential::Token(&logon.token);
+        let (path, purpose, cause) = (asking.path, asking.purpose, (asking.origin, asking.sent));
+        asking.sent += 1;
+        let advance = |unread: &mut Vec<u8>| reader.advance(unread);
         let reply = self
             .http
-            .exchange_by(Method::GET, path, credential, purpose, |unread| {
-                reader.advance(unread)
-            })
+            .exchange_by(Method::GET, path, credential, purpose, advance, cause)
             .await?;
         read_safely(&reply, logon, reader)
     }
@@ -273,6 +280,15 @@ impl EnterpriseManager {
     pub async fn log_off(&self) {
         self.logons.log_off().await;
     }
+}
+
+/// A read that is under way.
+struct Asking<'a> {
+    path: &'a str,
+    purpose: Purpose,
+    origin: &'a Origin,
+    /// How often the request has been sent.
+    sent: u32,
 }
 
 /// What an answer means. One that shows the token is judged without what it says.

@@ -8,6 +8,7 @@ use std::{
 use tokio::time::Instant;
 
 use super::error::Error;
+use crate::traces::Origin;
 
 /// Tries of one read, the first included.
 const MAX_ATTEMPTS: u32 = 3;
@@ -41,9 +42,12 @@ struct Budget {
 const COST: u32 = 10;
 
 /// How long those who wait for a read are ready to wait: until the last of their deadlines. It
-/// can grow while the read is under way, when another caller joins.
+/// can grow while the read is under way, when another caller joins. And in whose trace it is.
 #[derive(Debug)]
-pub struct Patience(Mutex<Instant>);
+pub struct Patience {
+    end: Mutex<Instant>,
+    origin: Origin,
+}
 
 /// The tries of one read.
 #[derive(Debug)]
@@ -101,12 +105,26 @@ impl Retries {
 impl Patience {
     /// Patience until one caller's deadline.
     pub fn until(deadline: Instant) -> Self {
-        Self(Mutex::new(deadline))
+        Self {
+            end: Mutex::new(deadline),
+            origin: Origin::Nobody,
+        }
+    }
+
+    /// That of a caller, whose trace it is.
+    #[must_use]
+    pub fn of(self, origin: Origin) -> Self {
+        Self { origin, ..self }
+    }
+
+    /// In whose trace the read is: the first caller's.
+    pub fn origin(&self) -> &Origin {
+        &self.origin
     }
 
     /// Another caller waits as well.
     pub fn extend(&self, deadline: Instant) {
-        let mut end = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut end = self.end.lock().unwrap_or_else(PoisonError::into_inner);
         *end = (*end).max(deadline);
     }
 
@@ -117,7 +135,7 @@ impl Patience {
     }
 
     fn end(&self) -> Instant {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        *self.end.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

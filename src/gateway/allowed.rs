@@ -12,7 +12,7 @@ use tonic::{body::Body, server::NamedService};
 use tower::Service;
 
 use super::{
-    call::CallLimits, context::CallContext, failure::Failure, log, request_id::REQUEST_ID,
+    call::CallLimits, context::CallContext, failure::Failure, log, request_id::REQUEST_ID, span,
 };
 use crate::{
     listener::{Caller, OpenCalls},
@@ -45,12 +45,13 @@ impl<S> OnlyAllowed<S> {
             .extensions()
             .get::<OpenCalls>()
             .and_then(OpenCalls::peer);
-        let call = CallContext::of_call(method, request.headers(), peer, &self.limits.settings);
+        let call = CallContext::of_call(method, request, peer, &self.limits);
         log::failed(&call, &failure);
         let status = failure.status();
         if path.split('/').nth(1) == Some(SERVICE) {
             method.started();
             method.ended(Some(status.code().into()), call.elapsed());
+            span::ended(&call.origin, Some(status.code()));
         }
         let mut response = status.into_http();
         let id = call.request_id.to_header();

@@ -24,6 +24,7 @@ use crate::{
     listener::{OpenCall, OpenCalls, PlaceKind},
     metrics::Metrics,
     settings::CallSettings,
+    traces::Traces,
 };
 
 /// One in so many of the calls in flight may be for a list.
@@ -48,11 +49,17 @@ pub struct CallLimits {
     pub(super) watches: Places,
     pub(super) metrics: Arc<Metrics>,
     pub(super) methods: Arc<Methods>,
+    pub(super) traces: Traces,
 }
 
 impl CallLimits {
-    /// Bounds calls of `service` by `settings` and counts them in `metrics`.
-    pub fn new(settings: CallSettings, metrics: Arc<Metrics>, service: &'static str) -> Self {
+    /// Bounds calls of `service` by `settings`, counts them in `metrics`, and traces them.
+    pub fn new(
+        settings: CallSettings,
+        metrics: Arc<Metrics>,
+        traces: Traces,
+        service: &'static str,
+    ) -> Self {
         let methods = Arc::new(Methods::of_service(service, &metrics));
         let calls = Places::new(PlaceKind::Call, settings.max_in_flight);
         let lists = (settings.max_in_flight / LISTS).max(1);
@@ -65,6 +72,7 @@ impl CallLimits {
             watches,
             metrics,
             methods,
+            traces,
         }
     }
 
@@ -110,8 +118,7 @@ where
             let method = limits.methods.of_path(request.uri().path());
             let open_calls = request.extensions_mut().remove::<OpenCalls>();
             let open_calls = open_calls.unwrap_or_default();
-            let (headers, peer) = (request.headers(), open_calls.peer());
-            let call = CallContext::of_call(method, headers, peer, &limits.settings);
+            let call = CallContext::of_call(method, &request, open_calls.peer(), &limits);
             request.extensions_mut().insert(call.clone());
             let ending = Ending::of(call.clone());
             let mut response = if method.name == WATCH {
@@ -215,7 +222,7 @@ mod tests {
         let metrics = Metrics::new();
         let calls = Calls::new(
             Broken,
-            CallLimits::new(limits, metrics.clone(), Broken::NAME),
+            CallLimits::new(limits, metrics.clone(), Traces::default(), Broken::NAME),
         );
         let call = async |path: &str| {
             let request = Request::post(path).body(Body::empty()).unwrap();

@@ -7,16 +7,16 @@ use std::{
     time::Duration,
 };
 
-use http::HeaderMap;
+use http::Request;
 use tokio::time::Instant;
 
 use super::{
-    call::WATCH,
+    call::{CallLimits, WATCH},
     deadline::{self, InvalidTimeout},
     request_id::RequestId,
-    trace_parent::TraceParent,
+    span,
 };
-use crate::{enterprise_manager::SessionId, metrics::Method, settings::CallSettings};
+use crate::{enterprise_manager::SessionId, metrics::Method, traces::Origin};
 
 /// One call. It travels in the request's extensions, shared between the call's frame, which ends
 /// it, and its handler, which learns what it is about.
@@ -25,8 +25,8 @@ pub(super) struct CallContext {
     /// The method, and what is counted of it.
     pub(super) method: Arc<Method>,
     pub(super) request_id: RequestId,
-    /// The caller's trace, if it names one.
-    pub(super) trace: Option<TraceParent>,
+    /// In which trace it is, and its span.
+    pub(super) origin: Origin,
     /// Who calls; none in tests without a connection.
     pub(super) peer: Option<SocketAddr>,
     /// When the call must have ended; none when it may last as long as it likes.
@@ -37,22 +37,25 @@ pub(super) struct CallContext {
 
 impl CallContext {
     /// A call that arrives now.
-    pub(super) fn of_call(
+    pub(super) fn of_call<B>(
         method: &Arc<Method>,
-        headers: &HeaderMap,
+        request: &Request<B>,
         peer: Option<SocketAddr>,
-        limits: &CallSettings,
+        limits: &CallLimits,
     ) -> Arc<Self> {
         let arrived = Instant::now();
+        let headers = request.headers();
         let deadline = if method.name == WATCH {
             deadline::of_long_call(headers, arrived)
         } else {
-            deadline::of_call(headers, arrived, limits).map(Some)
+            deadline::of_call(headers, arrived, &limits.settings).map(Some)
         };
+        let request_id = RequestId::of_call(headers);
+        let sent = (request.uri(), headers);
         Arc::new(Self {
             method: method.clone(),
-            request_id: RequestId::of_call(headers),
-            trace: TraceParent::of_call(headers),
+            origin: span::begin(&limits.traces, method, sent, peer, &request_id),
+            request_id,
             peer,
             deadline,
             arrived,
@@ -75,6 +78,7 @@ impl CallContext {
     /// The call is about this session.
     pub(super) fn is_about(&self, session: SessionId) {
         self.session.get_or_init(|| session);
+        self.origin.is_about(session);
     }
 
     /// The session that the call is about, once that is known.

@@ -1,10 +1,10 @@
-//! How a call ends is told to the metrics and the log, once, and even when nobody says it.
+//! How a call ends is told to the metrics, the log and its span, once, and even when nobody says it.
 
 use std::sync::Arc;
 
 use tonic::Code;
 
-use super::{context::CallContext, log};
+use super::{context::CallContext, log, span};
 
 /// A call that has not ended. Dropped as that, it was given up by its caller.
 pub(super) struct Ending {
@@ -32,6 +32,7 @@ impl Drop for Ending {
             Some(Code::Ok) => log::answered(&self.call),
             Some(_) => {}
         }
+        span::ended(&self.call.origin, self.code);
         let code = self.code.map(i32::from);
         self.call.method.ended(code, self.call.elapsed());
     }

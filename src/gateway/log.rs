@@ -3,7 +3,7 @@
 
 use tonic::Code;
 
-use super::{context::CallContext, failure::Failure};
+use super::{context::CallContext, failure::Failure, span};
 
 /// A line with what tells this call from others.
 macro_rules! line {
@@ -15,18 +15,19 @@ macro_rules! line {
             duration_ms = u64::try_from($call.elapsed().as_millis()).unwrap_or(u64::MAX),
             session_id = $call.session().map(tracing::field::display),
             request_id = %$call.request_id,
-            trace_id = $call.trace.map(tracing::field::display),
+            trace_id = $call.origin.trace_id().map(tracing::field::display),
             peer = $call.peer.map(tracing::field::display),
             $($text)+
         )
     };
 }
 
-/// A call that gets no answer. It is counted as well, by its reason.
+/// A call that gets no answer. It is counted as well, by its reason, and its span says so.
 pub(super) fn failed(call: &CallContext, failure: &Failure) {
     let row = failure.row();
     let (code, reason) = (row.code, row.reason);
     call.method.failed(reason);
+    span::failed(&call.origin, reason);
     match failure {
         Failure::InvalidRequest(_, field, problem) => {
             line!(INFO, call, {?code, reason,}, "call refused: {field} {problem}");

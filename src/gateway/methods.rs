@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// Stands for every method that does not exist.
-const UNKNOWN: &str = "unknown";
+pub(super) const UNKNOWN: &str = "unknown";
 
 /// The contract. Names of methods live as long as the process.
 static CONTRACT: LazyLock<FileDescriptorSet> = LazyLock::new(|| {

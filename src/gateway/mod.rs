@@ -18,8 +18,8 @@ mod question;
 mod request_id;
 mod service;
 mod share;
+mod span;
 pub mod status;
-mod trace_parent;
 mod watch;
 
 pub use allowed::OnlyAllowed;

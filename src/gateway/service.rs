@@ -63,12 +63,12 @@ impl Gateway {
         call.is_about(id);
         let reading = self
             .reads
-            .replica_session(id, question.view, max_age, deadline)
+            .replica_session(id, question.view, max_age, deadline, &call.origin)
             .await
             .map_err(|error| Failure::EnterpriseManager(error, Some(id)))?;
         let mut response = convert::response(&reading);
         if question.with_failed_tasks && may_have_failed_tasks(&reading) {
-            let tasks = self.reads.tasks(id, max_age, deadline).await;
+            let tasks = self.reads.tasks(id, max_age, deadline, &call.origin).await;
             let tasks = tasks.map_err(|error| Failure::EnterpriseManager(error, Some(id)))?;
             let failed = tasks.tasks.iter().filter(|task| has_failed(task));
             response.failed_tasks = failed.map(convert::task).collect();
@@ -85,7 +85,7 @@ impl Gateway {
     ) -> Result<Events, Failure> {
         let id = checked_id(&request.id, "id")?;
         call.is_about(id);
-        let seen = self.watching.join(id);
+        let seen = self.watching.join(id, &call.origin);
         watch(call.clone(), id, seen, leash, self.metrics.clone()).await
     }
 
@@ -102,6 +102,7 @@ impl Gateway {
                 question.position,
                 question.max_age,
                 call.deadline(),
+                &call.origin,
             )
             .await
             .map_err(|error| Failure::EnterpriseManager(error, None))?;
@@ -120,7 +121,7 @@ impl Gateway {
         call.is_about(id);
         let reading = self
             .reads
-            .tasks(id, question.max_age, call.deadline())
+            .tasks(id, question.max_age, call.deadline(), &call.origin)
             .await
             .map_err(|error| Failure::EnterpriseManager(error, Some(id)))?;
         // EM gives all tasks at once: the page is cut here.

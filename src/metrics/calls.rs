@@ -1,6 +1,6 @@
 //! Calls of callers, under the names that gRPC dashboards know.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use prometheus_client::{
     metrics::{counter::Counter, family::Family, gauge::Gauge},
@@ -53,6 +53,8 @@ pub struct Calls {
 pub struct Method {
     /// Its name.
     pub name: &'static str,
+    /// With its service, as in `package.Service/Method`.
+    pub full_name: Arc<str>,
     started: Counter,
     handled: [Counter; CODES.len()],
     seconds: Durations,
@@ -104,6 +106,7 @@ impl Calls {
         });
         Method {
             name: method,
+            full_name: format!("{service}/{method}").into(),
             started: self.started.get_or_create_owned(&labels),
             handled,
             seconds: self.seconds.get_or_create_owned(&labels),

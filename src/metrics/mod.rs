@@ -33,6 +33,7 @@ pub struct Metrics {
     accepted: Counter,
     refused: Family<Labels<1>, Counter>,
     answers: Family<Labels<1>, Counter>,
+    spans: Family<Labels<1>, Counter>,
     watches: Gauge,
     pollers: Gauge,
     watch_events: Counter,
@@ -59,6 +60,17 @@ pub struct Reads {
     pub shared: Counter,
     /// An earlier answer was young enough.
     pub reused: Counter,
+}
+
+/// What counts what becomes of the spans of traces.
+#[derive(Debug, Clone)]
+pub struct Spans {
+    /// The collector has them.
+    pub exported: Counter,
+    /// The collector could not be reached, or did not take them.
+    pub failed: Counter,
+    /// The queue was full.
+    pub dropped: Counter,
 }
 
 impl Metrics {
@@ -89,6 +101,12 @@ impl Metrics {
             "Reads of sessions, pages and tasks: Enterprise Manager was asked (asked), an equal question was under \
              way (shared), an earlier answer was young enough (reused)",
             metrics.answers.clone(),
+        );
+        registry.register(
+            "gateway_trace_spans",
+            "Spans that the collector of traces has got (exported), has not got (failed), or that did \
+             not fit into the queue to it (dropped)",
+            metrics.spans.clone(),
         );
         registry.register(
             "gateway_watches",
@@ -130,7 +148,7 @@ impl Metrics {
         for refused in [Refused::Limit, Refused::Tls] {
             drop(metrics.refused.get_or_create(&refused.labels()));
         }
-        drop(metrics.reads());
+        drop((metrics.reads(), metrics.spans()));
         Arc::new(metrics)
     }
 
@@ -152,6 +170,16 @@ impl Metrics {
             asked: from("asked"),
             shared: from("shared"),
             reused: from("reused"),
+        }
+    }
+
+    /// What counts the spans of traces.
+    pub fn spans(&self) -> Spans {
+        let of = |outcome| self.spans.get_or_create_owned(&[("outcome", outcome)]);
+        Spans {
+            exported: of("exported"),
+            failed: of("failed"),
+            dropped: of("dropped"),
         }
     }
 

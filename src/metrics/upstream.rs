@@ -20,7 +20,8 @@ macro_rules! outcomes {
         impl $name {
             const ALL: &[Self] = &[$(Self::$outcome),*];
 
-            fn label(self) -> &'static str {
+            /// What it is called.
+            pub fn label(self) -> &'static str {
                 match self {
                     $(Self::$outcome => $label,)*
                 }

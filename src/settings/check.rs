@@ -8,7 +8,7 @@ use url::Url;
 use super::{
     CallSettings, EM_PASSWORD_FILE, EM_PIN_FILE, EnterpriseManagerSettings, ListenerSettings,
     PASSWORD_VARIABLE, PasswordSource, Pin, RELOAD_INTERVAL, ReuseSettings, ServeOptions,
-    SettingError, Settings, Trust, WatchSettings, default_workers,
+    SettingError, Settings, TraceSettings, Trust, WatchSettings, default_workers,
 };
 
 impl ServeOptions {
@@ -58,6 +58,7 @@ impl ServeOptions {
             reload_interval: RELOAD_INTERVAL,
             lame_duck: self.lame_duck,
             page_token_key,
+            traces: TraceSettings::of_environment()?,
             enterprise_manager: EnterpriseManagerSettings {
                 url,
                 username,

@@ -5,6 +5,7 @@ mod caller_tls;
 mod check;
 mod options;
 mod pin;
+mod traces;
 mod values;
 
 use std::{fmt, fs, net::SocketAddr, num::NonZero, path::PathBuf, time::Duration};
@@ -16,6 +17,7 @@ pub use caller_pattern::CallerPattern;
 pub use caller_tls::{CLIENT_CA_FILE, CallerTls, CallerTlsOptions, TLS_CERT_FILE, TLS_KEY_FILE};
 pub use options::{LogFormat, ServeOptions};
 pub use pin::{Pin, read_pins};
+pub use traces::{Sampling, TraceSettings};
 pub use values::duration;
 
 /// The port for callers, unless told otherwise: gRPC's own habit.
@@ -66,6 +68,8 @@ pub struct Settings {
     /// What page tokens are signed with. All replicas must have the same. None: something that
     /// they share anyway, which is no secret.
     pub page_token_key: Option<SecretSlice<u8>>,
+    /// Where traces go; none, and there are none.
+    pub traces: Option<TraceSettings>,
     /// The upstream.
     pub enterprise_manager: EnterpriseManagerSettings,
 }
@@ -198,6 +202,7 @@ impl Settings {
             reload_interval: RELOAD_INTERVAL,
             lame_duck: Duration::from_secs(3),
             page_token_key: None,
+            traces: None,
             enterprise_manager,
         }
     }

@@ -15,6 +15,7 @@ use tokio::time::Instant;
 use crate::{
     enterprise_manager::{Error, Patience},
     metrics::Reads,
+    traces::Origin,
 };
 
 /// What becomes of a read, shared by all who wait for it.
@@ -27,6 +28,8 @@ pub(super) type Read<A> = Pin<Box<dyn Future<Output = Outcome<A>> + Send>>;
 pub(super) struct InFlight<Q, A> {
     reads: Mutex<HashMap<Q, Flight<A>>>,
     counted: Reads,
+    /// What spans call it.
+    name: &'static str,
 }
 
 /// A read that somebody waits for. The map does not: it ends when the last one leaves.
@@ -42,8 +45,9 @@ where
     A: Send + Sync + 'static,
 {
     /// Nothing in flight.
-    pub(super) fn new(counted: Reads) -> Arc<Self> {
+    pub(super) fn new(name: &'static str, counted: Reads) -> Arc<Self> {
         Arc::new(Self {
+            name,
             reads: Mutex::default(),
             counted,
         })
@@ -56,7 +60,7 @@ where
         self: &Arc<Self>,
         question: Q,
         max_age: Option<Duration>,
-        deadline: Instant,
+        (deadline, origin): (Instant, &Origin),
         kept: impl FnOnce() -> Option<Arc<A>>,
         read: impl FnOnce(Arc<Patience>) -> F,
     ) -> Shared<Read<A>>
@@ -70,21 +74,26 @@ where
                 .filter(|other| max_age.is_none_or(|age| other.started.elapsed() <= age))
                 .and_then(|other| {
                     other.patience.extend(deadline);
-                    other.read.upgrade()
+                    Some((other.read.upgrade()?, other.patience.origin()))
                 })
             {
+                let (read, first) = read;
                 self.counted.shared.inc();
+                origin.note(self.name, || "shared");
+                origin.waits_for(first);
                 return read;
             }
             if let Some(answer) = kept() {
                 self.counted.reused.inc();
+                origin.note(self.name, || "reused");
                 let read: Read<A> = Box::pin(std::future::ready(Ok(answer)));
                 return read.shared();
             }
         }
         self.counted.asked.inc();
+        origin.note(self.name, || "asked");
         let started = Instant::now();
-        let patience = Arc::new(Patience::until(deadline));
+        let patience = Arc::new(Patience::until(deadline).of(origin.clone()));
         let leave = Leave {
             in_flight: self.clone(),
             question: question.clone(),

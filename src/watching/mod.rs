@@ -19,7 +19,8 @@ use crate::{
     enterprise_manager::{Error, Reading, SessionId},
     metrics::Metrics,
     settings::WatchSettings,
-    sharing::SharedReads,
+    sharing::{SESSION_READ, SharedReads},
+    traces::{Origin, Traces},
 };
 use poller::Poller;
 
@@ -40,6 +41,7 @@ pub struct Common {
     first_reads: Semaphore,
     settings: WatchSettings,
     metrics: Arc<Metrics>,
+    traces: Traces,
 }
 
 /// Where a poller puts what it has seen.
@@ -69,13 +71,19 @@ pub struct Outage {
 
 impl Common {
     /// Nobody watches anything. `places` is how many requests EM may have at a time.
-    pub fn new(settings: WatchSettings, places: usize, metrics: Arc<Metrics>) -> Arc<Self> {
+    pub fn new(
+        settings: WatchSettings,
+        places: usize,
+        metrics: Arc<Metrics>,
+        traces: Traces,
+    ) -> Arc<Self> {
         Arc::new(Self {
             pollers: Mutex::default(),
             polls: Semaphore::new((places / 2).max(1)),
             first_reads: Semaphore::new((places / 4).max(1)),
             settings,
             metrics,
+            traces,
         })
     }
 
@@ -94,16 +102,19 @@ impl Watching {
     /// Joins those who watch the session, or begins to. What is known of it is there at once, or
     /// within [`WatchSettings::patience`]. Dropping the receiver leaves.
     ///
-    /// Must be called within a runtime: a new poller is a task of it.
-    pub fn join(&self, id: SessionId) -> watch::Receiver<Seen> {
+    /// Must be called within a runtime: a new poller is a task of it. Its first read is in the trace
+    /// of `origin`.
+    pub fn join(&self, id: SessionId, origin: &Origin) -> watch::Receiver<Seen> {
         let mut pollers = self.common.lock();
         if let Some(published) = pollers.get(&id) {
+            origin.note(SESSION_READ, || "shared");
             return published.subscribe();
         }
         let (published, receiver) = watch::channel(Seen::default());
         let published = Arc::new(published);
         pollers.insert(id, published.clone());
-        let poller = Poller::new(id, self.reads.clone(), self.common.clone(), published);
+        let (reads, common) = (self.reads.clone(), self.common.clone());
+        let poller = Poller::new(id, origin.clone(), reads, common, published);
         tokio::spawn(poller.run());
         receiver
     }

@@ -13,11 +13,14 @@ use crate::{
     enterprise_manager::{Error, Reading, SessionId, State, View},
     metrics::Raised,
     sharing::SharedReads,
+    traces::Origin,
 };
 
 /// Reads one session again and again, for as long as somebody watches it.
 pub(super) struct Poller {
     id: SessionId,
+    /// The watch that began it.
+    begun_by: Origin,
     reads: SharedReads,
     common: Arc<Common>,
     published: Published,
@@ -33,12 +36,14 @@ type Outcome = Result<Arc<Reading>, Error>;
 impl Poller {
     pub(super) fn new(
         id: SessionId,
+        begun_by: Origin,
         reads: SharedReads,
         common: Arc<Common>,
         published: Published,
     ) -> Self {
         Self {
             id,
+            begun_by,
             reads,
             pace: Pace::new(&common.settings),
             told: 0,
@@ -70,7 +75,7 @@ impl Poller {
         let deadline = Instant::now() + self.common.settings.patience;
         let read = async {
             let _place = place(&self.common.first_reads).await;
-            self.read(None, deadline).await
+            self.read(None, deadline, &self.begun_by).await
         };
         // Somebody waits for it, so the wait for a place counts.
         timeout_at(deadline, read).await.unwrap_or_else(no_answer)
@@ -87,13 +92,19 @@ impl Poller {
             });
         };
         let deadline = Instant::now() + self.common.settings.patience;
-        let read = self.read(Some(self.pace.acceptable_age()), deadline);
-        timeout_at(deadline, read).await.unwrap_or_else(no_answer)
+        let origin = self.common.traces.poll(&self.begun_by, self.id);
+        let read = self.read(Some(self.pace.acceptable_age()), deadline, &origin);
+        let outcome = timeout_at(deadline, read).await.unwrap_or_else(no_answer);
+        if outcome.is_err() {
+            origin.failed();
+        }
+        origin.end();
+        outcome
     }
 
-    async fn read(&self, max_age: Option<Duration>, deadline: Instant) -> Outcome {
+    async fn read(&self, max_age: Option<Duration>, deadline: Instant, origin: &Origin) -> Outcome {
         self.reads
-            .replica_session(self.id, View::Entity, max_age, deadline)
+            .replica_session(self.id, View::Entity, max_age, deadline, origin)
             .await
     }
 

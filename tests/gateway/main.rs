@@ -9,6 +9,8 @@ mod answers;
 mod attacks;
 mod callers;
 mod certificates;
+#[allow(dead_code, reason = "shared with other tests")]
+mod collector;
 mod connections;
 mod deadlines;
 mod discovery;
@@ -25,6 +27,7 @@ mod rotation;
 mod sharing;
 mod support;
 mod tasks;
+mod traces;
 mod trust;
 mod unknown;
 mod watch;

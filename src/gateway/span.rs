@@ -1,0 +1,96 @@
+//! What the span of a call says, under the names that OpenTelemetry has for RPC servers.
+
+use std::net::SocketAddr;
+
+use http::{HeaderMap, Uri};
+use opentelemetry::KeyValue;
+use tonic::Code;
+
+use super::{methods::UNKNOWN, request_id::RequestId};
+use crate::{
+    metrics::Method,
+    traces::{Origin, Traces},
+};
+
+/// Why a call has failed, in the word that its caller is told.
+const REASON: &str = "gateway.reason";
+
+/// Begins the span of a call that arrives now. A call of a method that does not exist has none.
+pub(super) fn begin(
+    traces: &Traces,
+    method: &Method,
+    (uri, headers): (&Uri, &HeaderMap),
+    peer: Option<SocketAddr>,
+    request_id: &RequestId,
+) -> Origin {
+    if method.name == UNKNOWN {
+        return Origin::Nobody;
+    }
+    traces.call(&method.full_name, headers, || {
+        let mut said = vec![
+            KeyValue::new("rpc.system.name", "grpc"),
+            KeyValue::new("rpc.method", method.full_name.clone()),
+            KeyValue::new("gateway.request_id", request_id.to_string()),
+        ];
+        if let Some(host) = uri.host() {
+            said.push(KeyValue::new("server.address", host.to_owned()));
+        }
+        if let Some(port) = uri.port_u16() {
+            said.push(KeyValue::new("server.port", i64::from(port)));
+        }
+        if let Some(peer) = peer {
+            said.push(KeyValue::new("client.address", peer.ip().to_string()));
+            said.push(KeyValue::new("client.port", i64::from(peer.port())));
+        }
+        said
+    })
+}
+
+/// The call has failed for this reason.
+pub(super) fn failed(origin: &Origin, reason: &'static str) {
+    origin.note(REASON, || reason);
+}
+
+/// The call has ended with this code; without one its caller has left.
+pub(super) fn ended(origin: &Origin, code: Option<Code>) {
+    let code = code.unwrap_or(Code::Cancelled);
+    origin.note("rpc.response.status_code", || name(code));
+    if is_server_fault(code) {
+        origin.note("error.type", || name(code));
+        origin.failed();
+    }
+    origin.end();
+}
+
+/// Whether a server has failed with this code, as OpenTelemetry sees it: the others say that the
+/// caller has asked for what it cannot have.
+fn is_server_fault(code: Code) -> bool {
+    use Code::{DataLoss, DeadlineExceeded, Internal, Unavailable, Unimplemented, Unknown};
+    matches!(
+        code,
+        Unknown | DeadlineExceeded | Unimplemented | Internal | Unavailable | DataLoss
+    )
+}
+
+/// The code's name in the standard.
+fn name(code: Code) -> &'static str {
+    match code {
+        Code::Ok => "OK",
+        Code::Cancelled => "CANCELLED",
+        Code::Unknown => "UNKNOWN",
+        Code::InvalidArgument => "INVALID_ARGUMENT",
+        Code::DeadlineExceeded => "DEADLINE_EXCEEDED",
+        Code::NotFound => "NOT_FOUND",
+        Code::AlreadyExists => "ALREADY_EXISTS",
+        Code::PermissionDenied => "PERMISSION_DENIED",
+        Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
+        Code::FailedPrecondition => "FAILED_PRECONDITION",
+        Code::Aborted => "ABORTED",
+        Code::OutOfRange => "OUT_OF_RANGE",
+        Code::Unimplemented => "UNIMPLEMENTED",
+        Code::Internal => "INTERNAL",
+        Code::Unavailable => "UNAVAILABLE",
+        Code::DataLoss => "DATA_LOSS",
+        Code::Unauthenticated => "UNAUTHENTICATED",
+    }
+}

@@ -1,0 +1,101 @@
+//! A collector of traces: OTLP over gRPC on a real socket, with what it has got.
+
+use std::sync::{Arc, Mutex};
+
+use opentelemetry_proto::tonic::{
+    collector::trace::v1::{
+        ExportTraceServiceRequest, ExportTraceServiceResponse,
+        trace_service_server::{TraceService, TraceServiceServer},
+    },
+    common::v1::{KeyValue, any_value::Value},
+    trace::v1::Span,
+};
+use tokio::{net::TcpListener, task::JoinHandle};
+use tonic::{
+    Request, Response, Status,
+    transport::{Server, server::TcpIncoming},
+};
+
+/// A collector that runs until it is dropped.
+pub struct Collector {
+    /// Where it takes traces.
+    pub endpoint: String,
+    got: Got,
+    server: JoinHandle<()>,
+}
+
+#[derive(Clone, Default)]
+struct Got(Arc<Mutex<Vec<ExportTraceServiceRequest>>>);
+
+#[tonic::async_trait]
+impl TraceService for Got {
+    async fn export(
+        &self,
+        request: Request<ExportTraceServiceRequest>,
+    ) -> Result<Response<ExportTraceServiceResponse>, Status> {
+        self.0.lock().unwrap().push(request.into_inner());
+        Ok(Response::new(ExportTraceServiceResponse::default()))
+    }
+}
+
+impl Collector {
+    /// On a free port.
+    pub async fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let endpoint = format!("http://{}", listener.local_addr().unwrap());
+        let got = Got::default();
+        let serve = Server::builder()
+            .add_service(TraceServiceServer::new(got.clone()))
+            .serve_with_incoming(TcpIncoming::from(listener));
+        Self {
+            endpoint,
+            got,
+            server: tokio::spawn(async move { serve.await.unwrap() }),
+        }
+    }
+
+    /// All spans, in the order of their ends.
+    pub fn spans(&self) -> Vec<Span> {
+        let got = self.got.0.lock().unwrap();
+        let scopes = got
+            .iter()
+            .flat_map(|request| &request.resource_spans)
+            .flat_map(|resource| &resource.scope_spans);
+        scopes.flat_map(|scope| scope.spans.clone()).collect()
+    }
+
+    /// What the sender says of itself.
+    pub fn resource(&self, name: &str) -> String {
+        let got = self.got.0.lock().unwrap();
+        let resource = got[0].resource_spans[0].resource.clone().unwrap();
+        value(&resource.attributes, name)
+    }
+
+    /// Everything that it has got, as text.
+    pub fn text(&self) -> String {
+        format!("{:?}", self.got.0.lock().unwrap())
+    }
+}
+
+impl Drop for Collector {
+    fn drop(&mut self) {
+        self.server.abort();
+    }
+}
+
+/// An attribute of a span as text; empty when it has none of this name.
+pub fn attribute(span: &Span, name: &str) -> String {
+    value(&span.attributes, name)
+}
+
+fn value(attributes: &[KeyValue], name: &str) -> String {
+    let mut found = attributes.iter().filter(|found| found.key == name);
+    let value = found.next().and_then(|found| found.value.clone()?.value);
+    assert!(found.next().is_none(), "{name} is said twice");
+    match value {
+        None => String::new(),
+        Some(Value::StringValue(text)) => text,
+        Some(Value::IntValue(number)) => number.to_string(),
+        Some(other) => panic!("{name} is {other:?}"),
+    }
+}
