@@ -1,5 +1,5 @@
 //! What must not be known is nowhere to be read: not in a log at its most talkative, of whatever
-//! crate, not in metrics, answers or `Debug` output.
+//! crate, not in metrics, answers, traces or `Debug` output.
 //!
 //! A program of its own, since a process has one log.
 
@@ -11,6 +11,9 @@
 #[allow(dead_code, reason = "shared with the tests of the gateway")]
 #[path = "gateway/certificates.rs"]
 mod certificates;
+#[allow(dead_code, reason = "shared with the tests of the gateway")]
+#[path = "gateway/collector.rs"]
+mod collector;
 #[allow(dead_code, reason = "shared with the tests of the gateway")]
 #[path = "gateway/support.rs"]
 mod support;
@@ -29,12 +32,13 @@ use replica_session_gateway::{
         get::{GetOptions, ViewOption, get},
     },
     serve,
-    settings::{PasswordSource, Settings, Trust},
+    settings::{PasswordSource, Settings, TraceSettings, Trust},
     simulator::{Account, Canned, Options, Role, Simulator},
 };
 use tracing::Level;
 
 use certificates::{authority, caller_tls, issue, trusting};
+use collector::Collector;
 use support::{Client, FINISHED, UNKNOWN, USERNAME, fault, fixture, request};
 
 /// With a colon, and with letters that XML, URLs and Base64 each write in another way.
@@ -248,6 +252,8 @@ async fn no_secret_is_in_the_log_at_its_most_talkative_nor_anywhere_else() {
     settings.enterprise_manager.trust = Trust::Authorities(path("em-ca.crt"));
     settings.enterprise_manager.password = PasswordSource::File(path("password"));
     settings.reload_interval = Duration::from_millis(10);
+    let collector = Collector::start().await;
+    settings.traces = Some(TraceSettings::new(collector.endpoint.clone()));
     let mut told = format!("{settings:?}\n");
 
     let gateway = serve::start(settings.clone()).await.unwrap();
@@ -281,6 +287,7 @@ async fn no_secret_is_in_the_log_at_its_most_talkative_nor_anywhere_else() {
     .await
     .unwrap();
     let mut rejected = support::settings(&plain.url());
+    rejected.traces.clone_from(&settings.traces);
     rejected.enterprise_manager.password = PasswordSource::Value(WRONG.into());
     write!(told, "{rejected:?}").unwrap();
     let other = serve::start(rejected).await.unwrap();
@@ -308,6 +315,9 @@ async fn no_secret_is_in_the_log_at_its_most_talkative_nor_anywhere_else() {
     let secrets = secrets(&[&simulator, &plain]);
     gateway.stop().await;
     other.stop().await;
+    let spans = collector.spans();
+    assert!(spans.len() > 30, "{} spans", spans.len());
+    told += &collector.text();
 
     assert_kept(&secrets, &log.text(), &told);
 }

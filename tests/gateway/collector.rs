@@ -13,6 +13,7 @@ use opentelemetry_proto::tonic::{
 use tokio::{net::TcpListener, task::JoinHandle};
 use tonic::{
     Request, Response, Status,
+    metadata::MetadataMap,
     transport::{Server, server::TcpIncoming},
 };
 
@@ -25,7 +26,7 @@ pub struct Collector {
 }
 
 #[derive(Clone, Default)]
-struct Got(Arc<Mutex<Vec<ExportTraceServiceRequest>>>);
+struct Got(Arc<Mutex<Vec<(MetadataMap, ExportTraceServiceRequest)>>>);
 
 #[tonic::async_trait]
 impl TraceService for Got {
@@ -33,7 +34,8 @@ impl TraceService for Got {
         &self,
         request: Request<ExportTraceServiceRequest>,
     ) -> Result<Response<ExportTraceServiceResponse>, Status> {
-        self.0.lock().unwrap().push(request.into_inner());
+        let (metadata, _, request) = request.into_parts();
+        self.0.lock().unwrap().push((metadata, request));
         Ok(Response::new(ExportTraceServiceResponse::default()))
     }
 }
@@ -59,7 +61,7 @@ impl Collector {
         let got = self.got.0.lock().unwrap();
         let scopes = got
             .iter()
-            .flat_map(|request| &request.resource_spans)
+            .flat_map(|(_, request)| &request.resource_spans)
             .flat_map(|resource| &resource.scope_spans);
         scopes.flat_map(|scope| scope.spans.clone()).collect()
     }
@@ -67,8 +69,14 @@ impl Collector {
     /// What the sender says of itself.
     pub fn resource(&self, name: &str) -> String {
         let got = self.got.0.lock().unwrap();
-        let resource = got[0].resource_spans[0].resource.clone().unwrap();
+        let resource = got[0].1.resource_spans[0].resource.clone().unwrap();
         value(&resource.attributes, name)
+    }
+
+    /// What was sent with the spans under this name.
+    pub fn header(&self, name: &str) -> String {
+        let got = self.got.0.lock().unwrap();
+        got[0].0.get(name).unwrap().to_str().unwrap().to_owned()
     }
 
     /// Everything that it has got, as text.

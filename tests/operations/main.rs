@@ -6,7 +6,11 @@
     reason = "in a test, a failing unwrap is a failing test"
 )]
 
+#[allow(dead_code, reason = "shared with the tests of the gateway")]
+#[path = "../gateway/collector.rs"]
+mod collector;
 mod documents;
 mod health;
 mod log;
 mod support;
+mod traces;

@@ -61,6 +61,11 @@ pub struct Serving {
 
 /// A gateway for the Enterprise Manager at `em`, with further arguments.
 pub async fn serve(em: &str, arguments: &[&str]) -> Serving {
+    serve_in(em, arguments, &[]).await
+}
+
+/// The same, with these environment variables besides.
+pub async fn serve_in(em: &str, arguments: &[&str], variables: &[(&str, &str)]) -> Serving {
     let mut command = program(&[
         "serve",
         "--listen=127.0.0.1:0",
@@ -75,6 +80,7 @@ pub async fn serve(em: &str, arguments: &[&str]) -> Serving {
         .env("GATEWAY_EM_PASSWORD", "simulated")
         .env("GATEWAY_LAME_DUCK", "0s")
         .env("GATEWAY_LOG_FORMAT", "json")
+        .envs(variables.iter().copied())
         .spawn()
         .unwrap();
     let log = Arc::new(Mutex::new(Vec::new()));
