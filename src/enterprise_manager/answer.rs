@@ -9,7 +9,7 @@ use reqwest::StatusCode;
 
 use super::{
     error::{BadResponse, Error, excerpt},
-    exchange::Reply,
+    reply::Reply,
     xml::{ErrorDocument, is_utf8, read_error_document},
 };
 

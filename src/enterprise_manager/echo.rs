@@ -4,7 +4,7 @@
 use reqwest::header::HeaderValue;
 use secrecy::{ExposeSecret as _, SecretString};
 
-use super::{error::Error, exchange::Reply};
+use super::{error::Error, reply::Reply};
 
 /// The answer without its body, if that or what was made of it shows this token.
 pub(super) fn without_token(reply: &Reply, error: &Error, token: &HeaderValue) -> Option<Reply> {

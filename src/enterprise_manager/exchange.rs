@@ -6,12 +6,9 @@ use std::{
     time::Duration,
 };
 
-use jiff::Timestamp;
 use reqwest::{
     Client, Method, StatusCode,
-    header::{
-        ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER,
-    },
+    header::{ACCEPT, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue},
     redirect,
 };
 use rustls::ClientConfig;
@@ -25,6 +22,7 @@ use super::{
     lost::{connection_error, root_cause},
     overtaken::Answered,
     purpose::Purpose,
+    reply::Reply,
 };
 use crate::{
     metrics::{Outcome, Upstream},
@@ -39,9 +37,6 @@ const KEEP_ALIVE: Duration = Duration::from_secs(10);
 
 /// How long a connection, with its TLS handshake, may take to come about.
 pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
-
-/// Longest wait that an answer may ask for: whoever sleeps for hours helps nobody.
-const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(15 * 60);
 
 /// How long an unused connection is kept: well below the 120 s after which HTTP.sys closes it.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
@@ -81,15 +76,6 @@ pub(super) enum Credential<'c> {
     Basic(&'c str, &'c SecretString),
     /// The token of a logon session, for everything else.
     Token(&'c HeaderValue),
-}
-
-/// EM's answer, as far as it was of use.
-#[derive(Debug)]
-pub(super) struct Reply {
-    pub(super) status: StatusCode,
-    pub(super) headers: HeaderMap,
-    /// What has not been read while it arrived.
-    pub(super) body: Vec<u8>,
 }
 
 impl Http {
@@ -326,46 +312,4 @@ fn client(tls: ClientConfig) -> Result<Client, String> {
         .tcp_keepalive_interval(KEEP_ALIVE)
         .build()
         .map_err(|error| root_cause(&error))
-}
-
-impl Reply {
-    /// The media type in lower case without parameters; empty when there is none.
-    pub(super) fn media_type(&self) -> String {
-        let value = self.content_type();
-        let end = value.find(';').unwrap_or(value.len());
-        value[..end].trim().to_ascii_lowercase()
-    }
-
-    /// The charset parameter of the media type.
-    pub(super) fn charset(&self) -> Option<&str> {
-        self.content_type()
-            .split(';')
-            .skip(1)
-            .find_map(|parameter| {
-                let (name, value) = parameter.split_once('=')?;
-                name.trim()
-                    .eq_ignore_ascii_case("charset")
-                    .then(|| value.trim().trim_matches('"'))
-            })
-    }
-
-    /// How long the answer asks to wait, in seconds or until a date; at most
-    /// [`LONGEST_RETRY_AFTER`].
-    pub(super) fn retry_after(&self) -> Option<Duration> {
-        let text = self.headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-        let wait = if text.bytes().all(|byte| byte.is_ascii_digit()) {
-            Duration::from_secs(text.parse().unwrap_or(u64::MAX))
-        } else {
-            let date = jiff::fmt::rfc2822::parse(text).ok()?.timestamp();
-            date.duration_since(Timestamp::now()).try_into().ok()?
-        };
-        Some(wait.min(LONGEST_RETRY_AFTER)).filter(|wait| !wait.is_zero())
-    }
-
-    fn content_type(&self) -> &str {
-        self.headers
-            .get(CONTENT_TYPE)
-            .and_then(|value| value.to_str().ok())
-            .unwrap_or_default()
-    }
 }

@@ -24,8 +24,9 @@ use super::{
     door::Door,
     echo::without_password,
     error::Error,
-    exchange::{Credential, Http, Reply, SESSION_HEADER},
+    exchange::{Credential, Http, SESSION_HEADER},
     purpose::Purpose,
+    reply::Reply,
     xml::read_session_id,
 };
 use crate::{

@@ -19,6 +19,7 @@ mod overtaken;
 mod places;
 mod presented;
 mod purpose;
+mod reply;
 mod retry;
 mod session_id;
 mod standing;
@@ -56,10 +57,11 @@ use crate::{
 };
 use answer::read_answer;
 use body::ReadBody;
-use exchange::{Credential, Http, Reply};
+use exchange::{Credential, Http};
 use logon::{LogonSession, Logons};
 use places::Places;
 use purpose::Purpose;
+use reply::Reply;
 use retry::Retries;
 use tls::client_config;
 
