@@ -27,7 +27,8 @@ CUSTOM = {
 # program alone.
 WITHOUT_SCHEMA = {"policy.linkerd.io/v1beta3", "policy.linkerd.io/v1alpha1", "gateway.networking.k8s.io/v1"}
 
-LOGOFF = 2.0
+# Logoff and the last spans of traces, 2 s each.
+LAST = 4.0
 
 
 def main() -> None:
@@ -44,6 +45,10 @@ def main() -> None:
     shown = subprocess.run([program, "serve", "--help"], capture_output=True, text=True, check=True)
     says = Help(shown.stdout)
 
+    # Off unless it is set: the address stands there as a comment.
+    env = Path("deploy/kubernetes/base/gateway.env").read_text()
+    collector = int(only(re.findall(r"^# OTEL_EXPORTER_OTLP_ENDPOINT=http://[^:]+:(\d+)$", env, re.M)))
+
     unknown = set(settings) - says.known
     expect(not unknown, f"the program does not know {sorted(unknown)}")
     check_image(settings)
@@ -52,9 +57,9 @@ def main() -> None:
     check_hardening(pod, container)
     check_selectors(kinds, deployment)
     with tempfile.TemporaryDirectory() as folder:
-        started = Program(program, container, pod, settings, Path(folder))
+        started = Program(program, container, pod, settings, collector, Path(folder))
         try:
-            ports = running.check_ports(mesh, objects, container, settings, says, started)
+            ports = running.check_ports(mesh, objects, container, settings, collector, says, started)
             running.check_services(objects, deployment["template"]["metadata"]["labels"], ports, started)
             running.check_probes(container, ports, started)
             running.check_scaling(objects, pod, settings, ports, started)
@@ -101,7 +106,7 @@ def check_image(settings: dict) -> None:
 def check_times(pod: dict, settings: dict) -> tuple[float, float, float]:
     """Lame duck; all that the gateway takes to end; the time that the pod has for it."""
     lame_duck = seconds(settings["GATEWAY_LAME_DUCK"])
-    needed = lame_duck + seconds(settings["GATEWAY_DRAIN_TIMEOUT"]) + LOGOFF
+    needed = lame_duck + seconds(settings["GATEWAY_DRAIN_TIMEOUT"]) + LAST
     grace = pod["terminationGracePeriodSeconds"]
     expect(grace >= needed + 3, f"the grace of {grace} s is too short for {needed} s and a margin")
     container = only(c for c in pod["containers"] if c["name"] == "gateway")

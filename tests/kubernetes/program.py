@@ -28,12 +28,16 @@ STARTS_WITHIN = 20.0
 class Program:
     """The gateway with the settings of a pod, and Enterprise Manager's simulator where it looks for it.
 
-    Three things differ from the pod: files of Secrets lie in `folder`, Enterprise Manager is on the
-    loopback and speaks plaintext, and its account is the simulator's.
+    What differs from the pod: files of Secrets lie in `folder`, Enterprise Manager is on the loopback and
+    speaks plaintext, its account is the simulator's, and traces go to a collector that never answers.
     """
 
-    def __init__(self, program: Path, container: dict, pod: dict, settings: dict, folder: Path) -> None:
+    def __init__(
+        self, program: Path, container: dict, pod: dict, settings: dict, collector: int, folder: Path
+    ) -> None:
         self.tls = None
+        self.collector = socket.create_server(("127.0.0.1", collector))
+        self.collector.settimeout(STARTS_WITHIN)
         self._write_secrets(container, pod, settings, folder)
         self.simulator = subprocess.Popen([program, "simulate"], stdout=subprocess.PIPE, text=True)
         for line in self.simulator.stdout:
@@ -45,6 +49,7 @@ class Program:
         }
         given["GATEWAY_EM_URL"] = f"http://127.0.0.1:{port_of(settings['GATEWAY_EM_URL'])}"
         given |= {"GATEWAY_EM_ALLOW_PLAINTEXT": "true", "GATEWAY_EM_USERNAME": r"TECH\gateway"}
+        given |= {"OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{collector}", "OTEL_BSP_SCHEDULE_DELAY": "100"}
         self.log = folder / "log"
         with self.log.open("w") as log:
             self.process = subprocess.Popen([program, *container["args"]], env=given, stderr=log)
@@ -107,6 +112,15 @@ class Program:
                 return get(channel)(SESSION, timeout=10) != b""
             except grpc.RpcError:
                 return False
+
+    def sends_traces(self) -> bool:
+        """Whether the collector is spoken to in HTTP/2, which OTLP over gRPC needs."""
+        try:
+            connection, _ = self.collector.accept()
+            connection.settimeout(STARTS_WITHIN)
+            return connection.recv(14) == b"PRI * HTTP/2.0"
+        except TimeoutError:
+            return False
 
     def methods(self, port: int) -> dict[str, bool]:
         """What may be called, by path, as the program's reflection says; whether it is a stream."""

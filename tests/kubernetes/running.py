@@ -10,14 +10,15 @@ import grpc
 from common import Help, expect, only, port_of, seconds
 from program import SESSION, Program, accepts, get
 
-# Not the gateway's own: names, OTLP over gRPC as IANA has registered it, and what Istio's and Linkerd's
-# documentation says of their proxies.
-NAMES, TRACES = 53, 4317
+# Not the gateway's own: names, and what Istio's and Linkerd's documentation says of their proxies.
+NAMES = 53
 MESH_IN = {"istio": set(), "linkerd": {4143}, "plain": set()}
 MESH_OUT = {"istio": {15012}, "linkerd": {8080, 8086, 8090}, "plain": set()}
 
 
-def check_ports(mesh: str, objects: list, container: dict, settings: dict, says: Help, program: Program) -> dict:
+def check_ports(
+    mesh: str, objects: list, container: dict, settings: dict, collector: int, says: Help, program: Program
+) -> dict:
     """Who listens where, and who may get there; the ports by name."""
     ports = {port["name"]: port["containerPort"] for port in container["ports"]}
     for name, variable in (("grpc", "GATEWAY_LISTEN"), ("admin", "GATEWAY_ADMIN_LISTEN")):
@@ -33,9 +34,11 @@ def check_ports(mesh: str, objects: list, container: dict, settings: dict, says:
     expect(entered == listening | MESH_IN[mesh], f"the policy lets in {entered}, needed is {listening}")
     left = {port["port"] for rule in policy["egress"] for port in rule["ports"]}
     em = port_of(settings["GATEWAY_EM_URL"])
-    needed = {NAMES, TRACES, em} | MESH_OUT[mesh]
+    needed = {NAMES, collector, em} | MESH_OUT[mesh]
     expect(left == needed, f"the policy lets out {left}, needed is {needed}")
-    # The simulator listens on Enterprise Manager's usual port, where the session above is from.
+    # The simulator listens on Enterprise Manager's usual port, where the session above is from; the call for
+    # it is what there are traces of.
+    expect(program.sends_traces(), "no traces are sent where the settings say")
     return ports | {"Enterprise Manager": em}
 
 
