@@ -1,4 +1,4 @@
-//! What operators see: `/livez`, `/readyz` and `/metrics`, over plain HTTP/1.1.
+//! What operators see: `/livez`, `/readyz`, `/status` and `/metrics`, over plain HTTP/1.1.
 
 use std::{
     sync::{
@@ -28,7 +28,7 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use crate::metrics::Metrics;
+use crate::{metrics::Metrics, status::Status};
 
 /// Connections at a time; more wait in the system's queue.
 const MAX_CONNECTIONS: usize = 256;
@@ -46,6 +46,8 @@ const OPENMETRICS: (HeaderName, &str) = (
     "application/openmetrics-text; version=1.0.0; charset=utf-8",
 );
 
+const JSON: (HeaderName, &str) = (CONTENT_TYPE, "application/json");
+
 const PLAIN: (HeaderName, &str) = (CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8");
 
 /// Whether the gateway takes calls.
@@ -58,7 +60,8 @@ impl Readiness {
         self.0.store(ready, Ordering::Relaxed);
     }
 
-    fn get(&self) -> bool {
+    /// Whether it does.
+    pub fn get(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }
 }
@@ -66,9 +69,10 @@ impl Readiness {
 /// The admin listener's routes. `/livez` says that the process runs, `/readyz` whether calls
 /// should be sent to it. Neither depends on Enterprise Manager: else one EM outage would take
 /// every replica out of service.
-/// `/metrics` is for Prometheus.
-pub fn routes(readiness: Readiness, metrics: Arc<Metrics>) -> Router {
+/// `/status` is for people, `/metrics` for Prometheus.
+pub fn routes(readiness: Readiness, status: Arc<Status>, metrics: Arc<Metrics>) -> Router {
     Router::new()
+        .route("/status", get(|| async move { ([JSON], status.text()) }))
         .route(
             "/metrics",
             get(|headers: HeaderMap| async move { scraped(&headers, &metrics) }),

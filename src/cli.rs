@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use clap::{Parser, Subcommand, error::ErrorKind};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand, error::ErrorKind};
 use replica_session_gateway::{
     caller::{
         Refusal,
@@ -19,9 +19,10 @@ use replica_session_gateway::{
         tasks::{TasksOptions, tasks},
         watch::{WatchOptions, watch},
     },
+    check::{CheckOptions, check},
     enterprise_manager::presented_certificate,
     serve::{self, Running},
-    settings::{LogFormat, ServeOptions, Settings},
+    settings::{LogFormat, Origins, ServeOptions, Settings},
     telemetry,
 };
 #[cfg(feature = "simulator")]
@@ -88,6 +89,16 @@ enum Command {
     /// Exit codes: 0 serving, 1 not serving, 64 bad input, 66 no such name, 69 no answer, 75 out of
     /// time.
     Health(HealthOptions),
+    /// Check that the settings of serve work with this Enterprise Manager
+    ///
+    /// Takes the settings of serve. Resolves, connects, verifies TLS, recognises Enterprise Manager, logs on,
+    /// looks what the account may do, lists and reads one session, logs off: a line each, with what to
+    /// change where it fails. Reads only, and prints nothing that Enterprise Manager says.
+    ///
+    /// Exit codes, of the first step that failed: 0 all is well, 64 wrong settings, 69 Enterprise Manager
+    /// cannot be reached, 70 it fails or cannot be understood, 75 a step took too long, 77 the account may
+    /// not read sessions, 78 the address, the certificate to trust or the password is wrong.
+    Check(Box<CheckOptions>),
     /// Show the certificate that an Enterprise Manager presents, with its pin
     ///
     /// Nothing is verified and nothing is sent but a TLS handshake. Compare what is shown with what
@@ -106,8 +117,14 @@ enum Command {
 
 /// Parses the arguments and runs the subcommand.
 pub fn run() -> ExitCode {
-    let command = match Cli::try_parse() {
-        Ok(cli) => cli.command,
+    let parsed = Cli::command().try_get_matches().and_then(|matches| {
+        let origins = matches.subcommand().map(|(_, given)| Origins::of(given));
+        let cli =
+            Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut Cli::command()))?;
+        Ok((cli.command, origins.unwrap_or_default()))
+    });
+    let (command, origins) = match parsed {
+        Ok(parsed) => parsed,
         Err(error) => return explain(&error),
     };
     // Calls are served by workers; this one accepts them, and answers operators and signals.
@@ -125,12 +142,13 @@ pub fn run() -> ExitCode {
         }
     };
     let exit_code = match command {
-        Command::Serve(options) => runtime.block_on(run_serve(*options)),
+        Command::Serve(options) => runtime.block_on(run_serve(*options, origins)),
         Command::Get(options) => runtime.block_on(printed(get(&options))),
         Command::List(options) => runtime.block_on(printed(list(&options))),
         Command::Tasks(options) => runtime.block_on(printed(tasks(&options))),
         Command::Watch(options) => runtime.block_on(run_watch(options)),
         Command::Health(options) => runtime.block_on(run_health(options)),
+        Command::Check(options) => runtime.block_on(run_check(*options)),
         Command::EmCertificate { url } => runtime.block_on(run_em_certificate(&url)),
         #[cfg(feature = "simulator")]
         Command::Demo(options) => runtime.block_on(run_demo(options)),
@@ -142,11 +160,12 @@ pub fn run() -> ExitCode {
     exit_code.unwrap_or_else(|exit_code| exit_code)
 }
 
-async fn run_serve(options: ServeOptions) -> Result<ExitCode, ExitCode> {
+async fn run_serve(options: ServeOptions, origins: Origins) -> Result<ExitCode, ExitCode> {
     // Before anything else: a signal that comes while the gateway starts is not lost.
     let signals = Signals::new()?;
     start_log(options.log_format, &options.log_filter)?;
-    let settings = options.check().map_err(|error| usage(&error.to_string()))?;
+    let mut settings = options.check().map_err(|error| usage(&error.to_string()))?;
+    settings.origins = origins;
     raise_file_limit(&settings);
     let has_page_token_key = settings.page_token_key.is_some();
     let gateway = serve::start(settings).await;
@@ -254,6 +273,12 @@ async fn run_health(options: HealthOptions) -> Result<ExitCode, ExitCode> {
 fn refused(refusal: &Refusal) -> ExitCode {
     say(io::stderr(), &format!("error: {refusal}\n"));
     ExitCode::from(refusal.exit_code())
+}
+
+async fn run_check(options: CheckOptions) -> Result<ExitCode, ExitCode> {
+    let mut signals = Signals::new()?;
+    let exit_code = check(options, &mut io::stdout(), signals.next()).await;
+    Ok(ExitCode::from(exit_code))
 }
 
 async fn run_em_certificate(url: &Url) -> Result<ExitCode, ExitCode> {

@@ -5,6 +5,7 @@
 pub mod admin;
 pub mod caller;
 pub mod certificates;
+pub mod check;
 pub mod codec;
 #[cfg(feature = "simulator")]
 pub mod demo;
@@ -22,6 +23,7 @@ pub mod sharing;
 pub mod simulate;
 #[cfg(feature = "simulator")]
 pub mod simulator;
+pub mod status;
 pub mod telemetry;
 pub mod traces;
 pub mod watching;

@@ -1,6 +1,6 @@
 //! Builds the rooms, connects them, runs them, and takes them down again.
 
-use std::{io, net::SocketAddr};
+use std::{io, net::SocketAddr, sync::Arc};
 
 use tokio::{net::TcpListener, task::JoinHandle, time::sleep};
 use tokio_util::sync::CancellationToken;
@@ -21,8 +21,9 @@ use crate::{
     metrics::Metrics,
     proto::{FILE_DESCRIPTOR_SET, v1::replica_session_service_server::ReplicaSessionServiceServer},
     reload,
-    settings::{SettingError, Settings},
+    settings::{self, SettingError, Settings},
     sharing::{self, SharedReads},
+    status::Status,
     traces::{self, Export},
     watching::{self, Watching},
     workers::Workers,
@@ -151,13 +152,20 @@ pub async fn start(settings: Settings) -> Result<Running, StartError> {
     let readiness = Readiness::default();
     readiness.set(true);
     let expiries = vec![("listener", own_expiry), ("enterprise_manager", em_expiry)];
+    let status = Arc::new(Status::new(
+        settings.clone(),
+        enterprise_manager.clone(),
+        readiness.clone(),
+        expiries.clone(),
+    ));
     let reload = reload::run(files, settings.reload_interval, expiries, metrics.clone());
     let reload = tokio::spawn(reload);
-    let routes = admin::routes(readiness.clone(), metrics);
+    let routes = admin::routes(readiness.clone(), status, metrics);
     let admin = tokio::spawn(admin::serve(operators, routes));
     let standing = enterprise_manager.standing().clone();
     let em_health = health::watch_enterprise_manager(reporter.clone(), standing);
     let em_health = tokio::spawn(em_health);
+    settings::log(&settings);
     tracing::info!(%address, %admin_address, enterprise_manager = %settings.enterprise_manager.url, "serving");
     Ok(Running {
         address,

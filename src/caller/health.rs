@@ -3,6 +3,7 @@
 
 use std::{
     net::{Ipv4Addr, Ipv6Addr, SocketAddr},
+    path::PathBuf,
     time::Duration,
 };
 
@@ -17,7 +18,7 @@ use tonic_health::pb::{
     HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
 };
 
-use super::{Refusal, refusal::root_cause};
+use super::{Refusal, ServerOptions, refusal::root_cause};
 use crate::settings::duration;
 
 /// The options of `health`.
@@ -56,6 +57,23 @@ pub struct HealthOptions {
     )]
     pub admin_address: String,
 
+    /// Address of a gateway that speaks TLS, such as <https://gateway.example:50051>, in place of
+    /// --address; the three files are as for get
+    #[arg(long, value_name = "URL", conflicts_with = "readyz")]
+    pub server: Option<String>,
+
+    /// PEM file with the only CA certificates to trust for --server; else the platform's are
+    #[arg(long, env = "GATEWAY_CA_FILE", value_name = "FILE")]
+    pub ca_file: Option<PathBuf>,
+
+    /// PEM file with the certificate chain to show to --server, where it asks for one
+    #[arg(long, env = "GATEWAY_CERT_FILE", value_name = "FILE")]
+    pub cert_file: Option<PathBuf>,
+
+    /// PEM file with that certificate's private key
+    #[arg(long, env = "GATEWAY_KEY_FILE", value_name = "FILE")]
+    pub key_file: Option<PathBuf>,
+
     /// How long to wait
     #[arg(long, value_name = "DURATION", default_value = "2s", value_parser = duration)]
     pub timeout: Duration,
@@ -90,14 +108,18 @@ pub async fn health(options: &HealthOptions) -> Result<Health, Refusal> {
 }
 
 async fn check(options: &HealthOptions) -> Result<Health, Refusal> {
-    let address = reachable("--address", &options.address)?;
-    // Without TLS: a container needs no certificates of authorities to ask its own gateway.
-    let endpoint = Channel::from_shared(format!("http://{address}"));
-    let endpoint = endpoint.expect("an address and port make a URL");
-    let channel = endpoint.connect().await.map_err(|error| {
-        let cause = root_cause(&error).map_or_else(String::new, ToString::to_string);
-        Status::unavailable(format!("no gateway answers at {address}: {cause}"))
-    })?;
+    let channel = match &options.server {
+        Some(server) => {
+            let server = ServerOptions {
+                server: server.clone(),
+                ca_file: options.ca_file.clone(),
+                cert_file: options.cert_file.clone(),
+                key_file: options.key_file.clone(),
+            };
+            server.connect(options.timeout).await?
+        }
+        None => plain(options).await?,
+    };
     let service = options.service.clone();
     let request = Request::new(HealthCheckRequest { service });
     let answer = HealthClient::new(channel).check(request).await;
@@ -111,6 +133,18 @@ async fn check(options: &HealthOptions) -> Result<Health, Refusal> {
     Ok(Health {
         is_serving: status == ServingStatus::Serving,
         text: status.as_str_name(),
+    })
+}
+
+/// A connection to the gateway on this machine.
+async fn plain(options: &HealthOptions) -> Result<Channel, Refusal> {
+    let address = reachable("--address", &options.address)?;
+    // Without TLS: a container needs no certificates of authorities to ask its own gateway.
+    let endpoint = Channel::from_shared(format!("http://{address}"));
+    let endpoint = endpoint.expect("an address and port make a URL");
+    endpoint.connect().await.map_err(|error| {
+        let cause = root_cause(&error).map_or_else(String::new, ToString::to_string);
+        Status::unavailable(format!("no gateway answers at {address}: {cause}")).into()
     })
 }
 

@@ -22,6 +22,7 @@ use super::{
     lost::{connection_error, root_cause},
     overtaken::Answered,
     purpose::Purpose,
+    reach::address,
     reply::Reply,
 };
 use crate::{
@@ -76,6 +77,8 @@ pub(super) enum Credential<'c> {
     Basic(&'c str, &'c SecretString),
     /// The token of a logon session, for everything else.
     Token(&'c HeaderValue),
+    /// What these headers say, if anything: for those who look at EM.
+    Headers(&'c HeaderMap),
 }
 
 impl Http {
@@ -223,6 +226,7 @@ impl Http {
                 request.basic_auth(user, Some(password.expose_secret()))
             }
             Credential::Token(token) => request.header(SESSION_HEADER, token),
+            Credential::Headers(headers) => request.headers(headers.clone()),
         };
         let lost = |error: reqwest::Error| connection_error(&error, &self.address);
         let mut response = request.send().await.map_err(lost)?;
@@ -277,12 +281,6 @@ fn outcome(reply: &Result<Reply, Error>) -> Outcome {
         500..600 => Outcome::ServerError,
         _ => Outcome::Other,
     }
-}
-
-fn address(url: &Url) -> String {
-    let host = url.host_str().unwrap_or_default();
-    let port = url.port_or_known_default().unwrap_or_default();
-    format!("{host}:{port}")
 }
 
 fn client(tls: ClientConfig) -> Result<Client, String> {

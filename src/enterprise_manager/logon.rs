@@ -4,6 +4,9 @@
 //! service restarts. Nothing here runs by itself: the first call logs on, a call that meets 401
 //! asks for a newer logon, and however many ask, EM sees one.
 
+mod shown;
+pub use shown::LogonState;
+
 use std::{
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -51,6 +54,7 @@ pub(super) struct LogonSession {
     pub(super) token: HeaderValue,
     /// Under this id the session can be deleted; it is another one than the token.
     id: Option<uuid::Uuid>,
+    since: Instant,
     /// Whether EM has answered anything under it.
     is_accepted: AtomicBool,
 }
@@ -221,27 +225,29 @@ impl Logons {
         receiver
     }
 
-    /// Logs off, if logged on. Best effort and short: EM forgets the session by itself.
-    pub(super) async fn log_off(&self) {
-        if timeout(LOGOFF_TIMEOUT, self.try_log_off()).await.is_err() {
+    /// Logs off, if logged on. Best effort and short: EM forgets the session by itself. Returns the
+    /// status of EM's answer, if there is one.
+    pub(super) async fn log_off(&self) -> Option<StatusCode> {
+        let status = timeout(LOGOFF_TIMEOUT, self.try_log_off()).await;
+        status.unwrap_or_else(|_| {
             tracing::debug!("not logged off in time");
-        }
+            None
+        })
     }
 
-    async fn try_log_off(&self) {
+    async fn try_log_off(&self) -> Option<StatusCode> {
         let current = std::mem::replace(&mut self.inner.lock().current, Current::LoggedOff);
         let session = match current {
-            Current::LoggedOff => return,
+            Current::LoggedOff => return None,
             Current::LoggedOn(session) => session,
             Current::LoggingOn(mut outcome) => {
                 match outcome.wait_for(Option::is_some).await.as_deref() {
                     Ok(Some(Ok(Ok(session)))) => session.clone(),
-                    _ => return,
+                    _ => return None,
                 }
             }
         };
-        let Some(id) = session.id else { return };
-        let path = format!("api/logonSessions/{id}");
+        let path = format!("api/logonSessions/{}", session.id?);
         let nobody = (&Origin::Nobody, 0);
         let credential = Credential::Token(&session.token);
         match self
@@ -250,8 +256,14 @@ impl Logons {
             .exchange(Method::DELETE, &path, credential, Purpose::One, nobody)
             .await
         {
-            Ok(reply) => tracing::debug!(status = reply.status.as_u16(), "logged off"),
-            Err(error) => tracing::debug!(%error, "not logged off"),
+            Ok(reply) => {
+                tracing::debug!(status = reply.status.as_u16(), "logged off");
+                Some(reply.status)
+            }
+            Err(error) => {
+                tracing::debug!(%error, "not logged off");
+                None
+            }
         }
     }
 }
@@ -320,6 +332,7 @@ fn read_logon(reply: &Reply) -> Outcome {
         return Ok(Arc::new(LogonSession {
             token,
             id,
+            since: Instant::now(),
             is_accepted: AtomicBool::new(false),
         }));
     }

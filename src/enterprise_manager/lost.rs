@@ -31,6 +31,16 @@ pub(super) fn connection_error(error: &reqwest::Error, address: &str) -> Error {
     Error::Disconnected { why }
 }
 
+/// The same of a TLS handshake alone.
+pub(super) fn handshake_error(error: &std::io::Error, address: &str) -> Error {
+    if let Some(error) = cause::<rustls::Error>(error) {
+        return tls_error(error, address);
+    }
+    Error::Disconnected {
+        why: format!("{address}: {}", root_cause(error)),
+    }
+}
+
 fn tls_error(error: &rustls::Error, address: &str) -> Error {
     let untrusted = |why: &str| Error::UntrustedCertificate {
         why: format!("{address}: {why}"),

@@ -13,12 +13,14 @@ mod filter;
 mod listing;
 mod lists;
 mod logon;
+mod look;
 mod lost;
 mod model;
 mod overtaken;
 mod places;
 mod presented;
 mod purpose;
+mod reach;
 mod reply;
 mod retry;
 mod session_id;
@@ -36,10 +38,13 @@ use tokio::time::sleep;
 pub use error::{BadResponse, Error};
 pub use filter::{InvalidName, MAX_NAME, Name, SessionFilter, Span};
 pub use listing::{MAX_GIVEN, MAX_PAGE_SIZE, Order, Position, SessionList, SessionPage};
+pub use logon::LogonState;
+pub use look::Answer;
 pub use model::{
     Link, Reading, ReplicaSession, Run, RunResult, State, TaskReading, TaskSession, TaskState, View,
 };
 pub use presented::{PresentedCertificate, presented_certificate};
+pub use reach::{Handshake, connect, resolve, shake_hands};
 pub use retry::Patience;
 pub use session_id::{InvalidSessionId, SessionId, parse_id, parse_uuid};
 pub use standing::{LATELY, LastFailure, Standing, Verdict};
@@ -278,9 +283,10 @@ impl EnterpriseManager {
         read_safely(&reply, logon, reader)
     }
 
-    /// Ends the logon session at EM, if there is one. Best effort, 2 s at most.
-    pub async fn log_off(&self) {
-        self.logons.log_off().await;
+    /// Ends the logon session at EM, if there is one. Best effort, 2 s at most. Returns the status of
+    /// EM's answer, if there is one.
+    pub async fn log_off(&self) -> Option<u16> {
+        self.logons.log_off().await.map(|status| status.as_u16())
     }
 }
 

@@ -2,17 +2,20 @@
 
 use std::sync::Arc;
 
-use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::pki_types::CertificateDer;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
-use url::{Host, Url};
+use url::Url;
 use x509_cert::{
     Certificate,
     der::Decode as _,
     ext::pkix::{SubjectAltName, name::GeneralName},
 };
 
-use super::tls::config_to_look;
+use super::{
+    reach::{resolve, server_name},
+    tls::config_to_look,
+};
 use crate::settings::Pin;
 
 /// What a server's certificate says of itself. Nothing of it is verified.
@@ -39,22 +42,13 @@ pub struct PresentedCertificate {
 ///
 /// One sentence on why there is no certificate to look at.
 pub async fn presented_certificate(address: &Url) -> Result<PresentedCertificate, String> {
-    let host = address.host().ok_or("the address has no host")?;
-    let port = address
-        .port_or_known_default()
-        .ok_or("the address has no port")?;
-    let stream = match &host {
-        Host::Domain(name) => TcpStream::connect((*name, port)).await,
-        Host::Ipv4(address) => TcpStream::connect((*address, port)).await,
-        Host::Ipv6(address) => TcpStream::connect((*address, port)).await,
+    let stream = async {
+        let addresses = resolve(address).await?;
+        TcpStream::connect(addresses.as_slice()).await
     };
+    let stream = stream.await;
     let stream = stream.map_err(|error| format!("cannot connect: {error}"))?;
-    let name = match host {
-        Host::Domain(name) => ServerName::try_from(name.to_owned())
-            .map_err(|_| format!("{name:?} is not a host name"))?,
-        Host::Ipv4(address) => ServerName::from(std::net::IpAddr::from(address)),
-        Host::Ipv6(address) => ServerName::from(std::net::IpAddr::from(address)),
-    };
+    let name = server_name(address).map_err(|error| format!("the address: {error}"))?;
 
     let stream = TlsConnector::from(Arc::new(config_to_look()))
         .connect(name, stream)

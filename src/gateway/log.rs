@@ -25,34 +25,34 @@ macro_rules! line {
 /// A call that gets no answer. It is counted as well, by its reason, and its span says so.
 pub(super) fn failed(call: &CallContext, failure: &Failure) {
     let row = failure.row();
-    let (code, reason) = (row.code, row.reason);
+    let (code, reason, remedy) = (row.code, row.reason, row.remedy);
     call.method.failed(reason);
     span::failed(&call.origin, reason);
     match failure {
         Failure::InvalidRequest(_, field, problem) => {
-            line!(INFO, call, {?code, reason,}, "call refused: {field} {problem}");
+            line!(INFO, call, {?code, reason, remedy,}, "call refused: {field} {problem}");
         }
         // Not a fault of anything: the caller asked for what is not there.
         Failure::EnterpriseManager(error, _) if code == Code::NotFound => {
-            line!(INFO, call, {?code, reason,}, "call failed: {error}");
+            line!(INFO, call, {?code, reason, remedy,}, "call failed: {error}");
         }
         Failure::EnterpriseManager(error, _) => {
-            line!(WARN, call, {?code, reason,}, "call failed: {error}");
+            line!(WARN, call, {?code, reason, remedy,}, "call failed: {error}");
         }
         Failure::CallerNotAllowed(caller) => {
-            line!(WARN, call, {?code, reason, ?caller,}, "call refused: its caller is not among --allow-caller");
+            line!(WARN, call, {?code, reason, remedy, ?caller,}, "call refused: its caller is not among --allow-caller");
         }
         Failure::DeadlineExceeded => {
-            line!(WARN, call, {?code, reason,}, "call failed: its time is over");
+            line!(WARN, call, {?code, reason, remedy,}, "call failed: its time is over");
         }
         Failure::Overloaded => {
-            line!(WARN, call, {?code, reason,}, "call refused: too many calls in flight");
+            line!(WARN, call, {?code, reason, remedy,}, "call refused: too many calls in flight");
         }
         Failure::Interrupted => {
-            line!(DEBUG, call, {?code, reason,}, "watch ended with its connection");
+            line!(DEBUG, call, {?code, reason, remedy,}, "watch ended with its connection");
         }
         Failure::Panic(text) => {
-            line!(ERROR, call, {?code, reason,}, "call failed: panic: {text}");
+            line!(ERROR, call, {?code, reason, remedy,}, "call failed: panic: {text}");
         }
     }
 }

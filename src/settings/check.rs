@@ -7,7 +7,7 @@ use url::Url;
 
 use super::{
     CallSettings, EM_PASSWORD_FILE, EM_PIN_FILE, EnterpriseManagerSettings, ListenerSettings,
-    PASSWORD_VARIABLE, PasswordSource, Pin, RELOAD_INTERVAL, ReuseSettings, ServeOptions,
+    Origins, PASSWORD_VARIABLE, PasswordSource, Pin, RELOAD_INTERVAL, ReuseSettings, ServeOptions,
     SettingError, Settings, TraceSettings, Trust, WatchSettings, default_workers,
 };
 
@@ -67,6 +67,7 @@ impl ServeOptions {
                 concurrency: self.em_concurrency,
                 trust,
             },
+            origins: Origins::default(),
         })
     }
 }

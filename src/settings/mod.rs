@@ -3,6 +3,7 @@
 mod caller_pattern;
 mod caller_tls;
 mod check;
+mod effective;
 mod options;
 mod pin;
 mod traces;
@@ -15,10 +16,11 @@ use url::Url;
 
 pub use caller_pattern::CallerPattern;
 pub use caller_tls::{CLIENT_CA_FILE, CallerTls, CallerTlsOptions, TLS_CERT_FILE, TLS_KEY_FILE};
+pub use effective::{Effective, Origin, Origins, effective, log};
 pub use options::{LogFormat, ServeOptions};
 pub use pin::{Pin, read_pins};
 pub use traces::{Sampling, TraceSettings};
-pub use values::duration;
+pub use values::{duration, some_time};
 
 /// The port for callers, unless told otherwise: gRPC's own habit.
 pub const DEFAULT_PORT: u16 = 50051;
@@ -72,6 +74,8 @@ pub struct Settings {
     pub traces: Option<TraceSettings>,
     /// The upstream.
     pub enterprise_manager: EnterpriseManagerSettings,
+    /// Where all this comes from.
+    pub origins: Origins,
 }
 
 /// What bounds callers' connections.
@@ -204,6 +208,7 @@ impl Settings {
             page_token_key: None,
             traces: None,
             enterprise_manager,
+            origins: Origins::default(),
         }
     }
 

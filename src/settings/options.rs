@@ -20,7 +20,7 @@ pub struct ServeOptions {
     #[arg(long, env = "GATEWAY_LISTEN", value_name = "IP:PORT", default_value = "127.0.0.1:50051", value_parser = socket_address)]
     pub listen: SocketAddr,
 
-    /// Where operators look: /livez, /readyz and /metrics
+    /// Where operators look: /livez, /readyz, /status and /metrics
     #[arg(long, env = "GATEWAY_ADMIN_LISTEN", value_name = "IP:PORT", default_value = "127.0.0.1:9464", value_parser = socket_address)]
     pub admin_listen: SocketAddr,
 

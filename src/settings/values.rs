@@ -40,7 +40,11 @@ pub(super) fn path() -> impl TypedValueParser<Value = PathBuf> {
 }
 
 /// Reads a duration that is longer than nothing.
-pub(super) fn some_time(text: &str) -> Result<Duration, String> {
+///
+/// # Errors
+///
+/// As [`duration`], and for no time at all.
+pub fn some_time(text: &str) -> Result<Duration, String> {
     match duration(text)? {
         Duration::ZERO => Err(format!("{text:?} is no time at all")),
         time => Ok(time),

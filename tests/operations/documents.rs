@@ -145,3 +145,22 @@ fn the_runbook_has_an_entry_for_each_alert_and_each_reason() {
     let wanted: BTreeSet<_> = alerts.chain(reasons).collect();
     assert_eq!(entries, wanted);
 }
+
+#[test]
+fn the_runbook_says_of_each_reason_what_the_log_says() {
+    for row in TABLE {
+        let (_, entry) = RUNBOOK
+            .split_once(&format!("\n### {}\n", row.reason))
+            .unwrap();
+        let entry = entry.split("\n#").next().unwrap();
+        let entry = entry.split_whitespace().collect::<Vec<_>>().join(" ");
+        let remedy = row.remedy;
+        let (first, rest) = remedy.split_at(1);
+        let sentence = format!("**{}{rest}.**", first.to_uppercase());
+        assert!(
+            entry.contains(&sentence),
+            "{}: {sentence}: {entry}",
+            row.reason
+        );
+    }
+}

@@ -1,8 +1,16 @@
 //! `health` for containers, and what `grpc.health.v1` says of Enterprise Manager.
 
-use super::support::{FINISHED, program, run, start};
+use super::{
+    certificates::{authority, issue},
+    support::{FINISHED, program, run, start},
+};
 use replica_session_gateway::simulator::Fault;
-use tokio::time::{Duration, sleep};
+use tokio::time::{Duration, sleep, timeout};
+use tonic::{Streaming, transport::Channel};
+use tonic_health::pb::{
+    HealthCheckRequest, HealthCheckResponse, health_check_response::ServingStatus,
+    health_client::HealthClient,
+};
 
 #[tokio::test]
 async fn health_tells_by_its_exit_code_whether_a_gateway_serves() {
@@ -96,4 +104,84 @@ async fn health_of_enterprise_manager_follows_its_answers_and_touches_no_other_n
     simulator.set_faults([]);
     assert_eq!(gateway.get(FINISHED).await.0, 0);
     comes_to_say("SERVING\n").await;
+}
+
+#[tokio::test]
+async fn health_is_asked_over_tls_with_a_certificate_or_at_the_admin_listener_without() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, content: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, content).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let authority = authority();
+    let ca = file("ca.crt", &authority.pem());
+    let own = issue(&authority, &["localhost"]);
+    let caller = issue(&authority, &["probe.example"]);
+    let (_simulator, gateway) = start(&[
+        "--tls-cert-file",
+        &file("tls.crt", &own.certificate),
+        "--tls-key-file",
+        &file("tls.key", &own.key),
+        "--client-ca-file",
+        &ca,
+        "--allow-caller",
+        "somebody.else",
+    ])
+    .await;
+    let port = gateway.address.rsplit(':').next().unwrap();
+    let server = format!("https://localhost:{port}");
+    let (cert, key) = (
+        file("c.crt", &caller.certificate),
+        file("c.key", &caller.key),
+    );
+    let trusting = [
+        "health",
+        "--timeout=20s",
+        "--server",
+        &server,
+        "--ca-file",
+        &ca,
+    ];
+    let known = [&trusting[..], &["--cert-file", &cert, "--key-file", &key]].concat();
+    let (code, out, err) = run(&mut program(&known)).await;
+    assert_eq!((code, out.as_str()), (0, "SERVING\n"), "{err}");
+    let em = [&known[..], &["--service", "enterprise-manager"]].concat();
+    let (code, out, err) = run(&mut program(&em)).await;
+    assert_eq!((code, out.as_str()), (1, "UNKNOWN\n"), "{err}");
+
+    let (code, _, err) = run(&mut program(&trusting)).await;
+    assert_eq!(code, 69, "{err}");
+    assert!(err.contains("--cert-file"), "{err}");
+    let admin = ["health", "--readyz", "--admin-address", &gateway.admin];
+    let (code, out, err) = run(&mut program(&admin)).await;
+    assert_eq!((code, out.as_str()), (0, "SERVING\n"), "{err}");
+}
+
+/// The next status that a health watch tells.
+async fn next(watch: &mut Streaming<HealthCheckResponse>) -> ServingStatus {
+    let told = timeout(Duration::from_secs(30), watch.message()).await;
+    told.unwrap().unwrap().expect("a status").status()
+}
+
+#[tokio::test]
+async fn a_health_watch_tells_when_enterprise_manager_goes_down_and_comes_back() {
+    let (simulator, gateway) = start(&[]).await;
+    let server = format!("http://{}", gateway.address);
+    let channel = Channel::from_shared(server).unwrap().connect().await;
+    let request = HealthCheckRequest {
+        service: "enterprise-manager".to_owned(),
+    };
+    let mut client = HealthClient::new(channel.unwrap());
+    let mut watch = client.watch(request).await.unwrap().into_inner();
+    assert_eq!(next(&mut watch).await, ServingStatus::Unknown);
+    assert_eq!(gateway.get(FINISHED).await.0, 0);
+    assert_eq!(next(&mut watch).await, ServingStatus::Serving);
+    let fault: Fault = "503".parse().unwrap();
+    simulator.set_faults([fault]);
+    assert_eq!(gateway.get(FINISHED).await.0, 69);
+    assert_eq!(next(&mut watch).await, ServingStatus::NotServing);
+    simulator.set_faults([]);
+    assert_eq!(gateway.get(FINISHED).await.0, 0);
+    assert_eq!(next(&mut watch).await, ServingStatus::Serving);
 }

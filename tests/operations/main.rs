@@ -7,10 +7,16 @@
 )]
 
 #[allow(dead_code, reason = "shared with the tests of the gateway")]
+#[path = "../gateway/certificates.rs"]
+mod certificates;
+mod check;
+#[allow(dead_code, reason = "shared with the tests of the gateway")]
 #[path = "../gateway/collector.rs"]
 mod collector;
 mod documents;
 mod health;
 mod log;
+mod report;
+mod status;
 mod support;
 mod traces;

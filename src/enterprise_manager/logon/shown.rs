@@ -1,0 +1,38 @@
+//! What operators are told of the logon session.
+
+use tokio::time::Instant;
+
+use super::{Current, Logons};
+
+/// How it is with the logon session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogonState {
+    /// There is none: nothing has been asked yet, or the last logon failed.
+    LoggedOff,
+    /// A logon is under way.
+    LoggingOn,
+    /// There is one, since then.
+    LoggedOn(Instant),
+}
+
+impl LogonState {
+    /// In one word.
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::LoggedOff => "logged_off",
+            Self::LoggingOn => "logging_on",
+            Self::LoggedOn(_) => "logged_on",
+        }
+    }
+}
+
+impl Logons {
+    /// How it is now.
+    pub(in crate::enterprise_manager) fn state(&self) -> LogonState {
+        match &self.inner.lock().current {
+            Current::LoggedOff => LogonState::LoggedOff,
+            Current::LoggingOn(_) => LogonState::LoggingOn,
+            Current::LoggedOn(session) => LogonState::LoggedOn(session.since),
+        }
+    }
+}

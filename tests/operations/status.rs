@@ -1,0 +1,130 @@
+//! `/status`, and the settings in the log.
+
+use replica_session_gateway::simulator::Fault;
+use serde_json::{Value, json};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+};
+
+use super::support::{FINISHED, Serving, start};
+
+const PAGE: &str = include_str!("../../docs/status.md");
+
+/// `/status` of this gateway.
+async fn status(gateway: &Serving) -> Value {
+    let mut stream = TcpStream::connect(&gateway.admin).await.unwrap();
+    let request = b"GET /status HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+    stream.write_all(request).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    assert!(head.starts_with("HTTP/1.1 200"), "{head}");
+    assert!(head.contains("content-type: application/json"), "{head}");
+    assert!(!body.contains("simulated"), "the password: {body}");
+    serde_json::from_str(body).unwrap()
+}
+
+/// The fields of an object and of those in it, as paths.
+fn paths(value: &Value, path: &str, all: &mut Vec<String>) {
+    match value.as_object() {
+        Some(object) if path != "settings" => {
+            for (name, inner) in object {
+                let path = format!("{path}.{name}");
+                paths(inner, path.trim_start_matches('.'), all);
+            }
+        }
+        _ => all.push(path.to_owned()),
+    }
+}
+
+#[tokio::test]
+async fn status_tells_how_it_is_with_enterprise_manager() {
+    let (simulator, gateway) = start(&["--lame-duck=1s"]).await;
+    let at_first = status(&gateway).await;
+    let em = &at_first["enterprise_manager"];
+    assert_eq!(em["answers"], "unknown");
+    assert_eq!(em["last_success"], Value::Null);
+    assert_eq!(em["last_failure"], Value::Null);
+    assert_eq!(em["logon"]["state"], "logged_off");
+    assert_eq!(em["circuit"], "closed");
+    assert_eq!(at_first["ready"], true);
+    assert_eq!(at_first["version"], env!("CARGO_PKG_VERSION"));
+    let certificates = &at_first["certificates"];
+    assert_eq!(
+        *certificates,
+        json!({"listener": null, "enterprise_manager": null})
+    );
+
+    assert_eq!(gateway.get(FINISHED).await.0, 0);
+    let well = status(&gateway).await;
+    let em = &well["enterprise_manager"];
+    assert_eq!(em["answers"], "yes");
+    assert_eq!(em["logon"]["state"], "logged_on");
+    assert!(em["logon"]["age_seconds"].is_u64());
+    assert!(em["last_success"]["age_seconds"].is_u64());
+
+    let fault: Fault = "503".parse().unwrap();
+    simulator.set_faults([fault]);
+    assert_eq!(gateway.get(FINISHED).await.0, 69);
+    let ill = status(&gateway).await;
+    let em = &ill["enterprise_manager"];
+    assert_eq!(em["answers"], "no");
+    assert_eq!(em["last_failure"]["reason"], "EM_UNAVAILABLE");
+    let remedy = em["last_failure"]["remedy"].as_str().unwrap();
+    assert!(
+        remedy.contains("look whether Enterprise Manager runs"),
+        "{remedy}"
+    );
+    // The line of the call says the same.
+    assert_eq!(gateway.logged("call failed").await["remedy"], remedy);
+
+    let mut fields = Vec::new();
+    paths(&ill, "", &mut fields);
+    assert!(fields.len() > 12, "{fields:?}");
+    for field in fields {
+        let (parent, last) = field.rsplit_once('.').unwrap_or(("", &field));
+        let documented = PAGE.contains(&format!("`{field}`"))
+            || (PAGE.contains(&format!("`{parent}`")) && PAGE.contains(&format!("`{last}`")));
+        assert!(documented, "{field} is not in docs/status.md");
+    }
+}
+
+#[tokio::test]
+async fn a_rejected_password_shows_as_a_logon_that_is_suspended() {
+    let (simulator, gateway) = start(&[]).await;
+    simulator.set_password(r"TECH\gateway", "another");
+    assert_eq!(gateway.get(FINISHED).await.0, 78);
+    let em = &status(&gateway).await["enterprise_manager"];
+    assert_eq!(em["logon"]["suspended"], true);
+    assert_eq!(em["logon"]["state"], "logged_off");
+    assert_eq!(em["last_failure"]["reason"], "EM_CREDENTIALS_REJECTED");
+}
+
+#[tokio::test]
+async fn settings_are_in_the_log_and_in_the_status_with_where_they_come_from() {
+    let (simulator, gateway) = start(&["--max-in-flight=77"]).await;
+    let line = gateway.logged("settings in effect").await;
+    assert_eq!(line["max_in_flight"], "77");
+    assert_eq!(line["em_password_file"], "GATEWAY_EM_PASSWORD");
+    assert_eq!(line["default_deadline"], "10s");
+    assert_eq!(line["em_url"], format!("{}/", simulator.url()));
+    let origins = line["origins"].as_str().unwrap();
+    assert!(origins.contains("max_in_flight=flag"), "{origins}");
+    assert!(origins.contains("lame_duck=environment"), "{origins}");
+    assert!(!origins.contains("max_watches"), "{origins}");
+    let settings = &status(&gateway).await["settings"];
+    assert_eq!(
+        settings["max_in_flight"],
+        json!({"value": "77", "origin": "flag"})
+    );
+    assert_eq!(
+        settings["lame_duck"],
+        json!({"value": "0s", "origin": "environment"})
+    );
+    assert_eq!(
+        settings["max_watches"],
+        json!({"value": "10000", "origin": "default"})
+    );
+    assert!(!gateway.whole_log().contains("simulated"), "the password");
+}
