@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use memchr::{memchr, memchr3};
+use memchr::memchr;
 use quick_xml::{
     XmlVersion,
     events::attributes::Attribute,
@@ -14,7 +14,7 @@ use quick_xml::{
 
 use super::{
     super::error::{BadResponse, excerpt},
-    document::check_name,
+    name::check_name,
 };
 
 /// Most attributes accepted on one element. EM's have 7 at most.
@@ -30,6 +30,10 @@ pub(super) fn read_attributes<'x>(
     text: &'x str,
     mut take: impl FnMut(Option<Prefix<'x>>, &'x str, Cow<'x, str>) -> Result<(), BadResponse>,
 ) -> Result<(), BadResponse> {
+    if text.is_empty() {
+        return Ok(());
+    }
+    let is_plain = is_plain(text);
     let mut seen = [""; MAX_ATTRIBUTES];
     let mut number = 0;
     let mut rest = text;
@@ -40,7 +44,12 @@ pub(super) fn read_attributes<'x>(
         }
         *seen.get_mut(number).ok_or(TOO_MANY)? = key;
         number += 1;
-        take(prefix, key, resolved(key, value)?)?;
+        let value = if is_plain || self::is_plain(value) {
+            Cow::Borrowed(value)
+        } else {
+            resolved(key, value)?
+        };
+        take(prefix, key, value)?;
     }
     Ok(())
 }
@@ -70,12 +79,15 @@ fn next<'x>(rest: &mut &'x str) -> Result<Option<(&'x str, &'x str)>, BadRespons
     Ok(Some((key, &text[..end])))
 }
 
+/// Whether the text stands for itself: neither a reference nor a blank to be normalised. Without a
+/// way out of the loop, many bytes are looked at together.
+fn is_plain(text: &str) -> bool {
+    let special = |b: u8| matches!(b, b'&' | b'\t' | b'\n' | b'\r');
+    !text.bytes().fold(false, |found, b| found | special(b))
+}
+
 /// The value that an attribute's text stands for.
 fn resolved<'x>(key: &'x str, text: &'x str) -> Result<Cow<'x, str>, BadResponse> {
-    let bytes = text.as_bytes();
-    if memchr3(b'&', b'\t', b'\n', bytes).is_none() && memchr(b'\r', bytes).is_none() {
-        return Ok(Cow::Borrowed(text));
-    }
     let attribute = Attribute {
         key: QName(key),
         value: Cow::Borrowed(text),

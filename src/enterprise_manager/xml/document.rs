@@ -6,18 +6,18 @@
 
 use std::borrow::Cow;
 
-use memchr::memchr;
 use quick_xml::{
     errors::{IllFormedError, SyntaxError},
     escape::resolve_predefined_entity,
     events::{BytesRef, BytesStart, Event},
-    name::{Namespace, NamespaceResolver, Prefix, QName, ResolveResult},
+    name::{Namespace, NamespaceResolver, Prefix, ResolveResult},
     reader::Reader,
 };
 
 use super::{
     super::error::{BadResponse, excerpt},
     attributes::read_attributes,
+    name::check_name,
 };
 
 /// The namespace of every EM document, whatever the API version.
@@ -35,11 +35,15 @@ pub(super) struct Document<'x> {
     /// Whether the open element of each depth declares namespaces, one bit each. Hardly any but the
     /// root does, so that looking at the others' attributes for declarations is worth avoiding.
     declares: u64,
+    /// Whether a name without a prefix is EM's own here.
+    default_is_em: bool,
 }
 
 /// The start tag of an element.
 pub(super) struct Element<'x> {
     start: BytesStart<'x>,
+    /// Where the name begins behind its prefix.
+    local: usize,
     /// Whether the element is EM's own; one of another namespace has nothing to say here.
     pub(super) is_em: bool,
     /// Whether it carries `xsi:nil="true"`: the same as if it were absent.
@@ -74,6 +78,7 @@ impl<'x> Document<'x> {
             depth: 0,
             namespaces: NamespaceResolver::default(),
             declares: 0,
+            default_is_em: false,
         };
         let root = document.prolog(take)?;
         Ok((document, root))
@@ -178,6 +183,7 @@ impl<'x> Document<'x> {
                     if self.declares & here != 0 {
                         self.declares &= !here;
                         self.namespaces.pop();
+                        self.default_is_em = self.is_em(None)?;
                     }
                     self.depth -= 1;
                     Node::End
@@ -207,15 +213,21 @@ impl<'x> Document<'x> {
             return Err(BadResponse::Forbidden("elements nested too deeply"));
         }
         let prefix = check_name(start.name().into_inner())?;
-        if start.contains("xmlns") {
+        let local = prefix.map_or(0, |prefix| prefix.into_inner().len() + 1);
+        let attributes = start.attributes_raw();
+        if attributes.contains("xmlns") {
             let declared = self.namespaces.push(&start);
             declared.map_err(|e| BadResponse::Malformed(excerpt(&e.to_string())))?;
             self.declares |= 1 << self.depth;
+            self.default_is_em = self.is_em(None)?;
         }
+        let is_em = match prefix {
+            None => self.default_is_em,
+            Some(_) => self.is_em(prefix)?,
+        };
         let resolver = &self.namespaces;
-        let is_em = is_in(EM_NAMESPACE, &resolver.resolve_prefix(prefix, true))?;
         let mut is_nil = false;
-        read_attributes(start.attributes_raw(), |prefix, key, value| {
+        read_attributes(attributes, |prefix, key, value| {
             if prefix.is_none() {
                 take(key, value);
                 return Ok(());
@@ -227,9 +239,15 @@ impl<'x> Document<'x> {
         })?;
         Ok(Element {
             start,
+            local,
             is_em,
             is_nil,
         })
+    }
+
+    /// Whether the name of an element with this prefix is EM's own.
+    fn is_em(&self, prefix: Option<Prefix<'_>>) -> Result<bool, BadResponse> {
+        is_in(EM_NAMESPACE, &self.namespaces.resolve_prefix(prefix, true))
     }
 
     fn next_event(&mut self) -> Result<Event<'x>, BadResponse> {
@@ -253,7 +271,7 @@ impl<'x> Document<'x> {
 impl Element<'_> {
     /// Name without prefix.
     pub(super) fn name(&self) -> &str {
-        self.start.local_name().into_inner()
+        &self.start.name().into_inner()[self.local..]
     }
 }
 
@@ -281,19 +299,6 @@ fn is_in(namespace: &str, found: &ResolveResult<'_>) -> Result<bool, BadResponse
             Err(BadResponse::Malformed(why))
         }
     }
-}
-
-/// Finds the prefix of a name. Refuses what quick-xml takes for a name in broken markup such as
-/// `<State="Working"/>`.
-pub(super) fn check_name(name: &str) -> Result<Option<Prefix<'_>>, BadResponse> {
-    let starts = |b: &u8| b.is_ascii_alphabetic() || *b == b'_' || !b.is_ascii();
-    let goes_on = |b: &u8| starts(b) || b.is_ascii_digit() || matches!(b, b'-' | b'.' | b':');
-    let name_bytes = name.as_bytes();
-    if !name_bytes.first().is_some_and(starts) || !name_bytes.iter().all(goes_on) {
-        let why = format!("{:?} for a name", excerpt(name));
-        return Err(BadResponse::Malformed(why));
-    }
-    Ok(memchr(b':', name_bytes).and_then(|_| QName(name).prefix()))
 }
 
 fn misplaced_declaration() -> BadResponse {

@@ -6,6 +6,7 @@ mod document;
 mod entity;
 mod error_document;
 mod logon;
+mod name;
 mod page;
 mod session;
 mod stream;

@@ -1,0 +1,46 @@
+//! Names of elements and attributes, checked.
+
+use quick_xml::name::{Prefix, QName};
+
+use super::super::error::{BadResponse, excerpt};
+
+/// What a byte may be in a name, one bit each.
+const OUTSIDE: u8 = 1;
+const NOT_FIRST: u8 = 2;
+const COLON: u8 = 4;
+
+/// A look-up for each byte of a name costs less than comparing it with eight bounds.
+static BYTES: [u8; 256] = bytes();
+
+const fn bytes() -> [u8; 256] {
+    let mut bytes = [OUTSIDE; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        bytes[byte] = match byte as u8 {
+            b'a'..=b'z' | b'A'..=b'Z' | b'_' | 0x80.. => 0,
+            b'0'..=b'9' | b'-' | b'.' => NOT_FIRST,
+            b':' => NOT_FIRST | COLON,
+            _ => OUTSIDE,
+        };
+        byte += 1;
+    }
+    bytes
+}
+
+/// Finds the prefix of a name. Refuses what quick-xml takes for a name in broken markup such as
+/// `<State="Working"/>`.
+///
+/// # Errors
+///
+/// When the name is none.
+pub(super) fn check_name(name: &str) -> Result<Option<Prefix<'_>>, BadResponse> {
+    let class = |byte: &u8| BYTES[usize::from(*byte)];
+    let bytes = name.as_bytes();
+    let first = bytes.first().map_or(OUTSIDE, class);
+    let all = bytes.iter().fold(0, |all, byte| all | class(byte));
+    if (first | all & OUTSIDE) != 0 {
+        let why = format!("{:?} for a name", excerpt(name));
+        return Err(BadResponse::Malformed(why));
+    }
+    Ok((all & COLON != 0).then(|| QName(name).prefix()).flatten())
+}
