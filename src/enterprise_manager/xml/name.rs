@@ -14,17 +14,19 @@ static BYTES: [u8; 256] = bytes();
 
 const fn bytes() -> [u8; 256] {
     let mut bytes = [OUTSIDE; 256];
-    let mut byte = 0;
-    while byte < 256 {
-        bytes[byte] = match byte as u8 {
+    let mut byte = 0u8;
+    loop {
+        bytes[byte as usize] = match byte {
             b'a'..=b'z' | b'A'..=b'Z' | b'_' | 0x80.. => 0,
             b'0'..=b'9' | b'-' | b'.' => NOT_FIRST,
             b':' => NOT_FIRST | COLON,
             _ => OUTSIDE,
         };
+        if byte == u8::MAX {
+            return bytes;
+        }
         byte += 1;
     }
-    bytes
 }
 
 /// Finds the prefix of a name. Refuses what quick-xml takes for a name in broken markup such as
