@@ -71,6 +71,7 @@ class Program:
                 self.tls = mesh.issue(caller, folder / "caller")
             else:
                 (place / "password").write_text("simulated")
+                (place / "page-token-key").write_bytes(os.urandom(32))
 
     def listening(self) -> set[int]:
         """The TCP ports that the process listens on, whatever its settings say."""
