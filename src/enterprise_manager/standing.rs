@@ -17,6 +17,9 @@ use super::{error::Error, retry::Patience};
 /// collects its data.
 pub const LATELY: Duration = Duration::from_secs(5 * 60);
 
+/// A silence that is shorter says more of a caller's deadline than of EM.
+const SHORTEST_SILENCE: Duration = Duration::from_secs(1);
+
 /// How the last reads ended.
 #[derive(Debug)]
 pub struct Standing {
@@ -84,6 +87,7 @@ impl Standing {
     pub(super) fn note_end_of_read<'s>(&'s self, patience: &'s Patience) -> Noted<'s> {
         Noted {
             standing: self,
+            began: Instant::now(),
             patience,
             has_ended: false,
         }
@@ -110,6 +114,7 @@ impl Standing {
 /// A read that is under way. When it is dropped because everybody's time is over, EM was silent.
 pub(super) struct Noted<'s> {
     standing: &'s Standing,
+    began: Instant,
     patience: &'s Patience,
     has_ended: bool,
 }
@@ -128,7 +133,8 @@ impl Noted<'_> {
 impl Drop for Noted<'_> {
     fn drop(&mut self) {
         // Callers who leave early, for reasons of their own, say nothing about EM.
-        if !self.has_ended && self.patience.is_nearly_over() {
+        let is_silence = self.patience.is_nearly_over() && self.began.elapsed() >= SHORTEST_SILENCE;
+        if !self.has_ended && is_silence {
             self.standing.failed(None);
         }
     }
@@ -176,5 +182,16 @@ mod tests {
         tokio::time::advance(Duration::from_secs(60)).await;
         drop(read);
         assert_eq!(standing.verdict(), Verdict::Fails);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_deadline_that_is_too_short_does_not_count_against_em() {
+        let standing = Standing::new();
+        let short = Duration::from_millis(200);
+        let patience = Patience::until(Instant::now() + short);
+        let read = standing.note_end_of_read(&patience);
+        tokio::time::advance(short).await;
+        drop(read);
+        assert_eq!(standing.verdict(), Verdict::Unknown);
     }
 }

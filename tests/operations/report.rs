@@ -5,7 +5,12 @@ use std::{collections::BTreeMap, fs};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use replica_session_gateway::{
     check::questions,
-    simulator::{Account, Canned, Options, QueryHabits, Role, Simulator, Style, Times},
+    simulator::{Account, Canned, Fault, Options, QueryHabits, Role, Simulator, Style, Times},
+};
+
+use tokio::{
+    process::Command,
+    time::{Duration, sleep, timeout},
 };
 
 use super::support::{program, run};
@@ -210,6 +215,42 @@ async fn a_report_that_cannot_be_written_is_told_before_anything_is_asked() {
         "{out}"
     );
     assert_eq!(simulator.counts().requests, 0);
+}
+
+#[tokio::test]
+async fn a_check_that_is_interrupted_logs_off_whatever_it_logged_on() {
+    let slow: Fault = "latency=200ms".parse().unwrap();
+    let simulator = Simulator::start(Options {
+        faults: vec![slow],
+        ..options()
+    })
+    .await
+    .unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = program(&["check", "--em-allow-plaintext", "--em-username", USER]);
+    let mut child = command
+        .args(["--em-url", &simulator.url(), "--report"])
+        .arg(folder.path().join("report.md"))
+        .env("GATEWAY_EM_PASSWORD", PASSWORD)
+        .spawn()
+        .unwrap();
+    let is_at_it = || {
+        let requests = simulator.requests();
+        requests
+            .iter()
+            .any(|request| request.target.contains("pageSize=2000"))
+    };
+    while !is_at_it() {
+        assert!(child.try_wait().unwrap().is_none(), "it has ended");
+        sleep(Duration::from_millis(5)).await;
+    }
+    let kill = format!("kill -INT {}", child.id().unwrap());
+    let sent = Command::new("sh").args(["-c", &kill]).status().await;
+    assert!(sent.unwrap().success());
+    let ended = timeout(Duration::from_secs(30), child.wait()).await;
+    assert_eq!(ended.unwrap().unwrap().code(), Some(130));
+    let counts = simulator.counts();
+    assert_eq!((counts.logons_accepted, counts.logoffs), (3, 3));
 }
 
 #[test]
