@@ -227,7 +227,9 @@ pub(super) async fn refuse((error, stream): (io::Error, TcpStream), address: Soc
     use rustls::Error::{InvalidCertificate, NoCertificatesPresented};
     let cause = error.get_ref().and_then(|error| error.downcast_ref());
     if let Some(error @ (InvalidCertificate(_) | NoCertificatesPresented)) = cause {
-        tracing::info!(%address, %error, "connection refused: no good client certificate");
+        let remedy = "the caller's owner renews its certificate; if many are refused, look at \
+                      --client-ca-file";
+        tracing::info!(%address, %error, remedy, "connection refused: no good client certificate");
     } else {
         tracing::debug!(%address, %error, "connection ended: no TLS handshake");
     }

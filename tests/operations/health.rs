@@ -1,7 +1,7 @@
 //! `health` for containers, and what `grpc.health.v1` says of Enterprise Manager.
 
 use super::{
-    certificates::{authority, issue},
+    certificates::{authority, issue, issue_expired},
     support::{FINISHED, program, run, start},
 };
 use replica_session_gateway::simulator::Fault;
@@ -153,6 +153,26 @@ async fn health_is_asked_over_tls_with_a_certificate_or_at_the_admin_listener_wi
     let (code, _, err) = run(&mut program(&trusting)).await;
     assert_eq!(code, 69, "{err}");
     assert!(err.contains("--cert-file"), "{err}");
+    let old = issue_expired(&authority, &["probe.example"]);
+    let (old_cert, old_key) = (file("o.crt", &old.certificate), file("o.key", &old.key));
+    let expired = [
+        &trusting[..],
+        &["--cert-file", &old_cert, "--key-file", &old_key],
+    ]
+    .concat();
+    let (code, _, err) = run(&mut program(&expired)).await;
+    assert_eq!(code, 69, "{err}");
+    assert!(err.contains("does not accept the certificate"), "{err}");
+    let refused = || gateway.all_logged("no good client certificate");
+    let says = |word: &str| {
+        refused()
+            .iter()
+            .any(|line| line["error"].to_string().contains(word))
+    };
+    while !says("expired") {
+        sleep(Duration::from_millis(5)).await;
+    }
+    assert!(refused().iter().all(|line| line["remedy"].is_string()));
     let admin = ["health", "--readyz", "--admin-address", &gateway.admin];
     let (code, out, err) = run(&mut program(&admin)).await;
     assert_eq!((code, out.as_str()), (0, "SERVING\n"), "{err}");
