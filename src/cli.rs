@@ -96,8 +96,9 @@ enum Command {
     /// change where it fails. Reads only, and prints nothing that Enterprise Manager says.
     ///
     /// Exit codes, of the first step that failed: 0 all is well, 64 wrong settings, 69 Enterprise Manager
-    /// cannot be reached, 70 it fails or cannot be understood, 75 a step took too long, 77 the account may
-    /// not read sessions, 78 the address, the certificate to trust or the password is wrong.
+    /// cannot be reached, 70 it fails or cannot be understood, 73 the report cannot be written, 75 a step
+    /// took too long, 77 the account may not read sessions, 78 the address, the certificate to trust or the
+    /// password is wrong, 130 interrupted.
     Check(Box<CheckOptions>),
     /// Show the certificate that an Enterprise Manager presents, with its pin
     ///
