@@ -15,7 +15,8 @@ use crate::{
 /// Why a call has failed, in the word that its caller is told.
 const REASON: &str = "gateway.reason";
 
-/// Begins the span of a call that arrives now. A call of a method that does not exist has none.
+/// Begins the span of a call that arrives now. A call of a method that does not exist has none, and is
+/// in its caller's trace all the same.
 pub(super) fn begin(
     traces: &Traces,
     method: &Method,
@@ -23,9 +24,9 @@ pub(super) fn begin(
     peer: Option<SocketAddr>,
     request_id: &RequestId,
 ) -> Origin {
-    if method.name == UNKNOWN {
-        return Origin::Nobody;
-    }
+    let is_one = method.name != UNKNOWN && uri.path().strip_prefix('/') == Some(&method.full_name);
+    let no_traces = Traces::default();
+    let traces = if is_one { traces } else { &no_traces };
     traces.call(&method.full_name, headers, || {
         let mut said = vec![
             KeyValue::new("rpc.system.name", "grpc"),

@@ -46,6 +46,8 @@ impl ServeOptions {
             watch: WatchSettings {
                 interval: self.watch_interval,
                 longest_interval: self.watch_interval_max,
+                // Pauses may be shorter than a busy EM needs for everybody.
+                turn: self.watch_interval_max.max(self.default_deadline),
                 patience: self.default_deadline,
                 ..WatchSettings::default()
             },

@@ -115,6 +115,8 @@ pub struct WatchSettings {
     pub interval: Duration,
     /// Longest pause, to which it grows while nothing changes.
     pub longest_interval: Duration,
+    /// How long a read may wait for its turn behind those of other sessions.
+    pub turn: Duration,
     /// How long EM has to answer.
     pub patience: Duration,
     /// After so long without an event the session is told again, unchanged. Envoy cuts streams that
@@ -269,6 +271,7 @@ impl Default for WatchSettings {
         Self {
             interval: Duration::from_secs(30),
             longest_interval: Duration::from_secs(2 * 60),
+            turn: Duration::from_secs(2 * 60),
             patience: CallSettings::default().default_deadline,
             confirm: Duration::from_secs(4 * 60),
         }

@@ -94,6 +94,14 @@ impl TraceSettings {
             let problem = format!("is {kind}; this gateway sends traces without compression");
             return Err(SettingError::new(name, problem));
         }
+        let client = either(
+            "OTEL_EXPORTER_OTLP_TRACES_CLIENT_CERTIFICATE",
+            "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE",
+        );
+        if let Some((name, _)) = client {
+            let problem = "is set; this gateway shows the collector no certificate";
+            return Err(SettingError::new(name, problem));
+        }
         let ca = either(
             "OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE",
             "OTEL_EXPORTER_OTLP_CERTIFICATE",
@@ -241,6 +249,7 @@ mod tests {
             ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf"),
             ("OTEL_EXPORTER_OTLP_TRACES_COMPRESSION", "gzip"),
             ("OTEL_EXPORTER_OTLP_CERTIFICATE", "/nowhere/ca.crt"),
+            ("OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE", "tls.crt"),
             ("OTEL_TRACES_SAMPLER", "xray"),
             ("OTEL_BSP_MAX_QUEUE_SIZE", "-1"),
         ] {

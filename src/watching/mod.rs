@@ -33,7 +33,7 @@ pub struct Watching {
 
 /// What all workers share.
 pub struct Common {
-    pollers: Mutex<HashMap<SessionId, Published>>,
+    pollers: Mutex<Pollers>,
     /// Polls that may be under way at a time: half of the places at EM.
     polls: Semaphore,
     /// First reads that may be under way at a time: a quarter of the places, so that a new watcher
@@ -43,6 +43,9 @@ pub struct Common {
     metrics: Arc<Metrics>,
     traces: Traces,
 }
+
+/// The pollers, each with the watch that began it.
+type Pollers = HashMap<SessionId, (Published, Origin)>;
 
 /// Where a poller puts what it has seen.
 type Published = Arc<watch::Sender<Seen>>;
@@ -87,7 +90,7 @@ impl Common {
         })
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<SessionId, Published>> {
+    fn lock(&self) -> MutexGuard<'_, Pollers> {
         // Whole after a panic: nothing is done halfway while it is locked.
         self.pollers.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -106,13 +109,14 @@ impl Watching {
     /// of `origin`.
     pub fn join(&self, id: SessionId, origin: &Origin) -> watch::Receiver<Seen> {
         let mut pollers = self.common.lock();
-        if let Some(published) = pollers.get(&id) {
+        if let Some((published, begun_by)) = pollers.get(&id) {
             origin.note(SESSION_READ, || "shared");
+            origin.waits_for(begun_by);
             return published.subscribe();
         }
         let (published, receiver) = watch::channel(Seen::default());
         let published = Arc::new(published);
-        pollers.insert(id, published.clone());
+        pollers.insert(id, (published.clone(), origin.clone()));
         let (reads, common) = (self.reads.clone(), self.common.clone());
         let poller = Poller::new(id, origin.clone(), reads, common, published);
         tokio::spawn(poller.run());

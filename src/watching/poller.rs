@@ -84,7 +84,7 @@ impl Poller {
     async fn poll(&self) -> Outcome {
         // As many as there are watched sessions may wait here, but none for ever: who has not had
         // a turn for so long has no news, and those who watch are told so.
-        let wait = self.common.settings.longest_interval;
+        let wait = self.common.settings.turn;
         let place = timeout(wait, place(&self.common.polls)).await;
         let Ok(_place) = place else {
             return Err(Error::Disconnected {
@@ -195,7 +195,7 @@ impl Drop for Poller {
     fn drop(&mut self) {
         let mut pollers = self.common.lock();
         // A later one may have taken its place.
-        if let Some(published) = pollers.get(&self.id)
+        if let Some((published, _)) = pollers.get(&self.id)
             && Arc::ptr_eq(published, &self.published)
         {
             pollers.remove(&self.id);

@@ -14,7 +14,7 @@ use tokio::{net::TcpListener, task::JoinHandle};
 use tonic::{
     Request, Response, Status,
     metadata::MetadataMap,
-    transport::{Server, server::TcpIncoming},
+    transport::{Identity, Server, ServerTlsConfig, server::TcpIncoming},
 };
 
 /// A collector that runs until it is dropped.
@@ -43,10 +43,20 @@ impl TraceService for Got {
 impl Collector {
     /// On a free port.
     pub async fn start() -> Self {
+        Self::start_on("http", Server::builder()).await
+    }
+
+    /// The same, with TLS.
+    pub async fn start_with_tls(identity: Identity) -> Self {
+        let tls = ServerTlsConfig::new().identity(identity);
+        Self::start_on("https", Server::builder().tls_config(tls).unwrap()).await
+    }
+
+    async fn start_on(scheme: &str, mut server: Server) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let endpoint = format!("http://{}", listener.local_addr().unwrap());
+        let endpoint = format!("{scheme}://{}", listener.local_addr().unwrap());
         let got = Got::default();
-        let serve = Server::builder()
+        let serve = server
             .add_service(TraceServiceServer::new(got.clone()))
             .serve_with_incoming(TcpIncoming::from(listener));
         Self {

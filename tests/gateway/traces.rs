@@ -4,13 +4,16 @@ use std::{collections::HashSet, time::Duration};
 
 use opentelemetry_proto::tonic::trace::v1::{Span, span::SpanKind, status::StatusCode};
 use replica_session_gateway::{
-    proto::v1::{ListReplicaSessionsRequest, ListReplicaTaskSessionsRequest},
+    proto::v1::{
+        GetReplicaSessionResponse, ListReplicaSessionsRequest, ListReplicaTaskSessionsRequest,
+    },
     settings::{Sampling, Settings, TraceSettings},
     simulator::Options,
 };
-use tonic::{Code, Request};
+use tonic::{Code, Request, transport::Channel};
 
 use super::{
+    certificates::{authority, caller_tls, issue, trusting},
     collector::{Collector, attribute},
     support::{
         FINISHED, Setup, UNKNOWN, eventually, fault, get, metric, metric_becomes, request, running,
@@ -294,14 +297,21 @@ async fn polls_of_a_watch_are_traces_of_their_own_that_are_linked_to_it() {
     let asked = in_trace(watch_request(FINISHED), PARENT);
     let mut events = client.watch(asked).await.unwrap().into_inner();
     snapshot(&mut events).await;
+    let mut joined = watch(&setup.client, FINISHED).await.unwrap();
+    snapshot(&mut joined).await;
     let polled = || named(&collector.spans(), "watch poll").len() >= 2;
     eventually("two polls", polled).await;
-    drop(events);
-    let watched = || named(&collector.spans(), &METHOD.replace("Get", "Watch")).len() == 1;
-    eventually("the end of the watch", watched).await;
+    drop((events, joined));
+    let watched = || named(&collector.spans(), &METHOD.replace("Get", "Watch")).len() == 2;
+    eventually("the end of the watches", watched).await;
 
     let spans = collector.spans();
-    let call = named(&spans, &METHOD.replace("Get", "Watch"))[0];
+    let calls = named(&spans, &METHOD.replace("Get", "Watch"));
+    let (began, joined): (Vec<&Span>, Vec<&Span>) =
+        calls.iter().partition(|call| hex(&call.trace_id) == TRACE);
+    let call = began[0];
+    assert_eq!(joined[0].links[0].span_id, call.span_id);
+    assert_eq!(attribute(joined[0], "gateway.read.session"), "shared");
     assert_eq!(attribute(call, "rpc.response.status_code"), "CANCELLED");
     let reads = named(&spans, "GET /api/replicaSessions/{id}");
     let first = reads.iter().find(|read| read.trace_id == call.trace_id);
@@ -407,6 +417,63 @@ async fn a_collector_that_is_not_there_costs_no_call_and_little_memory_and_is_co
 }
 
 #[tokio::test]
+async fn a_collector_with_tls_gets_spans_where_its_authority_is_trusted_and_none_elsewhere() {
+    let (ours, theirs) = (authority(), authority());
+    let identity = issue(&ours, &["127.0.0.1"]).identity();
+    let collector = Collector::start_with_tls(identity).await;
+    for (ca, outcome) in [(&theirs, "failed"), (&ours, "exported")] {
+        let endpoint = collector.endpoint.clone();
+        let setup = start_with(Options::default(), |settings| {
+            settings.traces = Some(TraceSettings {
+                ca: Some(ca.pem().into_bytes()),
+                delay: Duration::from_millis(5),
+                ..TraceSettings::new(endpoint)
+            });
+        })
+        .await;
+        get(&setup.client, FINISHED).await.unwrap();
+        let counted = format!("gateway_trace_spans_total{{outcome=\"{outcome}\"}}");
+        metric_becomes(&setup, &counted, 3).await;
+    }
+    assert_eq!(collector.spans().len(), 3);
+}
+
+#[tokio::test]
+async fn a_caller_who_may_not_call_has_a_span_and_what_is_no_method_has_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let ours = authority();
+    issue(&ours, &["127.0.0.1"]).write(folder.path());
+    let (collector, setup) = traced(|settings| {
+        settings.tls = Some(caller_tls(folder.path(), Some(&ours), &["other.example"]));
+    })
+    .await;
+    let tls = trusting(&ours).identity(issue(&ours, &["reporter.example"]).identity());
+    let server = format!("https://{}", setup.gateway.address());
+    let endpoint = Channel::from_shared(server).unwrap().tls_config(tls);
+    let channel = endpoint.unwrap().connect().await.unwrap();
+    let call = async |path: &'static str| {
+        let mut client = tonic::client::Grpc::new(channel.clone());
+        client.ready().await.unwrap();
+        let request = request(FINISHED);
+        let codec = tonic_prost::ProstCodec::<_, GetReplicaSessionResponse>::default();
+        let path = http::uri::PathAndQuery::from_static(path);
+        client.unary(request, path, codec).await.unwrap_err()
+    };
+    for path in [
+        "/enterprisemanager.v1.ReplicaSessionService/None",
+        "/other.Service/Get",
+        "/enterprisemanager.v1.ReplicaSessionService/Get",
+    ] {
+        assert_eq!(call(path).await.code(), Code::PermissionDenied);
+    }
+    let spans = spans(&collector, 1).await;
+    assert_eq!(spans[0].name, METHOD);
+    assert_eq!(attribute(&spans[0], "gateway.reason"), "CALLER_NOT_ALLOWED");
+    let code = attribute(&spans[0], "rpc.response.status_code");
+    assert_eq!(code, "PERMISSION_DENIED");
+}
+
+#[tokio::test]
 async fn the_last_spans_are_sent_before_the_gateway_ends() {
     let (collector, setup) = traced(|settings| {
         settings.traces.as_mut().unwrap().delay = Duration::from_secs(3600);
@@ -425,7 +492,7 @@ async fn the_last_spans_are_sent_before_the_gateway_ends() {
 }
 
 #[tokio::test]
-async fn probes_and_reflection_have_no_spans() {
+async fn probes_have_no_spans() {
     let (collector, setup) = traced(|_| {}).await;
     let channel = super::support::channel(setup.gateway.address()).await;
     let mut health = tonic_health::pb::health_client::HealthClient::new(channel);
