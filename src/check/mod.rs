@@ -115,7 +115,13 @@ fn load(options: ServeOptions, report: Option<PathBuf>) -> Result<Loaded, Settin
     // Now, and not after Enterprise Manager has been asked.
     let create = |path: PathBuf| {
         let wrong = |error| format!("{} cannot be written: {error}", path.display());
-        File::create(&path).map_err(|error| SettingError::new("--report", wrong(error)))
+        // What an earlier check has written stays until there is something to write.
+        let file = File::options()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(&path);
+        file.map_err(|error| SettingError::new("--report", wrong(error)))
     };
     Ok(Loaded {
         report: report.map(create).transpose()?,

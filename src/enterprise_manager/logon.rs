@@ -4,7 +4,9 @@
 //! service restarts. Nothing here runs by itself: the first call logs on, a call that meets 401
 //! asks for a newer logon, and however many ask, EM sees one.
 
+mod reading;
 mod shown;
+
 pub use shown::LogonState;
 
 use std::{
@@ -22,15 +24,13 @@ use tokio::{
     time::{Instant, timeout},
 };
 
+use self::reading::read_logon;
 use super::{
-    answer::{failure, foreign_body},
     door::Door,
     echo::without_password,
     error::Error,
-    exchange::{Credential, Http, SESSION_HEADER},
+    exchange::{Credential, Http},
     purpose::Purpose,
-    reply::Reply,
-    xml::read_session_id,
 };
 use crate::{
     metrics::{LogonOutcome, Upstream},
@@ -126,6 +126,11 @@ impl Logons {
     /// Why there is no logging on, at once while the door is closed.
     pub(super) async fn current(&self, origin: &Origin) -> Outcome {
         self.other_than(None, origin).await
+    }
+
+    /// Lets the next logon take this long before another is tried.
+    pub(super) fn wait_at_first(&self, patience: Duration) {
+        self.inner.lock().patience = patience;
     }
 
     /// A newer logon session than the one that EM has answered with 401.
@@ -309,42 +314,4 @@ impl Inner {
         // Nothing panics while the lock is held; if it did, the state would still be whole.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// The logon session that the answer to a logon holds.
-fn read_logon(reply: &Reply) -> Outcome {
-    if reply.status.is_success() {
-        let token = reply.headers.get(SESSION_HEADER);
-        let Some(token) = token.filter(|token| !token.is_empty()) else {
-            let what = foreign_body(reply).unwrap_or("an answer without a session token");
-            return Err(Error::NotEnterpriseManager {
-                what: format!(
-                    "the logon is answered with status {} and {what}",
-                    reply.status
-                ),
-                passing: false,
-            });
-        };
-        let mut token = token.clone();
-        token.set_sensitive(true);
-        // Without the id there is no logoff, which is no reason to refuse the logon.
-        let id = read_session_id(&reply.body).ok().flatten();
-        return Ok(Arc::new(LogonSession {
-            token,
-            id,
-            since: Instant::now(),
-            is_accepted: AtomicBool::new(false),
-        }));
-    }
-    Err(match (reply.status, failure(reply)) {
-        // An account without any role may be refused at the logon already.
-        (StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN, _) => Error::CredentialsRejected {
-            why: format!("the logon is answered with status {}", reply.status),
-        },
-        (_, Error::SessionNotFound { said }) => Error::NotEnterpriseManager {
-            what: format!("the logon is answered with status {}: {said}", reply.status),
-            passing: true,
-        },
-        (_, error) => error,
-    })
 }

@@ -2,6 +2,8 @@
 //!
 //! For `check`, which wants to see what a read passes over, and asks for one thing after the other.
 
+use std::time::Duration;
+
 use reqwest::{
     Method,
     header::{HeaderMap, HeaderName, HeaderValue},
@@ -64,13 +66,20 @@ impl EnterpriseManager {
         &self.metrics
     }
 
-    /// Logs on, unless that has been done: without asking for anything more.
+    /// Logs on, unless that has been done: without asking for anything more. The password is sent once,
+    /// if there is an answer within `patience`.
     ///
     /// # Errors
     ///
     /// Why there is no logging on.
-    pub async fn log_on(&self) -> Result<(), Error> {
+    pub async fn log_on(&self, patience: Duration) -> Result<(), Error> {
+        self.logons.wait_at_first(patience);
         self.logons.current(NOBODY.0).await.map(drop)
+    }
+
+    /// Whether the logon session cannot be ended, since its logon has named no id.
+    pub fn cannot_log_off(&self) -> bool {
+        self.logons.is_without_id()
     }
 
     /// Sends one request with these headers and no other credentials, once. `path` is relative to

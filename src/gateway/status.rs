@@ -113,7 +113,7 @@ table! {
         "look for a proxy with a limit, and at Enterprise Manager's health";
     EM_BAD_RESPONSE_TOO_LARGE = Internal, "EM_BAD_RESPONSE_TOO_LARGE",
         "Enterprise Manager's answer is larger than what was asked for can be",
-        "report it with the session's id";
+        "report it with the request id";
     EM_BAD_RESPONSE_FORBIDDEN = Internal, "EM_BAD_RESPONSE_FORBIDDEN",
         "Enterprise Manager's answer holds XML that is refused for safety",
         "look for what stands between: Enterprise Manager never sends that";

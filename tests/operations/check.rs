@@ -115,6 +115,34 @@ async fn all_is_well_and_the_session_is_logged_off() {
 }
 
 #[tokio::test]
+async fn a_slow_logon_is_waited_for_and_the_password_sent_once() {
+    let simulator = Simulator::start(Options::default()).await.unwrap();
+    // Longer than serve would wait for the first one before it tries another.
+    simulator.set_faults(["logon-latency=3500ms".parse::<Fault>().unwrap()]);
+    let (code, out) = check(&simulator.url(), &[]).await;
+    assert_eq!(code, 0, "{out}");
+    assert_eq!(simulator.counts().logons_accepted, 1);
+}
+
+#[tokio::test]
+async fn a_report_that_is_not_written_leaves_the_earlier_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("report.md");
+    std::fs::write(&path, "the earlier one, which is much longer than nothing").unwrap();
+    let report = format!("--report={}", path.display());
+    let (code, out) = check("http://127.0.0.1:1", &[&report]).await;
+    assert_eq!(code, 69, "{out}");
+    let kept = std::fs::read_to_string(&path).unwrap();
+    assert_eq!(kept, "the earlier one, which is much longer than nothing");
+
+    let simulator = Simulator::start(Options::default()).await.unwrap();
+    std::fs::write(&path, "x".repeat(100_000)).unwrap();
+    let (code, out) = check(&simulator.url(), &[&report]).await;
+    assert_eq!(code, 0, "{out}");
+    assert!(!std::fs::read_to_string(&path).unwrap().contains("xxxxx"));
+}
+
+#[tokio::test]
 async fn a_program_gets_the_same_as_json() {
     let simulator = Simulator::start(Options::default()).await.unwrap();
     let (code, out) = check(&simulator.url(), &["--json"]).await;

@@ -122,12 +122,13 @@ impl Asking<'_> {
     /// Logs on; the token is for what is asked from then on, the id to log off with.
     async fn log_on(&mut self, ask: Ask, version: &str) -> Option<Uuid> {
         let asked = Instant::now();
+        // That of another logon must not stand in for one that does not come about.
+        self.token.clear();
         let answer = self
             .enterprise_manager
             .ask_to_log_on(self.settings, version);
         let answer = timeout(self.longest, answer).await.ok()?.ok()?.ok()?;
         let seen = seen(ask, answer, asked);
-        self.token.clear();
         self.token
             .extend(seen.answer.token().map(|(name, value)| (Some(name), value)));
         let id = seen

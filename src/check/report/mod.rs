@@ -67,8 +67,10 @@ pub(super) async fn report(
 ) -> io::Result<Counts> {
     let evidence = gather(enterprise_manager, settings, longest, open).await;
     let (text, counts) = written(&evidence);
+    if file.metadata()?.is_file() {
+        file.set_len(0)?;
+    }
     file.write_all(text.as_bytes())?;
-    file.sync_all()?;
     Ok(counts)
 }
 

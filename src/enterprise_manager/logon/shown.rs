@@ -35,4 +35,10 @@ impl Logons {
             Current::LoggedOn(session) => LogonState::LoggedOn(session.since),
         }
     }
+
+    /// Whether there is a session that cannot be ended: its logon has named no id.
+    pub(in crate::enterprise_manager) fn is_without_id(&self) -> bool {
+        let current = &self.inner.lock().current;
+        matches!(current, Current::LoggedOn(session) if session.id.is_none())
+    }
 }
