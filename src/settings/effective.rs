@@ -53,7 +53,11 @@ impl Origins {
         Self(matches.ids().filter_map(origin).collect())
     }
 
-    fn get(&self, name: &str) -> Origin {
+    fn get(&self, name: &str, is_set: bool) -> Origin {
+        // Those of OpenTelemetry have no options.
+        if name.starts_with("otel_") && is_set {
+            return Origin::Environment;
+        }
         self.0.get(name).copied().unwrap_or(Origin::Default)
     }
 
@@ -80,10 +84,11 @@ macro_rules! effective {
     (|$settings:ident| $($name:ident = $value:expr;)*) => {
         /// All settings, in the order of the help.
         pub fn effective($settings: &Settings) -> Vec<Effective> {
-            vec![$(Effective {
-                name: stringify!($name),
-                value: $value,
-                origin: $settings.origins.get(stringify!($name)),
+            vec![$({
+                let value = $value;
+                let name = stringify!($name);
+                let origin = $settings.origins.get(name, value.is_some());
+                Effective { name, value, origin }
             }),*]
         }
 
@@ -140,6 +145,8 @@ effective! {
     max_connection_age = time(settings.listener.max_connection_age);
     lame_duck = time(settings.lame_duck);
     drain_timeout = time(settings.listener.drain_timeout);
+    otel_exporter_otlp_endpoint = settings.traces.as_ref().and_then(|traces| said(&traces.endpoint));
+    otel_traces_sampler = settings.traces.as_ref().and_then(|traces| said(&traces.sampling));
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "some of the others have no value")]
@@ -171,7 +178,7 @@ mod tests {
     use clap::Args as _;
 
     use super::*;
-    use crate::settings::{EnterpriseManagerSettings, PasswordSource, ServeOptions};
+    use crate::settings::{EnterpriseManagerSettings, PasswordSource, ServeOptions, TraceSettings};
 
     fn settings() -> Settings {
         Settings::new(EnterpriseManagerSettings::new(
@@ -189,7 +196,8 @@ mod tests {
             .map(|option| option.get_id().to_string());
         let mut options: Vec<_> = options.filter(|id| !id.starts_with("log_")).collect();
         let all = effective(&settings());
-        let mut names: Vec<_> = all.iter().map(|setting| setting.name).collect();
+        let names = all.iter().map(|setting| setting.name);
+        let mut names: Vec<_> = names.filter(|name| !name.starts_with("otel_")).collect();
         names.sort_unstable();
         options.sort_unstable();
         assert_eq!(names, options);
@@ -205,6 +213,30 @@ mod tests {
         assert!(text.contains("GATEWAY_EM_PASSWORD"), "{text}");
         assert!(!text.contains("pa55word"), "{text}");
         assert!(!text.contains("0123456789abcdef"), "{text}");
+    }
+
+    #[test]
+    fn where_traces_go_is_told() {
+        let named = |settings: &Settings| {
+            let all = effective(settings).into_iter();
+            let otel = all.filter(|setting| setting.name.starts_with("otel_"));
+            otel.map(|setting| (setting.value, setting.origin))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(named(&settings()), vec![(None, Origin::Default); 2]);
+        let traces = TraceSettings::new("http://collector.example:4317".to_owned());
+        let settings = Settings {
+            traces: Some(traces),
+            ..settings()
+        };
+        let told = |text: &str| (Some(text.to_owned()), Origin::Environment);
+        assert_eq!(
+            named(&settings),
+            [
+                told("http://collector.example:4317"),
+                told("parentbased_traceidratio of 1")
+            ]
+        );
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Where traces go: from the environment variables that OpenTelemetry names, so that what runs on a
 //! platform need not be told twice.
 
-use std::{env, fs, str::FromStr, time::Duration};
+use std::{env, fmt, fs, str::FromStr, time::Duration};
 
 use url::Url;
 
@@ -126,6 +126,17 @@ impl Default for Sampling {
             follows_parent: true,
             ratio: 1.0,
         }
+    }
+}
+
+impl fmt::Display for Sampling {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let parent = if self.follows_parent {
+            "parentbased_"
+        } else {
+            ""
+        };
+        write!(f, "{parent}traceidratio of {}", self.ratio)
     }
 }
 
