@@ -93,7 +93,8 @@ enum Command {
     ///
     /// Takes the settings of serve. Resolves, connects, verifies TLS, recognises Enterprise Manager, logs on,
     /// looks what the account may do, lists and reads one session, logs off: a line each, with what to
-    /// change where it fails. Reads only, and prints nothing that Enterprise Manager says.
+    /// change where it fails. Reads only, and prints nothing that Enterprise Manager says but the id,
+    /// time and state of one session.
     ///
     /// Exit codes, of the first step that failed: 0 all is well, 64 wrong settings, 69 Enterprise Manager
     /// cannot be reached, 70 it fails or cannot be understood, 73 the report cannot be written, 75 a step

@@ -57,7 +57,7 @@ pub struct HealthOptions {
     )]
     pub admin_address: String,
 
-    /// Address of a gateway that speaks TLS, such as <https://gateway.example:50051>, in place of
+    /// Address of a gateway that speaks TLS, with https:// in front of host and port, in place of
     /// --address; the three files are as for get
     #[arg(long, value_name = "URL", conflicts_with = "readyz")]
     pub server: Option<String>,

@@ -1,7 +1,8 @@
 //! `check`: whether the settings of `serve` work with this Enterprise Manager, one step after the
 //! other, and what to change where they do not.
 //!
-//! What Enterprise Manager says is judged here and never printed: the output can be shown around.
+//! What Enterprise Manager says is judged here and never printed, but for the id, time and state of
+//! one session: the output can be shown around.
 
 mod mix_ups;
 mod outcome;

@@ -52,8 +52,12 @@ pub(super) fn told(settings: &Settings) -> String {
             None => format!("{} pinned", given.len()),
         },
     };
+    let trust = match em.url.scheme() {
+        "https" => format!("trusting {trust}"),
+        _ => "without TLS".to_owned(),
+    };
     format!(
-        "{} as {}, password from {}, trusting {trust}",
+        "{} as {}, password from {}, {trust}",
         em.url, em.username, em.password
     )
 }

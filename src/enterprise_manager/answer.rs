@@ -55,7 +55,15 @@ pub(super) fn failure(reply: &Reply) -> Error {
     let (said, from_em) = if let Ok(Some(document)) = read_error_document(&reply.body) {
         (excerpt(&document.message), true)
     } else {
-        let said = foreign_body(reply).unwrap_or("an answer without an Error document");
+        let foreign = foreign_body(reply);
+        if reply.status == StatusCode::NOT_IMPLEMENTED && foreign == Some(HTML_PAGE) {
+            // What other web servers say to a POST.
+            return Error::NotEnterpriseManager {
+                what: format!("status {} and {HTML_PAGE}", reply.status),
+                passing: false,
+            };
+        }
+        let said = foreign.unwrap_or("an answer without an Error document");
         (said.to_owned(), false)
     };
     by_status(reply.status, said, from_em, reply.retry_after())
@@ -126,6 +134,8 @@ fn status_of(document: &ErrorDocument) -> StatusCode {
         .unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
 }
 
+const HTML_PAGE: &str = "an HTML page: EM's web UI, or a proxy";
+
 /// Says what the body is when it is plainly no XML.
 pub(super) fn foreign_body(reply: &Reply) -> Option<&'static str> {
     let media_type = reply.media_type();
@@ -141,7 +151,7 @@ pub(super) fn foreign_body(reply: &Reply) -> Option<&'static str> {
         || start.starts_with(b"<!doctype html")
         || start.starts_with(b"<html");
     if html {
-        return Some("an HTML page: EM's web UI, or a proxy");
+        return Some(HTML_PAGE);
     }
     let json = media_type.ends_with("json") || start.starts_with(b"{") || start.starts_with(b"[");
     json.then_some("JSON: another Veeam product's port, or a proxy")

@@ -61,6 +61,7 @@ const ANSWERS: &[(u16, &str, &str, Code, &str)] = &[
     (500, XML, "error-500-stack-trace.xml", Code::Internal, "EM_INTERNAL_ERROR"),
     (500, XML, "error-500-unknown-id.xml", Code::NotFound, "SESSION_NOT_FOUND"),
     (501, XML, "error-501.xml", Code::Unimplemented, "EM_NOT_IMPLEMENTED"),
+    (501, HTML, "web-ui-login.html", Code::FailedPrecondition, "NOT_ENTERPRISE_MANAGER"),
     (502, HTML, "proxy-502.html", Code::Unavailable, "EM_UNAVAILABLE"),
     (503, XML, "error-503.xml", Code::Unavailable, "EM_UNAVAILABLE"),
     (503, HTML, "http-layer-503.html", Code::Unavailable, "EM_UNAVAILABLE"),
