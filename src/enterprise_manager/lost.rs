@@ -28,7 +28,16 @@ pub(super) fn connection_error(error: &reqwest::Error, address: &str) -> Error {
     if error.is_connect() {
         return Error::Unreachable { why };
     }
-    Error::Disconnected { why }
+    // Servers of TLS mostly close a connection that speaks HTTP without a word.
+    let is_plaintext = error.url().is_some_and(|url| url.scheme() == "http");
+    let hint = if is_plaintext {
+        "; if TLS is spoken there, --em-url needs https://"
+    } else {
+        ""
+    };
+    Error::Disconnected {
+        why: format!("{why}{hint}"),
+    }
 }
 
 /// The same of a TLS handshake alone.
