@@ -7,6 +7,7 @@ pub mod caller;
 pub mod certificates;
 pub mod check;
 pub mod codec;
+mod codes;
 #[cfg(feature = "simulator")]
 pub mod demo;
 pub mod enterprise_manager;

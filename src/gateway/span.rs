@@ -8,6 +8,7 @@ use tonic::Code;
 
 use super::{methods::UNKNOWN, request_id::RequestId};
 use crate::{
+    codes::code_name,
     metrics::Method,
     traces::{Origin, Traces},
 };
@@ -55,9 +56,9 @@ pub(super) fn failed(origin: &Origin, reason: &'static str) {
 /// The call has ended with this code; without one its caller has left.
 pub(super) fn ended(origin: &Origin, code: Option<Code>) {
     let code = code.unwrap_or(Code::Cancelled);
-    origin.note("rpc.response.status_code", || name(code));
+    origin.note("rpc.response.status_code", || code_name(code));
     if is_server_fault(code) {
-        origin.note("error.type", || name(code));
+        origin.note("error.type", || code_name(code));
         origin.failed();
     }
     origin.end();
@@ -71,27 +72,4 @@ fn is_server_fault(code: Code) -> bool {
         code,
         Unknown | DeadlineExceeded | Unimplemented | Internal | Unavailable | DataLoss
     )
-}
-
-/// The code's name in the standard.
-fn name(code: Code) -> &'static str {
-    match code {
-        Code::Ok => "OK",
-        Code::Cancelled => "CANCELLED",
-        Code::Unknown => "UNKNOWN",
-        Code::InvalidArgument => "INVALID_ARGUMENT",
-        Code::DeadlineExceeded => "DEADLINE_EXCEEDED",
-        Code::NotFound => "NOT_FOUND",
-        Code::AlreadyExists => "ALREADY_EXISTS",
-        Code::PermissionDenied => "PERMISSION_DENIED",
-        Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
-        Code::FailedPrecondition => "FAILED_PRECONDITION",
-        Code::Aborted => "ABORTED",
-        Code::OutOfRange => "OUT_OF_RANGE",
-        Code::Unimplemented => "UNIMPLEMENTED",
-        Code::Internal => "INTERNAL",
-        Code::Unavailable => "UNAVAILABLE",
-        Code::DataLoss => "DATA_LOSS",
-        Code::Unauthenticated => "UNAUTHENTICATED",
-    }
 }
