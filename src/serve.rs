@@ -15,7 +15,7 @@ use crate::{
     admin::{self, Readiness},
     certificates::Expiry,
     enterprise_manager::EnterpriseManager,
-    gateway::{CallLimits, Calls, Gateway, OnlyAllowed, PageTokens},
+    gateway::{CallLimits, Calls, Gateway, OnlyAllowed, PageTokens, Services},
     health,
     listener::{self, Tls, Worker},
     metrics::Metrics,
@@ -185,15 +185,19 @@ pub async fn start(settings: Settings) -> Result<Running, StartError> {
 }
 
 /// Everything that callers can call, through one worker's connections to EM.
-fn services(sessions: Gateway, calls: &CallLimits, health: &HealthReporter) -> Routes {
+fn services(
+    sessions: Gateway,
+    calls: &Arc<CallLimits>,
+    health: &HealthReporter,
+) -> Services<SessionService> {
     let sessions =
         ReplicaSessionServiceServer::new(sessions).max_decoding_message_size(MAX_REQUEST);
     let health = HealthServer::new(HealthService::from_health_reporter(health.clone()));
-    Routes::new(Calls::new(sessions, calls.clone()))
-        .add_service(health)
+    let others = Routes::new(health)
         .add_service(reflection().build_v1().expect(DESCRIPTORS_ARE_VALID))
         .add_service(reflection().build_v1alpha().expect(DESCRIPTORS_ARE_VALID))
-        .prepare()
+        .prepare();
+    Services::new(Calls::new(sessions, calls.clone()), others)
 }
 
 impl Running {

@@ -30,7 +30,7 @@ type Question = (SessionId, View);
 /// Reads through one worker's connections, and shares with all workers.
 #[derive(Clone)]
 pub struct SharedReads {
-    enterprise_manager: EnterpriseManager,
+    enterprise_manager: Arc<EnterpriseManager>,
     common: Arc<Common>,
 }
 
@@ -123,7 +123,7 @@ impl SharedReads {
     /// Reads through the connections of `enterprise_manager`, sharing with all who have `common`.
     pub fn new(enterprise_manager: EnterpriseManager, common: Arc<Common>) -> Self {
         Self {
-            enterprise_manager,
+            enterprise_manager: Arc::new(enterprise_manager),
             common,
         }
     }
@@ -154,11 +154,10 @@ impl SharedReads {
             return Ok(reading);
         }
         let (enterprise_manager, common) = (self.enterprise_manager.clone(), self.common.clone());
-        let read = |patience: Arc<Patience>| async move {
+        let read = move |patience: Arc<Patience>| async move {
             let outcome = enterprise_manager
                 .replica_session(id, view, &patience)
-                .await
-                .map(Arc::new);
+                .await;
             common.note(question, &outcome, takes_old_ones);
             outcome
         };
@@ -185,7 +184,7 @@ impl SharedReads {
     ) -> impl Future<Output = Outcome<SessionPage>> + use<> {
         let enterprise_manager = self.enterprise_manager.clone();
         let question = (list.clone(), position.clone());
-        let read = |patience: Arc<Patience>| async move {
+        let read = move |patience: Arc<Patience>| async move {
             let page = enterprise_manager.session_page(&list, &position, &patience);
             page.await.map(Arc::new)
         };
@@ -207,7 +206,7 @@ impl SharedReads {
         origin: &Origin,
     ) -> impl Future<Output = Outcome<TaskReading>> + use<> {
         let enterprise_manager = self.enterprise_manager.clone();
-        let read = |patience: Arc<Patience>| async move {
+        let read = move |patience: Arc<Patience>| async move {
             enterprise_manager.tasks(id, &patience).await.map(Arc::new)
         };
         self.common

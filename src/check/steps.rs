@@ -301,7 +301,7 @@ async fn read_one(
     let reading = enterprise_manager.replica_session(id, View::Entity, &patience);
     match reading.await {
         Ok(reading) => {
-            let state = reading.session.run.and_then(|run| run.state);
+            let state = reading.session.run.as_ref().and_then(|run| run.state);
             let state = state.map_or("in a state that this gateway does not know", |state| {
                 state.text()
             });

@@ -139,21 +139,17 @@ const HTML_PAGE: &str = "an HTML page: EM's web UI, or a proxy";
 /// Says what the body is when it is plainly no XML.
 pub(super) fn foreign_body(reply: &Reply) -> Option<&'static str> {
     let media_type = reply.media_type();
-    let start: Vec<u8> = reply
-        .body
-        .iter()
-        .copied()
-        .skip_while(|byte| !byte.is_ascii_graphic())
-        .take(14)
-        .collect();
-    let start = start.to_ascii_lowercase();
-    let html = media_type == "text/html"
-        || start.starts_with(b"<!doctype html")
-        || start.starts_with(b"<html");
+    let begin = reply.body.iter().position(u8::is_ascii_graphic);
+    let text = &reply.body[begin.unwrap_or(reply.body.len())..];
+    let begins = |with: &[u8]| {
+        let begin = text.get(..with.len());
+        begin.is_some_and(|begin| begin.eq_ignore_ascii_case(with))
+    };
+    let html = media_type == "text/html" || begins(b"<!doctype html") || begins(b"<html");
     if html {
         return Some(HTML_PAGE);
     }
-    let json = media_type.ends_with("json") || start.starts_with(b"{") || start.starts_with(b"[");
+    let json = media_type.ends_with("json") || begins(b"{") || begins(b"[");
     json.then_some("JSON: another Veeam product's port, or a proxy")
 }
 

@@ -7,7 +7,7 @@ use std::{
 };
 
 use reqwest::{
-    Client, Method, StatusCode,
+    Client, Method, Request, RequestBuilder, Response, StatusCode,
     header::{ACCEPT, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue},
     redirect,
 };
@@ -177,9 +177,10 @@ impl Http {
             .traces
             .attempt(origin, &method, &self.base, path, again);
         let sent = Instant::now();
-        // Pinned here, since `select!` would copy it first, all two kilobytes.
+        // Pinned here, since `select!` would copy it first.
         let trace = attempt.take_headers();
-        let reply = pin!(self.send(method, path, credential, purpose, advance, trace));
+        let answer = self.send(method, path, credential, trace);
+        let reply = pin!(self.receive(answer, purpose, advance));
         let reply = tokio::select! {
             biased;
             reply = reply => reply,
@@ -200,36 +201,50 @@ impl Http {
         reply
     }
 
-    async fn send(
+    /// Begins to send a request, and gives what waits for the head of the answer. That is small, and
+    /// has what it needs of this, so that waiting for an answer takes little memory.
+    fn send<T: IntoIterator<Item = (HeaderName, HeaderValue)>>(
         &self,
         method: Method,
         path: &str,
         credential: Credential<'_>,
-        purpose: Purpose,
-        mut advance: impl FnMut(&mut Vec<u8>) -> bool,
-        trace: impl Iterator<Item = (HeaderName, HeaderValue)>,
-    ) -> Result<Reply, Error> {
-        let must_say_length = method == Method::POST;
+        trace: T,
+    ) -> impl Future<Output = Result<Response, reqwest::Error>> + use<T> {
         let client = self.client.borrow().clone();
         // Cheaper than to read the whole address anew.
         let url = self.base.join(path).expect("paths are relative");
-        let mut request = client.request(method, url);
+        let must_say_length = method == Method::POST;
+        let mut request = Request::new(method, url);
+        let headers = request.headers_mut();
+        headers.extend(trace);
         if must_say_length {
             // HTTP.sys answers 411 to a POST that does not say that it has no body.
-            request = request.header(CONTENT_LENGTH, "0");
+            headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
         }
-        for (name, value) in trace {
-            request = request.header(name, value);
-        }
-        let request = match credential {
+        match credential {
             Credential::Basic(user, password) => {
-                request.basic_auth(user, Some(password.expose_secret()))
+                request = RequestBuilder::from_parts(client.clone(), request)
+                    .basic_auth(user, Some(password.expose_secret()))
+                    .build()
+                    .expect("what is made here is fit for a header");
             }
-            Credential::Token(token) => request.header(SESSION_HEADER, token),
-            Credential::Headers(headers) => request.headers(headers.clone()),
-        };
+            Credential::Token(token) => {
+                headers.insert(SESSION_HEADER, token.clone());
+            }
+            Credential::Headers(more) => headers.extend(more.clone()),
+        }
+        client.execute(request)
+    }
+
+    /// Waits for the answer and reads it.
+    async fn receive(
+        &self,
+        answer: impl Future<Output = Result<Response, reqwest::Error>>,
+        purpose: Purpose,
+        mut advance: impl FnMut(&mut Vec<u8>) -> bool,
+    ) -> Result<Reply, Error> {
         let lost = |error: reqwest::Error| connection_error(&error, &self.address);
-        let mut response = request.send().await.map_err(lost)?;
+        let mut response = answer.await.map_err(lost)?;
 
         let is_good = response.status() == StatusCode::OK;
         // Only what was asked for may be long.

@@ -3,6 +3,7 @@
 use std::{
     convert::Infallible,
     future::{Ready, ready},
+    sync::Arc,
     task::{Context, Poll},
 };
 
@@ -27,12 +28,12 @@ const FOR_EVERYBODY: &str = "/grpc.health.v1.Health/";
 #[derive(Clone)]
 pub struct OnlyAllowed<S> {
     inner: S,
-    limits: CallLimits,
+    limits: Arc<CallLimits>,
 }
 
 impl<S> OnlyAllowed<S> {
     /// Keeps others from `inner`, and counts them with the calls that `limits` bounds.
-    pub fn new(inner: S, limits: CallLimits) -> Self {
+    pub fn new(inner: S, limits: Arc<CallLimits>) -> Self {
         Self { inner, limits }
     }
 

@@ -34,11 +34,10 @@ const LISTS: usize = 16;
 #[derive(Clone)]
 pub struct Calls<S> {
     inner: S,
-    limits: CallLimits,
+    limits: Arc<CallLimits>,
 }
 
 /// What bounds and counts all calls of the process together.
-#[derive(Clone)]
 pub struct CallLimits {
     pub(super) settings: CallSettings,
     calls: Places,
@@ -48,7 +47,7 @@ pub struct CallLimits {
     /// others are work under way.
     pub(super) watches: Places,
     pub(super) metrics: Arc<Metrics>,
-    pub(super) methods: Arc<Methods>,
+    pub(super) methods: Methods,
     pub(super) traces: Traces,
 }
 
@@ -59,13 +58,13 @@ impl CallLimits {
         metrics: Arc<Metrics>,
         traces: Traces,
         service: &'static str,
-    ) -> Self {
-        let methods = Arc::new(Methods::of_service(service, &metrics));
+    ) -> Arc<Self> {
+        let methods = Methods::of_service(service, &metrics);
         let calls = Places::new(PlaceKind::Call, settings.max_in_flight);
         let lists = (settings.max_in_flight / LISTS).max(1);
         let lists = Places::new(PlaceKind::List, lists);
         let watches = Places::new(PlaceKind::Watch, settings.max_watches);
-        Self {
+        Arc::new(Self {
             settings,
             calls,
             lists,
@@ -73,7 +72,7 @@ impl CallLimits {
             metrics,
             methods,
             traces,
-        }
+        })
     }
 
     /// Counts and logs a failure, and makes it the answer.
@@ -88,7 +87,7 @@ impl CallLimits {
 
 impl<S> Calls<S> {
     /// Bounds the calls of `inner`.
-    pub fn new(inner: S, limits: CallLimits) -> Self {
+    pub fn new(inner: S, limits: Arc<CallLimits>) -> Self {
         Self { inner, limits }
     }
 }

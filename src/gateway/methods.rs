@@ -50,9 +50,12 @@ impl Methods {
 
     /// The method of a path such as `/package.Service/Method`.
     pub(super) fn of_path(&self, path: &str) -> &Arc<Method> {
-        let name = path.rsplit('/').next().unwrap_or_default();
         let (unknown, methods) = self.0.split_last().expect("there is always the last one");
-        let method = methods.iter().find(|method| method.name == name);
+        let is_last = |name: &str| {
+            let rest = path.strip_suffix(name);
+            rest.is_some_and(|rest| rest.is_empty() || rest.ends_with('/'))
+        };
+        let method = methods.iter().find(|method| is_last(method.name));
         method.unwrap_or(unknown)
     }
 }

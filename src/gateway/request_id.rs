@@ -3,6 +3,7 @@
 use std::fmt;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
+use uuid::Uuid;
 
 /// The header that carries it, in both directions: what Envoy and most meshes use.
 pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -27,14 +28,19 @@ impl RequestId {
         }
     }
 
-    /// The value of the header in the answer.
+    /// The value of the header in the answer. It is called sensitive so that HTTP/2 keeps it out of
+    /// its tables, on both sides: it does not come again, and would push out what does.
     pub(super) fn to_header(&self) -> HeaderValue {
-        match self {
+        let mut value = match self {
             Self::Given(given) => given.clone(),
-            Self::Made(_) => {
-                HeaderValue::from_str(&self.to_string()).expect("hexadecimal digits are visible")
+            Self::Made(number) => {
+                let mut text = Uuid::encode_buffer();
+                let digits = Uuid::from_u128(*number).simple().encode_lower(&mut text);
+                HeaderValue::from_str(digits).expect("hexadecimal digits are visible")
             }
-        }
+        };
+        value.set_sensitive(true);
+        value
     }
 }
 

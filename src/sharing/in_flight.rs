@@ -62,7 +62,7 @@ where
         max_age: Option<Duration>,
         (deadline, origin): (Instant, &Origin),
         kept: impl FnOnce() -> Option<Arc<A>>,
-        read: impl FnOnce(Arc<Patience>) -> F,
+        read: impl FnOnce(Arc<Patience>) -> F + Send + 'static,
     ) -> Shared<Read<A>>
     where
         F: Future<Output = Outcome<A>> + Send + 'static,
@@ -99,9 +99,13 @@ where
             question: question.clone(),
             started,
         };
-        let read = read(patience.clone());
+        let begin = {
+            let patience = patience.clone();
+            || read(patience)
+        };
+        // The read is made in its box: made outside, all its three kilobytes would be copied, twice.
         let read: Read<A> = Box::pin(async move {
-            let outcome = read.await;
+            let outcome = begin().await;
             drop(leave);
             outcome
         });
