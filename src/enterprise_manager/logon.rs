@@ -10,6 +10,7 @@ mod shown;
 pub use shown::LogonState;
 
 use std::{
+    pin::pin,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -21,7 +22,7 @@ use reqwest::{Method, StatusCode, header::HeaderValue};
 use secrecy::SecretString;
 use tokio::{
     sync::watch,
-    time::{Instant, timeout},
+    time::{Instant, error, timeout},
 };
 
 use self::reading::read_logon;
@@ -203,29 +204,16 @@ impl Logons {
         let logons = self.clone();
         tokio::spawn(async move {
             let started = Instant::now();
-            let outcome = timeout(patience, logons.inner.log_on(&origin)).await;
-            logons.inner.metrics.logon(match &outcome {
-                Ok(Ok(_)) => LogonOutcome::Accepted,
-                Ok(Err(Error::CredentialsRejected { .. })) => LogonOutcome::Rejected,
-                Ok(Err(_)) => LogonOutcome::Failed,
-                Err(_) => LogonOutcome::TimedOut,
-            });
-            let mut state = logons.inner.lock();
-            state.patience = match &outcome {
-                Ok(Ok(_)) => started.elapsed() * 4,
-                Ok(Err(_)) => patience,
-                Err(_) => {
-                    tracing::warn!("no answer to the logon within {patience:?}; trying again");
-                    patience * 2
-                }
-            }
-            .clamp(SHORTEST_PATIENCE, LONGEST_PATIENCE);
-            state.current = match &outcome {
-                Ok(Ok(session)) => Current::LoggedOn(session.clone()),
-                _ => Current::LoggedOff,
-            };
-            drop(state);
+            let mut logon = pin!(logons.inner.log_on(&origin));
+            let outcome = timeout(patience, logon.as_mut()).await;
+            let is_late = outcome.is_err();
+            logons.inner.ended(&outcome, patience, started.elapsed());
             sender.send_replace(Some(outcome.map_err(|_| Elapsed)));
+            // Others have taken over by now. What EM gives all the same would be open for 15
+            // minutes, and nobody would use it.
+            if is_late && let Ok(Ok(late)) = timeout(LONGEST_PATIENCE, logon).await {
+                logons.end(&late).await;
+            }
         });
         receiver
     }
@@ -252,6 +240,11 @@ impl Logons {
                 }
             }
         };
+        self.end(&session).await
+    }
+
+    /// Ends this session at EM.
+    async fn end(&self, session: &LogonSession) -> Option<StatusCode> {
         let path = format!("api/logonSessions/{}", session.id?);
         let nobody = (&Origin::Nobody, 0);
         let credential = Credential::Token(&session.token);
@@ -289,7 +282,7 @@ impl Inner {
         let credential = Credential::Basic(&self.settings.username, &password);
         let reply = self
             .http
-            .exchange(Method::POST, &path, credential, Purpose::One, (origin, 0))
+            .exchange(Method::POST, &path, credential, Purpose::Logon, (origin, 0))
             .await;
         let outcome = reply.and_then(|reply| {
             read_logon(&reply).or_else(|error| {
@@ -308,6 +301,30 @@ impl Inner {
             Err(_) => {}
         }
         outcome
+    }
+
+    /// A logon has ended after this time, or has had its time.
+    fn ended(&self, outcome: &Result<Outcome, error::Elapsed>, patience: Duration, took: Duration) {
+        self.metrics.logon(match outcome {
+            Ok(Ok(_)) => LogonOutcome::Accepted,
+            Ok(Err(Error::CredentialsRejected { .. })) => LogonOutcome::Rejected,
+            Ok(Err(_)) => LogonOutcome::Failed,
+            Err(_) => LogonOutcome::TimedOut,
+        });
+        let mut state = self.lock();
+        state.patience = match outcome {
+            Ok(Ok(_)) => took * 4,
+            Ok(Err(_)) => patience,
+            Err(_) => {
+                tracing::warn!("no answer to the logon within {patience:?}; trying again");
+                patience * 2
+            }
+        }
+        .clamp(SHORTEST_PATIENCE, LONGEST_PATIENCE);
+        state.current = match outcome {
+            Ok(Ok(session)) => Current::LoggedOn(session.clone()),
+            _ => Current::LoggedOff,
+        };
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

@@ -5,8 +5,10 @@ use std::time::Duration;
 /// What a request is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Purpose {
-    /// One thing: a session, of which EM's take 1.5 to 3 kB, or a logon.
+    /// One thing: a session, of which EM's take 1.5 to 3 kB.
     One,
+    /// A logon. A directory can be slow, and a token that comes late has to be given back.
+    Logon,
     /// A list of at most some thousand things, for which EM has to search.
     List,
 }
@@ -15,7 +17,7 @@ impl Purpose {
     /// Largest body accepted, in bytes; counted while it arrives.
     pub(super) fn max_body(self) -> usize {
         match self {
-            Self::One => 1024 * 1024,
+            Self::One | Self::Logon => 1024 * 1024,
             Self::List => 8 * 1024 * 1024,
         }
     }
@@ -25,6 +27,7 @@ impl Purpose {
         match self {
             Self::One => Duration::from_secs(2),
             Self::List => Duration::from_secs(20),
+            Self::Logon => Duration::from_secs(60),
         }
     }
 }

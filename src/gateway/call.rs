@@ -17,8 +17,16 @@ use tonic::{Code, Status, body::Body, server::NamedService};
 use tower::Service;
 
 use super::{
-    context::CallContext, deadline::InvalidTimeout, ending::Ending, failure::Failure, log,
-    long_call, methods::Methods, request_id::REQUEST_ID, share::Places, status::INVALID_TIMEOUT,
+    context::CallContext,
+    deadline::InvalidTimeout,
+    ending::Ending,
+    failure::Failure,
+    log, long_call,
+    methods::Methods,
+    request_id::REQUEST_ID,
+    share::{Place, Places},
+    status::INVALID_TIMEOUT,
+    unread,
 };
 use crate::{
     listener::{OpenCall, OpenCalls, PlaceKind},
@@ -152,11 +160,13 @@ where
 {
     // Held until the answer is sent: a peer that does not take its answers must not be able to have
     // any number of them waiting here.
-    let connection = open_call.connection();
-    let is_list = matches!(call.method.name, "List" | "ListTasks");
-    let list = is_list.then(|| limits.lists.take(connection));
-    let place = (limits.calls.take(connection)?, list.transpose()?);
-    call.deadline.map_err(invalid_timeout)?;
+    let place = match place_for(call, open_call.connection(), limits) {
+        Ok(place) => place,
+        Err(failure) => {
+            unread::take(request.into_body()).await;
+            return Err(failure);
+        }
+    };
 
     // A call shares nothing that a panic could leave half done: what is shared recovers by itself.
     let answer = AssertUnwindSafe(inner.call(request)).catch_unwind();
@@ -165,6 +175,18 @@ where
         Ok(Err(panic)) => Err(Failure::Panic(panic_text(&*panic))),
         Err(_) => Err(Failure::DeadlineExceeded),
     }
+}
+
+/// What the call holds until its answer is sent, if it may be made at all.
+fn place_for(
+    call: &CallContext,
+    connection: &OpenCalls,
+    limits: &CallLimits,
+) -> Result<(Place, Option<Place>), Failure> {
+    call.deadline.map_err(invalid_timeout)?;
+    let is_list = matches!(call.method.name, "List" | "ListTasks");
+    let list = is_list.then(|| limits.lists.take(connection));
+    Ok((limits.calls.take(connection)?, list.transpose()?))
 }
 
 pub(super) fn invalid_timeout(InvalidTimeout: InvalidTimeout) -> Failure {

@@ -22,6 +22,7 @@ use super::{
     context::CallContext,
     ending::Ending,
     failure::Failure,
+    unread,
 };
 use crate::listener::OpenCall;
 
@@ -80,9 +81,17 @@ async fn begin<S>(
 where
     S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
 {
-    let place = limits.watches.take(open_call.connection())?;
-    let held = (place, limits.metrics.watch());
-    let deadline = call.deadline.map_err(invalid_timeout)?;
+    let place = call.deadline.map_err(invalid_timeout).and_then(|deadline| {
+        let place = limits.watches.take(open_call.connection())?;
+        Ok((deadline, (place, limits.metrics.watch())))
+    });
+    let (deadline, held) = match place {
+        Ok(place) => place,
+        Err(failure) => {
+            unread::take(request.into_body()).await;
+            return Err(failure);
+        }
+    };
     request.extensions_mut().insert(Leash {
         deadline,
         leaving: open_call.leaving(),

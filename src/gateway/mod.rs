@@ -21,6 +21,7 @@ mod services;
 mod share;
 mod span;
 pub mod status;
+mod unread;
 mod watch;
 
 pub use allowed::OnlyAllowed;

@@ -33,9 +33,9 @@ const MAX_CONCURRENT_STREAMS: u32 = 1024;
 /// (rapid reset, CVE-2023-44487). Callers whose deadlines expire together are fewer.
 const MAX_PENDING_RESETS: usize = 256;
 
-/// Streams that the gateway had to reset for a peer's faults, over the life of a connection. A call
-/// that is refused before its message has come counts as one, so there is room for bursts of them.
-const MAX_LOCAL_RESETS: usize = 8 * 1024;
+/// Streams that the gateway had to reset for a peer's faults, over the life of a connection. Calls
+/// that are refused are none, if their messages come soon.
+const MAX_LOCAL_RESETS: usize = 1024;
 
 /// Metadata of one call, in bytes as HTTP/2 counts them.
 const MAX_HEADER_LIST: u32 = 16 * 1024;

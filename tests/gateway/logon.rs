@@ -12,7 +12,7 @@ use tokio::time::timeout;
 use tonic::Code;
 
 use super::support::{
-    FINISHED, USERNAME, eventually, fault, fixture, get, reason, start, start_with,
+    FINISHED, UNKNOWN, USERNAME, eventually, fault, fixture, get, reason, start, start_with,
 };
 
 #[tokio::test]
@@ -167,6 +167,27 @@ async fn a_logon_that_em_has_swallowed_is_tried_again_for_those_who_wait() {
     simulator.set_faults([]);
     call.await.unwrap().unwrap();
     assert_eq!(simulator.counts().logons_accepted, 1);
+}
+
+#[tokio::test]
+async fn a_logon_that_em_answers_too_late_leaves_no_session_open() {
+    let setup = start().await;
+    setup.simulator.set_faults([fault("logon-latency=3500ms")]);
+    let call = tokio::spawn(get(&setup.client, FINISHED));
+    let simulator = &setup.simulator;
+    eventually("the logon is at EM", || simulator.counts().in_flight == 1).await;
+    simulator.set_faults([]);
+    call.await.unwrap().unwrap();
+    assert_eq!(simulator.counts().logons_accepted, 1);
+    eventually("the late session is ended", || {
+        let counts = simulator.counts();
+        (counts.logons_accepted, counts.logoffs) == (2, 1)
+    })
+    .await;
+    // The other one is still good.
+    let told = get(&setup.client, UNKNOWN).await.unwrap_err();
+    assert_eq!(told.code(), Code::NotFound);
+    assert_eq!(simulator.counts().logons_accepted, 2);
 }
 
 #[tokio::test]
