@@ -1,9 +1,8 @@
 //! All services behind one: calls about sessions go straight to theirs, all others through tonic's
 //! router.
 //!
-//! The router puts two boxes around each message of a request and of an answer, and a clone of the
-//! service: a tenth of what a call costs in memory touched, which calls of health and reflection can
-//! afford.
+//! The router boxes the body of each request and of each answer once more, and clones the service for
+//! each call: work that the calls of health and reflection can afford, and the others need not do.
 
 use std::{
     convert::Infallible,
