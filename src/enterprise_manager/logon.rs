@@ -46,7 +46,7 @@ use crate::{
 const SHORTEST_PATIENCE: Duration = Duration::from_secs(3);
 const LONGEST_PATIENCE: Duration = Duration::from_secs(30);
 
-/// How long the logoff at shutdown may take: it is a courtesy to EM.
+/// How long a logoff may take: it is a courtesy to EM.
 const LOGOFF_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// One logon session at EM.
@@ -208,11 +208,15 @@ impl Logons {
             let outcome = timeout(patience, logon.as_mut()).await;
             let is_late = outcome.is_err();
             logons.inner.ended(&outcome, patience, started.elapsed());
+            let outcome = outcome.map(|(outcome, _)| outcome);
             sender.send_replace(Some(outcome.map_err(|_| Elapsed)));
-            // Others have taken over by now. What EM gives all the same would be open for 15
-            // minutes, and nobody would use it.
-            if is_late && let Ok(Ok(late)) = timeout(LONGEST_PATIENCE, logon).await {
-                logons.end(&late).await;
+            // What EM gives all the same is used if there is nothing else. Otherwise it would be open
+            // for 15 minutes, and nobody would use it.
+            if is_late
+                && let Ok((Ok(late), _)) = timeout(LONGEST_PATIENCE, logon).await
+                && !logons.inner.adopt(&late)
+            {
+                let _ = timeout(LOGOFF_TIMEOUT, logons.end(&late)).await;
             }
         });
         receiver
@@ -267,8 +271,8 @@ impl Logons {
 }
 
 impl Inner {
-    /// One logon, and what it means for the door.
-    async fn log_on(&self, origin: &Origin) -> Outcome {
+    /// One logon, and the password that was used.
+    async fn log_on(&self, origin: &Origin) -> (Outcome, SecretString) {
         // Read anew at each logon, so that a rotated password needs no restart.
         let password = match self.settings.password.read() {
             Ok(password) => {
@@ -290,41 +294,49 @@ impl Inner {
                 bare.map_or(Err(error), |reply| read_logon(&reply))
             })
         });
-        match &outcome {
-            Ok(_) => {
-                self.lock().door.open();
-                tracing::info!(username = %self.settings.username, "logged on to Enterprise Manager");
-            }
-            Err(Error::CredentialsRejected { .. }) => {
-                self.lock().door.close(password, Instant::now());
-            }
-            Err(_) => {}
-        }
-        outcome
+        (outcome, password)
     }
 
-    /// A logon has ended after this time, or has had its time.
-    fn ended(&self, outcome: &Result<Outcome, error::Elapsed>, patience: Duration, took: Duration) {
-        self.metrics.logon(match outcome {
-            Ok(Ok(_)) => LogonOutcome::Accepted,
-            Ok(Err(Error::CredentialsRejected { .. })) => LogonOutcome::Rejected,
-            Ok(Err(_)) => LogonOutcome::Failed,
-            Err(_) => LogonOutcome::TimedOut,
-        });
+    /// A logon has ended after this time, or has had its time. Only one that ends in time says
+    /// something of the door: later there may be another password, or a session.
+    fn ended(
+        &self,
+        outcome: &Result<(Outcome, SecretString), error::Elapsed>,
+        patience: Duration,
+        took: Duration,
+    ) {
         let mut state = self.lock();
-        state.patience = match outcome {
-            Ok(Ok(_)) => took * 4,
-            Ok(Err(_)) => patience,
+        let (counted, next_patience, current) = match outcome {
+            Ok((Ok(session), _)) => {
+                state.door.open();
+                let username = &self.settings.username;
+                tracing::info!(%username, "logged on to Enterprise Manager");
+                let current = Current::LoggedOn(session.clone());
+                (LogonOutcome::Accepted, took * 4, current)
+            }
+            Ok((Err(Error::CredentialsRejected { .. }), password)) => {
+                state.door.close(password.clone(), Instant::now());
+                (LogonOutcome::Rejected, patience, Current::LoggedOff)
+            }
+            Ok((Err(_), _)) => (LogonOutcome::Failed, patience, Current::LoggedOff),
             Err(_) => {
                 tracing::warn!("no answer to the logon within {patience:?}; trying again");
-                patience * 2
+                (LogonOutcome::TimedOut, patience * 2, Current::LoggedOff)
             }
-        }
-        .clamp(SHORTEST_PATIENCE, LONGEST_PATIENCE);
-        state.current = match outcome {
-            Ok(Ok(session)) => Current::LoggedOn(session.clone()),
-            _ => Current::LoggedOff,
         };
+        self.metrics.logon(counted);
+        state.patience = next_patience.clamp(SHORTEST_PATIENCE, LONGEST_PATIENCE);
+        state.current = current;
+    }
+
+    /// Uses a session that has come late, unless there is another or will be soon.
+    fn adopt(&self, late: &Arc<LogonSession>) -> bool {
+        let mut state = self.lock();
+        let is_wanted = matches!(state.current, Current::LoggedOff);
+        if is_wanted {
+            state.current = Current::LoggedOn(late.clone());
+        }
+        is_wanted
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 /// What a request is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Purpose {
-    /// One thing: a session, of which EM's take 1.5 to 3 kB.
+    /// One thing: a session, of which EM's take 1.5 to 3 kB, or a logoff.
     One,
     /// A logon. A directory can be slow, and a token that comes late has to be given back.
     Logon,

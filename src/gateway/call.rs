@@ -163,8 +163,9 @@ where
     let place = match place_for(call, open_call.connection(), limits) {
         Ok(place) => place,
         Err(failure) => {
-            unread::take(request.into_body()).await;
-            return Err(failure);
+            let refusal = limits.refuse(&failure, call);
+            unread::take(request.into_body(), call).await;
+            return Ok(refusal);
         }
     };
 

@@ -88,8 +88,9 @@ where
     let (deadline, held) = match place {
         Ok(place) => place,
         Err(failure) => {
-            unread::take(request.into_body()).await;
-            return Err(failure);
+            let refusal = limits.refuse(&failure, call);
+            unread::take(request.into_body(), call).await;
+            return Ok(refusal);
         }
     };
     request.extensions_mut().insert(Leash {

@@ -8,8 +8,10 @@ use std::{future::poll_fn, pin::pin, time::Duration};
 
 use bytes::Bytes;
 use hyper::body::Body as HttpBody;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 use tonic::body::Body;
+
+use super::context::CallContext;
 
 /// How long to wait for the rest, which as a rule comes right behind the head.
 const TIME: Duration = Duration::from_secs(1);
@@ -17,8 +19,8 @@ const TIME: Duration = Duration::from_secs(1);
 /// Most of it that is taken, in bytes. The longest request that makes sense has 5000.
 const SIZE: usize = 16 * 1024;
 
-/// Takes the rest of `body`, as long as it is short and comes soon.
-pub(super) async fn take(body: Body) {
+/// Takes the rest of `body`, as long as it is short and comes soon, before the call's deadline.
+pub(super) async fn take(body: Body, call: &CallContext) {
     let rest = async {
         let mut body = pin!(body);
         let mut taken = 0;
@@ -30,5 +32,7 @@ pub(super) async fn take(body: Body) {
         }
     };
     // In vain: then it is as if nothing had been taken.
-    let _ = timeout(TIME, rest).await;
+    let soon = Instant::now() + TIME;
+    let deadline = call.deadline.ok().flatten();
+    let _ = timeout_at(deadline.map_or(soon, |deadline| deadline.min(soon)), rest).await;
 }

@@ -34,8 +34,9 @@ const MAX_CONCURRENT_STREAMS: u32 = 1024;
 const MAX_PENDING_RESETS: usize = 256;
 
 /// Streams that the gateway had to reset for a peer's faults, over the life of a connection. Calls
-/// that are refused are none, if their messages come soon.
-const MAX_LOCAL_RESETS: usize = 1024;
+/// that are answered before their messages are read can be among them, if these come late and many
+/// at a time: so there is room for callers who have done nothing worse.
+const MAX_LOCAL_RESETS: usize = 8 * 1024;
 
 /// Metadata of one call, in bytes as HTTP/2 counts them.
 const MAX_HEADER_LIST: u32 = 16 * 1024;

@@ -12,7 +12,7 @@ use tokio::time::timeout;
 use tonic::Code;
 
 use super::support::{
-    FINISHED, UNKNOWN, USERNAME, eventually, fault, fixture, get, reason, start, start_with,
+    FINISHED, SOON, UNKNOWN, USERNAME, eventually, fault, fixture, get, reason, start, start_with,
 };
 
 #[tokio::test]
@@ -188,6 +188,29 @@ async fn a_logon_that_em_answers_too_late_leaves_no_session_open() {
     let told = get(&setup.client, UNKNOWN).await.unwrap_err();
     assert_eq!(told.code(), Code::NotFound);
     assert_eq!(simulator.counts().logons_accepted, 2);
+}
+
+#[tokio::test]
+async fn a_logon_that_em_answers_late_is_used_when_there_is_no_other() {
+    let setup = start().await;
+    setup.simulator.set_faults([fault("logon-latency=3500ms")]);
+    let call = tokio::spawn(get(&setup.client, FINISHED));
+    let simulator = &setup.simulator;
+    eventually("the logon is at EM", || simulator.counts().in_flight == 1).await;
+    call.abort();
+    let url = format!("http://{}/status", setup.gateway.admin_address());
+    let logged_on = async {
+        loop {
+            let status = reqwest::get(&url).await.unwrap().text().await.unwrap();
+            if status.contains(r#""logged_on""#) {
+                break;
+            }
+        }
+    };
+    timeout(SOON, logged_on).await.unwrap();
+    get(&setup.client, FINISHED).await.unwrap();
+    let counts = simulator.counts();
+    assert_eq!((counts.logons_accepted, counts.logoffs), (1, 0));
 }
 
 #[tokio::test]

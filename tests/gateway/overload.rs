@@ -1,16 +1,21 @@
 //! More work than there is room for is refused at once, and EM is never asked for more than it
 //! can take.
 
-use std::time::Duration;
+use std::{future::poll_fn, time::Duration};
 
+use bytes::Bytes;
 use futures_util::future::join_all;
+use h2::client::SendRequest;
 use replica_session_gateway::{proto::v1::ListReplicaSessionsRequest, simulator::Options};
-use tokio::time::timeout;
+use tokio::{net::TcpStream, time::timeout};
 use tonic::Code;
 use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
 use tonic_types::StatusExt;
 
-use super::support::{FINISHED, channel, eventually, fault, get, reason, start, start_with};
+use super::support::{
+    FINISHED, SOON, Setup, bare_call, bare_request, channel, eventually, fault, framed, get,
+    reason, request, start, start_with,
+};
 
 #[tokio::test]
 async fn em_never_has_more_requests_than_it_may_have() {
@@ -134,6 +139,50 @@ async fn a_burst_of_refusals_does_not_cost_the_caller_its_connection() {
         }
     }
     slow.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_refused_call_whose_message_comes_late_is_answered_and_not_reset() {
+    let (setup, mut calls) = full_house().await;
+    let head = bare_request(setup.gateway.address());
+    let (answer, mut message) = calls.send_request(head, false).unwrap();
+    let reset = timeout(
+        Duration::from_millis(100),
+        poll_fn(|cx| message.poll_reset(cx)),
+    );
+    assert!(reset.await.is_err(), "reset before its message has come");
+    let request = request(FINISHED).into_inner();
+    message.send_data(framed(&request), true).unwrap();
+    let answer = timeout(SOON, answer).await.unwrap().unwrap();
+    assert_eq!(answer.headers()["grpc-status"], "8");
+}
+
+#[tokio::test]
+async fn a_refused_call_whose_message_never_comes_is_answered_all_the_same() {
+    let (setup, mut calls) = full_house().await;
+    for method in ["Get", "List"] {
+        let head = bare_call(setup.gateway.address(), method);
+        let (answer, _message) = calls.send_request(head, false).unwrap();
+        let answer = timeout(SOON, answer).await.unwrap().unwrap();
+        assert_eq!(answer.headers()["grpc-status"], "8", "{method}");
+    }
+}
+
+/// A gateway whose only place is taken, and a bare connection to it.
+async fn full_house() -> (Setup, SendRequest<Bytes>) {
+    let setup = start_with(Options::default(), |settings| {
+        settings.calls.max_in_flight = 1;
+    })
+    .await;
+    get(&setup.client, FINISHED).await.unwrap();
+    setup.simulator.set_faults([fault("silence")]);
+    tokio::spawn(get(&setup.client, FINISHED));
+    let simulator = &setup.simulator;
+    eventually("a call is in flight", || simulator.counts().in_flight == 1).await;
+    let stream = TcpStream::connect(setup.gateway.address()).await.unwrap();
+    let (calls, connection) = h2::client::handshake(stream).await.unwrap();
+    tokio::spawn(connection);
+    (setup, calls)
 }
 
 #[tokio::test]
