@@ -5,14 +5,16 @@ use std::{fs, time::Duration};
 
 use futures_util::future::join_all;
 use replica_session_gateway::{
+    proto::v1::ReplicaSession,
     settings::PasswordSource,
     simulator::{Canned, Options},
 };
-use tokio::time::timeout;
-use tonic::Code;
+use tokio::{task::JoinHandle, time::timeout};
+use tonic::{Code, Status};
 
 use super::support::{
-    FINISHED, SOON, UNKNOWN, USERNAME, eventually, fault, fixture, get, reason, start, start_with,
+    FINISHED, SOON, Setup, UNKNOWN, USERNAME, eventually, fault, fixture, get, reason, start,
+    start_with,
 };
 
 #[tokio::test]
@@ -159,11 +161,8 @@ async fn the_caller_who_leads_a_logon_may_leave_without_harm_to_the_others() {
 
 #[tokio::test]
 async fn a_logon_that_em_has_swallowed_is_tried_again_for_those_who_wait() {
-    let setup = start().await;
-    setup.simulator.set_faults([fault("logon-latency=1h")]);
-    let call = tokio::spawn(get(&setup.client, FINISHED));
+    let (setup, call) = call_that_waits_for_a_logon("logon-latency=1h").await;
     let simulator = &setup.simulator;
-    eventually("the logon is at EM", || simulator.counts().in_flight == 1).await;
     simulator.set_faults([]);
     call.await.unwrap().unwrap();
     assert_eq!(simulator.counts().logons_accepted, 1);
@@ -171,11 +170,8 @@ async fn a_logon_that_em_has_swallowed_is_tried_again_for_those_who_wait() {
 
 #[tokio::test]
 async fn a_logon_that_em_answers_too_late_leaves_no_session_open() {
-    let setup = start().await;
-    setup.simulator.set_faults([fault("logon-latency=3500ms")]);
-    let call = tokio::spawn(get(&setup.client, FINISHED));
+    let (setup, call) = call_that_waits_for_a_logon("logon-latency=3500ms").await;
     let simulator = &setup.simulator;
-    eventually("the logon is at EM", || simulator.counts().in_flight == 1).await;
     simulator.set_faults([]);
     call.await.unwrap().unwrap();
     assert_eq!(simulator.counts().logons_accepted, 1);
@@ -192,11 +188,8 @@ async fn a_logon_that_em_answers_too_late_leaves_no_session_open() {
 
 #[tokio::test]
 async fn a_logon_that_em_answers_late_is_used_when_there_is_no_other() {
-    let setup = start().await;
-    setup.simulator.set_faults([fault("logon-latency=3500ms")]);
-    let call = tokio::spawn(get(&setup.client, FINISHED));
+    let (setup, call) = call_that_waits_for_a_logon("logon-latency=3500ms").await;
     let simulator = &setup.simulator;
-    eventually("the logon is at EM", || simulator.counts().in_flight == 1).await;
     call.abort();
     let url = format!("http://{}/status", setup.gateway.admin_address());
     let logged_on = async {
@@ -211,6 +204,18 @@ async fn a_logon_that_em_answers_late_is_used_when_there_is_no_other() {
     get(&setup.client, FINISHED).await.unwrap();
     let counts = simulator.counts();
     assert_eq!((counts.logons_accepted, counts.logoffs), (1, 0));
+}
+
+/// A gateway whose first logon is at EM, which is this slow, and the call that waits for it.
+async fn call_that_waits_for_a_logon(
+    slow: &str,
+) -> (Setup, JoinHandle<Result<ReplicaSession, Status>>) {
+    let setup = start().await;
+    setup.simulator.set_faults([fault(slow)]);
+    let call = tokio::spawn(get(&setup.client, FINISHED));
+    let simulator = &setup.simulator;
+    eventually("the logon is at EM", || simulator.counts().in_flight == 1).await;
+    (setup, call)
 }
 
 #[tokio::test]
