@@ -8,17 +8,18 @@ WORKDIR /build
 
 # The dependencies alone, around an empty program: this layer is kept until they change.
 COPY Cargo.toml Cargo.lock ./
-RUN mkdir src \
-    && touch src/lib.rs \
+COPY simulator/Cargo.toml simulator/
+RUN mkdir src simulator/src \
+    && touch src/lib.rs simulator/src/lib.rs \
     && echo 'fn main() {}' | tee build.rs > src/main.rs \
-    && cargo build --release --locked --no-default-features \
+    && cargo build --release --locked --package replica-session-gateway --no-default-features \
     && cargo clean --release --package replica-session-gateway \
     && rm -r src build.rs
 
 COPY build.rs ./
 COPY proto proto
 COPY src src
-RUN cargo build --release --locked --no-default-features
+RUN cargo build --release --locked --package replica-session-gateway --no-default-features
 
 # What the program needs at run time, each file with the record of the package that it is from, so
 # that scanners of images know what to look for.

@@ -21,7 +21,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     tonic_prost_build::configure()
         // Sorted maps: the same session always prints and encodes the same way.
         .btree_map(".")
-        .codec_path("crate::codec::Codec")
+        .codec_path("crate::proto::codec::Codec")
         .compile_fds(compiler.file_descriptor_set())?;
     Ok(())
 }

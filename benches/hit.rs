@@ -9,8 +9,8 @@ use replica_session_gateway::{
     },
     serve,
     settings::{EnterpriseManagerSettings, PasswordSource, Settings},
-    simulator::{Options, Simulator},
 };
+use simulator::{Options, Simulator};
 use tokio::runtime::Builder;
 use tonic::transport::Channel;
 

@@ -1,31 +1,15 @@
 //! A gRPC gateway to the replica job sessions of Veeam Backup Enterprise Manager.
 //!
-//! `ARCHITECTURE.md` walks one request through these rooms.
+//! `ARCHITECTURE.md` follows one request through these modules.
 
-pub mod admin;
-pub mod caller;
-pub mod certificates;
-pub mod check;
-pub mod codec;
-mod codes;
-#[cfg(feature = "simulator")]
-pub mod demo;
+pub mod cli;
 pub mod enterprise_manager;
 pub mod gateway;
-pub mod health;
 pub mod listener;
-pub mod metrics;
+pub mod operations;
 pub mod proto;
-pub mod reload;
+pub mod runtime;
 pub mod serve;
 pub mod settings;
 pub mod sharing;
-#[cfg(feature = "simulator")]
-pub mod simulate;
-#[cfg(feature = "simulator")]
-pub mod simulator;
-pub mod status;
-pub mod telemetry;
-pub mod traces;
 pub mod watching;
-pub mod workers;

@@ -12,21 +12,21 @@ use tonic_health::{
 };
 
 use crate::{
-    admin::{self, Readiness},
-    certificates::Expiry,
     enterprise_manager::EnterpriseManager,
     gateway::{CallLimits, Calls, Gateway, OnlyAllowed, PageTokens, Services},
-    health,
     listener::{self, Tls, Worker},
-    metrics::Metrics,
+    operations::{
+        admin::{self, Readiness},
+        health,
+        metrics::Metrics,
+        status::Status,
+        traces::{self, Export},
+    },
     proto::{FILE_DESCRIPTOR_SET, v1::replica_session_service_server::ReplicaSessionServiceServer},
-    reload,
+    runtime::{certificates::Expiry, reload, workers::Workers},
     settings::{self, SettingError, Settings},
     sharing::{self, SharedReads},
-    status::Status,
-    traces::{self, Export},
     watching::{self, Watching},
-    workers::Workers,
 };
 
 /// Largest request accepted, in bytes. A `Get` takes below 100, a `List` with everything 5000.

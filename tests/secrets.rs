@@ -27,14 +27,14 @@ use std::{
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use replica_session_gateway::{
-    caller::{
+    cli::client::{
         ServerOptions,
         get::{GetOptions, ViewOption, get},
     },
     serve,
     settings::{PasswordSource, Settings, TraceSettings, Trust},
-    simulator::{Account, Canned, Options, Role, Simulator},
 };
+use simulator::{Account, Canned, Options, Role, Simulator};
 use tracing::Level;
 
 use certificates::{authority, caller_tls, issue, trusting};

@@ -3,9 +3,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use replica_session_gateway::enterprise_manager::{
-    RunResult, SessionId, TaskSession, TaskState, task_list_reader, task_page_reader,
-};
+use replica_session_gateway::enterprise_manager::{RunResult, SessionId, TaskSession, TaskState, task_list_reader, task_page_reader};
 
 mod streamed;
 

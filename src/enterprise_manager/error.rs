@@ -184,7 +184,7 @@ pub enum BadResponse {
 
 impl BadResponse {
     /// The same, and in which item of a list it is: for the operator, who has to find it.
-    pub(super) fn within(self, uid: &str) -> Self {
+    pub(crate) fn within(self, uid: &str) -> Self {
         let within = |why: String| format!("{why}, in {:?}", excerpt(uid));
         match self {
             Self::Malformed(why) => Self::Malformed(within(why)),
@@ -198,7 +198,7 @@ impl BadResponse {
 }
 
 /// A foreign text made fit for one log line: no control characters, at most 200 characters.
-pub(super) fn excerpt(text: &str) -> String {
+pub(crate) fn excerpt(text: &str) -> String {
     const LIMIT: usize = 200;
     let clean = |c: char| if c.is_control() { ' ' } else { c };
     let mut excerpt: String = text.trim().chars().take(LIMIT).map(clean).collect();

@@ -2,30 +2,13 @@
 //!
 //! Nothing here knows gRPC: what comes out is EM's own model, or EM's own kind of error.
 
-mod answer;
-mod body;
-mod circuit;
-mod door;
-mod echo;
 mod error;
-mod exchange;
-mod filter;
-mod listing;
-mod lists;
+mod guard;
+mod http;
 mod logon;
-mod look;
-mod lost;
 mod model;
-mod overtaken;
-mod places;
-mod presented;
-mod purpose;
-mod reach;
-mod reply;
-mod retry;
+mod query;
 mod session_id;
-mod standing;
-mod tls;
 mod xml;
 
 use std::{future::pending, pin::pin, sync::Arc};
@@ -36,39 +19,46 @@ use secrecy::ExposeSecret as _;
 use tokio::time::sleep;
 
 pub use error::{BadResponse, Error};
-pub use filter::{InvalidName, MAX_NAME, Name, SessionFilter, Span};
-pub use listing::{MAX_GIVEN, MAX_PAGE_SIZE, Order, Position, SessionList, SessionPage};
+pub use guard::retry::Patience;
+pub use guard::standing::{LATELY, LastFailure, Standing, Verdict};
+pub use http::look::Answer;
+pub use http::presented::{PresentedCertificate, presented_certificate};
+pub use http::reach::{Handshake, connect, resolve, shake_hands};
 pub use logon::LogonState;
-pub use look::Answer;
 pub use model::{
     Link, Reading, ReplicaSession, Run, RunResult, State, TaskReading, TaskSession, TaskState, View,
 };
-pub use presented::{PresentedCertificate, presented_certificate};
-pub use reach::{Handshake, connect, resolve, shake_hands};
-pub use retry::Patience;
+pub use query::filter::{InvalidName, MAX_NAME, Name, SessionFilter, Span};
+pub use query::listing::{MAX_GIVEN, MAX_PAGE_SIZE, Order, Position, SessionList, SessionPage};
 pub use session_id::{InvalidSessionId, SessionId, parse_id, parse_uuid};
-pub use standing::{LATELY, LastFailure, Standing, Verdict};
 pub use xml::{
     ListReader, MAX_TASKS, MAX_UNREAD, QueryPage, read_replica_session, read_time,
     session_page_reader, task_list_reader, task_page_reader,
 };
 
 use crate::{
-    certificates::Expiry,
-    metrics::Upstream,
-    reload::{Files, Watched},
+    operations::{
+        metrics::Upstream,
+        traces::{Origin, Traces},
+    },
+    runtime::{
+        certificates::Expiry,
+        reload::{Files, Watched},
+    },
     settings::{EM_PASSWORD_FILE, EnterpriseManagerSettings, PasswordSource, SettingError},
-    traces::{Origin, Traces},
 };
-use answer::read_answer;
-use body::ReadBody;
-use exchange::{Credential, Http};
+use guard::places::Places;
+use guard::purpose::Purpose;
+use guard::retry::Retries;
+use http::answer::read_answer;
+use http::body::ReadBody;
+use http::exchange::{Credential, Http};
+use http::reply::Reply;
+use http::{
+    echo,
+    tls::{self, client_config},
+};
 use logon::{LogonSession, Logons};
-use places::Places;
-use purpose::Purpose;
-use reply::Reply;
-use retry::Retries;
-use tls::client_config;
 
 /// One Enterprise Manager, and the gateway's one logon session there.
 #[derive(Clone)]

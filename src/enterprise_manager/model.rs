@@ -34,7 +34,7 @@ impl Reading {
 
 impl ReplicaSession {
     /// About how much memory the session takes, in bytes.
-    pub(super) fn size(&self) -> usize {
+    pub(crate) fn size(&self) -> usize {
         let run = self.run.iter().map(|run| {
             texts(&[&run.job_uid, &run.job_name, &run.job_type])
                 + run.failure_message.iter().map(String::len).sum::<usize>()
@@ -48,7 +48,7 @@ impl ReplicaSession {
 
 impl TaskSession {
     /// About how much memory the task takes, in bytes.
-    pub(super) fn size(&self) -> usize {
+    pub(crate) fn size(&self) -> usize {
         size_of::<Self>()
             + texts(&[&self.uid, &self.name, &self.r#type, &self.href])
             + texts(&[&self.vm_name, &self.session_uid, &self.vm_uid])
@@ -196,7 +196,7 @@ macro_rules! texts {
 
         impl $name {
             /// The value that EM's text names, if it is a known one.
-            pub(super) fn from_text(text: &str) -> Option<Self> {
+            pub(crate) fn from_text(text: &str) -> Option<Self> {
                 match text.trim() {
                     $(stringify!($variant) => Some(Self::$variant),)*
                     _ => None,

@@ -28,12 +28,12 @@ impl FromStr for SessionId {
 
 impl SessionId {
     /// Whether EM's `UID` attribute names this session.
-    pub(super) fn is_named_by(self, uid: &str) -> bool {
+    pub(crate) fn is_named_by(self, uid: &str) -> bool {
         parse_urn(uid, URN_PREFIX) == Some(self.0)
     }
 
     /// The session that EM's `UID` attribute names, if it is one.
-    pub(super) fn named_by(uid: &str) -> Option<Self> {
+    pub(crate) fn named_by(uid: &str) -> Option<Self> {
         parse_urn(uid, URN_PREFIX).map(Self)
     }
 
@@ -48,7 +48,7 @@ impl SessionId {
     }
 
     /// EM's URN of the session.
-    pub(super) fn urn(self) -> String {
+    pub(crate) fn urn(self) -> String {
         format!("{URN_PREFIX}{self}")
     }
 }
@@ -73,7 +73,7 @@ pub fn parse_id(text: &str, urn_prefix: &str) -> Option<Uuid> {
 }
 
 /// The UUID in a URN with this prefix, in any letter case.
-pub(super) fn parse_urn(text: &str, prefix: &str) -> Option<Uuid> {
+pub(crate) fn parse_urn(text: &str, prefix: &str) -> Option<Uuid> {
     strip_prefix_ignore_case(text, prefix).and_then(parse_uuid)
 }
 

@@ -30,9 +30,8 @@ use super::{
 };
 use crate::{
     listener::{OpenCall, OpenCalls, PlaceKind},
-    metrics::Metrics,
+    operations::{metrics::Metrics, traces::Traces},
     settings::CallSettings,
-    traces::Traces,
 };
 
 /// One in so many of the calls in flight may be for a list.

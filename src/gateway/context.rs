@@ -16,7 +16,10 @@ use super::{
     request_id::RequestId,
     span,
 };
-use crate::{enterprise_manager::SessionId, metrics::Method, traces::Origin};
+use crate::{
+    enterprise_manager::SessionId,
+    operations::{metrics::Method, traces::Origin},
+};
 
 /// One call. It travels in the request's extensions, shared between the call's frame, which ends
 /// it, and its handler, which learns what it is about.

@@ -8,7 +8,7 @@ use prost_types::{FileDescriptorSet, MethodDescriptorProto};
 
 use super::status::TABLE;
 use crate::{
-    metrics::{Method, Metrics},
+    operations::metrics::{Method, Metrics},
     proto::FILE_DESCRIPTOR_SET,
 };
 

@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     enterprise_manager::{Reading, RunResult, State, TaskSession, TaskState},
-    metrics::Metrics,
+    operations::metrics::Metrics,
     proto::v1::{
         GetReplicaSessionRequest, GetReplicaSessionResponse, ListReplicaSessionsRequest,
         ListReplicaSessionsResponse, ListReplicaTaskSessionsRequest,

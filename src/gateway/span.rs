@@ -8,9 +8,11 @@ use tonic::Code;
 
 use super::{methods::UNKNOWN, request_id::RequestId};
 use crate::{
-    codes::code_name,
-    metrics::Method,
-    traces::{Origin, Traces},
+    operations::{
+        metrics::Method,
+        traces::{Origin, Traces},
+    },
+    proto::codes::code_name,
 };
 
 /// Why a call has failed, in the word that its caller is told.

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     enterprise_manager::SessionId,
-    metrics::Metrics,
+    operations::metrics::Metrics,
     proto::v1::{
         EnterpriseManagerOutage, WatchReplicaSessionResponse as Event,
         watch_replica_session_response::Event as Kind,

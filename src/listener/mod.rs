@@ -24,7 +24,7 @@ use tonic::body::Body;
 use tower::Service;
 
 use crate::{
-    metrics::{Metrics, Refused},
+    operations::metrics::{Metrics, Refused},
     settings::ListenerSettings,
 };
 pub use caller::Caller;

@@ -26,8 +26,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::{caller::Caller, connection::LAST_WORD};
 use crate::{
-    certificates::{Expiry, certificates, roots},
-    reload::{Content, Files, Watched},
+    runtime::{
+        certificates::{Expiry, certificates, roots},
+        reload::{Content, Files, Watched},
+    },
     settings::{
         CLIENT_CA_FILE, CallerPattern, CallerTls, SettingError, TLS_CERT_FILE, TLS_KEY_FILE,
     },

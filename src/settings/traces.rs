@@ -6,7 +6,7 @@ use std::{env, fmt, fs, str::FromStr, time::Duration};
 use url::Url;
 
 use super::SettingError;
-use crate::certificates::certificates;
+use crate::runtime::certificates::certificates;
 
 /// Spans that may wait for the collector, unless told otherwise: OpenTelemetry's own number.
 const QUEUE: usize = 2048;

@@ -14,8 +14,7 @@ use tokio::time::Instant;
 
 use crate::{
     enterprise_manager::{Error, Patience},
-    metrics::Reads,
-    traces::Origin,
+    operations::{metrics::Reads, traces::Origin},
 };
 
 /// What becomes of a read, shared by all who wait for it.

@@ -17,10 +17,12 @@ use tokio::sync::{Semaphore, watch};
 
 use crate::{
     enterprise_manager::{Error, Reading, SessionId},
-    metrics::Metrics,
+    operations::{
+        metrics::Metrics,
+        traces::{Origin, Traces},
+    },
     settings::WatchSettings,
     sharing::{SESSION_READ, SharedReads},
-    traces::{Origin, Traces},
 };
 use poller::Poller;
 

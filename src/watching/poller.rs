@@ -11,9 +11,8 @@ use tokio::{
 use super::{Common, Outage, Published, pace::Pace};
 use crate::{
     enterprise_manager::{Error, Reading, SessionId, State, View},
-    metrics::Raised,
+    operations::{metrics::Raised, traces::Origin},
     sharing::SharedReads,
-    traces::Origin,
 };
 
 /// Reads one session again and again, for as long as somebody watches it.

@@ -4,14 +4,12 @@
 use std::time::Instant;
 
 use futures_util::future::join_all;
-use replica_session_gateway::{
-    proto::v1::{
-        WatchReplicaSessionRequest, WatchReplicaSessionResponse,
-        replica_session_service_client::ReplicaSessionServiceClient,
-        watch_replica_session_response::Event,
-    },
-    simulator::{Options, Simulator},
+use replica_session_gateway::proto::v1::{
+    WatchReplicaSessionRequest, WatchReplicaSessionResponse,
+    replica_session_service_client::ReplicaSessionServiceClient,
+    watch_replica_session_response::Event,
 };
+use simulator::{Options, Simulator};
 use tonic::{Code, Streaming, transport::Channel};
 
 use super::{watch::canned, *};

@@ -3,8 +3,8 @@
 use replica_session_gateway::{
     serve::{self, Running},
     settings::{EnterpriseManagerSettings, PasswordSource, Settings},
-    simulator::{Canned, Options, RUNNING_SESSION_ID, Simulator},
 };
+use simulator::{Canned, Options, RUNNING_SESSION_ID, Simulator};
 
 use super::*;
 

@@ -4,7 +4,7 @@ use replica_session_gateway::proto::v1::{
     Link, ReplicaSession, ReplicaSessionView, ResourceReference,
     replica_session::{Result as RunResult, State},
 };
-use replica_session_gateway::simulator::{Canned, Options, RUNNING_SESSION_ID, Style};
+use simulator::{Canned, Options, RUNNING_SESSION_ID, Style};
 use std::time::{Duration, SystemTime};
 
 use super::support::{FINISHED, ask, fixture, get, request, start, start_with};

@@ -2,10 +2,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use replica_session_gateway::simulator::{Options, Simulator};
 use rustls::{
     ClientConfig, RootCertStore, SupportedProtocolVersion, pki_types::ServerName, version,
 };
+use simulator::{Options, Simulator};
 use tempfile::TempDir;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use replica_session_gateway::simulator::Options;
+use simulator::Options;
 use tokio::{io::AsyncReadExt as _, net::TcpStream, time::timeout};
 
 use tonic::transport::Channel;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use replica_session_gateway::simulator::Options;
+use simulator::Options;
 use tokio::time::{Instant, timeout};
 use tonic::{Code, Status};
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use replica_session_gateway::simulator::Options;
+use simulator::Options;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,

@@ -3,11 +3,8 @@
 
 use std::collections::BTreeSet;
 
-use replica_session_gateway::{
-    gateway::status::TABLE,
-    proto::v1::GetReplicaSessionRequest,
-    simulator::{Canned, Role},
-};
+use replica_session_gateway::{gateway::status::TABLE, proto::v1::GetReplicaSessionRequest};
+use simulator::{Canned, Role};
 use tonic::{Code, Request, Status};
 use tonic_types::StatusExt;
 

@@ -2,10 +2,8 @@
 //! read back by the simulator's parser, which shares nothing with it.
 
 use proptest::{prelude::*, sample::subsequence};
-use replica_session_gateway::{
-    enterprise_manager::{Name, RunResult, SessionFilter, Span, State},
-    simulator::{Comparison, Filter, Operator},
-};
+use replica_session_gateway::enterprise_manager::{Name, RunResult, SessionFilter, Span, State};
+use simulator::{Comparison, Filter, Operator};
 
 /// Texts that somebody would try: pieces of the language, and of URLs, and anything else.
 fn hostile() -> impl Strategy<Value = String> {

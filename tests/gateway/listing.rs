@@ -10,8 +10,8 @@ use replica_session_gateway::{
         replica_session::{Result as RunResult, State},
     },
     settings::Settings,
-    simulator::{Canned, Options, QueryHabits, RUNNING_SESSION_ID, Simulator},
 };
+use simulator::{Canned, Options, QueryHabits, RUNNING_SESSION_ID, Simulator};
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
 

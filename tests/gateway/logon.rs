@@ -4,11 +4,8 @@
 use std::{fs, time::Duration};
 
 use futures_util::future::join_all;
-use replica_session_gateway::{
-    proto::v1::ReplicaSession,
-    settings::PasswordSource,
-    simulator::{Canned, Options},
-};
+use replica_session_gateway::{proto::v1::ReplicaSession, settings::PasswordSource};
+use simulator::{Canned, Options};
 use tokio::{task::JoinHandle, time::timeout};
 use tonic::{Code, Status};
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use replica_session_gateway::simulator::{Options, Simulator};
+use simulator::{Options, Simulator};
 use tokio::time::{Instant, timeout};
 use tonic::Code;
 use tonic_types::StatusExt as _;

@@ -12,13 +12,13 @@ use replica_session_gateway::{
     enterprise_manager::presented_certificate,
     serve::Running,
     settings::{PasswordSource, Pin, Settings, Trust},
-    simulator::{Options, Simulator},
 };
 use rustls::{
     ServerConfig,
     server::{ClientHello, ResolvesServerCert},
     sign::CertifiedKey,
 };
+use simulator::{Options, Simulator};
 use tempfile::TempDir;
 use tokio::{task::JoinHandle, time::timeout};
 use tokio_util::sync::CancellationToken;

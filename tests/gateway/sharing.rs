@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use replica_session_gateway::{
-    proto::v1::{GetReplicaSessionRequest, GetReplicaSessionResponse, ReplicaSessionView},
-    simulator::{Canned, Options, RUNNING_SESSION_ID},
+use replica_session_gateway::proto::v1::{
+    GetReplicaSessionRequest, GetReplicaSessionResponse, ReplicaSessionView,
 };
+use simulator::{Canned, Options, RUNNING_SESSION_ID};
 use tokio::time::{sleep, timeout};
 use tonic::{Code, Request, Status};
 

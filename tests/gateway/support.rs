@@ -12,8 +12,8 @@ use replica_session_gateway::{
     },
     serve::{self, Running},
     settings::{EnterpriseManagerSettings, PasswordSource, Settings},
-    simulator::{Canned, Fault, Options, Simulator},
 };
+use simulator::{Canned, Fault, Options, Simulator};
 use tokio::{net::TcpStream, task::JoinHandle, time::timeout};
 use tonic::{Request, Status, Streaming, transport::Channel};
 use tonic_types::{ErrorDetails, StatusExt};

@@ -2,13 +2,11 @@
 
 use std::time::Duration;
 
-use replica_session_gateway::{
-    proto::v1::{
-        ListReplicaTaskSessionsRequest, ListReplicaTaskSessionsResponse, ReplicaTaskSession,
-        replica_session::Result as RunResult, replica_task_session::State,
-    },
-    simulator::{Canned, Options, RUNNING_SESSION_ID, Simulator},
+use replica_session_gateway::proto::v1::{
+    ListReplicaTaskSessionsRequest, ListReplicaTaskSessionsResponse, ReplicaTaskSession,
+    replica_session::Result as RunResult, replica_task_session::State,
 };
+use simulator::{Canned, Options, RUNNING_SESSION_ID, Simulator};
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
 

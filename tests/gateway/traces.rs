@@ -8,8 +8,8 @@ use replica_session_gateway::{
         GetReplicaSessionResponse, ListReplicaSessionsRequest, ListReplicaTaskSessionsRequest,
     },
     settings::{Sampling, Settings, TraceSettings},
-    simulator::Options,
 };
+use simulator::Options;
 use tonic::{Code, Request, transport::Channel};
 
 use super::{

@@ -3,8 +3,8 @@
 use replica_session_gateway::{
     enterprise_manager::presented_certificate,
     settings::{Pin, Trust},
-    simulator::{Options, Simulator},
 };
+use simulator::{Options, Simulator};
 use tonic::Code;
 
 use super::{

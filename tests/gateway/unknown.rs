@@ -1,10 +1,10 @@
 //! What EM says and the contract has no word for is counted, whatever call it came to.
 
 use jiff::Timestamp;
-use replica_session_gateway::{
-    proto::v1::{ListReplicaSessionsRequest, ListReplicaTaskSessionsRequest},
-    simulator::{Named, Options, Session, Task},
+use replica_session_gateway::proto::v1::{
+    ListReplicaSessionsRequest, ListReplicaTaskSessionsRequest,
 };
+use simulator::{Named, Options, Session, Task};
 
 use super::support::{UNKNOWN, get, metric, start_with};
 

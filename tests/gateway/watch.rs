@@ -8,8 +8,8 @@ use replica_session_gateway::{
         replica_session::{Result as RunResult, State},
     },
     settings::Settings,
-    simulator::{Canned, Options, RUNNING_SESSION_ID, Role},
 };
+use simulator::{Canned, Options, RUNNING_SESSION_ID, Role};
 use tokio::time::timeout;
 use tonic::{Code, Request, Status};
 use tonic_types::StatusExt as _;

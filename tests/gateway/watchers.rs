@@ -7,8 +7,8 @@ use prost::Message as _;
 use replica_session_gateway::{
     proto::v1::{WatchReplicaSessionResponse, watch_replica_session_response::Event},
     settings::Settings,
-    simulator::{Options, RUNNING_SESSION_ID},
 };
+use simulator::{Options, RUNNING_SESSION_ID};
 use tokio::{net::TcpStream, sync::oneshot, time::timeout};
 use tonic::{Code, Streaming};
 use tonic_types::StatusExt as _;

@@ -1,7 +1,7 @@
 //! `check`: whatever is wrong between the gateway and Enterprise Manager is named, with what to
 //! change.
 
-use replica_session_gateway::simulator::{Canned, Fault, Options, Role, Simulator};
+use simulator::{Canned, Fault, Options, Role, Simulator};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpListener,

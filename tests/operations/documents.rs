@@ -27,10 +27,10 @@ fn documented() -> BTreeSet<String> {
 /// The metrics that the code registers, without the ending that counters get.
 fn registered() -> BTreeSet<&'static str> {
     let sources = [
-        include_str!("../../src/metrics/mod.rs"),
-        include_str!("../../src/metrics/calls.rs"),
-        include_str!("../../src/metrics/upstream.rs"),
-        include_str!("../../src/metrics/process.rs"),
+        include_str!("../../src/operations/metrics/mod.rs"),
+        include_str!("../../src/operations/metrics/calls.rs"),
+        include_str!("../../src/operations/metrics/upstream.rs"),
+        include_str!("../../src/operations/metrics/process.rs"),
     ];
     let texts = sources.iter().flat_map(|source| source.split('"'));
     texts

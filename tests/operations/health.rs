@@ -4,7 +4,7 @@ use super::{
     certificates::{authority, issue, issue_expired},
     support::{FINISHED, program, run, start},
 };
-use replica_session_gateway::simulator::Fault;
+use simulator::Fault;
 use tokio::time::{Duration, sleep, timeout};
 use tonic::{Streaming, transport::Channel};
 use tonic_health::pb::{

@@ -1,11 +1,9 @@
 //! The log: one line a call, with what tells it from others and nothing secret.
 
-use replica_session_gateway::{
-    proto::v1::{
-        GetReplicaSessionRequest, replica_session_service_client::ReplicaSessionServiceClient,
-    },
-    simulator::Fault,
+use replica_session_gateway::proto::v1::{
+    GetReplicaSessionRequest, replica_session_service_client::ReplicaSessionServiceClient,
 };
+use simulator::Fault;
 use tonic::{Request, metadata::MetadataMap, transport::Channel};
 
 use super::support::{FINISHED, Serving, UNKNOWN, start};

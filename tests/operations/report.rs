@@ -3,10 +3,8 @@
 use std::{collections::BTreeMap, fs};
 
 use http::{HeaderMap, HeaderValue, StatusCode};
-use replica_session_gateway::{
-    check::questions,
-    simulator::{Account, Canned, Fault, Options, QueryHabits, Role, Simulator, Style, Times},
-};
+use replica_session_gateway::cli::check::questions;
+use simulator::{Account, Canned, Fault, Options, QueryHabits, Role, Simulator, Style, Times};
 
 use tokio::{
     process::Command,

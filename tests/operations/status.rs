@@ -1,7 +1,7 @@
 //! `/status`, and the settings in the log.
 
-use replica_session_gateway::simulator::Fault;
 use serde_json::{Value, json};
+use simulator::Fault;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,

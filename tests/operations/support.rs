@@ -6,8 +6,8 @@ use std::{
     time::Duration,
 };
 
-use replica_session_gateway::simulator::{Options, Simulator};
 use serde_json::Value;
+use simulator::{Options, Simulator};
 use tokio::{
     io::{AsyncBufReadExt as _, BufReader},
     process::{Child, Command},

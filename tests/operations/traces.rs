@@ -1,6 +1,6 @@
 //! Traces as an operator turns them on: by the environment variables of OpenTelemetry.
 
-use replica_session_gateway::simulator::{Options, Simulator};
+use simulator::{Options, Simulator};
 
 use super::{
     collector::{Collector, attribute},

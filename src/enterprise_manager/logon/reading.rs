@@ -5,19 +5,19 @@ use std::sync::{Arc, atomic::AtomicBool};
 use reqwest::StatusCode;
 use tokio::time::Instant;
 
-use super::{
-    super::{
+use super::{LogonSession, Outcome};
+use crate::enterprise_manager::{
+    error::Error,
+    http::{
         answer::{failure, foreign_body},
-        error::Error,
         exchange::SESSION_HEADER,
         reply::Reply,
-        xml::read_session_id,
     },
-    LogonSession, Outcome,
+    xml::read_session_id,
 };
 
 /// The logon session that the answer to a logon holds.
-pub(super) fn read_logon(reply: &Reply) -> Outcome {
+pub(crate) fn read_logon(reply: &Reply) -> Outcome {
     if reply.status.is_success() {
         let token = reply.headers.get(SESSION_HEADER);
         let Some(token) = token.filter(|token| !token.is_empty()) else {

@@ -28,7 +28,7 @@ impl LogonState {
 
 impl Logons {
     /// How it is now.
-    pub(in crate::enterprise_manager) fn state(&self) -> LogonState {
+    pub(crate) fn state(&self) -> LogonState {
         match &self.inner.lock().current {
             Current::LoggedOff => LogonState::LoggedOff,
             Current::LoggingOn(_) => LogonState::LoggingOn,
@@ -37,7 +37,7 @@ impl Logons {
     }
 
     /// Whether there is a session that cannot be ended: its logon has named no id.
-    pub(in crate::enterprise_manager) fn is_without_id(&self) -> bool {
+    pub(crate) fn is_without_id(&self) -> bool {
         let current = &self.inner.lock().current;
         matches!(current, Current::LoggedOn(session) if session.id.is_none())
     }

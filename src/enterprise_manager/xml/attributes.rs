@@ -12,10 +12,8 @@ use quick_xml::{
     name::{Prefix, QName},
 };
 
-use super::{
-    super::error::{BadResponse, excerpt},
-    name::check_name,
-};
+use super::name::check_name;
+use crate::enterprise_manager::error::{BadResponse, excerpt};
 
 /// Most attributes accepted on one element. EM's have 7 at most.
 const MAX_ATTRIBUTES: usize = 32;
@@ -26,7 +24,7 @@ const MAX_ATTRIBUTES: usize = 32;
 /// # Errors
 ///
 /// When the text is not well-formed, names an attribute twice, or names too many.
-pub(super) fn read_attributes<'x>(
+pub(crate) fn read_attributes<'x>(
     text: &'x str,
     mut take: impl FnMut(Option<Prefix<'x>>, &'x str, Cow<'x, str>) -> Result<(), BadResponse>,
 ) -> Result<(), BadResponse> {

@@ -8,7 +8,7 @@ use memchr::{memchr, memchr3};
 
 /// Follows a document through its markup, however it is split.
 #[derive(Debug)]
-pub(super) struct Cuts {
+pub(crate) struct Cuts {
     /// Names of the elements, below the root, whose children the items are.
     path: &'static [&'static str],
     /// What the next byte is in.
@@ -37,7 +37,7 @@ enum Place {
 impl Cuts {
     /// At the start of a document whose items stand in the elements of these names, one within the
     /// other, below the root.
-    pub(super) fn new(path: &'static [&'static str]) -> Self {
+    pub(crate) fn new(path: &'static [&'static str]) -> Self {
         Self {
             path,
             place: Place::Text,
@@ -49,18 +49,18 @@ impl Cuts {
     }
 
     /// Where the first item can begin, once that is known.
-    pub(super) fn items_from(&self) -> Option<usize> {
+    pub(crate) fn items_from(&self) -> Option<usize> {
         self.items_from
     }
 
     /// The tags that end what is open where an item has ended.
-    pub(super) fn closing_tags(&self) -> String {
+    pub(crate) fn closing_tags(&self) -> String {
         let tags = self.open.iter().rev().map(|name| format!("</{name}>"));
         tags.collect()
     }
 
     /// Goes on to the end of the next item and returns where that is; none while it has not come.
-    pub(super) fn next_end(&mut self, document: &[u8]) -> Option<usize> {
+    pub(crate) fn next_end(&mut self, document: &[u8]) -> Option<usize> {
         while self.place != Place::Lost {
             let rest = document.get(self.at..)?;
             match self.place {
@@ -109,7 +109,7 @@ impl Cuts {
     }
 
     /// So many bytes have been taken out, all of them before the next one.
-    pub(super) fn taken_out(&mut self, bytes: usize) {
+    pub(crate) fn taken_out(&mut self, bytes: usize) {
         self.at -= bytes;
     }
 

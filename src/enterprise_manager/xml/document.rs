@@ -14,11 +14,8 @@ use quick_xml::{
     reader::Reader,
 };
 
-use super::{
-    super::error::{BadResponse, excerpt},
-    attributes::read_attributes,
-    name::check_name,
-};
+use super::{attributes::read_attributes, name::check_name};
+use crate::enterprise_manager::error::{BadResponse, excerpt};
 
 /// The namespace of every EM document, whatever the API version.
 const EM_NAMESPACE: &str = "http://www.veeam.com/ent/v1.0";
@@ -28,7 +25,7 @@ const XSI_NAMESPACE: &str = "http://www.w3.org/2001/XMLSchema-instance";
 const MAX_DEPTH: usize = 32;
 
 /// One document, read from front to back.
-pub(super) struct Document<'x> {
+pub(crate) struct Document<'x> {
     reader: Reader<&'x [u8]>,
     depth: usize,
     namespaces: NamespaceResolver,
@@ -40,14 +37,14 @@ pub(super) struct Document<'x> {
 }
 
 /// The start tag of an element.
-pub(super) struct Element<'x> {
+pub(crate) struct Element<'x> {
     start: BytesStart<'x>,
     /// Where the name begins behind its prefix.
     local: usize,
     /// Whether the element is EM's own; one of another namespace has nothing to say here.
-    pub(super) is_em: bool,
+    pub(crate) is_em: bool,
     /// Whether it carries `xsi:nil="true"`: the same as if it were absent.
-    pub(super) is_nil: bool,
+    pub(crate) is_nil: bool,
 }
 
 /// What the cursor meets next.
@@ -59,7 +56,7 @@ enum Node<'x> {
 
 impl<'x> Document<'x> {
     /// Opens a document and reads its root's start tag; `take` gets the root's attributes.
-    pub(super) fn open(
+    pub(crate) fn open(
         xml: &'x [u8],
         take: impl FnMut(&str, Cow<'_, str>),
     ) -> Result<(Self, Element<'x>), BadResponse> {
@@ -87,13 +84,13 @@ impl<'x> Document<'x> {
     /// Skips to the next child element of the element that is open. Text between elements is
     /// skipped: the vendor's published samples are indented with no-break spaces, which XML does
     /// not count as white space. None at the end of the open element.
-    pub(super) fn next_child(&mut self) -> Result<Option<Element<'x>>, BadResponse> {
+    pub(crate) fn next_child(&mut self) -> Result<Option<Element<'x>>, BadResponse> {
         self.next_child_with(|_, _| {})
     }
 
     /// The same; `take` gets the attributes without a prefix. EM's have none, so a prefixed one is
     /// another vocabulary's.
-    pub(super) fn next_child_with(
+    pub(crate) fn next_child_with(
         &mut self,
         mut take: impl FnMut(&str, Cow<'_, str>),
     ) -> Result<Option<Element<'x>>, BadResponse> {
@@ -108,7 +105,7 @@ impl<'x> Document<'x> {
 
     /// Reads the open element to its end and returns its own text: references resolved, CDATA
     /// included, comments left out. Elements inside it are skipped with all that they hold.
-    pub(super) fn text(&mut self) -> Result<Cow<'x, str>, BadResponse> {
+    pub(crate) fn text(&mut self) -> Result<Cow<'x, str>, BadResponse> {
         let mut text = Cow::Borrowed("");
         loop {
             match self.next_node(&mut |_, _| {})? {
@@ -121,7 +118,7 @@ impl<'x> Document<'x> {
     }
 
     /// Reads the open element to its end and forgets it.
-    pub(super) fn skip(&mut self) -> Result<(), BadResponse> {
+    pub(crate) fn skip(&mut self) -> Result<(), BadResponse> {
         let outside = self.depth - 1;
         while self.depth > outside {
             self.next_node(&mut |_, _| {})?;
@@ -130,7 +127,7 @@ impl<'x> Document<'x> {
     }
 
     /// Checks that nothing but blanks, comments and processing instructions follows the root.
-    pub(super) fn close(mut self) -> Result<(), BadResponse> {
+    pub(crate) fn close(mut self) -> Result<(), BadResponse> {
         loop {
             match self.next_event()? {
                 Event::Eof => return Ok(()),
@@ -270,7 +267,7 @@ impl<'x> Document<'x> {
 
 impl Element<'_> {
     /// Name without prefix.
-    pub(super) fn name(&self) -> &str {
+    pub(crate) fn name(&self) -> &str {
         &self.start.name().into_inner()[self.local..]
     }
 }

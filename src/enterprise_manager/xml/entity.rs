@@ -2,12 +2,10 @@
 
 use std::{borrow::Cow, collections::BTreeMap};
 
-use super::{
-    super::{
-        error::{BadResponse, excerpt},
-        model::Link,
-    },
-    document::Document,
+use super::document::Document;
+use crate::enterprise_manager::{
+    error::{BadResponse, excerpt},
+    model::Link,
 };
 
 /// Most links of one entity, and most of its texts without a field. EM's have four links and no
@@ -16,18 +14,18 @@ const MAX_ITEMS: usize = 1000;
 
 /// The attributes of the entity's element, and of its reference's.
 #[derive(Default)]
-pub(super) struct Identity {
-    pub(super) uid: String,
-    pub(super) name: String,
-    pub(super) r#type: String,
-    pub(super) href: String,
+pub(crate) struct Identity {
+    pub(crate) uid: String,
+    pub(crate) name: String,
+    pub(crate) r#type: String,
+    pub(crate) href: String,
     /// Only tasks have it.
-    pub(super) vm_name: String,
+    pub(crate) vm_name: String,
 }
 
 impl Identity {
     /// Takes note of an attribute.
-    pub(super) fn take(&mut self, name: &str, value: Cow<'_, str>) {
+    pub(crate) fn take(&mut self, name: &str, value: Cow<'_, str>) {
         match name {
             "UID" => self.uid = value.into_owned(),
             "Name" => self.name = value.into_owned(),
@@ -40,7 +38,7 @@ impl Identity {
 }
 
 /// Reads the open `Links` element to its end.
-pub(super) fn read_links(
+pub(crate) fn read_links(
     document: &mut Document<'_>,
     links: &mut Vec<Link>,
 ) -> Result<(), BadResponse> {
@@ -67,7 +65,7 @@ pub(super) fn read_links(
 }
 
 /// Fills a field once. EM's schema allows each element once; of two, neither can be trusted.
-pub(super) fn set<'x>(
+pub(crate) fn set<'x>(
     field: &mut Option<Cow<'x, str>>,
     element: &str,
     text: Cow<'x, str>,
@@ -83,7 +81,7 @@ pub(super) fn set<'x>(
 }
 
 /// Keeps a text that has no field, unless it is blank.
-pub(super) fn keep(
+pub(crate) fn keep(
     unmapped: &mut BTreeMap<String, String>,
     element: &str,
     text: &str,
@@ -104,7 +102,7 @@ pub(super) fn keep(
 }
 
 /// A value that cannot be what it says.
-pub(super) fn invalid(element: &str, text: &str, why: &str) -> BadResponse {
+pub(crate) fn invalid(element: &str, text: &str, why: &str) -> BadResponse {
     BadResponse::InvalidField {
         element: element.to_owned(),
         why: format!("is {:?}, {why}", excerpt(text)),
@@ -112,7 +110,7 @@ pub(super) fn invalid(element: &str, text: &str, why: &str) -> BadResponse {
 }
 
 /// A whole number; none when absent or empty. One that `T` cannot hold is refused, not wrapped.
-pub(super) fn read_number<T: std::str::FromStr>(
+pub(crate) fn read_number<T: std::str::FromStr>(
     element: &str,
     text: Option<&str>,
     kind: &str,

@@ -1,6 +1,7 @@
 //! The `Error` document with which Enterprise Manager says what went wrong.
 
-use super::{super::error::BadResponse, document::Document};
+use super::document::Document;
+use crate::enterprise_manager::error::BadResponse;
 
 /// What an `Error` document says. Its stack trace is not read at all: it helps nobody here.
 #[derive(Debug, Clone, PartialEq, Eq)]

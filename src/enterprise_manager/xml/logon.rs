@@ -1,9 +1,7 @@
 //! The `LogonSession` document that answers a logon.
 
-use super::{
-    super::{error::BadResponse, session_id::parse_uuid},
-    document::Document,
-};
+use super::document::Document;
+use crate::enterprise_manager::{error::BadResponse, session_id::parse_uuid};
 
 /// Reads the id under which the logon session can be deleted again; it is not the token. None
 /// when the document has none.

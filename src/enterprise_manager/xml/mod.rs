@@ -13,9 +13,9 @@ mod stream;
 mod task;
 mod time;
 
-pub(super) use document::is_utf8;
-pub(super) use error_document::{ErrorDocument, read_error_document};
-pub(super) use logon::read_session_id;
+pub(crate) use document::is_utf8;
+pub(crate) use error_document::{ErrorDocument, read_error_document};
+pub(crate) use logon::read_session_id;
 pub use page::{QueryPage, session_page_reader};
 pub use session::read_replica_session;
 pub use stream::{ListReader, MAX_UNREAD};

@@ -2,7 +2,7 @@
 
 use quick_xml::name::{Prefix, QName};
 
-use super::super::error::{BadResponse, excerpt};
+use crate::enterprise_manager::error::{BadResponse, excerpt};
 
 /// What a byte may be in a name, one bit each.
 const OUTSIDE: u8 = 1;
@@ -35,7 +35,7 @@ const fn bytes() -> [u8; 256] {
 /// # Errors
 ///
 /// When the name is none.
-pub(super) fn check_name(name: &str) -> Result<Option<Prefix<'_>>, BadResponse> {
+pub(crate) fn check_name(name: &str) -> Result<Option<Prefix<'_>>, BadResponse> {
     let class = |byte: &u8| BYTES[usize::from(*byte)];
     let bytes = name.as_bytes();
     let first = bytes.first().map_or(OUTSIDE, class);

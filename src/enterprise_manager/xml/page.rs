@@ -1,15 +1,15 @@
 //! A page of sessions, from the query service's `QueryResult`.
 
 use super::{
-    super::{
-        error::{BadResponse, excerpt},
-        model::{ReplicaSession, View},
-        session_id::SessionId,
-    },
     document::{Document, Element},
     entity::Identity,
     session::read_content,
     stream::ListReader,
+};
+use crate::enterprise_manager::{
+    error::{BadResponse, excerpt},
+    model::{ReplicaSession, View},
+    session_id::SessionId,
 };
 
 /// Most memory for the items of one list, in bytes. A thousand of EM's sessions take 2 MB.
@@ -17,11 +17,11 @@ const MAX_MEMORY: usize = 32 * 1024 * 1024;
 
 /// The memory that the items of one list take, in bytes.
 #[derive(Default)]
-pub(super) struct Memory(usize);
+pub(crate) struct Memory(usize);
 
 impl Memory {
     /// Counts one more item of this size.
-    pub(super) fn take(&mut self, size: usize) -> Result<(), BadResponse> {
+    pub(crate) fn take(&mut self, size: usize) -> Result<(), BadResponse> {
         self.0 += size;
         if self.0 > MAX_MEMORY {
             return Err(BadResponse::TooLarge { limit: MAX_MEMORY });
@@ -81,7 +81,7 @@ pub fn session_page_reader(view: View, limit: usize) -> ListReader<ReplicaSessio
 
 /// Reads a page, or a part of it that is a document too, whose items, elements of this name, stand at `path` below the root. A page without
 /// items may lack any part of the path.
-pub(super) fn read_page<T>(
+pub(crate) fn read_page<T>(
     xml: &[u8],
     path: &[&'static str],
     item: &str,
@@ -133,7 +133,7 @@ pub(super) fn read_page<T>(
 }
 
 /// Reads the items in the open element to its end, going down the rest of the path.
-pub(super) fn read_items<T>(
+pub(crate) fn read_items<T>(
     document: &mut Document<'_>,
     path: &[&str],
     item: &str,
@@ -181,7 +181,7 @@ fn has_next(document: &mut Document<'_>) -> Result<bool, BadResponse> {
     Ok(has_next)
 }
 
-pub(super) fn wrong_root(expected: &'static str, found: &Element<'_>) -> BadResponse {
+pub(crate) fn wrong_root(expected: &'static str, found: &Element<'_>) -> BadResponse {
     let found = excerpt(found.name());
     BadResponse::WrongRoot { expected, found }
 }

@@ -3,14 +3,14 @@
 use std::{borrow::Cow, collections::BTreeMap};
 
 use super::{
-    super::{
-        error::{BadResponse, excerpt},
-        model::{ReplicaSession, Run, RunResult, State, View},
-        session_id::SessionId,
-    },
     document::{Document, Element},
     entity::{Identity, invalid, keep, read_links, read_number, set},
     time::{means_never, read_time},
+};
+use crate::enterprise_manager::{
+    error::{BadResponse, excerpt},
+    model::{ReplicaSession, Run, RunResult, State, View},
+    session_id::SessionId,
 };
 
 /// Reads the document of the session `id` in the form that was asked for.
@@ -39,7 +39,7 @@ pub fn read_replica_session(
 }
 
 /// Reads the open element of a session to its end.
-pub(super) fn read_content(
+pub(crate) fn read_content(
     document: &mut Document<'_>,
     id: SessionId,
     identity: Identity,

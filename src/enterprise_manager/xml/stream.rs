@@ -3,7 +3,8 @@
 //! What has arrived is read item by item and taken out, so that of a long page there is never more
 //! in memory than a batch of items and the one that is arriving.
 
-use super::{super::error::BadResponse, cuts::Cuts, page::QueryPage};
+use super::{cuts::Cuts, page::QueryPage};
+use crate::enterprise_manager::error::BadResponse;
 
 /// Bytes of items that are read together, at the least.
 const BATCH: usize = 64 * 1024;
@@ -25,7 +26,7 @@ type Read<T> = Box<dyn FnMut(&[u8], &mut QueryPage<T>) -> Result<(), BadResponse
 
 impl<T> ListReader<T> {
     /// Reads by `read` a list whose items stand at `path` below the root.
-    pub(super) fn new(
+    pub(crate) fn new(
         path: &'static [&'static str],
         read: impl FnMut(&[u8], &mut QueryPage<T>) -> Result<(), BadResponse> + Send + 'static,
     ) -> Self {

@@ -3,16 +3,16 @@
 use std::{borrow::Cow, collections::BTreeMap};
 
 use super::{
-    super::{
-        error::{BadResponse, excerpt},
-        model::{RunResult, TaskSession, TaskState},
-        session_id::{SessionId, parse_urn},
-    },
     document::Document,
     entity::{Identity, keep, read_links, read_number, set},
     page::{Memory, read_items, read_page, wrong_root},
     stream::ListReader,
     time::{means_never, read_time},
+};
+use crate::enterprise_manager::{
+    error::{BadResponse, excerpt},
+    model::{RunResult, TaskSession, TaskState},
+    session_id::{SessionId, parse_urn},
 };
 
 /// EM's kind of URN for tasks.

@@ -26,7 +26,7 @@ pub fn read_time(text: &str) -> Option<Timestamp> {
 }
 
 /// Whether an end time means that the session has not ended.
-pub(super) fn means_never(end: Timestamp) -> bool {
+pub(crate) fn means_never(end: Timestamp) -> bool {
     end < FIRST_REAL_END
 }
 

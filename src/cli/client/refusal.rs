@@ -1,0 +1,174 @@
+//! A call that got no answer, told to a person and to a script.
+
+use std::{error::Error, fmt, time::Duration};
+
+use tonic::{Code, Status};
+use tonic_types::StatusExt;
+
+use crate::proto::codes::code_name;
+
+/// A status with its details, printable, and with an exit code.
+#[derive(Debug)]
+pub struct Refusal {
+    code: Code,
+    /// Whether it was found here, without asking the gateway.
+    is_local: bool,
+    message: String,
+    reason: Option<String>,
+    fields: Vec<(String, String)>,
+    retry_delay: Option<Duration>,
+}
+
+impl Refusal {
+    /// The exit code for scripts, after sysexits.h: 64 bad input, 66 not found, 69 unavailable,
+    /// 70 the gateway or Enterprise Manager is at fault, 75 try again, 77 not allowed, 78 the
+    /// gateway is not set up rightly.
+    pub fn exit_code(&self) -> u8 {
+        match self.code {
+            Code::InvalidArgument | Code::OutOfRange => 64,
+            Code::NotFound => 66,
+            Code::Unavailable | Code::Unimplemented => 69,
+            Code::DeadlineExceeded | Code::ResourceExhausted | Code::Aborted | Code::Cancelled => {
+                75
+            }
+            Code::PermissionDenied | Code::Unauthenticated => 77,
+            Code::FailedPrecondition => 78,
+            _ => 70,
+        }
+    }
+}
+
+impl Refusal {
+    /// What is wrong with an argument, found before anybody was asked.
+    pub(super) fn of_argument(message: String) -> Self {
+        Self::found_here(Code::InvalidArgument, message)
+    }
+
+    /// The time that the caller of this program allows is over.
+    pub(super) fn of_timeout(message: &str) -> Self {
+        Self::found_here(Code::DeadlineExceeded, message.to_owned())
+    }
+
+    /// The gateway is gone.
+    pub(super) fn of_lost(message: &str) -> Self {
+        Self::found_here(Code::Unavailable, message.to_owned())
+    }
+
+    fn found_here(code: Code, message: String) -> Self {
+        Self {
+            code,
+            is_local: true,
+            message,
+            reason: None,
+            fields: Vec::new(),
+            retry_delay: None,
+        }
+    }
+
+    /// Whether it may go well when it is tried again.
+    pub(super) fn passes(&self) -> bool {
+        matches!(self.code, Code::Unavailable | Code::ResourceExhausted)
+    }
+
+    /// One sentence.
+    pub(super) fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// How long the gateway asks to wait.
+    pub(super) fn retry_delay(&self) -> Option<Duration> {
+        self.retry_delay
+    }
+}
+
+impl From<Status> for Refusal {
+    fn from(status: Status) -> Self {
+        let status = explained(status);
+        let details = status.get_error_details();
+        let fields = details.bad_request().map(|bad| {
+            let field = |violation: &tonic_types::FieldViolation| {
+                (violation.field.clone(), violation.description.clone())
+            };
+            bad.field_violations.iter().map(field).collect()
+        });
+        Self {
+            code: status.code(),
+            is_local: false,
+            message: status.message().to_owned(),
+            reason: details.error_info().map(|info| info.reason.clone()),
+            fields: fields.unwrap_or_default(),
+            retry_delay: details.retry_info().and_then(|retry| retry.retry_delay),
+        }
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.is_local {
+            write!(f, "{}: ", code_name(self.code))?;
+        }
+        f.write_str(&self.message)?;
+        if let Some(reason) = &self.reason {
+            write!(f, "\n  reason  {reason}")?;
+        }
+        for (field, description) in &self.fields {
+            write!(f, "\n  field   {field} {description}")?;
+        }
+        if let Some(delay) = self.retry_delay {
+            write!(f, "\n  retry   after {delay:?}")?;
+        }
+        Ok(())
+    }
+}
+
+/// What tonic's client says by itself, in the words and codes that a gateway would use.
+fn explained(status: Status) -> Status {
+    match (status.code(), root_cause(&status)) {
+        (Code::Cancelled, _) if status.message() == "Timeout expired" => {
+            Status::deadline_exceeded("no answer within --deadline")
+        }
+        (Code::Unknown | Code::Internal | Code::Cancelled, Some(cause)) => {
+            let cause = cause.to_string();
+            let hint = hint(&cause);
+            Status::unavailable(format!(
+                "the connection to the gateway is lost: {cause}{hint}"
+            ))
+        }
+        (_, None) if status.message().contains("grpc-status header missing") => {
+            Status::unavailable("what answers at --server is no gRPC service")
+        }
+        _ => status,
+    }
+}
+
+/// What to do about a connection that ended with this, where one can tell.
+pub(super) fn hint(cause: &str) -> &'static str {
+    const NOT_ACCEPTED: &str = "; it does not accept the certificate in --cert-file";
+    const HINTS: [(&str, &str); 8] = [
+        ("corrupt message", "; it does not speak TLS: use http://"),
+        ("UnknownIssuer", "; trust its issuer with --ca-file"),
+        (
+            "not valid for name",
+            "; connect under a name that its certificate is for",
+        ),
+        (
+            "CertificateRequired",
+            "; it asks for a client certificate: give --cert-file and --key-file",
+        ),
+        ("alert: UnknownCA", NOT_ACCEPTED),
+        ("alert: BadCertificate", NOT_ACCEPTED),
+        ("alert: CertificateExpired", NOT_ACCEPTED),
+        ("alert: CertificateUnknown", NOT_ACCEPTED),
+    ];
+    let hint = HINTS.iter().find(|(mark, _)| cause.contains(mark));
+    hint.map_or("", |(_, hint)| hint)
+}
+
+/// The innermost cause of an error, if it has one.
+pub(super) fn root_cause(error: &dyn Error) -> Option<&(dyn Error + 'static)> {
+    let mut cause = error.source()?;
+    while let Some(source) = cause.source() {
+        cause = source;
+    }
+    Some(cause)
+}

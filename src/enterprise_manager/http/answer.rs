@@ -1,0 +1,162 @@
+//! What an answer to a read means: what was asked for, or the reason why there is none.
+//!
+//! Judged by HTTP status, then media type, then root element. EM's words are a hint at most:
+//! they are free text.
+
+use std::time::Duration;
+
+use reqwest::StatusCode;
+
+use super::reply::Reply;
+use crate::enterprise_manager::{
+    error::{BadResponse, Error, excerpt},
+    xml::{ErrorDocument, is_utf8, read_error_document},
+};
+
+/// What the answer holds, as `read` reads its body.
+///
+/// # Errors
+///
+/// Why it holds no such thing.
+pub(crate) fn read_answer<T>(
+    reply: &Reply,
+    read: impl FnOnce(&[u8]) -> Result<T, BadResponse>,
+) -> Result<T, Error> {
+    if reply.status != StatusCode::OK {
+        return Err(failure(reply));
+    }
+    if let Some(what) = foreign_body(reply) {
+        return Err(Error::NotEnterpriseManager {
+            what: what.to_owned(),
+            passing: false,
+        });
+    }
+    if let Some(charset) = reply.charset().filter(|charset| !is_utf8(charset)) {
+        let why = format!("charset {:?}", excerpt(charset));
+        return Err(BadResponse::Malformed(why).into());
+    }
+    read(&reply.body).map_err(|error| match error {
+        // EM may say 200 and mean an error: then the body is right.
+        BadResponse::WrongRoot { .. } => match read_error_document(&reply.body) {
+            Ok(Some(document)) => by_status(
+                status_of(&document),
+                excerpt(&document.message),
+                true,
+                reply.retry_after(),
+            ),
+            _ => error.into(),
+        },
+        error => error.into(),
+    })
+}
+
+/// What any other status than 200 means.
+pub(crate) fn failure(reply: &Reply) -> Error {
+    let (said, from_em) = if let Ok(Some(document)) = read_error_document(&reply.body) {
+        (excerpt(&document.message), true)
+    } else {
+        let foreign = foreign_body(reply);
+        if reply.status == StatusCode::NOT_IMPLEMENTED && foreign == Some(HTML_PAGE) {
+            // What other web servers say to a POST.
+            return Error::NotEnterpriseManager {
+                what: format!("status {} and {HTML_PAGE}", reply.status),
+                passing: false,
+            };
+        }
+        let said = foreign.unwrap_or("an answer without an Error document");
+        (said.to_owned(), false)
+    };
+    by_status(reply.status, said, from_em, reply.retry_after())
+}
+
+/// What a status means; `from_em` when an `Error` document shows that it is EM's own.
+fn by_status(
+    status: StatusCode,
+    said: String,
+    from_em: bool,
+    retry_after: Option<Duration>,
+) -> Error {
+    match status {
+        StatusCode::NOT_FOUND if from_em => Error::SessionNotFound { said },
+        // HTTP.sys and proxies say 404 of addresses, not of sessions; HTTP.sys does so while the
+        // EM service is down.
+        StatusCode::NOT_FOUND => Error::NotEnterpriseManager {
+            what: format!(
+                "status {status} ({said}); EM may be stopped, or the path in its address wrong"
+            ),
+            passing: true,
+        },
+        StatusCode::UNAUTHORIZED => Error::CredentialsRejected {
+            why: format!(
+                "a token that it has just given is answered with status {status} ({said})"
+            ),
+        },
+        StatusCode::FORBIDDEN => Error::AccessDenied { said },
+        StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS => Error::Throttled {
+            why: format!("status {status} ({said})"),
+            retry_after,
+        },
+        StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT => {
+            Error::Unavailable {
+                why: format!("status {status} ({said})"),
+                retry_after,
+            }
+        }
+        StatusCode::NOT_IMPLEMENTED => Error::NotImplemented { said },
+        StatusCode::INTERNAL_SERVER_ERROR if is_about_an_unknown_id(&said) => {
+            Error::SessionNotFound { said }
+        }
+        status if status.is_server_error() => Error::Internal {
+            status: status.as_u16(),
+            said,
+        },
+        StatusCode::PROXY_AUTHENTICATION_REQUIRED => Error::NotEnterpriseManager {
+            what: format!("status {status}: a proxy"),
+            passing: false,
+        },
+        status if status.is_client_error() => Error::RequestRefused {
+            status: status.as_u16(),
+            said,
+        },
+        status => Error::NotEnterpriseManager {
+            what: format!("status {status}, which EM never gives to a read"),
+            passing: false,
+        },
+    }
+}
+
+/// The status that an `Error` document in a 200 answer speaks of.
+fn status_of(document: &ErrorDocument) -> StatusCode {
+    document
+        .status
+        .and_then(|status| StatusCode::from_u16(status).ok())
+        .filter(|status| status.is_client_error() || status.is_server_error())
+        .unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+}
+
+const HTML_PAGE: &str = "an HTML page: EM's web UI, or a proxy";
+
+/// Says what the body is when it is plainly no XML.
+pub(crate) fn foreign_body(reply: &Reply) -> Option<&'static str> {
+    let media_type = reply.media_type();
+    let begin = reply.body.iter().position(u8::is_ascii_graphic);
+    let text = &reply.body[begin.unwrap_or(reply.body.len())..];
+    let begins = |with: &[u8]| {
+        let begin = text.get(..with.len());
+        begin.is_some_and(|begin| begin.eq_ignore_ascii_case(with))
+    };
+    let html = media_type == "text/html" || begins(b"<!doctype html") || begins(b"<html");
+    if html {
+        return Some(HTML_PAGE);
+    }
+    let json = media_type.ends_with("json") || begins(b"{") || begins(b"[");
+    json.then_some("JSON: another Veeam product's port, or a proxy")
+}
+
+/// Whether a 500 says that the id is unknown, as EM has been seen to put it: `There is no backup
+/// task with id [X] in current rest session`.
+fn is_about_an_unknown_id(said: &str) -> bool {
+    let said = said.to_ascii_lowercase();
+    said.find("there is no ")
+        .is_some_and(|at| said[at..].contains(" with id "))
+}

@@ -1,0 +1,330 @@
+//! One HTTP exchange with Enterprise Manager: a request out, a bounded answer back.
+
+use std::{
+    pin::pin,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use reqwest::{
+    Client, Method, Request, RequestBuilder, Response, StatusCode,
+    header::{ACCEPT, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue},
+    redirect,
+};
+use rustls::ClientConfig;
+use secrecy::{ExposeSecret, SecretString};
+use tokio::{sync::watch, time::Instant};
+use url::Url;
+
+use super::{
+    lost::{connection_error, root_cause},
+    reach::address,
+    reply::Reply,
+};
+use crate::{
+    enterprise_manager::{
+        error::{BadResponse, Error},
+        guard::{circuit::Circuit, overtaken::Answered, purpose::Purpose},
+    },
+    operations::{
+        metrics::{Outcome, Upstream},
+        traces::{Origin, Traces},
+    },
+};
+
+/// The header that carries the token, in both directions.
+pub(crate) const SESSION_HEADER: HeaderName = HeaderName::from_static("x-restsvcsessionid");
+
+/// After how long a silent connection is probed, and how often then.
+const KEEP_ALIVE: Duration = Duration::from_secs(10);
+
+/// How long a connection, with its TLS handshake, may take to come about.
+pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// How long an unused connection is kept: well below the 120 s after which HTTP.sys closes it.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Most room for a body before any of it has come: enough for a session, and for what of a list is
+/// in memory at a time.
+const FIRST_ROOM: usize = 128 * 1024;
+
+/// The HTTP side of one Enterprise Manager: its address and a pool of connections.
+#[derive(Debug, Clone)]
+pub(crate) struct Http {
+    /// The pool; another one when other certificates are to be trusted.
+    client: watch::Receiver<Client>,
+    pools: Arc<Mutex<Pools>>,
+    /// The address with its path prefix and a slash at the end.
+    base: Url,
+    /// Host and port, for the log.
+    address: String,
+    circuit: Arc<Circuit>,
+    answered: Arc<Answered>,
+    metrics: Arc<Upstream>,
+    traces: Traces,
+}
+
+/// All pools of connections, one a worker.
+#[derive(Debug)]
+struct Pools {
+    /// Shared by all pools, and with it the TLS sessions to be resumed.
+    tls: ClientConfig,
+    clients: Vec<watch::Sender<Client>>,
+}
+
+/// What proves to EM who is asking.
+#[derive(Clone, Copy)]
+pub(crate) enum Credential<'c> {
+    /// User name and password, for a logon.
+    Basic(&'c str, &'c SecretString),
+    /// The token of a logon session, for everything else.
+    Token(&'c HeaderValue),
+    /// What these headers say, if anything: for those who look at EM.
+    Headers(&'c HeaderMap),
+}
+
+impl Http {
+    /// Prepares the client; connects to nothing yet.
+    ///
+    /// # Errors
+    ///
+    /// Why there can be no client.
+    pub(crate) fn new(
+        url: &Url,
+        tls: ClientConfig,
+        metrics: Arc<Upstream>,
+        traces: Traces,
+    ) -> Result<Self, String> {
+        let mut base = url.clone();
+        if !base.path().ends_with('/') {
+            base.set_path(&format!("{}/", base.path()));
+        }
+        let (sender, client) = watch::channel(client(tls.clone())?);
+        Ok(Self {
+            client,
+            pools: Arc::new(Mutex::new(Pools {
+                tls,
+                clients: vec![sender],
+            })),
+            address: address(&base),
+            base,
+            circuit: Arc::new(Circuit::new(metrics.circuit_open.clone())),
+            answered: Arc::new(Answered::new()),
+            metrics,
+            traces,
+        })
+    }
+
+    /// The same address and circuit, with a pool of its own.
+    pub(crate) fn with_own_connections(&self) -> Result<Self, String> {
+        let mut pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
+        let (sender, client) = watch::channel(client(pools.tls.clone())?);
+        pools.clients.push(sender);
+        Ok(Self {
+            client,
+            ..self.clone()
+        })
+    }
+
+    /// Trusts what this says from the next request on. Requests in flight end as they are. There
+    /// are new pools for that: connections that are open have been verified, and TLS sessions that
+    /// are resumed are not verified again.
+    ///
+    /// # Errors
+    ///
+    /// Why there can be no client; then everything stays as it is.
+    pub(crate) fn trust(&self, tls: ClientConfig) -> Result<(), String> {
+        let mut pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
+        let new = pools.clients.iter().map(|_| client(tls.clone()));
+        let new = new.collect::<Result<Vec<_>, _>>()?;
+        for (sender, client) in pools.clients.iter().zip(new) {
+            sender.send_replace(client);
+        }
+        pools.tls = tls;
+        Ok(())
+    }
+
+    /// Sends one request without a body and reads the answer. `path` is relative to the address
+    /// and its prefix; `cause` is in whose trace it is, and how often it has been sent before.
+    ///
+    /// # Errors
+    ///
+    /// When there is no complete answer within the limits of `purpose`. Any status is an answer.
+    pub(crate) async fn exchange(
+        &self,
+        method: Method,
+        path: &str,
+        credential: Credential<'_>,
+        purpose: Purpose,
+        cause: (&Origin, u32),
+    ) -> Result<Reply, Error> {
+        self.exchange_by(method, path, credential, purpose, |_| true, cause)
+            .await
+    }
+
+    /// The same; `advance` may take out of the body of a 200 what it has read of it, each time when
+    /// something has arrived, and says whether there is any use in more.
+    pub(crate) async fn exchange_by(
+        &self,
+        method: Method,
+        path: &str,
+        credential: Credential<'_>,
+        purpose: Purpose,
+        advance: impl FnMut(&mut Vec<u8>) -> bool,
+        (origin, again): (&Origin, u32),
+    ) -> Result<Reply, Error> {
+        self.circuit.check()?;
+        let counted = self.metrics.request();
+        let mut attempt = self
+            .traces
+            .attempt(origin, &method, &self.base, path, again);
+        let sent = Instant::now();
+        // Pinned here, since `select!` would copy it first.
+        let trace = attempt.take_headers();
+        let answer = self.send(method, path, credential, trace);
+        let reply = pin!(self.receive(answer, purpose, advance));
+        let reply = tokio::select! {
+            biased;
+            reply = reply => reply,
+            () = self.answered.overtakes(sent, purpose.silence()) => Err(Error::Disconnected {
+                why: format!("{}: silent, while later requests are answered", self.address),
+            }),
+        };
+        if reply.is_ok() {
+            self.answered.note(sent);
+        }
+        self.circuit.record(&reply);
+        let outcome = outcome(&reply);
+        counted.ended(outcome);
+        match &reply {
+            Ok(reply) => attempt.answered(reply.status.as_u16()),
+            Err(_) => attempt.failed(outcome.label()),
+        }
+        reply
+    }
+
+    /// Begins to send a request, and gives what waits for the head of the answer. That is small, and
+    /// has what it needs of this, so that waiting for an answer takes little memory.
+    fn send<T: IntoIterator<Item = (HeaderName, HeaderValue)>>(
+        &self,
+        method: Method,
+        path: &str,
+        credential: Credential<'_>,
+        trace: T,
+    ) -> impl Future<Output = Result<Response, reqwest::Error>> + use<T> {
+        let client = self.client.borrow().clone();
+        // Cheaper than to read the whole address anew.
+        let url = self.base.join(path).expect("paths are relative");
+        let must_say_length = method == Method::POST;
+        let mut request = Request::new(method, url);
+        let headers = request.headers_mut();
+        headers.extend(trace);
+        if must_say_length {
+            // HTTP.sys answers 411 to a POST that does not say that it has no body.
+            headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+        }
+        match credential {
+            Credential::Basic(user, password) => {
+                request = RequestBuilder::from_parts(client.clone(), request)
+                    .basic_auth(user, Some(password.expose_secret()))
+                    .build()
+                    .expect("what is made here is fit for a header");
+            }
+            Credential::Token(token) => {
+                headers.insert(SESSION_HEADER, token.clone());
+            }
+            Credential::Headers(more) => headers.extend(more.clone()),
+        }
+        client.execute(request)
+    }
+
+    /// Waits for the answer and reads it.
+    async fn receive(
+        &self,
+        answer: impl Future<Output = Result<Response, reqwest::Error>>,
+        purpose: Purpose,
+        mut advance: impl FnMut(&mut Vec<u8>) -> bool,
+    ) -> Result<Reply, Error> {
+        let lost = |error: reqwest::Error| connection_error(&error, &self.address);
+        let mut response = answer.await.map_err(lost)?;
+
+        let is_good = response.status() == StatusCode::OK;
+        // Only what was asked for may be long.
+        let expected = if is_good { purpose } else { Purpose::One };
+        let limit = expected.max_body();
+        let too_large = BadResponse::TooLarge { limit };
+        let announced = response.content_length().unwrap_or(0);
+        if announced > limit as u64 {
+            return Err(too_large.into());
+        }
+        let room = usize::try_from(announced).unwrap_or(0).min(FIRST_ROOM);
+        let mut body = Vec::with_capacity(room);
+        let mut arrived = 0;
+        while let Some(chunk) = response.chunk().await.map_err(lost)? {
+            arrived += chunk.len();
+            if arrived > limit {
+                return Err(too_large.into());
+            }
+            body.extend_from_slice(&chunk);
+            if is_good && !advance(&mut body) {
+                break;
+            }
+        }
+        Ok(Reply {
+            status: response.status(),
+            headers: std::mem::take(response.headers_mut()),
+            body,
+        })
+    }
+}
+
+/// What is counted of a request.
+fn outcome(reply: &Result<Reply, Error>) -> Outcome {
+    let status = match reply {
+        Ok(reply) => reply.status,
+        Err(Error::Unreachable { .. }) => return Outcome::Unreachable,
+        Err(Error::UntrustedCertificate { .. }) => return Outcome::Untrusted,
+        Err(Error::NotEnterpriseManager { .. }) => return Outcome::Foreign,
+        Err(Error::BadResponse(_)) => return Outcome::Unusable,
+        Err(_) => return Outcome::Lost,
+    };
+    match status.as_u16() {
+        200..300 => Outcome::Ok,
+        401 => Outcome::Unauthorized,
+        403 => Outcome::Forbidden,
+        404 => Outcome::NotFound,
+        400..500 => Outcome::ClientError,
+        502..=504 => Outcome::Unavailable,
+        500..600 => Outcome::ServerError,
+        _ => Outcome::Other,
+    }
+}
+
+fn client(tls: ClientConfig) -> Result<Client, String> {
+    Client::builder()
+        .tls_backend_preconfigured(tls)
+        .default_headers(HeaderMap::from_iter([(
+            ACCEPT,
+            // Exactly this: any mention of JSON makes EM answer in JSON.
+            HeaderValue::from_static("application/xml"),
+        )]))
+        .user_agent(concat!(
+            env!("CARGO_PKG_NAME"),
+            "/",
+            env!("CARGO_PKG_VERSION")
+        ))
+        // EM never redirects, and reqwest would take the token to another host.
+        .redirect(redirect::Policy::none())
+        .no_proxy()
+        // Without back-off; the gateway has a policy of its own.
+        .retry(reqwest::retry::never())
+        .connect_timeout(CONNECT_TIMEOUT)
+        .pool_idle_timeout(IDLE_TIMEOUT)
+        .http1_only()
+        .tcp_nodelay(true)
+        // Finds out about a machine that is gone while nothing is sent to it.
+        .tcp_keepalive(KEEP_ALIVE)
+        .tcp_keepalive_interval(KEEP_ALIVE)
+        .build()
+        .map_err(|error| root_cause(&error))
+}

@@ -1,0 +1,104 @@
+//! What it means that no complete answer came: an outage, a certificate, something else that answers.
+
+use std::error::Error as StdError;
+
+use rustls::CertificateError;
+
+use super::exchange::CONNECT_TIMEOUT;
+use crate::enterprise_manager::error::{Error, excerpt};
+
+/// What it means that no complete answer came. `address` is for the operator's log.
+pub(crate) fn connection_error(error: &reqwest::Error, address: &str) -> Error {
+    if let Some(error) = cause::<rustls::Error>(error) {
+        return tls_error(error, address);
+    }
+    if cause::<hyper::Error>(error).is_some_and(hyper::Error::is_parse) {
+        return Error::NotEnterpriseManager {
+            what: format!("{address} does not speak HTTP; TLS on this port?"),
+            passing: false,
+        };
+    }
+    let why = if error.is_timeout() {
+        format!("{address}: no connection within {CONNECT_TIMEOUT:?}")
+    } else {
+        format!("{address}: {}", root_cause(error))
+    };
+    if error.is_connect() {
+        return Error::Unreachable { why };
+    }
+    // Servers of TLS mostly close a connection that speaks HTTP without a word.
+    let is_plaintext = error.url().is_some_and(|url| url.scheme() == "http");
+    let hint = if is_plaintext {
+        "; if TLS is spoken there, --em-url needs https://"
+    } else {
+        ""
+    };
+    Error::Disconnected {
+        why: format!("{why}{hint}"),
+    }
+}
+
+/// The same of a TLS handshake alone.
+pub(crate) fn handshake_error(error: &std::io::Error, address: &str) -> Error {
+    if let Some(error) = cause::<rustls::Error>(error) {
+        return tls_error(error, address);
+    }
+    Error::Disconnected {
+        why: format!("{address}: {}", root_cause(error)),
+    }
+}
+
+fn tls_error(error: &rustls::Error, address: &str) -> Error {
+    let untrusted = |why: &str| Error::UntrustedCertificate {
+        why: format!("{address}: {why}"),
+    };
+    match error {
+        rustls::Error::InvalidCertificate(CertificateError::Other(other))
+            if other.to_string().contains("CaUsedAsEndEntity") =>
+        {
+            untrusted(
+                "its certificate is one of an authority, which no server may present as its own; \
+                 trust it with --em-pin-sha256 instead",
+            )
+        }
+        rustls::Error::InvalidCertificate(CertificateError::Other(other)) => {
+            untrusted(&other.0.to_string())
+        }
+        rustls::Error::InvalidCertificate(_) | rustls::Error::NoCertificatesPresented => {
+            untrusted(&error.to_string())
+        }
+        rustls::Error::InvalidMessage(_) => Error::NotEnterpriseManager {
+            what: format!("{address} does not speak TLS; plain HTTP on this port?"),
+            passing: false,
+        },
+        error => Error::Disconnected {
+            why: format!("{address}: {error}"),
+        },
+    }
+}
+
+/// The first cause of the wanted type. An `io::Error` that wraps another error names as its
+/// source the source of that one, so what it wraps has to be looked at as well.
+fn cause<'e, E: StdError + 'static>(error: &'e (dyn StdError + 'static)) -> Option<&'e E> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(found) = error.downcast_ref::<E>() {
+            return Some(found);
+        }
+        let io = error.downcast_ref::<std::io::Error>();
+        next = match io.and_then(std::io::Error::get_ref) {
+            Some(wrapped) => Some(wrapped),
+            None => error.source(),
+        };
+    }
+    None
+}
+
+/// The innermost cause: what stands around it says only that something failed.
+pub(crate) fn root_cause(error: &(dyn StdError + 'static)) -> String {
+    let mut cause = error;
+    while let Some(source) = cause.source() {
+        cause = source;
+    }
+    excerpt(&cause.to_string())
+}

@@ -1,0 +1,106 @@
+//! The way to Enterprise Manager, one step after the other: its name, its port, its certificate.
+
+use std::{io, net::SocketAddr, sync::Arc};
+
+use rustls::{
+    ProtocolVersion,
+    pki_types::{InvalidDnsNameError, ServerName},
+};
+use tokio::net::{TcpStream, lookup_host};
+use tokio_rustls::TlsConnector;
+use url::{Host, Url};
+
+use super::{lost::handshake_error, tls};
+use crate::{
+    enterprise_manager::error::Error,
+    runtime::certificates::Expiry,
+    settings::{SettingError, Trust},
+};
+
+/// A TLS handshake that went well.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Handshake {
+    /// The version that was agreed upon, such as `TLS 1.3`.
+    pub version: &'static str,
+    /// Whether the server would speak HTTP/2.
+    pub speaks_http2: bool,
+    /// When the certificate expires, in seconds since 1970.
+    pub expires: Option<i64>,
+}
+
+/// The addresses behind the host of this URL; at least one.
+///
+/// # Errors
+///
+/// Why there is none.
+pub async fn resolve(url: &Url) -> io::Result<Vec<SocketAddr>> {
+    let port = url.port_or_known_default().unwrap_or_default();
+    let addresses: Vec<_> = match url.host() {
+        Some(Host::Domain(name)) => lookup_host((name, port)).await?.collect(),
+        Some(Host::Ipv4(address)) => vec![(address, port).into()],
+        Some(Host::Ipv6(address)) => vec![(address, port).into()],
+        None => Vec::new(),
+    };
+    if addresses.is_empty() {
+        return Err(io::Error::other("it has no address"));
+    }
+    Ok(addresses)
+}
+
+/// A connection to this address.
+///
+/// # Errors
+///
+/// Why there is none.
+pub async fn connect(address: SocketAddr) -> io::Result<TcpStream> {
+    TcpStream::connect(address).await
+}
+
+/// Shakes hands with the server at the other end of this connection, and trusts whom the settings
+/// say.
+///
+/// # Errors
+///
+/// The outer one when the settings cannot be used, the inner one why there is no trust.
+pub async fn shake_hands(
+    url: &Url,
+    trust: &Trust,
+    stream: TcpStream,
+) -> Result<Result<Handshake, Error>, SettingError> {
+    let seen = Expiry::default();
+    let (mut config, _) = tls::load(trust, &seen)?;
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    let name = server_name(url);
+    let name = name.map_err(|error| SettingError::new("--em-url", error.to_string()))?;
+    let shaken = TlsConnector::from(Arc::new(config)).connect(name, stream);
+    let stream = match shaken.await {
+        Ok(stream) => stream,
+        Err(error) => return Ok(Err(handshake_error(&error, &address(url)))),
+    };
+    let (_, connection) = stream.get_ref();
+    Ok(Ok(Handshake {
+        version: match connection.protocol_version() {
+            Some(ProtocolVersion::TLSv1_3) => "TLS 1.3",
+            _ => "TLS 1.2",
+        },
+        speaks_http2: connection.alpn_protocol() == Some(b"h2"),
+        expires: seen.get(),
+    }))
+}
+
+/// Whom a certificate has to be for.
+pub(crate) fn server_name(url: &Url) -> Result<ServerName<'static>, InvalidDnsNameError> {
+    match url.host() {
+        Some(Host::Ipv4(address)) => Ok(ServerName::from(std::net::IpAddr::from(address))),
+        Some(Host::Ipv6(address)) => Ok(ServerName::from(std::net::IpAddr::from(address))),
+        Some(Host::Domain(name)) => ServerName::try_from(name.to_owned()),
+        None => ServerName::try_from(String::new()),
+    }
+}
+
+/// Host and port of this URL, for the log.
+pub(crate) fn address(url: &Url) -> String {
+    let host = url.host_str().unwrap_or_default();
+    let port = url.port_or_known_default().unwrap_or_default();
+    format!("{host}:{port}")
+}

@@ -1,0 +1,63 @@
+//! EM's answer to one request, and what its headers say.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use reqwest::{
+    StatusCode,
+    header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER},
+};
+
+/// Longest wait that an answer may ask for: whoever sleeps for hours helps nobody.
+const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(15 * 60);
+
+/// EM's answer, as far as it was of use.
+#[derive(Debug)]
+pub(crate) struct Reply {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    /// What has not been read while it arrived.
+    pub(crate) body: Vec<u8>,
+}
+
+impl Reply {
+    /// The media type in lower case without parameters; empty when there is none.
+    pub(crate) fn media_type(&self) -> String {
+        let value = self.content_type();
+        let end = value.find(';').unwrap_or(value.len());
+        value[..end].trim().to_ascii_lowercase()
+    }
+
+    /// The charset parameter of the media type.
+    pub(crate) fn charset(&self) -> Option<&str> {
+        self.content_type()
+            .split(';')
+            .skip(1)
+            .find_map(|parameter| {
+                let (name, value) = parameter.split_once('=')?;
+                name.trim()
+                    .eq_ignore_ascii_case("charset")
+                    .then(|| value.trim().trim_matches('"'))
+            })
+    }
+
+    /// How long the answer asks to wait, in seconds or until a date; at most
+    /// [`LONGEST_RETRY_AFTER`].
+    pub(crate) fn retry_after(&self) -> Option<Duration> {
+        let text = self.headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+        let wait = if text.bytes().all(|byte| byte.is_ascii_digit()) {
+            Duration::from_secs(text.parse().unwrap_or(u64::MAX))
+        } else {
+            let date = jiff::fmt::rfc2822::parse(text).ok()?.timestamp();
+            date.duration_since(Timestamp::now()).try_into().ok()?
+        };
+        Some(wait.min(LONGEST_RETRY_AFTER)).filter(|wait| !wait.is_zero())
+    }
+
+    fn content_type(&self) -> &str {
+        self.headers
+            .get(CONTENT_TYPE)
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or_default()
+    }
+}

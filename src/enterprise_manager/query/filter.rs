@@ -1,0 +1,222 @@
+//! EM's filter language, written from typed values.
+//!
+//! `;` is AND, `,` is OR, parentheses group; a value stands in double quotes, and a double quote
+//! in it is doubled. EM drops blanks of an unquoted value without a word, and an unquoted `;` would
+//! change the meaning: so every value is quoted, whatever it is.
+
+use jiff::{RoundMode, Timestamp, TimestampRound, Unit};
+use uuid::Uuid;
+
+use crate::enterprise_manager::model::{RunResult, State};
+
+/// Longest name that is looked for, in characters: the whole request has to fit in the 16 kB that
+/// HTTP.sys takes, where each character can take 12 bytes.
+pub const MAX_NAME: usize = 255;
+
+/// Which sessions to list: those that meet everything that is set.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+pub struct SessionFilter {
+    /// `JobUid`.
+    pub job_id: Option<Uuid>,
+    /// `JobName`.
+    pub job_name: Option<Name>,
+    /// `BackupServerUid`.
+    pub backup_server_id: Option<Uuid>,
+    /// `BackupServerName`.
+    pub backup_server_name: Option<Name>,
+    /// `State`: any of these; empty: any at all.
+    pub states: Vec<State>,
+    /// `Result`: any of these; empty: any at all.
+    pub results: Vec<RunResult>,
+    /// `IsRetry`.
+    pub is_retry: Option<bool>,
+    /// `CreationTime`, as EM calls it here; the element is `CreationTimeUTC`.
+    pub created: Span,
+    /// `EndTime`, likewise.
+    pub ended: Span,
+}
+
+/// A name to look for, one that EM's filter can say.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Name(String);
+
+/// Why a name cannot be looked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum InvalidName {
+    /// It has more than [`MAX_NAME`] characters.
+    TooLong,
+    /// It has a control character: what EM makes of one in a filter is not known, and HTTP.sys
+    /// refuses some.
+    Unspeakable,
+}
+
+/// A span of time: from `from` on, before `before`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub struct Span {
+    /// The first moment in it.
+    pub from: Option<Timestamp>,
+    /// The first moment after it.
+    pub before: Option<Timestamp>,
+}
+
+impl Name {
+    /// The name, if EM's filter can say it.
+    ///
+    /// # Errors
+    ///
+    /// Why it cannot.
+    pub fn new(text: &str) -> Result<Self, InvalidName> {
+        if text.chars().any(char::is_control) {
+            return Err(InvalidName::Unspeakable);
+        }
+        if text.chars().count() > MAX_NAME {
+            return Err(InvalidName::TooLong);
+        }
+        Ok(Self(text.to_owned()))
+    }
+
+    /// The name as it is.
+    pub fn text(&self) -> &str {
+        &self.0
+    }
+}
+
+impl SessionFilter {
+    /// The expression in EM's language; empty for all sessions. The same filter always gives the
+    /// same expression.
+    pub fn expression(&self) -> String {
+        let uid = |kind: &str, id: &Uuid| format!("urn:veeam:{kind}:{id}");
+        let mut all = All::default();
+        if let Some(id) = &self.job_id {
+            all.compare("JobUid", "==", &uid("Job", id));
+        }
+        if let Some(name) = &self.job_name {
+            all.compare("JobName", "==", &name.0);
+        }
+        if let Some(id) = &self.backup_server_id {
+            all.compare("BackupServerUid", "==", &uid("BackupServer", id));
+        }
+        if let Some(name) = &self.backup_server_name {
+            all.compare("BackupServerName", "==", &name.0);
+        }
+        all.any("State", self.states.iter().map(|state| state.text()));
+        all.any("Result", self.results.iter().map(|result| result.text()));
+        if let Some(is_retry) = self.is_retry {
+            all.compare("IsRetry", "==", if is_retry { "true" } else { "false" });
+        }
+        all.span("CreationTime", self.created);
+        all.span("EndTime", self.ended);
+        all.0
+    }
+}
+
+/// The expression that selects the tasks of one session.
+pub(crate) fn tasks_of(session_uid: &str) -> String {
+    let mut all = All::default();
+    all.compare("JobSessionUid", "==", session_uid);
+    all.0
+}
+
+/// Comparisons that must all hold.
+#[derive(Default)]
+struct All(String);
+
+impl All {
+    fn compare(&mut self, property: &str, operator: &str, value: &str) {
+        self.and();
+        push_comparison(&mut self.0, property, operator, value);
+    }
+
+    fn any<'v>(&mut self, property: &str, values: impl Iterator<Item = &'v str>) {
+        let mut values = values.peekable();
+        if values.peek().is_none() {
+            return;
+        }
+        self.and();
+        self.0.push('(');
+        while let Some(value) = values.next() {
+            push_comparison(&mut self.0, property, "==", value);
+            if values.peek().is_some() {
+                self.0.push(',');
+            }
+        }
+        self.0.push(')');
+    }
+
+    fn span(&mut self, property: &str, span: Span) {
+        if let Some(from) = span.from {
+            self.compare(property, ">=", &time(from));
+        }
+        if let Some(before) = span.before {
+            self.compare(property, "<", &time(before));
+        }
+    }
+
+    fn and(&mut self) {
+        if !self.0.is_empty() {
+            self.0.push(';');
+        }
+    }
+}
+
+fn push_comparison(expression: &mut String, property: &str, operator: &str, value: &str) {
+    expression.push_str(property);
+    expression.push_str(operator);
+    expression.push('"');
+    expression.push_str(&value.replace('"', "\"\""));
+    expression.push('"');
+}
+
+/// A moment as EM writes them. EM keeps microseconds at most, so that rounding up to one changes
+/// neither "at or after" nor "before".
+fn time(time: Timestamp) -> String {
+    let to_microseconds = TimestampRound::new()
+        .smallest(Unit::Microsecond)
+        .mode(RoundMode::Ceil);
+    time.round(to_microseconds).unwrap_or(time).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_part_has_its_place_and_its_quotes() {
+        let id: Uuid = "724e3c07-4e12-44f5-998f-d568071216d8".parse().unwrap();
+        let filter = SessionFilter {
+            job_id: Some(id),
+            job_name: Some(Name::new(r#"R&D "x";Result=="Failed"#).unwrap()),
+            backup_server_id: Some(id),
+            backup_server_name: Some(Name::new("em 01").unwrap()),
+            states: vec![State::Working, State::Stopping],
+            results: vec![RunResult::None],
+            is_retry: Some(false),
+            created: Span {
+                from: Some("2025-10-07T20:00:02.4200001Z".parse().unwrap()),
+                before: Some("2025-10-08T00:00:00Z".parse().unwrap()),
+            },
+            ended: Span {
+                from: None,
+                before: Some("2025-10-09T00:00:00Z".parse().unwrap()),
+            },
+        };
+        assert_eq!(
+            filter.expression(),
+            r#"JobUid=="urn:veeam:Job:724e3c07-4e12-44f5-998f-d568071216d8";JobName=="R&D ""x"";Result==""Failed";BackupServerUid=="urn:veeam:BackupServer:724e3c07-4e12-44f5-998f-d568071216d8";BackupServerName=="em 01";(State=="Working",State=="Stopping");(Result=="None");IsRetry=="false";CreationTime>="2025-10-07T20:00:02.420001Z";CreationTime<"2025-10-08T00:00:00Z";EndTime<"2025-10-09T00:00:00Z""#
+        );
+        assert_eq!(SessionFilter::default().expression(), "");
+    }
+
+    #[test]
+    fn a_name_that_em_s_filter_cannot_say_is_refused() {
+        for (text, problem) in [
+            ("a\nb", InvalidName::Unspeakable),
+            ("\0", InvalidName::Unspeakable),
+            ("\u{85}", InvalidName::Unspeakable),
+            (&"é".repeat(256), InvalidName::TooLong),
+        ] {
+            assert_eq!(Name::new(text), Err(problem), "{text:?}");
+        }
+        assert!(Name::new(&"é".repeat(255)).is_ok());
+    }
+}

@@ -1,0 +1,19 @@
+//! The generated code of the contract in `proto/`, its codec, and the names of gRPC's codes.
+
+pub mod codec;
+pub(crate) mod codes;
+
+/// Package `enterprisemanager.v1`.
+#[allow(
+    missing_docs,
+    clippy::pedantic,
+    clippy::large_enum_variant,
+    reason = "generated"
+)]
+pub mod v1 {
+    tonic::include_proto!("enterprisemanager.v1");
+}
+
+/// The contract's descriptors, with comments and imports, as an encoded `FileDescriptorSet`.
+pub const FILE_DESCRIPTOR_SET: &[u8] =
+    include_bytes!(concat!(env!("OUT_DIR"), "/file_descriptor_set.bin"));
