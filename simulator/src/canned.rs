@@ -1,15 +1,13 @@
 //! Answers that a test prescribes byte by byte.
 
-use std::{
-    collections::HashMap,
-    sync::{Mutex, PoisonError},
-};
+use std::collections::HashMap;
 
 use bytes::Bytes;
 use hyper::{
     HeaderMap, StatusCode,
     header::{CONTENT_TYPE, HeaderValue},
 };
+use parking_lot::Mutex;
 
 /// A prescribed answer.
 ///
@@ -56,61 +54,41 @@ pub(super) struct CannedAnswers {
 impl CannedAnswers {
     /// Prescribes the answer to every logon, or no longer.
     pub(super) fn set_logon(&self, canned: Option<Canned>) {
-        *self.logon.lock().unwrap_or_else(PoisonError::into_inner) = canned;
+        *self.logon.lock() = canned;
     }
 
     /// Prescribes the answer for the session with this id.
     pub(super) fn set_session(&self, id: &str, canned: Canned) {
-        self.sessions
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(id.to_lowercase(), canned);
+        self.sessions.lock().insert(id.to_lowercase(), canned);
     }
 
     /// Prescribes the answer to every query, or no longer.
     pub(super) fn set_query(&self, canned: Option<Canned>) {
-        *self.query.lock().unwrap_or_else(PoisonError::into_inner) = canned;
+        *self.query.lock() = canned;
     }
 
     /// Prescribes the answer for the list of tasks of the session with this id.
     pub(super) fn set_tasks(&self, id: &str, canned: Canned) {
-        self.tasks
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(id.to_lowercase(), canned);
+        self.tasks.lock().insert(id.to_lowercase(), canned);
     }
 
     /// What is prescribed for queries.
     pub(super) fn query(&self) -> Option<Canned> {
-        self.query
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.query.lock().clone()
     }
 
     /// What is prescribed for the list of tasks of the session with this lower-case id.
     pub(super) fn tasks(&self, id: &str) -> Option<Canned> {
-        self.tasks
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(id)
-            .cloned()
+        self.tasks.lock().get(id).cloned()
     }
 
     /// What is prescribed for logons.
     pub(super) fn logon(&self) -> Option<Canned> {
-        self.logon
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.logon.lock().clone()
     }
 
     /// What is prescribed for the session with this lower-case id.
     pub(super) fn session(&self, id: &str) -> Option<Canned> {
-        self.sessions
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(id)
-            .cloned()
+        self.sessions.lock().get(id).cloned()
     }
 }

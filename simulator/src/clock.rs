@@ -1,11 +1,9 @@
 //! The simulator's time: real time, which a test can push forward.
 
-use std::{
-    sync::{Mutex, PoisonError},
-    time::Duration,
-};
+use std::time::Duration;
 
 use jiff::Timestamp;
+use parking_lot::Mutex;
 use tokio::time::Instant;
 
 /// The time `by` after `from`, at most the last one that can be written.
@@ -42,7 +40,7 @@ impl Clock {
 
     /// The time since the start, with everything it was pushed forward.
     pub(super) fn uptime(&self) -> Duration {
-        let pushed = *self.pushed.lock().unwrap_or_else(PoisonError::into_inner);
+        let pushed = *self.pushed.lock();
         self.started.elapsed().saturating_add(pushed)
     }
 
@@ -53,7 +51,7 @@ impl Clock {
 
     /// Pushes the clock forward.
     pub(super) fn advance(&self, by: Duration) {
-        let mut pushed = self.pushed.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut pushed = self.pushed.lock();
         *pushed = pushed.saturating_add(by);
     }
 }

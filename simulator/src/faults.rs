@@ -1,15 +1,12 @@
 //! What can be made to go wrong, and what of it hits the next request.
 
-use std::{
-    num::NonZeroU64,
-    sync::{Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::{num::NonZeroU64, time::Duration};
 
 use hyper::{
     StatusCode,
     header::{HeaderValue, RETRY_AFTER},
 };
+use parking_lot::{Mutex, MutexGuard};
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -200,7 +197,7 @@ impl Faults {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 }
 

@@ -1,15 +1,13 @@
 //! Who is logged on: accounts, tokens, idle expiry.
 
-use std::{
-    sync::{Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::time::Duration;
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use hyper::{
     HeaderMap,
     header::{AUTHORIZATION, COOKIE},
 };
+use parking_lot::{Mutex, MutexGuard};
 use uuid::Uuid;
 
 use super::options::{Account, Role};
@@ -118,7 +116,7 @@ impl Logons {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 }
 

@@ -1,11 +1,9 @@
 //! What a simulator has been asked so far.
 
-use std::{
-    collections::VecDeque,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-};
+use std::{collections::VecDeque, sync::Arc};
 
 use hyper::{HeaderMap, Method, Request};
+use parking_lot::{Mutex, MutexGuard};
 
 /// How many of the last requests are kept.
 const KEPT_REQUESTS: usize = 1024;
@@ -90,7 +88,7 @@ impl Observer {
     }
 
     fn lock(&self) -> MutexGuard<'_, Seen> {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+        self.seen.lock()
     }
 }
 

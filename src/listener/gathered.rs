@@ -8,10 +8,11 @@ use std::{
     future::poll_fn,
     io::{self, IoSlice},
     pin::Pin,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
     task::{Context, Poll, ready},
 };
 
+use parking_lot::{Mutex, MutexGuard};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// How much is gathered, in bytes. What is longer is written through.
@@ -46,7 +47,7 @@ impl<I> Gathered<I> {
 
     fn lock(&self) -> MutexGuard<'_, Inner<I>> {
         // Never contended: a connection and its driver are one task.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 }
 

@@ -4,9 +4,10 @@ use std::{
     io,
     net::SocketAddr,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
 };
 
+use parking_lot::Mutex;
 use rustls::{
     ServerConfig,
     crypto::{CryptoProvider, aws_lc_rs},
@@ -159,7 +160,7 @@ struct Renewal {
 
 impl Renewal {
     fn renew_pair(&self, pair: Arc<CertifiedKey>) {
-        let mut parts = self.parts.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut parts = self.parts.lock();
         parts.pair = pair;
         self.sender
             .send_modify(|current| current.acceptor = parts.acceptor());
@@ -167,7 +168,7 @@ impl Renewal {
 
     /// Connections that the last one has let in have to come again.
     fn renew_verifier(&self, verifier: Arc<dyn ClientCertVerifier>) {
-        let mut parts = self.parts.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut parts = self.parts.lock();
         parts.verifier = verifier;
         let new = Current {
             acceptor: parts.acceptor(),

@@ -1,15 +1,9 @@
 //! Questions in flight: equal ones share one read.
 
-use std::{
-    collections::HashMap,
-    future::Future,
-    hash::Hash,
-    pin::Pin,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::{collections::HashMap, future::Future, hash::Hash, pin::Pin, sync::Arc, time::Duration};
 
 use futures_util::future::{FutureExt as _, Shared, WeakShared};
+use parking_lot::{Mutex, MutexGuard};
 use tokio::time::Instant;
 
 use crate::{
@@ -123,8 +117,7 @@ where
 
 impl<Q, A> InFlight<Q, A> {
     fn lock(&self) -> MutexGuard<'_, HashMap<Q, Flight<A>>> {
-        // Whole after a panic: nothing is done halfway while it is locked.
-        self.reads.lock().unwrap_or_else(PoisonError::into_inner)
+        self.reads.lock()
     }
 }
 

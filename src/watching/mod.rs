@@ -7,12 +7,10 @@
 mod pace;
 mod poller;
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-};
+use std::{collections::HashMap, sync::Arc};
 
 use jiff::Timestamp;
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::{Semaphore, watch};
 
 use crate::{
@@ -93,8 +91,7 @@ impl Common {
     }
 
     fn lock(&self) -> MutexGuard<'_, Pollers> {
-        // Whole after a panic: nothing is done halfway while it is locked.
-        self.pollers.lock().unwrap_or_else(PoisonError::into_inner)
+        self.pollers.lock()
     }
 }
 

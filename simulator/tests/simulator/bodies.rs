@@ -7,7 +7,10 @@ use simulator::{Options, RUNNING_SESSION_ID, Style, Times};
 
 macro_rules! fixture {
     ($name:literal) => {
-        include_str!(concat!("../../../tests/fixtures/enterprise-manager/", $name))
+        include_str!(concat!(
+            "../../../tests/fixtures/enterprise-manager/",
+            $name
+        ))
     };
 }
 

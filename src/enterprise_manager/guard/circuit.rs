@@ -4,11 +4,9 @@
 //! with a machine that is gone, it keeps every call from waiting for its own time-out and the few
 //! places at EM from being taken by the dead.
 
-use std::{
-    sync::{Mutex, PoisonError},
-    time::Duration,
-};
+use std::time::Duration;
 
+use parking_lot::Mutex;
 use prometheus_client::metrics::gauge::Gauge;
 use tokio::time::Instant;
 
@@ -52,7 +50,7 @@ impl Circuit {
     ///
     /// When the last connections have failed and it is not yet time to try another.
     pub(crate) fn check(&self) -> Result<(), Error> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state.lock();
         if state.failures < FAILURES {
             return Ok(());
         }
@@ -69,7 +67,7 @@ impl Circuit {
     /// Takes note of what became of a request. Only a connection that did not come about counts
     /// against EM: whoever answers, in whatever way, is there.
     pub(crate) fn record<T>(&self, outcome: &Result<T, Error>) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state.lock();
         if let Err(Error::Unreachable { why }) = outcome {
             state.failures = state.failures.saturating_add(1);
             if state.failures == FAILURES {

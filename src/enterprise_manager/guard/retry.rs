@@ -1,10 +1,8 @@
 //! Whether a failed read is tried again, and when.
 
-use std::{
-    sync::{Mutex, PoisonError},
-    time::Duration,
-};
+use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use crate::{enterprise_manager::error::Error, operations::traces::Origin};
@@ -68,14 +66,14 @@ impl Budget {
     }
 
     fn spend(&self) -> bool {
-        let mut left = self.left.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut left = self.left.lock();
         let rest = left.checked_sub(COST);
         *left = rest.unwrap_or(*left);
         rest.is_some()
     }
 
     fn earn(&self) {
-        let mut left = self.left.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut left = self.left.lock();
         *left = (*left + 1).min(self.most);
     }
 }
@@ -123,7 +121,7 @@ impl Patience {
 
     /// Another caller waits as well.
     pub fn extend(&self, deadline: Instant) {
-        let mut end = self.end.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut end = self.end.lock();
         *end = (*end).max(deadline);
     }
 
@@ -134,7 +132,7 @@ impl Patience {
     }
 
     fn end(&self) -> Instant {
-        *self.end.lock().unwrap_or_else(PoisonError::into_inner)
+        *self.end.lock()
     }
 }
 

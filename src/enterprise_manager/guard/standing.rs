@@ -2,13 +2,11 @@
 //! it did not.
 
 use std::{
-    sync::{
-        Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::atomic::{AtomicU64, Ordering},
     time::Duration,
 };
 
+use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use super::retry::Patience;
@@ -105,10 +103,8 @@ impl Standing {
         *self.lock() = Some(LastFailure { at, error });
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Option<LastFailure>> {
-        self.last_failure
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> parking_lot::MutexGuard<'_, Option<LastFailure>> {
+        self.last_failure.lock()
     }
 }
 

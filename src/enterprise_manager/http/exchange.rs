@@ -1,11 +1,8 @@
 //! One HTTP exchange with Enterprise Manager: a request out, a bounded answer back.
 
-use std::{
-    pin::pin,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{pin::pin, sync::Arc, time::Duration};
 
+use parking_lot::Mutex;
 use reqwest::{
     Client, Method, Request, RequestBuilder, Response, StatusCode,
     header::{ACCEPT, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue},
@@ -117,7 +114,7 @@ impl Http {
 
     /// The same address and circuit, with a pool of its own.
     pub(crate) fn with_own_connections(&self) -> Result<Self, String> {
-        let mut pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut pools = self.pools.lock();
         let (sender, client) = watch::channel(client(pools.tls.clone())?);
         pools.clients.push(sender);
         Ok(Self {
@@ -134,7 +131,7 @@ impl Http {
     ///
     /// Why there can be no client; then everything stays as it is.
     pub(crate) fn trust(&self, tls: ClientConfig) -> Result<(), String> {
-        let mut pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut pools = self.pools.lock();
         let new = pools.clients.iter().map(|_| client(tls.clone()));
         let new = new.collect::<Result<Vec<_>, _>>()?;
         for (sender, client) in pools.clients.iter().zip(new) {

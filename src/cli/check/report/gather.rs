@@ -1,12 +1,10 @@
 //! What is asked of Enterprise Manager for a report: reads only, one at a time, under a logon session
 //! of its own that is ended in the end.
 
-use std::{
-    sync::{Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::time::Duration;
 
 use http::{HeaderMap, HeaderValue, Method, header};
+use parking_lot::{Mutex, MutexGuard};
 use tokio::time::{Instant, timeout};
 use uuid::Uuid;
 
@@ -42,7 +40,7 @@ impl Open {
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<(HeaderMap, Uuid)>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 }
 
