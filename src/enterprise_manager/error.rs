@@ -115,6 +115,20 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether the cause can pass without anybody changing anything: EM restarts, the network
+    /// recovers, a proxy has capacity again. Retries, the gRPC code and watches go by this.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Unreachable { .. }
+            | Self::CircuitOpen { .. }
+            | Self::Disconnected { .. }
+            | Self::Unavailable { .. }
+            | Self::Throttled { .. } => true,
+            Self::NotEnterpriseManager { passing, .. } => *passing,
+            _ => false,
+        }
+    }
+
     /// How long EM, what stands before it, or the circuit asks to wait before the next request.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {

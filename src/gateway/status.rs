@@ -160,8 +160,10 @@ impl Failure {
                 | Error::Disconnected { .. }
                 | Error::Unavailable { .. }
                 | Error::Throttled { .. } => &EM_UNAVAILABLE,
-                Error::NotEnterpriseManager { passing: false, .. } => &NOT_ENTERPRISE_MANAGER,
-                Error::NotEnterpriseManager { passing: true, .. } => &NOT_ENTERPRISE_MANAGER_NOW,
+                Error::NotEnterpriseManager { .. } if error.is_transient() => {
+                    &NOT_ENTERPRISE_MANAGER_NOW
+                }
+                Error::NotEnterpriseManager { .. } => &NOT_ENTERPRISE_MANAGER,
                 Error::Internal { .. } => &EM_INTERNAL_ERROR,
                 Error::RequestRefused { .. } => &EM_REQUEST_REFUSED,
                 Error::NotImplemented { .. } => &EM_NOT_IMPLEMENTED,

@@ -66,7 +66,6 @@ impl Status {
             LogonState::LoggedOn(since) => Some(since.elapsed().as_secs()),
             _ => None,
         };
-        let upstream = self.enterprise_manager.metrics();
         let failure = standing.last_failure().map(|failure| {
             let row = reason(failure.error);
             let mut told = moment(failure.at);
@@ -85,9 +84,9 @@ impl Status {
             "logon": {
                 "state": logon.text(),
                 "age_seconds": age,
-                "suspended": upstream.logon_suspended.get() != 0,
+                "suspended": self.enterprise_manager.is_logon_suspended(),
             },
-            "circuit": if upstream.circuit_open.get() == 0 { "closed" } else { "open" },
+            "circuit": if self.enterprise_manager.is_circuit_open() { "open" } else { "closed" },
         })
     }
 

@@ -224,12 +224,6 @@ fn is_over(reading: &Reading) -> bool {
 fn is_for_good(error: &Error, is_known: bool) -> bool {
     match error {
         Error::SessionNotFound { .. } => true,
-        Error::Unreachable { .. }
-        | Error::CircuitOpen { .. }
-        | Error::Disconnected { .. }
-        | Error::Unavailable { .. }
-        | Error::Throttled { .. }
-        | Error::NotEnterpriseManager { passing: true, .. } => false,
-        _ => !is_known,
+        error => !error.is_transient() && !is_known,
     }
 }

@@ -44,6 +44,11 @@ impl Circuit {
         }
     }
 
+    /// Whether requests fail at once, except for probes.
+    pub(crate) fn is_open(&self) -> bool {
+        self.state.lock().failures >= FAILURES
+    }
+
     /// Whether a request may be sent now.
     ///
     /// # Errors

@@ -141,6 +141,11 @@ impl Http {
         Ok(())
     }
 
+    /// Whether requests fail at once because connections have failed.
+    pub(crate) fn is_circuit_open(&self) -> bool {
+        self.circuit.is_open()
+    }
+
     /// Sends one request without a body and reads the answer. `path` is relative to the address
     /// and its prefix; `cause` is in whose trace it is, and how often it has been sent before.
     ///

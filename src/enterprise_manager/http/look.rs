@@ -17,7 +17,7 @@ use crate::{
     enterprise_manager::{
         EnterpriseManager, error::Error, guard::purpose::Purpose, logon::LogonState,
     },
-    operations::{metrics::Upstream, traces::Origin},
+    operations::traces::Origin,
     settings::{EM_PASSWORD_FILE, EnterpriseManagerSettings, SettingError},
 };
 
@@ -59,9 +59,14 @@ impl EnterpriseManager {
         self.logons.state()
     }
 
-    /// What is counted of Enterprise Manager.
-    pub fn metrics(&self) -> &Upstream {
-        &self.metrics
+    /// Whether no logon is tried for now, because the last one failed.
+    pub fn is_logon_suspended(&self) -> bool {
+        self.logons.is_suspended()
+    }
+
+    /// Whether requests fail at once because no connection to EM can be established.
+    pub fn is_circuit_open(&self) -> bool {
+        self.http.is_circuit_open()
     }
 
     /// Logs on, unless that has been done: without asking for anything more. The password is sent once,

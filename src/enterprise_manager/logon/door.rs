@@ -65,6 +65,11 @@ impl Door {
         }
     }
 
+    /// Whether no logon is tried for now.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed.is_some()
+    }
+
     /// Whether a logon may be tried now.
     ///
     /// # Errors

@@ -36,6 +36,11 @@ impl Logons {
         }
     }
 
+    /// Whether no logon is tried for now, since the last one failed.
+    pub(crate) fn is_suspended(&self) -> bool {
+        self.inner.lock().door.is_closed()
+    }
+
     /// Whether there is a session that cannot be ended: its logon has named no id.
     pub(crate) fn is_without_id(&self) -> bool {
         let current = &self.inner.lock().current;
