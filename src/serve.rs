@@ -24,7 +24,7 @@ use crate::{
     },
     proto::{FILE_DESCRIPTOR_SET, v1::replica_session_service_server::ReplicaSessionServiceServer},
     runtime::{certificates::Expiry, reload, workers::Workers},
-    settings::{self, SettingError, Settings},
+    settings::{SettingError, Settings},
     sharing::{self, SharedReads},
     watching::{self, Watching},
 };
@@ -165,7 +165,7 @@ pub async fn start(settings: Settings) -> Result<Running, StartError> {
     let standing = enterprise_manager.standing().clone();
     let em_health = health::watch_enterprise_manager(reporter.clone(), standing);
     let em_health = tokio::spawn(em_health);
-    settings::log(&settings);
+    settings.in_effect.log();
     tracing::info!(%address, %admin_address, enterprise_manager = %settings.enterprise_manager.url, "serving");
     Ok(Running {
         address,

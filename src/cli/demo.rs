@@ -11,8 +11,8 @@ use crate::{
     },
     serve::{self, Running, StartError},
     settings::{
-        CallerTls, CallerTlsOptions, DEFAULT_PORT, EnterpriseManagerSettings, PasswordSource,
-        Settings, TraceSettings, WatchSettings,
+        CallerTls, CallerTlsOptions, EnterpriseManagerSettings, PasswordSource, ServeOptions,
+        SettingError, Settings, TraceSettings, parse,
     },
 };
 use simulator::{Account, Fault, Options, RUNNING_SESSION_ID, Role, Simulator};
@@ -26,9 +26,6 @@ const FAILED_SESSION_ID: &str = "b6f1a9d2-30f4-4c0e-9a53-0d1c52e8f009";
 /// What is left of the running session: short enough to watch it to its end, long enough to start
 /// watching.
 const RUN_LENGTH: Duration = Duration::from_secs(90);
-
-/// How often a watched session is read: a simulated Enterprise Manager is not to be spared.
-const WATCH_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The one account of the simulated Enterprise Manager.
 pub(crate) const USERNAME: &str = r"TECH\gateway";
@@ -68,6 +65,7 @@ pub struct Demo {
     gateway: Running,
     simulator: Simulator,
     tls: Option<CallerTls>,
+    usual_port: u16,
 }
 
 /// Why the demonstration does not start.
@@ -96,13 +94,8 @@ impl Demo {
         })
         .await
         .map_err(DemoError::Simulator)?;
-        let mut settings = settings(&simulator);
-        settings.tls = options
-            .caller_tls
-            .clone()
-            .check()
-            .map_err(StartError::Setting)?;
-        settings.traces = TraceSettings::of_environment().map_err(StartError::Setting)?;
+        let mut settings = settings(&simulator, options).map_err(StartError::Setting)?;
+        let usual_port = settings.listen.port();
         let gateway = loop {
             match serve::start(settings.clone()).await {
                 // Somebody has the default port: any other will do.
@@ -122,6 +115,7 @@ impl Demo {
             gateway,
             simulator,
             tls: settings.tls,
+            usual_port,
         })
     }
 
@@ -133,10 +127,10 @@ impl Demo {
 
     /// What runs where.
     pub fn heading(&self) -> String {
-        let taken = if self.gateway.address().port() == DEFAULT_PORT {
+        let taken = if self.has_usual_port() {
             String::new()
         } else {
-            format!(" (port {DEFAULT_PORT} is taken)")
+            format!(" (port {} is taken)", self.usual_port)
         };
         format!(
             "\
@@ -178,7 +172,7 @@ The gateway, asked over gRPC for a replica job session that is running:
     /// What to try next.
     pub fn suggestions(&self) -> String {
         let program = program();
-        let server = if self.tls.is_none() && self.gateway.address().port() == DEFAULT_PORT {
+        let server = if self.tls.is_none() && self.has_usual_port() {
             String::new()
         } else {
             format!(" --server {}", self.server())
@@ -220,30 +214,34 @@ Ctrl-C ends the demonstration.
         )
     }
 
+    fn has_usual_port(&self) -> bool {
+        self.gateway.address().port() == self.usual_port
+    }
+
     fn server(&self) -> String {
         let scheme = if self.tls.is_some() { "https" } else { "http" };
         format!("{scheme}://{}", self.gateway.address())
     }
 }
 
-fn settings(simulator: &Simulator) -> Settings {
+/// Those of a `serve` that is started with these arguments.
+fn settings(simulator: &Simulator, options: &DemoOptions) -> Result<Settings, SettingError> {
+    // Nobody balances load over a demonstration, and a simulator needs no mercy.
+    let arguments = [
+        "--lame-duck=0s",
+        "--watch-interval=1s",
+        "--watch-interval-max=1s",
+    ];
+    let serve: ServeOptions = parse(&arguments).expect("the arguments are valid");
     let url = simulator.url();
-    let url = url.parse().expect("the simulator's address is a URL");
-    let password = PasswordSource::Value(PASSWORD.into());
-    Settings {
-        // Nobody balances load over a demonstration.
-        lame_duck: Duration::ZERO,
-        watch: WatchSettings {
-            interval: WATCH_INTERVAL,
-            longest_interval: WATCH_INTERVAL,
-            ..WatchSettings::default()
-        },
-        ..Settings::new(EnterpriseManagerSettings::new(
-            url,
-            USERNAME.to_owned(),
-            password,
-        ))
-    }
+    let enterprise_manager = EnterpriseManagerSettings::new(
+        url.parse().expect("the simulator's address is a URL"),
+        USERNAME.to_owned(),
+        PasswordSource::Value(PASSWORD.into()),
+    );
+    let tls = options.caller_tls.clone().check()?;
+    let traces = TraceSettings::from_environment()?;
+    Ok(serve.with(enterprise_manager, tls, traces))
 }
 
 /// How to call this program again: through cargo, where cargo has started it.

@@ -15,7 +15,7 @@ use std::{
     time::Duration,
 };
 
-use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand, error::ErrorKind};
+use clap::{Parser, Subcommand, error::ErrorKind};
 use tokio::time::timeout;
 use url::Url;
 
@@ -41,7 +41,7 @@ use crate::{
     enterprise_manager::presented_certificate,
     operations::log,
     serve::{self, Running},
-    settings::{LogFormat, Origins, ServeOptions, Settings},
+    settings::{LogFormat, ServeOptions, Settings},
 };
 
 /// Exit code for wrong settings and arguments: `EX_USAGE` of sysexits.h.
@@ -127,14 +127,8 @@ enum Command {
 
 /// Parses the arguments and runs the subcommand.
 pub fn run() -> ExitCode {
-    let parsed = Cli::command().try_get_matches().and_then(|matches| {
-        let origins = matches.subcommand().map(|(_, given)| Origins::of(given));
-        let cli =
-            Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut Cli::command()))?;
-        Ok((cli.command, origins.unwrap_or_default()))
-    });
-    let (command, origins) = match parsed {
-        Ok(parsed) => parsed,
+    let command = match Cli::try_parse() {
+        Ok(cli) => cli.command,
         Err(error) => return explain(&error),
     };
     // Calls are served by workers; this one accepts them, and answers operators and signals.
@@ -152,7 +146,7 @@ pub fn run() -> ExitCode {
         }
     };
     let exit_code = match command {
-        Command::Serve(options) => runtime.block_on(run_serve(*options, origins)),
+        Command::Serve(options) => runtime.block_on(run_serve(*options)),
         Command::Get(options) => runtime.block_on(printed(get(&options))),
         Command::List(options) => runtime.block_on(printed(list(&options))),
         Command::Tasks(options) => runtime.block_on(printed(tasks(&options))),
@@ -170,12 +164,11 @@ pub fn run() -> ExitCode {
     exit_code.unwrap_or_else(|exit_code| exit_code)
 }
 
-async fn run_serve(options: ServeOptions, origins: Origins) -> Result<ExitCode, ExitCode> {
+async fn run_serve(options: ServeOptions) -> Result<ExitCode, ExitCode> {
     // Before anything else: a signal that comes while the gateway starts is not lost.
     let signals = Signals::new()?;
     start_log(options.log_format, &options.log_filter)?;
-    let mut settings = options.check().map_err(|error| usage(&error.to_string()))?;
-    settings.origins = origins;
+    let settings = options.check().map_err(|error| usage(&error.to_string()))?;
     raise_file_limit(&settings);
     let has_page_token_key = settings.page_token_key.is_some();
     let gateway = serve::start(settings).await;

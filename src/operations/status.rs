@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use crate::{
@@ -11,7 +11,7 @@ use crate::{
     gateway::{Failure, status::Row},
     operations::admin::Readiness,
     runtime::certificates::Expiry,
-    settings::{Settings, effective},
+    settings::Settings,
 };
 
 /// What is looked at when somebody asks.
@@ -43,10 +43,6 @@ impl Status {
 
     /// As JSON, over several lines.
     pub fn text(&self) -> String {
-        let settings = effective(&self.settings).into_iter().map(|setting| {
-            let told = json!({ "value": setting.value, "origin": setting.origin.text() });
-            (setting.name.to_owned(), told)
-        });
         let status = json!({
             "version": env!("CARGO_PKG_VERSION"),
             "started_at": ago(self.started.elapsed()).to_string(),
@@ -54,7 +50,7 @@ impl Status {
             "ready": self.readiness.get(),
             "enterprise_manager": self.enterprise_manager(),
             "certificates": self.certificates(),
-            "settings": settings.collect::<Map<_, _>>(),
+            "settings": self.settings.in_effect,
         });
         format!("{status:#}\n")
     }

@@ -1,10 +1,13 @@
-//! TLS towards callers: its options, and what becomes of them.
+//! TLS towards clients: its options, and the settings they become.
 
 use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{CallerPattern, SettingError, check::given, values::path};
+use super::{
+    CallerPattern, SettingError,
+    values::{given, list, path},
+};
 
 /// The option that names the certificate.
 pub const TLS_CERT_FILE: &str = "--tls-cert-file";
@@ -14,13 +17,13 @@ pub const TLS_KEY_FILE: &str = "--tls-key-file";
 pub const CLIENT_CA_FILE: &str = "--client-ca-file";
 const ALLOW_CALLER: &str = "--allow-caller";
 
-/// The options for TLS towards callers, as they come from the command line and the environment.
+/// The options for TLS towards clients, from the command line and the environment.
 #[derive(Debug, Clone, Default, Args)]
 #[expect(clippy::doc_markdown, reason = "these comments are help texts")]
-#[command(next_help_heading = "TLS towards callers")]
+#[command(next_help_heading = "TLS towards clients")]
 pub struct CallerTlsOptions {
-    /// PEM file with the gateway's certificate chain, its own certificate first; callers then
-    /// connect over TLS only
+    /// PEM file with the gateway's certificate chain, its own certificate first; clients must then
+    /// connect over TLS
     #[arg(long, env = "GATEWAY_TLS_CERT_FILE", value_name = "FILE", value_parser = path())]
     pub tls_cert_file: Option<PathBuf>,
 
@@ -28,14 +31,14 @@ pub struct CallerTlsOptions {
     #[arg(long, env = "GATEWAY_TLS_KEY_FILE", value_name = "FILE", value_parser = path())]
     pub tls_key_file: Option<PathBuf>,
 
-    /// PEM file with the CA certificates whose client certificates are accepted; callers without
-    /// one are then refused
+    /// PEM file with the CA certificates that clients' certificates must be issued by; clients
+    /// without one are then refused
     #[arg(long, env = "GATEWAY_CLIENT_CA_FILE", value_name = "FILE", value_parser = path())]
     pub client_ca_file: Option<PathBuf>,
 
-    /// URI or DNS name that a caller's certificate has to carry, such as
-    /// spiffe://mesh/ns/reports/sa/*; several, separated by commas. Unless set, every caller with a
-    /// certificate of the client CA may call
+    /// URI or DNS name that a client's certificate must carry, such as
+    /// spiffe://mesh/ns/reports/sa/*; several, separated by commas [default: any client with a
+    /// certificate of the client CA may call]
     #[arg(
         long,
         env = "GATEWAY_ALLOW_CALLER",
@@ -45,31 +48,27 @@ pub struct CallerTlsOptions {
     pub allow_caller: Vec<String>,
 }
 
-/// Checked settings of TLS towards callers. The files are read when the gateway starts.
+/// Checked settings of TLS towards clients. The files are read when the gateway starts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CallerTls {
     /// The certificate chain, in PEM form.
     pub cert_file: PathBuf,
     /// Its private key, in PEM form.
     pub key_file: PathBuf,
-    /// Who vouches for callers, in PEM form; none, and callers need no certificate.
+    /// CAs of client certificates, in PEM form; without them, clients need no certificate.
     pub client_ca_file: Option<PathBuf>,
-    /// Who of those may call; empty, and all of them may.
+    /// Names of the clients that may call; empty for all of them.
     pub allowed: Vec<CallerPattern>,
 }
 
 impl CallerTlsOptions {
-    /// Checks the options together; none is no TLS.
+    /// Checks the options together; `None` is plaintext.
     ///
     /// # Errors
     ///
     /// The first setting that cannot be used.
     pub fn check(self) -> Result<Option<CallerTls>, SettingError> {
-        let allowed = self.allow_caller.iter().map(|name| name.trim());
-        let allowed = allowed.filter(|name| !name.is_empty()).map(str::parse);
-        let allowed = allowed
-            .collect::<Result<Vec<CallerPattern>, _>>()
-            .map_err(|problem| SettingError::new(ALLOW_CALLER, problem))?;
+        let allowed: Vec<CallerPattern> = list(ALLOW_CALLER, &self.allow_caller)?;
         let client_ca_file = given(self.client_ca_file);
         if client_ca_file.is_none() && !allowed.is_empty() {
             let problem = "needs --client-ca-file: without a certificate nobody has a name";

@@ -1,8 +1,8 @@
-//! The pin of a certificate.
+//! Pins: fingerprints of certificates to trust, whoever issued them.
 
 use std::{fmt, str::FromStr};
 
-/// SHA-256 of a whole certificate in DER form: what `openssl x509 -fingerprint -sha256` prints.
+/// SHA-256 of a whole certificate in DER form, as `openssl x509 -fingerprint -sha256` prints it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pin([u8; 32]);
 
@@ -18,18 +18,18 @@ impl Pin {
 ///
 /// # Errors
 ///
-/// Which line is no pin, to be put behind the file's name.
+/// Which line is not a pin, as the rest of a sentence that begins with the file's name.
 pub fn read_pins(content: &[u8]) -> Result<Vec<Pin>, String> {
-    let text = str::from_utf8(content).map_err(|_| "is not UTF-8".to_owned())?;
-    let lines = text
-        .lines()
-        .map(|line| line.split('#').next().unwrap_or_default().trim());
-    let lines = lines.zip(1..).filter(|(line, _)| !line.is_empty());
-    let pin = |(line, number): (&str, usize)| {
-        let pin = line.parse();
-        pin.map_err(|why: String| format!("has a wrong line {number}: {why}"))
-    };
-    lines.map(pin).collect()
+    let text = str::from_utf8(content).map_err(|_| "is not UTF-8")?;
+    (1..)
+        .zip(text.lines())
+        .map(|(number, line)| (number, line.split('#').next().unwrap_or_default().trim()))
+        .filter(|(_, pin)| !pin.is_empty())
+        .map(|(number, pin)| {
+            pin.parse()
+                .map_err(|why: String| format!("has a wrong line {number}: {why}"))
+        })
+        .collect()
 }
 
 impl FromStr for Pin {
@@ -37,27 +37,16 @@ impl FromStr for Pin {
 
     /// Accepts 64 hexadecimal digits, in any letter case, with or without colons.
     fn from_str(text: &str) -> Result<Self, String> {
-        let wrong = || format!("{text:?} is not a SHA-256 of 64 hexadecimal digits");
-        let digits: Vec<u8> = text.bytes().filter(|byte| *byte != b':').collect();
         let mut pin = [0; 32];
-        if digits.len() != 2 * pin.len() {
-            return Err(wrong());
-        }
-        for (byte, pair) in pin.iter_mut().zip(digits.chunks(2)) {
-            let digit = |digit: u8| char::from(digit).to_digit(16);
-            let (high, low) = (digit(pair[0]), digit(pair[1]));
-            let value = high.zip(low).map(|(high, low)| high * 16 + low);
-            *byte = value
-                .and_then(|value| value.try_into().ok())
-                .ok_or_else(wrong)?;
-        }
+        hex::decode_to_slice(text.replace(':', ""), &mut pin)
+            .map_err(|_| format!("{text:?} is not a SHA-256 of 64 hexadecimal digits"))?;
         Ok(Self(pin))
     }
 }
 
 impl fmt::Display for Pin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        f.write_str(&hex::encode(self.0))
     }
 }
 

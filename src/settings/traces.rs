@@ -55,7 +55,7 @@ impl TraceSettings {
     /// # Errors
     ///
     /// The first variable that asks for what there is not.
-    pub fn of_environment() -> Result<Option<Self>, SettingError> {
+    pub fn from_environment() -> Result<Option<Self>, SettingError> {
         Self::of(|name| env::var(name).ok())
     }
 

@@ -1,8 +1,10 @@
-//! The forms of single values.
+//! Parsers for values of options, and their forms: durations, sizes, addresses, lists.
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, str::FromStr, time::Duration};
 
 use clap::builder::{OsStringValueParser, TypedValueParser};
+
+use super::SettingError;
 
 pub(super) fn socket_address(text: &str) -> Result<SocketAddr, String> {
     text.parse().map_err(|_| {
@@ -34,24 +36,46 @@ pub(super) fn at_least_one(text: &str) -> Result<usize, String> {
         .ok_or_else(|| format!("{text:?} is not a whole number from 1 to {MOST}"))
 }
 
-/// A path; empty is none, as an unset variable in a deployment file yields it.
+/// Reads a path, which may be empty; see [`given`].
 pub(super) fn path() -> impl TypedValueParser<Value = PathBuf> {
     OsStringValueParser::new().map(PathBuf::from)
 }
 
-/// Reads a duration that is longer than nothing.
+/// The path, unless it is empty: an unset variable in a deployment file yields an empty one.
+pub(super) fn given(path: Option<PathBuf>) -> Option<PathBuf> {
+    path.filter(|path| !path.as_os_str().is_empty())
+}
+
+/// Parses the values of an option that takes several; blanks around them and empty ones are ignored.
+pub(super) fn list<T: FromStr<Err = String>>(
+    option: &'static str,
+    values: &[String],
+) -> Result<Vec<T>, SettingError> {
+    values
+        .iter()
+        .map(|value| value.trim())
+        .filter(|value| !value.is_empty())
+        .map(|value| {
+            value
+                .parse()
+                .map_err(|problem: String| SettingError::new(option, problem))
+        })
+        .collect()
+}
+
+/// Reads a duration, but not zero.
 ///
 /// # Errors
 ///
-/// As [`duration`], and for no time at all.
-pub fn some_time(text: &str) -> Result<Duration, String> {
+/// As [`duration`], and for zero.
+pub fn positive_duration(text: &str) -> Result<Duration, String> {
     match duration(text)? {
         Duration::ZERO => Err(format!("{text:?} is no time at all")),
         time => Ok(time),
     }
 }
 
-/// Reads what a flag's environment variable says; unset in a deployment file can mean empty.
+/// Reads the environment variable of a flag; an unset variable in a deployment file yields an empty one.
 pub(super) fn yes_or_no(text: &str) -> Result<bool, String> {
     match text {
         "true" | "1" | "yes" => Ok(true),

@@ -71,7 +71,7 @@ impl Poller {
 
     /// The session now, or as `Get` would give it to who does not mind.
     async fn first_read(&self) -> Outcome {
-        let deadline = Instant::now() + self.common.settings.patience;
+        let deadline = Instant::now() + self.common.settings.read_timeout;
         let read = async {
             let _place = place(&self.common.first_reads).await;
             self.read(None, deadline, &self.begun_by).await
@@ -83,14 +83,14 @@ impl Poller {
     async fn poll(&self) -> Outcome {
         // As many as there are watched sessions may wait here, but none for ever: who has not had
         // a turn for so long has no news, and those who watch are told so.
-        let wait = self.common.settings.turn;
+        let wait = self.common.settings.queue_timeout;
         let place = timeout(wait, place(&self.common.polls)).await;
         let Ok(_place) = place else {
             return Err(Error::Disconnected {
                 why: format!("no turn within {wait:?}, behind the polls of other sessions"),
             });
         };
-        let deadline = Instant::now() + self.common.settings.patience;
+        let deadline = Instant::now() + self.common.settings.read_timeout;
         let origin = self.common.traces.poll(&self.begun_by, self.id);
         let read = self.read(Some(self.pace.acceptable_age()), deadline, &origin);
         let outcome = timeout_at(deadline, read).await.unwrap_or_else(no_answer);
@@ -138,7 +138,7 @@ impl Poller {
             tracing::info!(id = %self.id, "the watched session can be read again");
         }
         let is_told =
-            changed || recovered || self.told_at.elapsed() >= self.common.settings.confirm;
+            changed || recovered || self.told_at.elapsed() >= self.common.settings.repeat_interval;
         if is_told {
             self.told += 1;
             self.told_at = Instant::now();

@@ -178,7 +178,7 @@ async fn what_the_operator_may_put_right_does_not_end_a_watch_that_has_begun() {
 async fn an_em_that_does_not_answer_is_an_outage() {
     let setup = start_with(Options::default(), |settings| {
         quickly(settings);
-        settings.watch.patience = Duration::from_millis(100);
+        settings.watch.read_timeout = Duration::from_millis(100);
     })
     .await;
     setup.simulator.set_faults([fault("silence")]);
@@ -193,7 +193,7 @@ async fn an_em_that_does_not_answer_is_an_outage() {
 async fn a_session_that_does_not_change_is_confirmed_now_and_then() {
     let setup = start_with(Options::default(), |settings| {
         quickly(settings);
-        settings.watch.confirm = Duration::from_millis(50);
+        settings.watch.repeat_interval = Duration::from_millis(50);
     })
     .await;
     setup.simulator.answer_with(UNKNOWN, running(UNKNOWN, 42));

@@ -192,8 +192,8 @@ async fn a_poll_that_never_gets_its_turn_is_told_as_an_outage() {
     let setup = start_with(Options::default(), |settings| {
         settings.watch.interval = Duration::from_millis(20);
         settings.watch.longest_interval = Duration::from_millis(50);
-        settings.watch.turn = Duration::from_millis(50);
-        settings.watch.patience = NEVER;
+        settings.watch.queue_timeout = Duration::from_millis(50);
+        settings.watch.read_timeout = NEVER;
         settings.enterprise_manager.concurrency = 4;
     })
     .await;

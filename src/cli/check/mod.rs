@@ -22,7 +22,7 @@ use crate::{
     listener::Tls,
     operations::{metrics::Metrics, traces::Traces},
     runtime::certificates::Expiry,
-    settings::{ServeOptions, SettingError, Settings, some_time},
+    settings::{ServeOptions, SettingError, Settings, positive_duration},
 };
 use report::Open;
 pub use report::questions;
@@ -43,7 +43,7 @@ pub struct CheckOptions {
     pub json: bool,
 
     /// Longest time for each step
-    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = some_time)]
+    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = positive_duration)]
     pub step_timeout: Duration,
 
     /// The settings of the gateway.

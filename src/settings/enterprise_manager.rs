@@ -1,0 +1,306 @@
+//! The upstream: its options, and the settings they become.
+
+use std::{env, fmt, fs, path::PathBuf};
+
+use clap::Args;
+use secrecy::{ExposeSecret as _, SecretSlice, SecretString};
+use url::Url;
+
+use super::{
+    Pin, SettingError, defaults,
+    values::{api_version, at_least_one, given, list, path, yes_or_no},
+};
+
+/// The option that names the file with EM's CA certificates.
+pub const EM_CA_FILE: &str = "--em-ca-file";
+
+/// The option that names the file with the pins of EM's certificates.
+pub const EM_PIN_FILE: &str = "--em-pin-file";
+
+/// The option that names the file with the password.
+pub const EM_PASSWORD_FILE: &str = "--em-password-file";
+
+const EM_URL: &str = "--em-url";
+const EM_USERNAME: &str = "--em-username";
+const EM_PIN_SHA256: &str = "--em-pin-sha256";
+
+/// The environment variable that may hold the password. There is no option for it: everyone on the
+/// machine can read a process's arguments.
+const PASSWORD_VARIABLE: &str = "GATEWAY_EM_PASSWORD";
+
+/// The options for Enterprise Manager, from the command line and the environment.
+#[derive(Debug, Clone, Args)]
+#[expect(clippy::doc_markdown, reason = "these comments are help texts")]
+#[command(next_help_heading = "Enterprise Manager")]
+pub struct EnterpriseManagerOptions {
+    /// Address of Enterprise Manager, such as https://em.example:9398; a path before /api is kept
+    /// (required)
+    #[arg(long, env = "GATEWAY_EM_URL", value_name = "URL")]
+    pub em_url: Option<String>,
+
+    /// Account to log on with, such as DOMAIN\user; it needs no role but Portal User (required)
+    #[arg(long, env = "GATEWAY_EM_USERNAME", value_name = "NAME")]
+    pub em_username: Option<String>,
+
+    /// File with the account's password, read at each logon (required, unless GATEWAY_EM_PASSWORD
+    /// holds the password)
+    #[arg(long, env = "GATEWAY_EM_PASSWORD_FILE", value_name = "FILE", value_parser = path())]
+    pub em_password_file: Option<PathBuf>,
+
+    /// API version to log on with: latest, or one that Enterprise Manager offers, such as v1_7
+    #[arg(long, env = "GATEWAY_EM_API_VERSION", value_name = "VERSION", default_value = "latest", value_parser = api_version)]
+    pub em_api_version: String,
+
+    /// PEM file with the only CA certificates to trust for Enterprise Manager [default: the
+    /// platform's]
+    #[arg(long, env = "GATEWAY_EM_CA_FILE", value_name = "FILE", value_parser = path())]
+    pub em_ca_file: Option<PathBuf>,
+
+    /// Pin (SHA-256 fingerprint) of the certificate to trust for Enterprise Manager, such as its
+    /// usual self-signed one: see em-certificate; several, separated by commas, while it is renewed
+    #[arg(
+        long,
+        env = "GATEWAY_EM_PIN_SHA256",
+        value_name = "HEX",
+        value_delimiter = ','
+    )]
+    pub em_pin_sha256: Vec<String>,
+
+    /// File with such pins, one a line, with comments after #; changes need no restart
+    #[arg(long, env = "GATEWAY_EM_PIN_FILE", value_name = "FILE", value_parser = path())]
+    pub em_pin_file: Option<PathBuf>,
+
+    /// Accept an http:// address, over which the password is readable on the network
+    #[arg(long, env = "GATEWAY_EM_ALLOW_PLAINTEXT", value_parser = yes_or_no)]
+    pub em_allow_plaintext: bool,
+
+    /// Concurrent requests to Enterprise Manager
+    #[arg(long, env = "GATEWAY_EM_CONCURRENCY", value_name = "N", default_value = "8", value_parser = at_least_one)]
+    pub em_concurrency: usize,
+}
+
+/// Checked settings of the upstream.
+#[derive(Debug, Clone)]
+pub struct EnterpriseManagerSettings {
+    /// Scheme, host, port and what stands before `/api`.
+    pub url: Url,
+    /// Account, without a colon: Basic authentication cannot carry one.
+    pub username: String,
+    /// Where the password comes from.
+    pub password: PasswordSource,
+    /// `latest`, or a version such as `v1_7`; EM fixes it at the logon.
+    pub api_version: String,
+    /// Concurrent requests. EM names no limit, and slows down before it would refuse any.
+    pub concurrency: usize,
+    /// Which certificates prove that a server is Enterprise Manager.
+    pub trust: Trust,
+}
+
+/// Which certificates prove that a server is Enterprise Manager.
+#[derive(Debug, Clone)]
+pub enum Trust {
+    /// Those that the platform trusts.
+    Platform,
+    /// Those issued by the CAs in this PEM file, and no others.
+    Authorities(PathBuf),
+    /// These very certificates.
+    Pins {
+        /// Fixed ones.
+        given: Vec<Pin>,
+        /// A file with one a line, which may change.
+        file: Option<PathBuf>,
+    },
+}
+
+/// Where the password of the EM account comes from.
+#[derive(Debug, Clone)]
+pub enum PasswordSource {
+    /// A file, read at each logon, so that a rotated password needs no restart.
+    File(PathBuf),
+    /// A fixed value. Its `Debug` output does not show it.
+    Value(SecretString),
+}
+
+impl Default for EnterpriseManagerOptions {
+    fn default() -> Self {
+        defaults()
+    }
+}
+
+impl EnterpriseManagerOptions {
+    /// Checks the options together and reads the password once; files with certificates are read
+    /// when the gateway starts.
+    ///
+    /// # Errors
+    ///
+    /// The first setting that cannot be used.
+    pub fn check(self) -> Result<EnterpriseManagerSettings, SettingError> {
+        Ok(EnterpriseManagerSettings {
+            url: check_url(self.em_url.as_deref(), self.em_allow_plaintext)?,
+            username: check_username(self.em_username)?,
+            password: check_password(self.em_password_file)?,
+            trust: check_trust(self.em_ca_file, &self.em_pin_sha256, self.em_pin_file)?,
+            api_version: self.em_api_version,
+            concurrency: self.em_concurrency,
+        })
+    }
+}
+
+impl EnterpriseManagerSettings {
+    /// These, and defaults for everything else.
+    pub fn new(url: Url, username: String, password: PasswordSource) -> Self {
+        let options = EnterpriseManagerOptions::default();
+        Self {
+            url,
+            username,
+            password,
+            api_version: options.em_api_version,
+            concurrency: options.em_concurrency,
+            trust: Trust::Platform,
+        }
+    }
+}
+
+fn check_url(url: Option<&str>, allow_plaintext: bool) -> Result<Url, SettingError> {
+    let wrong = |problem: &str| SettingError::new(EM_URL, problem);
+    let text = url
+        .map(str::trim)
+        .filter(|text| !text.is_empty())
+        .ok_or_else(|| {
+            wrong("is required: the address of Enterprise Manager, such as https://em.example:9398")
+        })?;
+    if !text.contains("://") {
+        return Err(wrong(&format!(
+            "has no scheme; did you mean https://{text}?"
+        )));
+    }
+    let mut url: Url = text.parse().map_err(|error| {
+        wrong(&format!(
+            "is not an address such as https://em.example:9398: {error}"
+        ))
+    })?;
+    match url.scheme() {
+        "https" => {}
+        "http" if allow_plaintext => {}
+        "http" => {
+            return Err(wrong(
+                "is plain http://, over which the password travels readable; use https://, or \
+                 --em-allow-plaintext if the network is trusted",
+            ));
+        }
+        scheme => return Err(wrong(&format!("starts with {scheme}:, not with https://"))),
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(wrong(
+            "holds a user name or password; use --em-username and --em-password-file",
+        ));
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        return Err(wrong(
+            "holds a query or fragment; give only scheme, host, port and path",
+        ));
+    }
+    // People copy the address of the API itself; the gateway adds /api.
+    let path = url.path().trim_end_matches('/');
+    let prefix = match path.rsplit_once('/') {
+        Some((prefix, last)) if last.eq_ignore_ascii_case("api") => prefix,
+        _ => path,
+    };
+    let prefix = format!("{prefix}/");
+    url.set_path(&prefix);
+    Ok(url)
+}
+
+fn check_username(username: Option<String>) -> Result<String, SettingError> {
+    match username.filter(|name| !name.is_empty()) {
+        None => Err(SettingError::new(
+            EM_USERNAME,
+            "is required: the account to log on with, such as DOMAIN\\user",
+        )),
+        Some(name) if name.contains(':') => Err(SettingError::new(
+            EM_USERNAME,
+            "contains a colon, which Basic authentication cannot carry",
+        )),
+        Some(name) => Ok(name),
+    }
+}
+
+fn check_password(file: Option<PathBuf>) -> Result<PasswordSource, SettingError> {
+    let wrong = |problem: String| SettingError::new(EM_PASSWORD_FILE, problem);
+    let value = env::var_os(PASSWORD_VARIABLE).filter(|value| !value.is_empty());
+    let source = match (given(file), value) {
+        (Some(_), Some(_)) => Err(wrong(format!(
+            "is given together with {PASSWORD_VARIABLE}; keep one of them"
+        ))),
+        (None, None) => Err(wrong(format!(
+            "is required, unless {PASSWORD_VARIABLE} holds the password"
+        ))),
+        (Some(file), None) => Ok(PasswordSource::File(file)),
+        (None, Some(value)) => value
+            .into_string()
+            .map(|password| PasswordSource::Value(password.into()))
+            .map_err(|_| SettingError::new(PASSWORD_VARIABLE, "is not UTF-8")),
+    }?;
+    source.read().map_err(wrong)?;
+    Ok(source)
+}
+
+fn check_trust(
+    ca_file: Option<PathBuf>,
+    pins: &[String],
+    pin_file: Option<PathBuf>,
+) -> Result<Trust, SettingError> {
+    const BOTH: &str = "is given together with --em-ca-file; keep one of them";
+    let pins: Vec<Pin> = list(EM_PIN_SHA256, pins)?;
+    match (given(ca_file), given(pin_file)) {
+        (Some(_), Some(_)) => Err(SettingError::new(EM_PIN_FILE, BOTH)),
+        (Some(_), None) if !pins.is_empty() => Err(SettingError::new(EM_PIN_SHA256, BOTH)),
+        (Some(ca_file), None) => Ok(Trust::Authorities(ca_file)),
+        (None, None) if pins.is_empty() => Ok(Trust::Platform),
+        (None, file) => Ok(Trust::Pins { given: pins, file }),
+    }
+}
+
+impl PasswordSource {
+    /// The password as it is now.
+    ///
+    /// # Errors
+    ///
+    /// One sentence on why there is none.
+    pub fn read(&self) -> Result<SecretString, String> {
+        let path = match self {
+            Self::Value(password) => return Ok(password.clone()),
+            Self::File(path) => path,
+        };
+        let text = fs::read(path)
+            .map(SecretSlice::from)
+            .map_err(|error| format!("{} cannot be read: {error}", path.display()))?;
+        let password = Self::parse(text.expose_secret());
+        password.map_err(|why| format!("{} {why}", path.display()))
+    }
+
+    /// The password that a file with this content holds.
+    ///
+    /// # Errors
+    ///
+    /// Why there is none, to be put behind the file's name.
+    pub fn parse(content: &[u8]) -> Result<SecretString, &'static str> {
+        let text = str::from_utf8(content).map_err(|_| "is not UTF-8")?;
+        // Editors and `echo` end a file with a newline; it is not part of the password.
+        let password = text.strip_suffix('\n').unwrap_or(text);
+        let password = password.strip_suffix('\r').unwrap_or(password);
+        if password.is_empty() {
+            return Err("is empty");
+        }
+        Ok(password.into())
+    }
+}
+
+impl fmt::Display for PasswordSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => path.display().fmt(f),
+            Self::Value(_) => f.write_str(PASSWORD_VARIABLE),
+        }
+    }
+}

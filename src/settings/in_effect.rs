@@ -1,0 +1,245 @@
+//! The settings in effect, each with its value and where it was set: for `/status` and the log.
+//!
+//! They are read from clap's own record of the arguments, so that an option needs no further line
+//! to be shown. Values appear as they were written (`5m`, not `300s`). No secret is among them,
+//! since none is ever an argument: passwords and keys are in files or in a variable of their own.
+
+use std::fmt;
+
+use clap::{
+    ArgMatches, Args, Command, FromArgMatches,
+    parser::{RawValues, ValueSource},
+};
+use serde::{Serialize, Serializer};
+
+use super::{ServeOptions, TraceSettings};
+
+/// Where a setting was set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SettingSource {
+    /// On the command line.
+    Flag,
+    /// In an environment variable.
+    Environment,
+    /// Nowhere.
+    Default,
+}
+
+impl fmt::Display for SettingSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.serialize(f)
+    }
+}
+
+/// One setting in effect.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SettingInEffect {
+    /// Name of its option, with underscores.
+    #[serde(skip)]
+    pub name: String,
+    /// Its value, as written on the command line; `None` where it has none.
+    pub value: Option<String>,
+    /// Where it was set.
+    #[serde(rename = "origin")]
+    pub source: SettingSource,
+}
+
+/// All settings in effect, in the order of the help. As JSON it is an object with a member for each.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SettingsInEffect(Vec<SettingInEffect>);
+
+impl SettingsInEffect {
+    /// Logs all settings in one line, a field each.
+    pub(crate) fn log(&self) {
+        /// tracing wants the names of fields at compile time, and clap has those of options at run
+        /// time only. So they stand here once more; a test compares them.
+        macro_rules! log_line {
+            ($($name:ident)*) => {
+                tracing::info!(
+                    $($name = self.value(stringify!($name)),)*
+                    origins = self.sources(),
+                    "settings in effect"
+                )
+            };
+        }
+        log_line! {
+            listen admin_listen tls_cert_file tls_key_file client_ca_file allow_caller
+            em_url em_username em_password_file em_api_version em_ca_file em_pin_sha256 em_pin_file
+            em_allow_plaintext em_concurrency
+            default_deadline max_deadline max_in_flight max_watches watch_interval watch_interval_max
+            page_token_key_file reuse_unfinished reuse_finished reuse_capacity
+            workers max_connections max_connection_age lame_duck drain_timeout log_format log_filter
+            otel_exporter_otlp_endpoint otel_traces_sampler
+        }
+    }
+
+    /// Replaces the value of a setting that is in effect in another form than it was written.
+    pub(super) fn set(&mut self, name: &str, value: &impl ToString) {
+        let setting = self.0.iter_mut().find(|setting| setting.name == name);
+        setting.expect("it is an option").value = Some(value.to_string());
+    }
+
+    /// Adds the settings of traces, which have variables and no options.
+    pub(super) fn add_traces(&mut self, traces: Option<&TraceSettings>) {
+        let shown = [
+            (
+                "otel_exporter_otlp_endpoint",
+                traces.map(|traces| traces.endpoint.clone()),
+            ),
+            (
+                "otel_traces_sampler",
+                traces.map(|traces| traces.sampling.to_string()),
+            ),
+        ];
+        self.0.extend(shown.map(|(name, value)| SettingInEffect {
+            name: name.to_owned(),
+            source: match value {
+                Some(_) => SettingSource::Environment,
+                None => SettingSource::Default,
+            },
+            value,
+        }));
+    }
+
+    fn value(&self, name: &str) -> Option<&str> {
+        let setting = self.0.iter().find(|setting| setting.name == name)?;
+        setting.value.as_deref()
+    }
+
+    /// Those that have options and are not at their defaults, as `name=source`, separated by blanks.
+    fn sources(&self) -> String {
+        let has_option = |setting: &&SettingInEffect| !setting.name.starts_with("otel_");
+        let set = self
+            .0
+            .iter()
+            .filter(has_option)
+            .filter(|setting| setting.source != SettingSource::Default)
+            .map(|setting| format!("{}={}", setting.name, setting.source));
+        set.collect::<Vec<_>>().join(" ")
+    }
+}
+
+impl Serialize for SettingsInEffect {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|setting| (&setting.name, setting)))
+    }
+}
+
+/// A group without an option of its own: it only reads what has been given for all others.
+impl Args for SettingsInEffect {
+    fn augment_args(command: Command) -> Command {
+        command
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        command
+    }
+}
+
+impl FromArgMatches for SettingsInEffect {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let command = ServeOptions::augment_args(Command::default());
+        let settings = command.get_arguments().map(|option| {
+            let name = option.get_id().as_str();
+            let values = matches.get_raw(name).map(joined);
+            SettingInEffect {
+                name: name.to_owned(),
+                value: values.filter(|value| !value.is_empty()),
+                source: match matches.value_source(name) {
+                    Some(ValueSource::CommandLine) => SettingSource::Flag,
+                    Some(ValueSource::EnvVariable) => SettingSource::Environment,
+                    _ => SettingSource::Default,
+                },
+            }
+        });
+        Ok(Self(settings.collect()))
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
+fn joined(values: RawValues<'_>) -> String {
+    let values: Vec<_> = values.map(|value| value.to_string_lossy()).collect();
+    values.join(",")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use tracing::{Metadata, Subscriber, span};
+
+    use super::*;
+    use crate::settings::parse;
+
+    /// Takes the names of the fields of all events.
+    #[derive(Default)]
+    struct FieldNames(Mutex<Vec<&'static str>>);
+
+    impl Subscriber for &'static FieldNames {
+        fn enabled(&self, _: &Metadata<'_>) -> bool {
+            true
+        }
+
+        fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
+            span::Id::from_u64(1)
+        }
+
+        fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
+
+        fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
+
+        fn event(&self, event: &tracing::Event<'_>) {
+            let mut names = self.0.lock().unwrap();
+            names.extend(event.metadata().fields().iter().map(|field| field.name()));
+        }
+
+        fn enter(&self, _: &span::Id) {}
+
+        fn exit(&self, _: &span::Id) {}
+    }
+
+    fn in_effect(arguments: &[&str]) -> SettingsInEffect {
+        let options: ServeOptions = parse(arguments).unwrap();
+        options.in_effect
+    }
+
+    #[test]
+    fn every_setting_is_in_the_log() {
+        let mut settings = in_effect(&[]);
+        settings.add_traces(None);
+        let logged: &'static FieldNames = Box::leak(Box::default());
+        tracing::subscriber::with_default(logged, || settings.log());
+        let mut logged = logged.0.lock().unwrap();
+        let all = settings.0.iter().map(|setting| setting.name.as_str());
+        let mut all: Vec<_> = all.chain(["origins", "message"]).collect();
+        all.sort_unstable();
+        logged.sort_unstable();
+        assert_eq!(*logged, all);
+    }
+
+    #[test]
+    fn values_are_shown_as_written_and_with_where_they_were_set() {
+        let settings = in_effect(&[
+            "--watch-interval=5m",
+            "--allow-caller=a,b",
+            "--em-ca-file=",
+            "--em-allow-plaintext",
+        ]);
+        let json = serde_json::to_value(&settings).unwrap();
+        let shown = |name: &str| (json[name]["value"].clone(), json[name]["origin"].clone());
+        assert_eq!(shown("watch_interval"), ("5m".into(), "flag".into()));
+        assert_eq!(shown("allow_caller"), ("a,b".into(), "flag".into()));
+        assert_eq!(shown("em_allow_plaintext"), ("true".into(), "flag".into()));
+        assert_eq!(shown("em_ca_file").0, serde_json::Value::Null);
+        assert_eq!(shown("reuse_capacity"), ("64MiB".into(), "default".into()));
+        assert_eq!(
+            settings.sources(),
+            "allow_caller=flag em_ca_file=flag em_allow_plaintext=flag watch_interval=flag"
+        );
+    }
+}

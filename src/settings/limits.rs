@@ -1,0 +1,163 @@
+//! Limits on connections, calls, watches and reused answers: groups of options that are settings as
+//! they stand.
+//!
+//! An option is defined here and nowhere else: its name, environment variable, default, help and
+//! parser are the attributes of the field that holds its value. What `Default` gives, what `/status`
+//! shows and the table in the documentation are derived from clap's view of these attributes. A
+//! field with `skip` has no option; it is a bound that operators need not know, and tests set.
+
+use std::time::Duration;
+
+use clap::Args;
+
+use super::{
+    defaults,
+    values::{at_least_one, duration, positive_duration, size},
+};
+
+/// Limits on clients' connections.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Args)]
+#[command(next_help_heading = "Connections")]
+pub struct ListenerSettings {
+    /// Open client connections; further ones are closed at once
+    #[arg(long, env = "GATEWAY_MAX_CONNECTIONS", value_name = "N", default_value = "4096", value_parser = at_least_one)]
+    pub max_connections: usize,
+
+    /// Age, give or take a tenth, at which a client is asked to reconnect, so that clients spread
+    /// over new replicas
+    #[arg(long, env = "GATEWAY_MAX_CONNECTION_AGE", value_name = "DURATION", default_value = "15m", value_parser = positive_duration)]
+    pub max_connection_age: Duration,
+
+    /// Time for calls in flight to finish after --lame-duck
+    #[arg(long, env = "GATEWAY_DRAIN_TIMEOUT", value_name = "DURATION", default_value = "20s", value_parser = duration)]
+    pub drain_timeout: Duration,
+
+    /// Time for the TLS handshake and the HTTP/2 preface of a new connection.
+    #[arg(skip = Duration::from_secs(10))]
+    pub handshake_timeout: Duration,
+
+    /// Time after which a client that reads none of the data that is ready for it is cut off.
+    #[arg(skip = Duration::from_secs(10))]
+    pub stall_timeout: Duration,
+
+    /// Time for the calls on a connection that has reached its age. `serve` sets it to the longest
+    /// deadline, so that it cuts off no call.
+    #[arg(skip = CallSettings::default().max_deadline)]
+    pub connection_grace: Duration,
+}
+
+/// Limits on clients' calls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Args)]
+#[expect(clippy::doc_markdown, reason = "these comments are help texts")]
+#[command(next_help_heading = "Calls")]
+pub struct CallSettings {
+    /// Deadline of a call that sets none
+    #[arg(long, env = "GATEWAY_DEFAULT_DEADLINE", value_name = "DURATION", default_value = "10s", value_parser = positive_duration)]
+    pub default_deadline: Duration,
+
+    /// Longest deadline of any call but a watch; later ones are shortened to it
+    #[arg(long, env = "GATEWAY_MAX_DEADLINE", value_name = "DURATION", default_value = "60s", value_parser = positive_duration)]
+    pub max_deadline: Duration,
+
+    /// Calls in flight, watches apart; further ones are refused at once with RESOURCE_EXHAUSTED
+    #[arg(long, env = "GATEWAY_MAX_IN_FLIGHT", value_name = "N", default_value = "1024", value_parser = at_least_one)]
+    pub max_in_flight: usize,
+
+    /// Open watches; further ones are refused at once with RESOURCE_EXHAUSTED
+    #[arg(long, env = "GATEWAY_MAX_WATCHES", value_name = "N", default_value = "10000", value_parser = at_least_one, help_heading = "Watches")]
+    pub max_watches: usize,
+}
+
+/// How watched sessions are polled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Args)]
+#[command(next_help_heading = "Watches")]
+pub struct WatchSettings {
+    /// Shortest interval between two reads of a watched session, whatever the number of its watches
+    #[arg(
+        id = "watch_interval",
+        long = "watch-interval",
+        env = "GATEWAY_WATCH_INTERVAL",
+        value_name = "DURATION",
+        default_value = "30s",
+        value_parser = positive_duration
+    )]
+    pub interval: Duration,
+
+    /// Longest interval; while nothing changes, each interval is half as long again as the last one
+    #[arg(
+        id = "watch_interval_max",
+        long = "watch-interval-max",
+        env = "GATEWAY_WATCH_INTERVAL_MAX",
+        value_name = "DURATION",
+        default_value = "2m",
+        value_parser = positive_duration
+    )]
+    pub longest_interval: Duration,
+
+    /// Time for a poll to wait for its permit behind the polls of other sessions. `serve` never
+    /// makes it shorter than a call's default deadline: intervals may be shorter than a busy
+    /// Enterprise Manager needs for all sessions.
+    #[arg(skip = Duration::from_secs(2 * 60))]
+    pub queue_timeout: Duration,
+
+    /// Time for Enterprise Manager to answer a poll.
+    #[arg(skip = CallSettings::default().default_deadline)]
+    pub read_timeout: Duration,
+
+    /// An unchanged session is sent again after this long without an event. Envoy cuts off streams
+    /// that are silent for 5 minutes, and people take them for dead.
+    #[arg(skip = Duration::from_secs(4 * 60))]
+    pub repeat_interval: Duration,
+}
+
+/// How Enterprise Manager's answers are reused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Args)]
+#[expect(clippy::doc_markdown, reason = "these comments are help texts")]
+#[command(next_help_heading = "Reuse of answers")]
+pub struct ReuseSettings {
+    /// How long the answer about an unfinished session is reused for calls that set no max_age; 0s
+    /// turns reuse off
+    #[arg(
+        id = "reuse_unfinished",
+        long = "reuse-unfinished",
+        env = "GATEWAY_REUSE_UNFINISHED",
+        value_name = "DURATION",
+        default_value = "2s",
+        value_parser = duration
+    )]
+    pub unfinished: Duration,
+
+    /// The same for a finished session, which no longer changes
+    #[arg(
+        id = "reuse_finished",
+        long = "reuse-finished",
+        env = "GATEWAY_REUSE_FINISHED",
+        value_name = "DURATION",
+        default_value = "5m",
+        value_parser = duration
+    )]
+    pub finished: Duration,
+
+    /// Memory for answers that are kept for reuse
+    #[arg(
+        id = "reuse_capacity",
+        long = "reuse-capacity",
+        env = "GATEWAY_REUSE_CAPACITY",
+        value_name = "SIZE",
+        default_value = "64MiB",
+        value_parser = size
+    )]
+    pub capacity: usize,
+}
+
+macro_rules! default_from_options {
+    ($($group:ident),*) => {$(
+        impl Default for $group {
+            fn default() -> Self {
+                defaults()
+            }
+        }
+    )*};
+}
+
+default_from_options!(ListenerSettings, CallSettings, WatchSettings, ReuseSettings);

@@ -1,0 +1,189 @@
+//! The options of `serve`: the groups, what stands alone, and what only all of them together can be
+//! checked for.
+
+use std::{
+    fs, mem,
+    net::SocketAddr,
+    num::NonZero,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use clap::{Args, ValueEnum};
+use secrecy::SecretSlice;
+
+use super::{
+    CallSettings, CallerTls, CallerTlsOptions, EnterpriseManagerOptions, EnterpriseManagerSettings,
+    ListenerSettings, RELOAD_INTERVAL, ReuseSettings, SettingError, Settings, SettingsInEffect,
+    TraceSettings, WatchSettings,
+    values::{at_least_one, duration, given, path, socket_address},
+};
+
+/// The options of `serve`, from the command line and the environment.
+#[derive(Debug, Clone, Args)]
+#[expect(clippy::doc_markdown, reason = "these comments are help texts")]
+#[command(next_help_heading = "Listening")]
+pub struct ServeOptions {
+    /// First in the struct: parsing takes the values of all other fields out of clap's record.
+    #[command(flatten)]
+    pub in_effect: SettingsInEffect,
+
+    /// Address for clients: gRPC over HTTP/2, in plaintext without --tls-cert-file
+    #[arg(long, env = "GATEWAY_LISTEN", value_name = "IP:PORT", default_value = "127.0.0.1:50051", value_parser = socket_address)]
+    pub listen: SocketAddr,
+
+    /// Address for operators: /livez, /readyz, /status and /metrics over HTTP
+    #[arg(long, env = "GATEWAY_ADMIN_LISTEN", value_name = "IP:PORT", default_value = "127.0.0.1:9464", value_parser = socket_address)]
+    pub admin_listen: SocketAddr,
+
+    /// TLS towards clients.
+    #[command(flatten)]
+    pub caller_tls: CallerTlsOptions,
+
+    /// The upstream.
+    #[command(flatten)]
+    pub enterprise_manager: EnterpriseManagerOptions,
+
+    /// Limits on calls.
+    #[command(flatten)]
+    pub calls: CallSettings,
+
+    /// File with at least 32 bytes of key to sign page tokens with, the same for all replicas;
+    /// without it, tokens are only protected against accidental changes
+    #[arg(long, env = "GATEWAY_PAGE_TOKEN_KEY_FILE", value_name = "FILE", value_parser = path(), help_heading = "Calls")]
+    pub page_token_key_file: Option<PathBuf>,
+
+    /// How watched sessions are polled.
+    #[command(flatten)]
+    pub watch: WatchSettings,
+
+    /// How answers are reused.
+    #[command(flatten)]
+    pub reuse: ReuseSettings,
+
+    /// Threads that serve calls [default: one per core]
+    #[arg(
+        long,
+        env = "GATEWAY_WORKERS",
+        value_name = "N",
+        default_value_t = default_workers(),
+        hide_default_value = true,
+        value_parser = at_least_one,
+        help_heading = "Connections"
+    )]
+    pub workers: usize,
+
+    /// Limits on connections.
+    #[command(flatten)]
+    pub listener: ListenerSettings,
+
+    /// How long calls are still accepted after SIGTERM, so that clients can notice
+    #[arg(long, env = "GATEWAY_LAME_DUCK", value_name = "DURATION", default_value = "3s", value_parser = duration, help_heading = "Connections")]
+    pub lame_duck: Duration,
+
+    /// Format of the log on standard error
+    #[arg(
+        long,
+        env = "GATEWAY_LOG_FORMAT",
+        value_name = "FORMAT",
+        default_value = "text",
+        help_heading = "Logging"
+    )]
+    pub log_format: LogFormat,
+
+    /// What to log, such as info or info,replica_session_gateway=debug
+    #[arg(
+        long,
+        env = "GATEWAY_LOG_FILTER",
+        value_name = "FILTER",
+        default_value = "info",
+        help_heading = "Logging"
+    )]
+    pub log_filter: String,
+}
+
+/// Format of the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+impl ServeOptions {
+    /// Checks what one option alone cannot be checked for, and reads the password and the key for
+    /// page tokens. The certificate files are read when the gateway starts.
+    ///
+    /// # Errors
+    ///
+    /// The first setting that cannot be used.
+    pub fn check(mut self) -> Result<Settings, SettingError> {
+        let enterprise_manager = mem::take(&mut self.enterprise_manager).check()?;
+        let tls = mem::take(&mut self.caller_tls).check()?;
+        let page_token_key = given(self.page_token_key_file.take())
+            .map(|path| read_page_token_key(&path))
+            .transpose()?;
+        let traces = TraceSettings::from_environment()?;
+        Ok(Settings {
+            page_token_key,
+            ..self.with(enterprise_manager, tls, traces)
+        })
+    }
+
+    /// Settings with these checked parts, without a key for page tokens.
+    pub(crate) fn with(
+        mut self,
+        enterprise_manager: EnterpriseManagerSettings,
+        tls: Option<CallerTls>,
+        traces: Option<TraceSettings>,
+    ) -> Settings {
+        self.in_effect.set("em_url", &enterprise_manager.url);
+        self.in_effect
+            .set("em_password_file", &enterprise_manager.password);
+        self.in_effect.add_traces(traces.as_ref());
+        Settings {
+            listen: self.listen,
+            admin_listen: self.admin_listen,
+            tls,
+            listener: ListenerSettings {
+                connection_grace: self.calls.max_deadline,
+                ..self.listener
+            },
+            calls: self.calls,
+            watch: WatchSettings {
+                queue_timeout: self.watch.longest_interval.max(self.calls.default_deadline),
+                read_timeout: self.calls.default_deadline,
+                ..self.watch
+            },
+            reuse: self.reuse,
+            workers: self.workers,
+            reload_interval: RELOAD_INTERVAL,
+            lame_duck: self.lame_duck,
+            page_token_key: None,
+            traces,
+            enterprise_manager,
+            in_effect: self.in_effect,
+        }
+    }
+}
+
+fn default_workers() -> usize {
+    std::thread::available_parallelism().map_or(1, NonZero::get)
+}
+
+fn read_page_token_key(path: &Path) -> Result<SecretSlice<u8>, SettingError> {
+    /// The length of the hash that signs tokens.
+    const SHORTEST: usize = 32;
+    let wrong = |problem: String| {
+        SettingError::new(
+            "--page-token-key-file",
+            format!("{} {problem}", path.display()),
+        )
+    };
+    let key = fs::read(path).map_err(|error| wrong(format!("cannot be read: {error}")))?;
+    if key.len() < SHORTEST {
+        return Err(wrong(format!("has fewer than {SHORTEST} bytes")));
+    }
+    Ok(key.into())
+}
