@@ -587,11 +587,11 @@ async fn help_and_readme_name_every_option() {
         .filter_map(|line| line.split_whitespace().next())
         .collect();
     assert!(options.len() >= 18, "{options:?}");
-    let readme = include_str!("../README.md");
+    let readme = include_str!("../docs/configuration.md");
     for option in options {
         assert!(
             readme.contains(&format!("| `--{option}`")),
-            "{option} is not in the README"
+            "{option} is not in docs/configuration.md"
         );
         let variable = format!("GATEWAY_{}", option.replace('-', "_").to_uppercase());
         assert!(out.contains(&format!("[env: {variable}")), "{option}");

@@ -7,14 +7,10 @@ import subprocess
 ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
 
 
-def blocks(path, heading=""):
-    """The `sh` blocks of a document, or of its part under this heading."""
+def blocks(path, language="sh"):
+    """The code blocks of a document in this language."""
     text = open(os.path.join(ROOT, path)).read()
-    if heading:
-        level = heading.split(" ")[0]
-        text = text.split(f"\n{heading}\n", 1)[1]
-        text = re.split(rf"^#{{1,{len(level)}}} ", text, maxsplit=1, flags=re.MULTILINE)[0]
-    return re.findall(r"^```sh\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
 
 
 def execute(script, folder, timeout, environment=None):
