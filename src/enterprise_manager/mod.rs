@@ -38,8 +38,8 @@ pub use xml::{
 
 use crate::{
     operations::{
-        metrics::Upstream,
-        traces::{Origin, Traces},
+        metrics::UpstreamMetrics,
+        traces::{TraceContext, Traces},
     },
     runtime::{
         certificates::Expiry,
@@ -68,7 +68,7 @@ pub struct EnterpriseManager {
     places: Arc<Places>,
     retries: Arc<Retries>,
     standing: Arc<Standing>,
-    metrics: Arc<Upstream>,
+    metrics: Arc<UpstreamMetrics>,
 }
 
 impl EnterpriseManager {
@@ -81,7 +81,7 @@ impl EnterpriseManager {
     pub fn load(
         settings: EnterpriseManagerSettings,
         seen: Expiry,
-        metrics: Arc<Upstream>,
+        metrics: Arc<UpstreamMetrics>,
         traces: Traces,
     ) -> Result<(Self, Vec<Watched>), SettingError> {
         let trust = settings.trust.clone();
@@ -291,7 +291,7 @@ impl EnterpriseManager {
 struct Asking<'a> {
     path: &'a str,
     purpose: Purpose,
-    origin: &'a Origin,
+    origin: &'a TraceContext,
     /// How often the request has been sent.
     sent: u32,
 }

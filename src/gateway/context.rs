@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     enterprise_manager::SessionId,
-    operations::{metrics::Method, traces::Origin},
+    operations::{metrics::MethodMetrics, traces::TraceContext},
 };
 
 /// One call. It travels in the request's extensions, shared between the call's frame, which ends
@@ -26,10 +26,10 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct CallContext {
     /// The method, and what is counted of it.
-    pub(super) method: Arc<Method>,
+    pub(super) method: Arc<MethodMetrics>,
     pub(super) request_id: RequestId,
     /// In which trace it is, and its span.
-    pub(super) origin: Origin,
+    pub(super) origin: TraceContext,
     /// Who calls; none in tests without a connection.
     pub(super) peer: Option<SocketAddr>,
     /// When the call must have ended; none when it may last as long as it likes.
@@ -41,7 +41,7 @@ pub(super) struct CallContext {
 impl CallContext {
     /// A call that arrives now.
     pub(super) fn of_call<B>(
-        method: &Arc<Method>,
+        method: &Arc<MethodMetrics>,
         request: &Request<B>,
         peer: Option<SocketAddr>,
         limits: &CallLimits,

@@ -8,7 +8,7 @@ use prost_types::{FileDescriptorSet, MethodDescriptorProto};
 
 use super::status::TABLE;
 use crate::{
-    operations::metrics::{Method, Metrics},
+    operations::metrics::{MethodMetrics, Metrics},
     proto::FILE_DESCRIPTOR_SET,
 };
 
@@ -22,7 +22,7 @@ static CONTRACT: LazyLock<FileDescriptorSet> = LazyLock::new(|| {
 
 /// What is counted of each method of a service; the last one stands for all that do not exist.
 #[derive(Debug)]
-pub(super) struct Methods(Vec<Arc<Method>>);
+pub(super) struct Methods(Vec<Arc<MethodMetrics>>);
 
 impl Methods {
     /// The methods of the service of this full name.
@@ -49,7 +49,7 @@ impl Methods {
     }
 
     /// The method of a path such as `/package.Service/Method`.
-    pub(super) fn of_path(&self, path: &str) -> &Arc<Method> {
+    pub(super) fn of_path(&self, path: &str) -> &Arc<MethodMetrics> {
         let (unknown, methods) = self.0.split_last().expect("there is always the last one");
         let is_last = |name: &str| {
             let rest = path.strip_suffix(name);

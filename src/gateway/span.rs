@@ -9,8 +9,8 @@ use tonic::Code;
 use super::{methods::UNKNOWN, request_id::RequestId};
 use crate::{
     operations::{
-        metrics::Method,
-        traces::{Origin, Traces},
+        metrics::MethodMetrics,
+        traces::{TraceContext, Traces},
     },
     proto::codes::code_name,
 };
@@ -22,11 +22,11 @@ const REASON: &str = "gateway.reason";
 /// in its caller's trace all the same.
 pub(super) fn begin(
     traces: &Traces,
-    method: &Method,
+    method: &MethodMetrics,
     (uri, headers): (&Uri, &HeaderMap),
     peer: Option<SocketAddr>,
     request_id: &RequestId,
-) -> Origin {
+) -> TraceContext {
     let is_one = method.name != UNKNOWN && uri.path().strip_prefix('/') == Some(&method.full_name);
     let no_traces = Traces::default();
     let traces = if is_one { traces } else { &no_traces };
@@ -51,12 +51,12 @@ pub(super) fn begin(
 }
 
 /// The call has failed for this reason.
-pub(super) fn failed(origin: &Origin, reason: &'static str) {
+pub(super) fn failed(origin: &TraceContext, reason: &'static str) {
     origin.note(REASON, || reason);
 }
 
 /// The call has ended with this code; without one its caller has left.
-pub(super) fn ended(origin: &Origin, code: Option<Code>) {
+pub(super) fn ended(origin: &TraceContext, code: Option<Code>) {
     let code = code.unwrap_or(Code::Cancelled);
     origin.note("rpc.response.status_code", || code_name(code));
     if is_server_fault(code) {

@@ -24,7 +24,7 @@ use tonic::body::Body;
 use tower::Service;
 
 use crate::{
-    operations::metrics::{Metrics, Refused},
+    operations::metrics::{Metrics, RefusedConnection},
     settings::ListenerSettings,
 };
 pub use caller::Caller;
@@ -72,7 +72,7 @@ pub async fn run<S>(
             Some(_) = connections.join_next() => {}
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) if connections.len() >= settings.max_connections => {
-                    metrics.refused(Refused::Limit);
+                    metrics.refused(RefusedConnection::Limit);
                     tracing::debug!("connection refused: too many are open");
                     drop(stream);
                 }
@@ -164,11 +164,11 @@ async fn begin<S>(
             serve_connection(peer, service, settings, drain).await;
         }
         Ok(Err(refused)) => {
-            metrics.refused(Refused::Tls);
+            metrics.refused(RefusedConnection::Tls);
             tls::refuse(refused, address).await;
         }
         Err(_) => {
-            metrics.refused(Refused::Tls);
+            metrics.refused(RefusedConnection::Tls);
             tracing::debug!(%address, "connection ended: no TLS handshake in time");
         }
     }

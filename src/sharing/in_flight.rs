@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use crate::{
     enterprise_manager::{Error, Patience},
-    operations::{metrics::Reads, traces::Origin},
+    operations::{metrics::ReadCounters, traces::TraceContext},
 };
 
 /// What becomes of a read, shared by all who wait for it.
@@ -20,7 +20,7 @@ pub(super) type Read<A> = Pin<Box<dyn Future<Output = Outcome<A>> + Send>>;
 /// The reads of one kind that somebody waits for, by their questions.
 pub(super) struct InFlight<Q, A> {
     reads: Mutex<HashMap<Q, Flight<A>>>,
-    counted: Reads,
+    counted: ReadCounters,
     /// What spans call it.
     name: &'static str,
 }
@@ -38,7 +38,7 @@ where
     A: Send + Sync + 'static,
 {
     /// Nothing in flight.
-    pub(super) fn new(name: &'static str, counted: Reads) -> Arc<Self> {
+    pub(super) fn new(name: &'static str, counted: ReadCounters) -> Arc<Self> {
         Arc::new(Self {
             name,
             reads: Mutex::default(),
@@ -53,7 +53,7 @@ where
         self: &Arc<Self>,
         question: Q,
         max_age: Option<Duration>,
-        (deadline, origin): (Instant, &Origin),
+        (deadline, origin): (Instant, &TraceContext),
         kept: impl FnOnce() -> Option<Arc<A>>,
         read: impl FnOnce(Arc<Patience>) -> F + Send + 'static,
     ) -> Shared<Read<A>>

@@ -15,7 +15,7 @@ use crate::{
         EnterpriseManager, Error, Patience, Position, Reading, SessionId, SessionList, SessionPage,
         State, TaskReading, View,
     },
-    operations::{metrics::Reads, traces::Origin},
+    operations::{metrics::ReadCounters, traces::TraceContext},
     settings::ReuseSettings,
 };
 use in_flight::InFlight;
@@ -40,7 +40,7 @@ pub struct Common {
     tasks: Arc<InFlight<SessionId, TaskReading>>,
     kept: Cache<Question, Kept, ByBytes>,
     settings: ReuseSettings,
-    reads: Reads,
+    reads: ReadCounters,
 }
 
 /// An answer that may be given again.
@@ -62,7 +62,7 @@ impl Weighter<Question, Kept> for ByBytes {
 
 impl Common {
     /// Nothing in flight, nothing kept.
-    pub fn new(settings: ReuseSettings, reads: Reads) -> Arc<Self> {
+    pub fn new(settings: ReuseSettings, reads: ReadCounters) -> Arc<Self> {
         const TYPICAL_ANSWER: usize = 3000;
         let capacity = settings.capacity;
         Arc::new(Self {
@@ -142,7 +142,7 @@ impl SharedReads {
         view: View,
         max_age: Option<Duration>,
         deadline: Instant,
-        origin: &Origin,
+        origin: &TraceContext,
     ) -> Outcome<Reading> {
         let question = (id, view);
         let takes_old_ones = max_age != Some(Duration::ZERO);
@@ -179,7 +179,7 @@ impl SharedReads {
         position: Position,
         max_age: Option<Duration>,
         deadline: Instant,
-        origin: &Origin,
+        origin: &TraceContext,
     ) -> impl Future<Output = Outcome<SessionPage>> + use<> {
         let enterprise_manager = self.enterprise_manager.clone();
         let question = (list.clone(), position.clone());
@@ -202,7 +202,7 @@ impl SharedReads {
         id: SessionId,
         max_age: Option<Duration>,
         deadline: Instant,
-        origin: &Origin,
+        origin: &TraceContext,
     ) -> impl Future<Output = Outcome<TaskReading>> + use<> {
         let enterprise_manager = self.enterprise_manager.clone();
         let read = move |patience: Arc<Patience>| async move {

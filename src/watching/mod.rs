@@ -17,7 +17,7 @@ use crate::{
     enterprise_manager::{Error, Reading, SessionId},
     operations::{
         metrics::Metrics,
-        traces::{Origin, Traces},
+        traces::{TraceContext, Traces},
     },
     settings::WatchSettings,
     sharing::{SESSION_READ, SharedReads},
@@ -45,7 +45,7 @@ pub struct Common {
 }
 
 /// The pollers, each with the watch that began it.
-type Pollers = HashMap<SessionId, (Published, Origin)>;
+type Pollers = HashMap<SessionId, (Published, TraceContext)>;
 
 /// Where a poller puts what it has seen.
 type Published = Arc<watch::Sender<Seen>>;
@@ -106,7 +106,7 @@ impl Watching {
     ///
     /// Must be called within a runtime: a new poller is a task of it. Its first read is in the trace
     /// of `origin`.
-    pub fn join(&self, id: SessionId, origin: &Origin) -> watch::Receiver<Seen> {
+    pub fn join(&self, id: SessionId, origin: &TraceContext) -> watch::Receiver<Seen> {
         let mut pollers = self.common.lock();
         if let Some((published, begun_by)) = pollers.get(&id) {
             origin.note(SESSION_READ, || "shared");

@@ -11,7 +11,7 @@ use tokio::{
 use super::{Common, Outage, Published, pace::Pace};
 use crate::{
     enterprise_manager::{Error, Reading, SessionId, State, View},
-    operations::{metrics::Raised, traces::Origin},
+    operations::{metrics::GaugeGuard, traces::TraceContext},
     sharing::SharedReads,
 };
 
@@ -19,7 +19,7 @@ use crate::{
 pub(super) struct Poller {
     id: SessionId,
     /// The watch that began it.
-    begun_by: Origin,
+    begun_by: TraceContext,
     reads: SharedReads,
     common: Arc<Common>,
     published: Published,
@@ -27,7 +27,7 @@ pub(super) struct Poller {
     /// The number of the last thing told.
     told: u64,
     told_at: Instant,
-    _counted: Raised,
+    _counted: GaugeGuard,
 }
 
 type Outcome = Result<Arc<Reading>, Error>;
@@ -35,7 +35,7 @@ type Outcome = Result<Arc<Reading>, Error>;
 impl Poller {
     pub(super) fn new(
         id: SessionId,
-        begun_by: Origin,
+        begun_by: TraceContext,
         reads: SharedReads,
         common: Arc<Common>,
         published: Published,
@@ -101,7 +101,12 @@ impl Poller {
         outcome
     }
 
-    async fn read(&self, max_age: Option<Duration>, deadline: Instant, origin: &Origin) -> Outcome {
+    async fn read(
+        &self,
+        max_age: Option<Duration>,
+        deadline: Instant,
+        origin: &TraceContext,
+    ) -> Outcome {
         self.reads
             .replica_session(self.id, View::Entity, max_age, deadline, origin)
             .await

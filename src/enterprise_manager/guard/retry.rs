@@ -5,7 +5,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-use crate::{enterprise_manager::error::Error, operations::traces::Origin};
+use crate::{enterprise_manager::error::Error, operations::traces::TraceContext};
 
 /// Tries of one read, the first included.
 const MAX_ATTEMPTS: u32 = 3;
@@ -43,7 +43,7 @@ const COST: u32 = 10;
 #[derive(Debug)]
 pub struct Patience {
     end: Mutex<Instant>,
-    origin: Origin,
+    origin: TraceContext,
 }
 
 /// The tries of one read.
@@ -104,18 +104,18 @@ impl Patience {
     pub fn until(deadline: Instant) -> Self {
         Self {
             end: Mutex::new(deadline),
-            origin: Origin::Nobody,
+            origin: TraceContext::Untraced,
         }
     }
 
     /// That of a caller, whose trace it is.
     #[must_use]
-    pub fn of(self, origin: Origin) -> Self {
+    pub fn of(self, origin: TraceContext) -> Self {
         Self { origin, ..self }
     }
 
     /// In whose trace the read is: the first caller's.
-    pub fn origin(&self) -> &Origin {
+    pub fn origin(&self) -> &TraceContext {
         &self.origin
     }
 

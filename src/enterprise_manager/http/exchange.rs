@@ -24,8 +24,8 @@ use crate::{
         guard::{circuit::Circuit, overtaken::Answered, purpose::Purpose},
     },
     operations::{
-        metrics::{Outcome, Upstream},
-        traces::{Origin, Traces},
+        metrics::{RequestOutcome, UpstreamMetrics},
+        traces::{TraceContext, Traces},
     },
 };
 
@@ -57,7 +57,7 @@ pub(crate) struct Http {
     address: String,
     circuit: Arc<Circuit>,
     answered: Arc<Answered>,
-    metrics: Arc<Upstream>,
+    metrics: Arc<UpstreamMetrics>,
     traces: Traces,
 }
 
@@ -89,7 +89,7 @@ impl Http {
     pub(crate) fn new(
         url: &Url,
         tls: ClientConfig,
-        metrics: Arc<Upstream>,
+        metrics: Arc<UpstreamMetrics>,
         traces: Traces,
     ) -> Result<Self, String> {
         let mut base = url.clone();
@@ -158,7 +158,7 @@ impl Http {
         path: &str,
         credential: Credential<'_>,
         purpose: Purpose,
-        cause: (&Origin, u32),
+        cause: (&TraceContext, u32),
     ) -> Result<Reply, Error> {
         self.exchange_by(method, path, credential, purpose, |_| true, cause)
             .await
@@ -173,7 +173,7 @@ impl Http {
         credential: Credential<'_>,
         purpose: Purpose,
         advance: impl FnMut(&mut Vec<u8>) -> bool,
-        (origin, again): (&Origin, u32),
+        (origin, again): (&TraceContext, u32),
     ) -> Result<Reply, Error> {
         self.circuit.check()?;
         let counted = self.metrics.request();
@@ -281,24 +281,24 @@ impl Http {
 }
 
 /// What is counted of a request.
-fn outcome(reply: &Result<Reply, Error>) -> Outcome {
+fn outcome(reply: &Result<Reply, Error>) -> RequestOutcome {
     let status = match reply {
         Ok(reply) => reply.status,
-        Err(Error::Unreachable { .. }) => return Outcome::Unreachable,
-        Err(Error::UntrustedCertificate { .. }) => return Outcome::Untrusted,
-        Err(Error::NotEnterpriseManager { .. }) => return Outcome::Foreign,
-        Err(Error::BadResponse(_)) => return Outcome::Unusable,
-        Err(_) => return Outcome::Lost,
+        Err(Error::Unreachable { .. }) => return RequestOutcome::Unreachable,
+        Err(Error::UntrustedCertificate { .. }) => return RequestOutcome::Untrusted,
+        Err(Error::NotEnterpriseManager { .. }) => return RequestOutcome::Foreign,
+        Err(Error::BadResponse(_)) => return RequestOutcome::Unusable,
+        Err(_) => return RequestOutcome::Lost,
     };
     match status.as_u16() {
-        200..300 => Outcome::Ok,
-        401 => Outcome::Unauthorized,
-        403 => Outcome::Forbidden,
-        404 => Outcome::NotFound,
-        400..500 => Outcome::ClientError,
-        502..=504 => Outcome::Unavailable,
-        500..600 => Outcome::ServerError,
-        _ => Outcome::Other,
+        200..300 => RequestOutcome::Ok,
+        401 => RequestOutcome::Unauthorized,
+        403 => RequestOutcome::Forbidden,
+        404 => RequestOutcome::NotFound,
+        400..500 => RequestOutcome::ClientError,
+        502..=504 => RequestOutcome::Unavailable,
+        500..600 => RequestOutcome::ServerError,
+        _ => RequestOutcome::Other,
     }
 }
 

@@ -17,12 +17,12 @@ use crate::{
     enterprise_manager::{
         EnterpriseManager, error::Error, guard::purpose::Purpose, logon::LogonState,
     },
-    operations::traces::Origin,
+    operations::traces::TraceContext,
     settings::{EM_PASSWORD_FILE, EnterpriseManagerSettings, SettingError},
 };
 
 /// These requests belong to no call, and none is another try.
-const NOBODY: (&Origin, u32) = (&Origin::Nobody, 0);
+const NOBODY: (&TraceContext, u32) = (&TraceContext::Untraced, 0);
 
 /// An answer as it came, whatever it says. It may hold secrets and whatever EM knows.
 pub struct Answer {

@@ -39,8 +39,8 @@ use super::{
 };
 use crate::{
     operations::{
-        metrics::{LogonOutcome, Upstream},
-        traces::Origin,
+        metrics::{LogonOutcome, UpstreamMetrics},
+        traces::TraceContext,
     },
     settings::EnterpriseManagerSettings,
 };
@@ -76,7 +76,7 @@ struct Inner {
     http: Http,
     settings: EnterpriseManagerSettings,
     state: Mutex<State>,
-    metrics: Arc<Upstream>,
+    metrics: Arc<UpstreamMetrics>,
 }
 
 struct State {
@@ -108,7 +108,7 @@ impl Logons {
         http: Http,
         settings: EnterpriseManagerSettings,
         password: SecretString,
-        metrics: Arc<Upstream>,
+        metrics: Arc<UpstreamMetrics>,
     ) -> Self {
         let state = Mutex::new(State {
             current: Current::LoggedOff,
@@ -131,7 +131,7 @@ impl Logons {
     /// # Errors
     ///
     /// Why there is no logging on, at once while the door is closed.
-    pub(crate) async fn current(&self, origin: &Origin) -> Outcome {
+    pub(crate) async fn current(&self, origin: &TraceContext) -> Outcome {
         self.other_than(None, origin).await
     }
 
@@ -145,7 +145,11 @@ impl Logons {
     /// # Errors
     ///
     /// As [`Logons::current`].
-    pub(crate) async fn after(&self, rejected: &Arc<LogonSession>, origin: &Origin) -> Outcome {
+    pub(crate) async fn after(
+        &self,
+        rejected: &Arc<LogonSession>,
+        origin: &TraceContext,
+    ) -> Outcome {
         self.other_than(Some(rejected), origin).await
     }
 
@@ -166,7 +170,11 @@ impl Logons {
         }
     }
 
-    async fn other_than(&self, rejected: Option<&Arc<LogonSession>>, origin: &Origin) -> Outcome {
+    async fn other_than(
+        &self,
+        rejected: Option<&Arc<LogonSession>>,
+        origin: &TraceContext,
+    ) -> Outcome {
         loop {
             let mut outcome = {
                 let mut state = self.inner.lock();
@@ -205,7 +213,7 @@ impl Logons {
     /// Logs on in a task of its own, so that the caller who leads may leave without harm to those
     /// who wait with it. It goes on when all have left: a password that is sent over and over
     /// again, and its outcome never looked at, could lock the account.
-    fn start_logon(&self, patience: Duration, origin: Origin) -> watch::Receiver<Underway> {
+    fn start_logon(&self, patience: Duration, origin: TraceContext) -> watch::Receiver<Underway> {
         let (sender, receiver) = watch::channel(None);
         let logons = self.clone();
         tokio::spawn(async move {
@@ -256,7 +264,7 @@ impl Logons {
     /// Ends this session at EM.
     async fn end(&self, session: &LogonSession) -> Option<StatusCode> {
         let path = format!("api/logonSessions/{}", session.id?);
-        let nobody = (&Origin::Nobody, 0);
+        let nobody = (&TraceContext::Untraced, 0);
         let credential = Credential::Token(&session.token);
         match self
             .inner
@@ -278,7 +286,7 @@ impl Logons {
 
 impl Inner {
     /// One logon, and the password that was used.
-    async fn log_on(&self, origin: &Origin) -> (Outcome, SecretString) {
+    async fn log_on(&self, origin: &TraceContext) -> (Outcome, SecretString) {
         // Read anew at each logon, so that a rotated password needs no restart.
         let password = match self.settings.password.read() {
             Ok(password) => {

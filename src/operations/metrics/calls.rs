@@ -38,7 +38,7 @@ const UNKNOWN: usize = 2;
 
 /// What is counted of calls.
 #[derive(Debug, Default)]
-pub struct Calls {
+pub struct CallMetrics {
     started: Family<Labels<2>, Counter>,
     handled: Family<Labels<3>, Counter>,
     seconds: Family<Labels<2>, Durations>,
@@ -50,7 +50,7 @@ pub struct Calls {
 /// What is counted of the calls of one method. Found once, so that a call costs some additions and
 /// no search.
 #[derive(Debug)]
-pub struct Method {
+pub struct MethodMetrics {
     /// Its name.
     pub name: &'static str,
     /// With its service, as in `package.Service/Method`.
@@ -62,7 +62,7 @@ pub struct Method {
     in_flight: Gauge,
 }
 
-impl Calls {
+impl CallMetrics {
     pub(super) fn register(&self, registry: &mut Registry) {
         registry.register(
             "grpc_server_started",
@@ -97,14 +97,14 @@ impl Calls {
     }
 
     /// What is counted of this method's calls. It is there from now on, at zero.
-    pub fn method(&self, service: &'static str, method: &'static str) -> Method {
+    pub fn method(&self, service: &'static str, method: &'static str) -> MethodMetrics {
         let labels: Labels<2> = [("grpc_service", service), ("grpc_method", method)];
         let handled = CODES.map(|code| {
             let [service, method] = labels;
             let labels = [service, method, ("grpc_code", code)];
             self.handled.get_or_create_owned(&labels)
         });
-        Method {
+        MethodMetrics {
             name: method,
             full_name: format!("{service}/{method}").into(),
             started: self.started.get_or_create_owned(&labels),
@@ -128,7 +128,7 @@ impl Calls {
     }
 }
 
-impl Method {
+impl MethodMetrics {
     /// Counts a call that arrives.
     pub fn started(&self) {
         self.started.inc();

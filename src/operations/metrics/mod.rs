@@ -13,10 +13,10 @@ use prometheus_client::{
     registry::Registry,
 };
 
-pub use calls::{Calls, Method};
+pub use calls::{CallMetrics, MethodMetrics};
 pub use durations::Durations;
 use process::Process;
-pub use upstream::{LogonOutcome, Outcome, Request, Upstream};
+pub use upstream::{LogonOutcome, RequestMetrics, RequestOutcome, UpstreamMetrics};
 
 /// Names and values of labels. Only fixed texts: nobody outside can add series.
 type Labels<const N: usize> = [(&'static str, &'static str); N];
@@ -26,9 +26,9 @@ type Labels<const N: usize> = [(&'static str, &'static str); N];
 pub struct Metrics {
     registry: Registry,
     /// Calls of callers.
-    pub calls: Calls,
+    pub calls: CallMetrics,
     /// What is asked of Enterprise Manager.
-    pub upstream: Arc<Upstream>,
+    pub upstream: Arc<UpstreamMetrics>,
     connections: Gauge,
     accepted: Counter,
     refused: Family<Labels<1>, Counter>,
@@ -44,7 +44,7 @@ pub struct Metrics {
 
 /// Why a connection was not served.
 #[derive(Debug, Clone, Copy)]
-pub enum Refused {
+pub enum RefusedConnection {
     /// As many as allowed were open.
     Limit,
     /// There was no TLS handshake, or not in time.
@@ -53,7 +53,7 @@ pub enum Refused {
 
 /// What counts where answers come from.
 #[derive(Debug, Clone)]
-pub struct Reads {
+pub struct ReadCounters {
     /// Enterprise Manager was asked.
     pub asked: Counter,
     /// An equal question was under way.
@@ -64,7 +64,7 @@ pub struct Reads {
 
 /// What counts what becomes of the spans of traces.
 #[derive(Debug, Clone)]
-pub struct Spans {
+pub struct SpanCounters {
     /// The collector has them.
     pub exported: Counter,
     /// The collector could not be reached, or did not take them.
@@ -145,7 +145,7 @@ impl Metrics {
             .set(1);
         registry.register("gateway_build_info", "1, with the version", build);
         registry.register_collector(Box::new(Process));
-        for refused in [Refused::Limit, Refused::Tls] {
+        for refused in [RefusedConnection::Limit, RefusedConnection::Tls] {
             drop(metrics.refused.get_or_create(&refused.labels()));
         }
         drop((metrics.reads(), metrics.spans()));
@@ -153,20 +153,20 @@ impl Metrics {
     }
 
     /// Counts a connection until the guard is dropped.
-    pub fn connection(&self) -> Raised {
+    pub fn connection(&self) -> GaugeGuard {
         self.accepted.inc();
-        Raised::new(&self.connections)
+        GaugeGuard::new(&self.connections)
     }
 
     /// Counts a connection that is not served.
-    pub fn refused(&self, why: Refused) {
+    pub fn refused(&self, why: RefusedConnection) {
         self.refused.get_or_create(&why.labels()).inc();
     }
 
     /// What counts the reads of sessions, pages and tasks.
-    pub fn reads(&self) -> Reads {
+    pub fn reads(&self) -> ReadCounters {
         let from = |source| self.answers.get_or_create_owned(&[("source", source)]);
-        Reads {
+        ReadCounters {
             asked: from("asked"),
             shared: from("shared"),
             reused: from("reused"),
@@ -174,9 +174,9 @@ impl Metrics {
     }
 
     /// What counts the spans of traces.
-    pub fn spans(&self) -> Spans {
+    pub fn spans(&self) -> SpanCounters {
         let of = |outcome| self.spans.get_or_create_owned(&[("outcome", outcome)]);
-        Spans {
+        SpanCounters {
             exported: of("exported"),
             failed: of("failed"),
             dropped: of("dropped"),
@@ -184,13 +184,13 @@ impl Metrics {
     }
 
     /// Counts a watch until the guard is dropped.
-    pub fn watch(&self) -> Raised {
-        Raised::new(&self.watches)
+    pub fn watch(&self) -> GaugeGuard {
+        GaugeGuard::new(&self.watches)
     }
 
     /// Counts the poller of a session until the guard is dropped.
-    pub fn poller(&self) -> Raised {
-        Raised::new(&self.pollers)
+    pub fn poller(&self) -> GaugeGuard {
+        GaugeGuard::new(&self.pollers)
     }
 
     /// Counts an event of a watch.
@@ -241,22 +241,22 @@ impl Metrics {
 
 /// One more of what a gauge counts, until dropped.
 #[derive(Debug)]
-pub struct Raised(Gauge);
+pub struct GaugeGuard(Gauge);
 
-impl Raised {
+impl GaugeGuard {
     fn new(gauge: &Gauge) -> Self {
         gauge.inc();
         Self(gauge.clone())
     }
 }
 
-impl Drop for Raised {
+impl Drop for GaugeGuard {
     fn drop(&mut self) {
         self.0.dec();
     }
 }
 
-impl Refused {
+impl RefusedConnection {
     fn labels(self) -> Labels<1> {
         let why = match self {
             Self::Limit => "limit",

@@ -32,7 +32,7 @@ macro_rules! outcomes {
 
 outcomes! {
     /// What became of one HTTP request to Enterprise Manager.
-    Outcome:
+    RequestOutcome:
     Ok = "ok", "2xx.";
     Unauthorized = "unauthorized", "401: the logon session is over, or the password wrong.";
     Forbidden = "forbidden", "403.";
@@ -60,7 +60,7 @@ outcomes! {
 
 /// What is counted of Enterprise Manager.
 #[derive(Debug)]
-pub struct Upstream {
+pub struct UpstreamMetrics {
     /// By number of the outcome: an array, so that a request costs an addition and no search.
     requests: Vec<Counter>,
     requests_family: Family<Labels<1>, Counter>,
@@ -76,10 +76,10 @@ pub struct Upstream {
     last_success: Gauge<f64, AtomicU64>,
 }
 
-impl Default for Upstream {
+impl Default for UpstreamMetrics {
     fn default() -> Self {
         let family = Family::<Labels<1>, Counter>::default();
-        let requests = Outcome::ALL
+        let requests = RequestOutcome::ALL
             .iter()
             .map(|outcome| family.get_or_create_owned(&[("outcome", outcome.label())]))
             .collect();
@@ -109,7 +109,7 @@ impl Default for Upstream {
 /// What Enterprise Manager may say that the contract has no value or field for.
 const UNKNOWN: [&str; 3] = ["State", "Result", "other"];
 
-impl Upstream {
+impl UpstreamMetrics {
     pub(super) fn register(&self, registry: &mut Registry) {
         registry.register(
             "gateway_em_requests",
@@ -159,12 +159,12 @@ impl Upstream {
     }
 
     /// Counts a request until it has ended; dropped before that, it counts as given up.
-    pub fn request(&self) -> Request<'_> {
+    pub fn request(&self) -> RequestMetrics<'_> {
         self.in_flight.inc();
-        Request {
+        RequestMetrics {
             upstream: self,
             sent: Instant::now(),
-            outcome: Outcome::GivenUp,
+            outcome: RequestOutcome::GivenUp,
         }
     }
 
@@ -194,20 +194,20 @@ impl Upstream {
 
 /// A request that has not ended.
 #[derive(Debug)]
-pub struct Request<'u> {
-    upstream: &'u Upstream,
+pub struct RequestMetrics<'u> {
+    upstream: &'u UpstreamMetrics,
     sent: Instant,
-    outcome: Outcome,
+    outcome: RequestOutcome,
 }
 
-impl Request<'_> {
+impl RequestMetrics<'_> {
     /// The request has ended like this.
-    pub fn ended(mut self, outcome: Outcome) {
+    pub fn ended(mut self, outcome: RequestOutcome) {
         self.outcome = outcome;
     }
 }
 
-impl Drop for Request<'_> {
+impl Drop for RequestMetrics<'_> {
     fn drop(&mut self) {
         self.upstream.in_flight.dec();
         self.upstream.requests[self.outcome as usize].inc();

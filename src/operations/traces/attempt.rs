@@ -8,7 +8,7 @@ use opentelemetry::{
 use url::Url;
 use uuid::Uuid;
 
-use super::{Origin, TraceHeaders, Traces};
+use super::{TraceContext, TraceHeaders, Traces};
 
 /// One HTTP request to Enterprise Manager, from before it is sent until its answer is there. Dropped
 /// before that, it was given up.
@@ -22,14 +22,14 @@ impl Traces {
     /// Begins a request to `path`, relative to `base`, which has been sent `again` so many times.
     pub fn attempt(
         &self,
-        origin: &Origin,
+        origin: &TraceContext,
         method: &Method,
         base: &Url,
         path: &str,
         again: u32,
     ) -> Attempt {
         let tracing = match (&self.0, origin) {
-            (_, Origin::Caller(caller)) => {
+            (_, TraceContext::Forwarded(caller)) => {
                 return Attempt {
                     span: None,
                     headers: Some(caller.headers.clone()),
@@ -40,7 +40,7 @@ impl Traces {
         };
         let nobody = Context::new();
         let parent = match origin {
-            Origin::Span(context) => context,
+            TraceContext::Span(context) => context,
             _ => &nobody,
         };
         let template = template(path);

@@ -26,7 +26,7 @@ use uuid::Builder;
 
 use super::{Traces, Tracing};
 use crate::{
-    operations::metrics::Spans,
+    operations::metrics::SpanCounters,
     settings::{Sampling, SettingError, TraceSettings},
 };
 
@@ -46,7 +46,7 @@ pub struct Export(Option<SdkTracerProvider>);
 /// Why there can be no connection to the collector.
 pub fn start(
     settings: Option<&TraceSettings>,
-    counted: Spans,
+    counted: SpanCounters,
 ) -> Result<(Traces, Export), SettingError> {
     let Some(settings) = settings else {
         return Ok((Traces::default(), Export(None)));
@@ -167,7 +167,7 @@ struct Bounded {
     /// Spans between here and the exporter.
     waiting: Arc<AtomicUsize>,
     most: usize,
-    counted: Spans,
+    counted: SpanCounters,
 }
 
 impl SpanProcessor for Bounded {
@@ -204,7 +204,7 @@ struct Told {
     exporter: opentelemetry_otlp::SpanExporter,
     waiting: Arc<AtomicUsize>,
     is_failing: AtomicBool,
-    counted: Spans,
+    counted: SpanCounters,
 }
 
 impl SpanExporter for Told {

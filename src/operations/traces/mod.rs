@@ -4,8 +4,8 @@
 //! Where none is set, all of this is a look at an `Option`.
 
 mod attempt;
+mod context;
 mod export;
-mod origin;
 mod parent;
 
 use std::fmt;
@@ -18,8 +18,8 @@ use opentelemetry::{
 use opentelemetry_sdk::trace::SdkTracer;
 
 pub use attempt::Attempt;
+pub use context::TraceContext;
 pub use export::{Export, start};
-pub use origin::Origin;
 use parent::{TraceHeaders, TraceParent};
 
 /// Makes spans, if somebody wants them; clones make them for the same collector.
@@ -36,7 +36,7 @@ struct Tracing {
 impl Traces {
     /// The origin of what is done for a call with these headers: its span, which begins now. Only
     /// a call that is recorded is asked for its `attributes`.
-    pub fn call<A>(&self, name: &str, headers: &HeaderMap, attributes: A) -> Origin
+    pub fn call<A>(&self, name: &str, headers: &HeaderMap, attributes: A) -> TraceContext
     where
         A: FnOnce() -> Vec<KeyValue>,
     {
@@ -47,8 +47,8 @@ impl Traces {
         };
         let Some(tracing) = self.0.as_ref().filter(|tracing| !is_unwanted(tracing)) else {
             return match parent {
-                Some(parent) => Origin::caller(parent, headers),
-                None => Origin::Nobody,
+                Some(parent) => TraceContext::caller(parent, headers),
+                None => TraceContext::Untraced,
             };
         };
         let parent = parent.map(|parent| parent.to_context(headers));
@@ -62,13 +62,13 @@ impl Traces {
         if context.span().is_recording() {
             context.span().set_attributes(attributes());
         }
-        Origin::Span(context)
+        TraceContext::Span(context)
     }
 
     /// The origin of a poll for those who watch a session: a trace of its own, since it is nobody's
     /// alone and there is no end to them, with a link to the watch that began it. Where that one is
     /// not recorded, polls are not either: they are part of it then.
-    pub fn poll(&self, begun_by: &Origin, session: impl fmt::Display) -> Origin {
+    pub fn poll(&self, begun_by: &TraceContext, session: impl fmt::Display) -> TraceContext {
         let begun_by_span = begun_by.span_context().filter(SpanContext::is_sampled);
         let (Some(tracing), Some(watch)) = (&self.0, begun_by_span) else {
             return begun_by.clone();
@@ -77,9 +77,9 @@ impl Traces {
             .tracer
             .span_builder("watch poll")
             .with_kind(SpanKind::Internal)
-            .with_attributes([KeyValue::new(origin::SESSION_ID, session.to_string())])
+            .with_attributes([KeyValue::new(context::SESSION_ID, session.to_string())])
             .with_links(vec![Link::with_context(watch)]);
         let span = tracing.tracer.build_with_context(builder, &Context::new());
-        Origin::Span(Context::new().with_span(span))
+        TraceContext::Span(Context::new().with_span(span))
     }
 }

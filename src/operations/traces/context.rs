@@ -16,34 +16,34 @@ pub(super) const SESSION_ID: &str = "gateway.session_id";
 /// In whose trace something is done. It goes with a read to wherever that is done, and is cheap to
 /// clone.
 #[derive(Debug, Clone, Default)]
-pub enum Origin {
+pub enum TraceContext {
     /// In nobody's.
     #[default]
-    Nobody,
+    Untraced,
     /// In the caller's, without a span of the gateway.
-    Caller(Arc<Caller>),
+    Forwarded(Arc<ForwardedTrace>),
     /// In this span.
     Span(Context),
 }
 
 /// A caller's trace, to be handed on.
 #[derive(Debug)]
-pub struct Caller {
+pub struct ForwardedTrace {
     parent: TraceParent,
     pub(super) headers: TraceHeaders,
 }
 
-impl Origin {
+impl TraceContext {
     pub(super) fn caller(parent: TraceParent, headers: &HeaderMap) -> Self {
         let headers = TraceHeaders::handed_on(parent, headers);
-        Self::Caller(Arc::new(Caller { parent, headers }))
+        Self::Forwarded(Arc::new(ForwardedTrace { parent, headers }))
     }
 
     /// The trace, for the log.
     pub fn trace_id(&self) -> Option<impl fmt::Display + use<>> {
         let id = match self {
-            Self::Nobody => TraceId::INVALID,
-            Self::Caller(caller) => caller.parent.trace_id(),
+            Self::Untraced => TraceId::INVALID,
+            Self::Forwarded(caller) => caller.parent.trace_id(),
             Self::Span(context) => context.span().span_context().trace_id(),
         };
         Some(id).filter(|id| *id != TraceId::INVALID)
