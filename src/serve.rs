@@ -12,7 +12,7 @@ use tonic_health::{
 };
 
 use crate::{
-    enterprise_manager::EnterpriseManager,
+    enterprise_manager::{EnterpriseManager, Setting, UnusableSetting},
     gateway::{CallLimits, Calls, Gateway, OnlyAllowed, PageTokens, Services},
     listener::{self, Tls, Worker},
     operations::{
@@ -24,7 +24,7 @@ use crate::{
     },
     proto::{FILE_DESCRIPTOR_SET, v1::replica_session_service_server::ReplicaSessionServiceServer},
     runtime::{certificates::Expiry, reload, workers::Workers},
-    settings::{SettingError, Settings},
+    settings::{EM_CA_FILE, EM_PASSWORD_FILE, EM_PIN_FILE, SettingError, Settings},
     sharing::{self, SharedReads},
     watching::{self, Watching},
 };
@@ -76,6 +76,19 @@ pub enum StartError {
     Connections(String),
 }
 
+/// Names the option behind a setting of Enterprise Manager's side.
+impl From<UnusableSetting> for SettingError {
+    fn from(unusable: UnusableSetting) -> Self {
+        let option = match unusable.setting {
+            Setting::Url => "--em-url",
+            Setting::CaFile => EM_CA_FILE,
+            Setting::PinFile => EM_PIN_FILE,
+            Setting::PasswordFile => EM_PASSWORD_FILE,
+        };
+        Self::new(option, unusable.problem)
+    }
+}
+
 /// Starts a gateway. Enterprise Manager is not asked for anything before the first call.
 ///
 /// # Errors
@@ -87,12 +100,17 @@ pub async fn start(settings: Settings) -> Result<Running, StartError> {
     let (own_expiry, em_expiry) = (Expiry::default(), Expiry::default());
     let metrics = Metrics::new();
     let (traces, export) = traces::start(settings.traces.as_ref(), metrics.spans())?;
-    let (enterprise_manager, mut files) = EnterpriseManager::load(
+    let (enterprise_manager, em_files) = EnterpriseManager::load(
         settings.enterprise_manager.clone(),
         em_expiry.clone(),
         metrics.upstream.clone(),
         traces.clone(),
-    )?;
+    )
+    .map_err(SettingError::from)?;
+    let mut files: Vec<_> = em_files
+        .into_iter()
+        .map(|files| files.map_err(SettingError::from))
+        .collect();
     let mut tls = None;
     if let Some(settings) = settings.tls.clone() {
         let (acceptor, tls_files) = Tls::load(settings, own_expiry.clone())?;

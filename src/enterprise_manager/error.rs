@@ -5,6 +5,8 @@
 
 use std::time::Duration;
 
+use crate::runtime::reload::FileError;
+
 /// Why EM gave no session. Cheap enough to clone for everyone who waited for the same answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
@@ -138,6 +140,45 @@ impl Error {
             Self::CircuitOpen { retry_after } => Some(*retry_after),
             _ => None,
         }
+    }
+}
+
+/// A setting of this side that cannot be used. Which option names it is not known here.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{problem}")]
+pub struct UnusableSetting {
+    /// The setting.
+    pub setting: Setting,
+    /// What is wrong with it, with the path if it is a file.
+    pub problem: String,
+}
+
+/// The settings of this side that may turn out to be unusable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Setting {
+    /// The address.
+    Url,
+    /// The file with the CA certificates to trust.
+    CaFile,
+    /// The file with the pins of the certificates to trust.
+    PinFile,
+    /// The file with the password.
+    PasswordFile,
+}
+
+impl Setting {
+    /// This setting cannot be used.
+    pub(crate) fn unusable(self, problem: impl Into<String>) -> UnusableSetting {
+        UnusableSetting {
+            setting: self,
+            problem: problem.into(),
+        }
+    }
+}
+
+impl From<FileError<Setting>> for UnusableSetting {
+    fn from(error: FileError<Setting>) -> Self {
+        error.setting.unusable(error.problem)
     }
 }
 

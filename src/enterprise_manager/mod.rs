@@ -15,15 +15,15 @@ use std::{future::pending, pin::pin, sync::Arc};
 
 use jiff::Timestamp;
 use reqwest::Method;
-use secrecy::ExposeSecret as _;
+use secrecy::{ExposeSecret as _, SecretString};
 use tokio::time::sleep;
 
-pub use error::{BadResponse, Error};
+pub use error::{BadResponse, Error, Setting, UnusableSetting};
 pub use guard::retry::Patience;
 pub use guard::standing::{LATELY, LastFailure, Standing, Verdict};
 pub use http::look::Answer;
 pub use http::presented::{PresentedCertificate, presented_certificate};
-pub use http::reach::{Handshake, connect, resolve, shake_hands};
+pub use http::reach::{Handshake, HandshakeError, connect, resolve, shake_hands};
 pub use logon::LogonState;
 pub use model::{
     Link, Reading, ReplicaSession, Run, RunResult, State, TaskReading, TaskSession, TaskState, View,
@@ -45,7 +45,7 @@ use crate::{
         certificates::Expiry,
         reload::{Files, Watched},
     },
-    settings::{EM_PASSWORD_FILE, EnterpriseManagerSettings, PasswordSource, SettingError},
+    settings::{EnterpriseManagerSettings, PasswordSource},
 };
 use guard::places::Places;
 use guard::purpose::Purpose;
@@ -83,11 +83,10 @@ impl EnterpriseManager {
         seen: Expiry,
         metrics: Arc<UpstreamMetrics>,
         traces: Traces,
-    ) -> Result<(Self, Vec<Watched>), SettingError> {
+    ) -> Result<(Self, Vec<Watched<UnusableSetting>>), UnusableSetting> {
         let trust = settings.trust.clone();
         let (tls, trust_files) = tls::load(&trust, &seen)?;
-        let unusable =
-            |why| SettingError::new("--em-url", format!("cannot be connected to: {why}"));
+        let unusable = |why| Setting::Url.unusable(format!("cannot be connected to: {why}"));
         let http = Http::new(&settings.url, tls, metrics.clone(), traces).map_err(unusable)?;
         let mut watched = Vec::new();
         if let Some(files) = trust_files {
@@ -99,19 +98,20 @@ impl EnterpriseManager {
         }
         if let PasswordSource::File(path) = &settings.password {
             let path = path.clone();
-            let (files, _) = Files::read("em_password", vec![(EM_PASSWORD_FILE, path.clone())])?;
-            // Each logon reads it by itself; this one only tells whether it can be read.
+            let paths = vec![(Setting::PasswordFile, path.clone())];
+            let (files, _) = Files::read("em_password", paths)?;
+            // Each logon reads the file itself; this only reports whether it can be read.
             watched.push(files.on_change(move |contents| {
-                let password = contents.first().expect("as many contents as paths");
-                let wrong =
-                    |why| SettingError::new(EM_PASSWORD_FILE, format!("{} {why}", path.display()));
-                let password = PasswordSource::parse(password.expose_secret());
-                password.map(drop).map_err(wrong)
+                let content = contents.first().expect("as many contents as paths");
+                PasswordSource::parse(content.expose_secret())
+                    .map(drop)
+                    .map_err(|why| {
+                        Setting::PasswordFile.unusable(format!("{} {why}", path.display()))
+                    })
             }));
         }
+        let password = read_password(&settings)?;
         let places = Arc::new(Places::new(settings.concurrency));
-        let password = settings.password.read();
-        let password = password.map_err(|why| SettingError::new(EM_PASSWORD_FILE, why))?;
         let logons = Logons::new(http.clone(), settings, password, metrics.clone());
         let enterprise_manager = Self {
             http,
@@ -285,6 +285,14 @@ impl EnterpriseManager {
     pub async fn log_off(&self) -> Option<u16> {
         self.logons.log_off().await.map(|status| status.as_u16())
     }
+}
+
+/// The password as it is now.
+fn read_password(settings: &EnterpriseManagerSettings) -> Result<SecretString, UnusableSetting> {
+    settings
+        .password
+        .read()
+        .map_err(|why| Setting::PasswordFile.unusable(why))
 }
 
 /// A read that is under way.

@@ -66,7 +66,10 @@ impl Tls {
     /// # Errors
     ///
     /// The first file that cannot be used.
-    pub fn load(settings: CallerTls, expiry: Expiry) -> Result<(Self, Vec<Watched>), SettingError> {
+    pub fn load(
+        settings: CallerTls,
+        expiry: Expiry,
+    ) -> Result<(Self, Vec<Watched<SettingError>>), SettingError> {
         let paths = [settings.cert_file.clone(), settings.key_file.clone()];
         let files = vec![
             (TLS_CERT_FILE, settings.cert_file),

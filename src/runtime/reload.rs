@@ -3,13 +3,21 @@
 //! They are looked at every few seconds, by content. So it does not matter how they are replaced:
 //! written over, renamed, or by a link to another folder, as Kubernetes does.
 
-use std::{fs::File, io::Read as _, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    fmt::Display,
+    fs::File,
+    io::Read as _,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use aws_lc_rs::digest;
 use secrecy::{ExposeSecret as _, SecretBox};
 use tokio::{task::spawn_blocking, time::sleep};
 
-use crate::{operations::metrics::Metrics, runtime::certificates::Expiry, settings::SettingError};
+use super::certificates::Expiry;
+use crate::operations::metrics::Metrics;
 
 /// Largest file that is read, in bytes: enough for every authority there is.
 const LARGEST: u64 = 1024 * 1024;
@@ -17,79 +25,96 @@ const LARGEST: u64 = 1024 * 1024;
 /// What a file holds; it may be a secret.
 pub type Content = SecretBox<Vec<u8>>;
 
-/// Files that belong together, such as a certificate and its key.
-pub struct Files {
+/// Files that belong together, such as a certificate and its key. `N` names the setting that each
+/// path comes from, so that an error can say which one to correct.
+pub struct Files<N> {
     /// What they are, for the log and the metrics.
     what: &'static str,
-    /// The options that name them, and their paths.
-    paths: Vec<(&'static str, PathBuf)>,
-    /// What was read last and used, or refused.
+    paths: Vec<(N, PathBuf)>,
+    /// What was read last, whether it was applied or refused.
     known: Digest,
 }
 
-/// Files, and what to do when they have changed.
-pub struct Watched {
-    files: Files,
-    seen: Digest,
-    apply: Apply,
+/// A file that cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileError<N> {
+    /// The setting that names the file.
+    pub setting: N,
+    /// The path, and what is wrong with the file there.
+    pub problem: String,
 }
 
-type Apply = Box<dyn FnMut(&[Content]) -> Result<(), SettingError> + Send>;
+/// Files, and what to do when they change. An error of type `E` says why a change is refused.
+pub struct Watched<E> {
+    what: &'static str,
+    look: Look<E>,
+}
+
+/// Compares the files with what is known of them. Returns what became of a change.
+type Look<E> = Box<dyn FnMut() -> Option<Result<(), E>> + Send>;
 
 type Digest = [u8; 32];
 
-impl Files {
-    /// Reads the files, which these options name.
+impl<N: Copy + Send + 'static> Files<N> {
+    /// Reads the files.
     ///
     /// # Errors
     ///
     /// The first file that cannot be read.
     pub fn read(
         what: &'static str,
-        paths: Vec<(&'static str, PathBuf)>,
-    ) -> Result<(Self, Vec<Content>), SettingError> {
+        paths: Vec<(N, PathBuf)>,
+    ) -> Result<(Self, Vec<Content>), FileError<N>> {
         let contents = read(&paths)?;
         let known = digest(Ok(&contents));
         Ok((Self { what, paths, known }, contents))
     }
 
-    /// What to do with what the files hold, when that changes. If it fails, what was used before
-    /// has to stay in use.
-    pub fn on_change(
-        self,
-        apply: impl FnMut(&[Content]) -> Result<(), SettingError> + Send + 'static,
-    ) -> Watched {
+    /// Has `apply` called with the contents whenever they change. If it fails, what was in use
+    /// before must stay in use.
+    ///
+    /// A change counts when it is seen for the second time: until then it may be half written.
+    pub fn on_change<E: From<FileError<N>>>(
+        mut self,
+        mut apply: impl FnMut(&[Content]) -> Result<(), E> + Send + 'static,
+    ) -> Watched<E> {
+        let mut seen = self.known;
+        let look = move || {
+            let contents = read(&self.paths);
+            let digest = digest(contents.as_deref().map_err(|error| &*error.problem));
+            if digest == self.known {
+                return None;
+            }
+            if digest != seen {
+                seen = digest;
+                return None;
+            }
+            // Also when it is refused: it is refused once.
+            self.known = digest;
+            Some(contents.map_err(E::from).and_then(|new| apply(&new)))
+        };
         Watched {
-            seen: self.known,
-            files: self,
-            apply: Box::new(apply),
+            what: self.what,
+            look: Box::new(look),
         }
     }
 }
 
-impl Watched {
-    /// Looks at the files, and says what became of a change. A change counts when it is seen for
-    /// the second time: until then it may be half written.
-    fn look(&mut self) -> Option<Result<(), SettingError>> {
-        let contents = read(&self.files.paths);
-        let digest = digest(contents.as_deref());
-        if digest == self.files.known {
-            return None;
+impl<E: 'static> Watched<E> {
+    /// The same with another type of error.
+    #[must_use]
+    pub fn map_err<F: 'static>(mut self, into: fn(E) -> F) -> Watched<F> {
+        Watched {
+            what: self.what,
+            look: Box::new(move || Some((self.look)()?.map_err(into))),
         }
-        if digest != self.seen {
-            self.seen = digest;
-            return None;
-        }
-        // Also when it is refused: it is refused once.
-        self.files.known = digest;
-        Some(contents.and_then(|contents| (self.apply)(&contents)))
     }
 }
 
 /// Looks at all the files again and again, and takes note of when certificates expire. Runs until
 /// it is dropped.
-pub async fn run(
-    mut watched: Vec<Watched>,
+pub async fn run<E: Display + Send + 'static>(
+    mut watched: Vec<Watched<E>>,
     interval: Duration,
     expiries: Vec<(&'static str, Expiry)>,
     metrics: Arc<Metrics>,
@@ -103,7 +128,7 @@ pub async fn run(
         sleep(interval).await;
         // A file system can hang; then the files stay as they are, and nothing else does.
         let looked = spawn_blocking(move || {
-            let look = |watched: &mut Watched| Some((watched.files.what, watched.look()?));
+            let look = |watched: &mut Watched<E>| Some((watched.what, (watched.look)()?));
             let outcomes: Vec<_> = watched.iter_mut().filter_map(look).collect();
             (watched, outcomes)
         });
@@ -124,24 +149,29 @@ pub async fn run(
     }
 }
 
-fn read(paths: &[(&'static str, PathBuf)]) -> Result<Vec<Content>, SettingError> {
-    let read = |(option, path): &(&'static str, PathBuf)| {
-        let wrong = |why: String| SettingError::new(option, format!("{} {why}", path.display()));
-        let mut content = Vec::new();
-        let read = File::open(path).and_then(|file| {
-            // One more than enough shows that it is too large.
-            file.take(LARGEST + 1).read_to_end(&mut content)
-        });
-        read.map_err(|error| wrong(format!("cannot be read: {error}")))?;
-        if content.len() as u64 > LARGEST {
-            return Err(wrong(format!("is larger than {LARGEST} bytes")));
-        }
-        Ok(Content::new(Box::new(content)))
+fn read<N: Copy>(paths: &[(N, PathBuf)]) -> Result<Vec<Content>, FileError<N>> {
+    let read = |(setting, path): &(N, PathBuf)| {
+        read_file(path).map_err(|why| FileError {
+            setting: *setting,
+            problem: format!("{} {why}", path.display()),
+        })
     };
     paths.iter().map(read).collect()
 }
 
-fn digest(contents: Result<&[Content], &SettingError>) -> Digest {
+fn read_file(path: &Path) -> Result<Content, String> {
+    let mut content = Vec::new();
+    File::open(path)
+        // One more than enough shows that it is too large.
+        .and_then(|file| file.take(LARGEST + 1).read_to_end(&mut content))
+        .map_err(|error| format!("cannot be read: {error}"))?;
+    if content.len() as u64 > LARGEST {
+        return Err(format!("is larger than {LARGEST} bytes"));
+    }
+    Ok(Content::new(Box::new(content)))
+}
+
+fn digest(contents: Result<&[Content], &str>) -> Digest {
     let mut hash = digest::Context::new(&digest::SHA256);
     match contents {
         Ok(contents) => {
@@ -151,7 +181,7 @@ fn digest(contents: Result<&[Content], &SettingError>) -> Digest {
                 hash.update(bytes);
             }
         }
-        Err(error) => hash.update(error.to_string().as_bytes()),
+        Err(problem) => hash.update(problem.as_bytes()),
     }
     let digest = hash.finish();
     digest.as_ref().try_into().expect("SHA-256 has 32 bytes")
@@ -181,25 +211,28 @@ mod tests {
                 count.fetch_add(1, Ordering::Relaxed);
                 return Ok(());
             }
-            Err(SettingError::new("--file", "is bad"))
+            Err(FileError {
+                setting: "--file",
+                problem: "is bad".to_owned(),
+            })
         });
 
-        assert_eq!(watched.look(), None);
+        assert_eq!((watched.look)(), None);
         write("bad");
-        assert_eq!(watched.look(), None);
+        assert_eq!((watched.look)(), None);
         write("good, and more");
-        assert_eq!(watched.look(), None);
-        assert_eq!(watched.look(), Some(Ok(())));
-        assert_eq!(watched.look(), None);
+        assert_eq!((watched.look)(), None);
+        assert_eq!((watched.look)(), Some(Ok(())));
+        assert_eq!((watched.look)(), None);
 
         write("bad");
-        assert_eq!(watched.look(), None);
-        assert!(watched.look().unwrap().is_err());
-        assert_eq!(watched.look(), None);
+        assert_eq!((watched.look)(), None);
+        assert!((watched.look)().unwrap().is_err());
+        assert_eq!((watched.look)(), None);
         fs::remove_file(&path).unwrap();
-        assert_eq!(watched.look(), None);
-        assert!(watched.look().unwrap().is_err());
-        assert_eq!(watched.look(), None);
+        assert_eq!((watched.look)(), None);
+        assert!((watched.look)().unwrap().is_err());
+        assert_eq!((watched.look)(), None);
         assert_eq!(applied.load(Ordering::Relaxed), 1);
     }
 

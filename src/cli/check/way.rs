@@ -14,9 +14,10 @@ use super::{
 };
 use crate::{
     enterprise_manager::{
-        EnterpriseManager, Error, connect, presented_certificate, resolve, shake_hands,
+        EnterpriseManager, Error, HandshakeError, connect, presented_certificate, resolve,
+        shake_hands,
     },
-    settings::EnterpriseManagerSettings,
+    settings::{EnterpriseManagerSettings, SettingError},
 };
 
 /// How long a connection may take to come about, as for the gateway.
@@ -84,13 +85,14 @@ pub(super) async fn encrypted(
     stream: TcpStream,
 ) -> Outcome<()> {
     let (url, trust) = (&settings.url, &settings.trust);
-    let handshake = match shake_hands(url, trust, stream).await? {
+    let handshake = match shake_hands(url, trust, stream).await {
         Ok(handshake) => handshake,
-        Err(Error::UntrustedCertificate { why }) => {
+        Err(HandshakeError::Setting(error)) => return Err(SettingError::from(error).into()),
+        Err(HandshakeError::Failed(Error::UntrustedCertificate { why })) => {
             let presented = presented_certificate(url).await.ok();
             return Err(untrusted(&why, presented.as_ref(), trust));
         }
-        Err(Error::NotEnterpriseManager { .. }) => {
+        Err(HandshakeError::Failed(Error::NotEnterpriseManager { .. })) => {
             let hint = port_hint(url);
             return Err(Trouble::new(
                 SET_UP,
@@ -100,7 +102,7 @@ pub(super) async fn encrypted(
                 ),
             ));
         }
-        Err(error) => {
+        Err(HandshakeError::Failed(error)) => {
             let why = match &error {
                 Error::Disconnected { why } => why.as_str(),
                 _ => "the handshake fails",

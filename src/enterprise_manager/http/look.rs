@@ -18,7 +18,6 @@ use crate::{
         EnterpriseManager, error::Error, guard::purpose::Purpose, logon::LogonState,
     },
     operations::traces::TraceContext,
-    settings::{EM_PASSWORD_FILE, EnterpriseManagerSettings, SettingError},
 };
 
 /// These requests belong to no call, and none is another try.
@@ -118,24 +117,13 @@ impl EnterpriseManager {
         reply.await.map(Answer::from)
     }
 
-    /// Logs on to a session of its own, for this version of the API, and hands the answer over. Who
-    /// asks has to log off.
+    /// Logs on to a session of its own, for this version of the API, and returns the answer. The
+    /// caller has to log off.
     ///
     /// # Errors
     ///
-    /// Without a password, or without a complete answer.
-    pub async fn ask_to_log_on(
-        &self,
-        settings: &EnterpriseManagerSettings,
-        version: &str,
-    ) -> Result<Result<Answer, Error>, SettingError> {
-        let password = settings.password.read();
-        let password = password.map_err(|why| SettingError::new(EM_PASSWORD_FILE, why))?;
-        let path = format!("api/sessionMngr/?v={version}");
-        let credential = Credential::Basic(&settings.username, &password);
-        let reply = self
-            .http
-            .exchange(Method::POST, &path, credential, Purpose::One, NOBODY);
-        Ok(reply.await.map(Answer::from))
+    /// As [`ask`](Self::ask).
+    pub async fn ask_to_log_on(&self, version: &str) -> Result<Answer, Error> {
+        self.logons.ask(version).await.map(Answer::from)
     }
 }

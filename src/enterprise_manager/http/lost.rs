@@ -29,7 +29,7 @@ pub(crate) fn connection_error(error: &reqwest::Error, address: &str) -> Error {
     // Servers of TLS mostly close a connection that speaks HTTP without a word.
     let is_plaintext = error.url().is_some_and(|url| url.scheme() == "http");
     let hint = if is_plaintext {
-        "; if TLS is spoken there, --em-url needs https://"
+        "; if TLS is spoken there, the address needs https://"
     } else {
         ""
     };
@@ -58,7 +58,7 @@ fn tls_error(error: &rustls::Error, address: &str) -> Error {
         {
             untrusted(
                 "its certificate is one of an authority, which no server may present as its own; \
-                 trust it with --em-pin-sha256 instead",
+                 trust it by its pin instead",
             )
         }
         rustls::Error::InvalidCertificate(CertificateError::Other(other)) => {

@@ -12,9 +12,9 @@ use url::{Host, Url};
 
 use super::{lost::handshake_error, tls};
 use crate::{
-    enterprise_manager::error::Error,
+    enterprise_manager::error::{Error, Setting, UnusableSetting},
     runtime::certificates::Expiry,
-    settings::{SettingError, Trust},
+    settings::Trust,
 };
 
 /// A TLS handshake that went well.
@@ -26,6 +26,16 @@ pub struct Handshake {
     pub speaks_http2: bool,
     /// When the certificate expires, in seconds since 1970.
     pub expires: Option<i64>,
+}
+
+/// Why there is no handshake.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub enum HandshakeError {
+    /// A setting cannot be used.
+    Setting(#[from] UnusableSetting),
+    /// The server is not trusted, or speaks no TLS.
+    Failed(#[from] Error),
 }
 
 /// The addresses behind the host of this URL; at least one.
@@ -61,31 +71,29 @@ pub async fn connect(address: SocketAddr) -> io::Result<TcpStream> {
 ///
 /// # Errors
 ///
-/// The outer one when the settings cannot be used, the inner one why there is no trust.
+/// When the settings cannot be used, and why there is no trust.
 pub async fn shake_hands(
     url: &Url,
     trust: &Trust,
     stream: TcpStream,
-) -> Result<Result<Handshake, Error>, SettingError> {
+) -> Result<Handshake, HandshakeError> {
     let seen = Expiry::default();
     let (mut config, _) = tls::load(trust, &seen)?;
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    let name = server_name(url);
-    let name = name.map_err(|error| SettingError::new("--em-url", error.to_string()))?;
-    let shaken = TlsConnector::from(Arc::new(config)).connect(name, stream);
-    let stream = match shaken.await {
-        Ok(stream) => stream,
-        Err(error) => return Ok(Err(handshake_error(&error, &address(url)))),
-    };
+    let name = server_name(url).map_err(|error| Setting::Url.unusable(error.to_string()))?;
+    let stream = TlsConnector::from(Arc::new(config))
+        .connect(name, stream)
+        .await
+        .map_err(|error| handshake_error(&error, &address(url)))?;
     let (_, connection) = stream.get_ref();
-    Ok(Ok(Handshake {
+    Ok(Handshake {
         version: match connection.protocol_version() {
             Some(ProtocolVersion::TLSv1_3) => "TLS 1.3",
             _ => "TLS 1.2",
         },
         speaks_http2: connection.alpn_protocol() == Some(b"h2"),
         expires: seen.get(),
-    }))
+    })
 }
 
 /// Whom a certificate has to be for.

@@ -18,11 +18,12 @@ use rustls_platform_verifier::Verifier;
 use secrecy::ExposeSecret as _;
 
 use crate::{
+    enterprise_manager::error::{Setting, UnusableSetting},
     runtime::{
         certificates::{Expiry, roots},
         reload::{Content, Files},
     },
-    settings::{EM_CA_FILE, EM_PIN_FILE, Pin, SettingError, Trust, read_pins},
+    settings::{Pin, Trust, read_pins},
 };
 
 /// TLS 1.2 and 1.3, trusting what the settings say and nothing else; and the files, if there are
@@ -34,16 +35,16 @@ use crate::{
 pub(crate) fn load(
     trust: &Trust,
     seen: &Expiry,
-) -> Result<(ClientConfig, Option<Files>), SettingError> {
+) -> Result<(ClientConfig, Option<Files<Setting>>), UnusableSetting> {
     let path = match trust {
-        Trust::Authorities(path) => Some((EM_CA_FILE, path)),
-        Trust::Pins { file, .. } => file.as_ref().map(|path| (EM_PIN_FILE, path)),
+        Trust::Authorities(path) => Some((Setting::CaFile, path)),
+        Trust::Pins { file, .. } => file.as_ref().map(|path| (Setting::PinFile, path)),
         Trust::Platform => None,
     };
-    let Some((option, path)) = path else {
+    let Some((setting, path)) = path else {
         return Ok((client_config(trust, &[], seen)?, None));
     };
-    let (files, contents) = Files::read("em_trust", vec![(option, path.clone())])?;
+    let (files, contents) = Files::read("em_trust", vec![(setting, path.clone())])?;
     Ok((client_config(trust, &contents, seen)?, Some(files)))
 }
 
@@ -56,7 +57,7 @@ pub(crate) fn client_config(
     trust: &Trust,
     contents: &[Content],
     seen: &Expiry,
-) -> Result<ClientConfig, SettingError> {
+) -> Result<ClientConfig, UnusableSetting> {
     let provider = Arc::new(aws_lc_rs::default_provider());
     let content = contents
         .first()
@@ -65,15 +66,14 @@ pub(crate) fn client_config(
     let inner: Arc<dyn ServerCertVerifier> = match trust {
         Trust::Platform => Arc::new(Verifier::new(provider.clone()).map_err(|error| {
             let why = format!("is not given, and the platform's cannot be used: {error}");
-            SettingError::new(EM_CA_FILE, why)
+            Setting::CaFile.unusable(why)
         })?),
         Trust::Authorities(path) => authorities(content, provider.clone())
-            .map_err(|why| SettingError::new(EM_CA_FILE, format!("{} {why}", path.display())))?,
+            .map_err(|why| Setting::CaFile.unusable(format!("{} {why}", path.display())))?,
         Trust::Pins { given, file } => {
             let mut pins = given.clone();
             if let Some(path) = file {
-                let wrong =
-                    |why| SettingError::new(EM_PIN_FILE, format!("{} {why}", path.display()));
+                let wrong = |why| Setting::PinFile.unusable(format!("{} {why}", path.display()));
                 pins.extend(read_pins(content).map_err(wrong)?);
                 if pins.is_empty() {
                     return Err(wrong("holds no pin".to_owned()));

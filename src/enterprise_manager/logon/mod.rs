@@ -35,6 +35,7 @@ use super::{
     http::{
         echo::without_password,
         exchange::{Credential, Http},
+        reply::Reply,
     },
 };
 use crate::{
@@ -138,6 +139,19 @@ impl Logons {
     /// Lets the next logon take this long before another is tried.
     pub(crate) fn wait_at_first(&self, patience: Duration) {
         self.inner.lock().patience = patience;
+    }
+
+    /// Sends one logon for this version of the API and returns the answer as it is.
+    ///
+    /// # Errors
+    ///
+    /// When there is no complete answer.
+    pub(crate) async fn ask(&self, version: &str) -> Result<Reply, Error> {
+        let password = self.inner.read_password();
+        let nobody = (&TraceContext::Nobody, 0);
+        self.inner
+            .send_logon(version, &password, Purpose::One, nobody)
+            .await
     }
 
     /// A newer logon session than the one that EM has answered with 401.
@@ -287,20 +301,10 @@ impl Logons {
 impl Inner {
     /// One logon, and the password that was used.
     async fn log_on(&self, origin: &TraceContext) -> (Outcome, SecretString) {
-        // Read anew at each logon, so that a rotated password needs no restart.
-        let password = match self.settings.password.read() {
-            Ok(password) => {
-                self.lock().password = password.clone();
-                password
-            }
-            // The one who watches the file tells of it.
-            Err(_) => self.lock().password.clone(),
-        };
-        let path = format!("api/sessionMngr/?v={}", self.settings.api_version);
-        let credential = Credential::Basic(&self.settings.username, &password);
+        let password = self.read_password();
+        let version = &self.settings.api_version;
         let reply = self
-            .http
-            .exchange(Method::POST, &path, credential, Purpose::Logon, (origin, 0))
+            .send_logon(version, &password, Purpose::Logon, (origin, 0))
             .await;
         let outcome = reply.and_then(|reply| {
             read_logon(&reply).or_else(|error| {
@@ -309,6 +313,32 @@ impl Inner {
             })
         });
         (outcome, password)
+    }
+
+    /// The password as it is now: a rotated one needs no restart. The last readable one while the
+    /// file cannot be read, which whoever watches the file reports.
+    fn read_password(&self) -> SecretString {
+        match self.settings.password.read() {
+            Ok(password) => {
+                self.lock().password = password.clone();
+                password
+            }
+            Err(_) => self.lock().password.clone(),
+        }
+    }
+
+    async fn send_logon(
+        &self,
+        version: &str,
+        password: &SecretString,
+        purpose: Purpose,
+        cause: (&TraceContext, u32),
+    ) -> Result<Reply, Error> {
+        let path = format!("api/sessionMngr/?v={version}");
+        let credential = Credential::Basic(&self.settings.username, password);
+        self.http
+            .exchange(Method::POST, &path, credential, purpose, cause)
+            .await
     }
 
     /// A logon has ended after this time, or has had its time. Only one that ends in time says

@@ -110,7 +110,7 @@ impl Asking<'_> {
         let shaken = timeout(self.longest, async {
             let address = *resolve(url).await.ok()?.first()?;
             let stream = connect(address).await.ok()?;
-            shake_hands(url, trust, stream).await.ok()?.ok()
+            shake_hands(url, trust, stream).await.ok()
         });
         self.evidence.handshake = shaken.await.ok().flatten();
     }
@@ -120,10 +120,8 @@ impl Asking<'_> {
         let asked = Instant::now();
         // That of another logon must not stand in for one that does not come about.
         self.token.clear();
-        let answer = self
-            .enterprise_manager
-            .ask_to_log_on(self.settings, version);
-        let answer = timeout(self.longest, answer).await.ok()?.ok()?.ok()?;
+        let answer = self.enterprise_manager.ask_to_log_on(version);
+        let answer = timeout(self.longest, answer).await.ok()?.ok()?;
         let seen = seen(ask, answer, asked);
         self.token
             .extend(seen.answer.token().map(|(name, value)| (Some(name), value)));
