@@ -148,7 +148,7 @@ impl Logons {
     /// When there is no complete answer.
     pub(crate) async fn ask(&self, version: &str) -> Result<Reply, Error> {
         let password = self.inner.read_password();
-        let nobody = (&TraceContext::Nobody, 0);
+        let nobody = (&TraceContext::Untraced, 0);
         self.inner
             .send_logon(version, &password, Purpose::One, nobody)
             .await
