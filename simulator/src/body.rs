@@ -1,4 +1,7 @@
-//! How a body leaves: at once, byte by byte, or only half.
+//! A response body that can be slow or cut off: sent at once, byte by byte, or only half.
+//!
+//! It also holds the guard that counts its request as in flight, because a request is over when its
+//! body has been sent, not when the handler returns.
 
 use std::{
     future::Future as _,
@@ -12,21 +15,21 @@ use bytes::Bytes;
 use hyper::body::{Body as HttpBody, Frame, SizeHint};
 use tokio::time::{Sleep, sleep};
 
-use super::observe::InFlight;
+use crate::observer::InFlight;
 
-/// The speed of a body.
+/// The pace at which a body is sent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Pace {
+pub(crate) enum Pace {
     #[default]
-    AtOnce,
+    Immediate,
     /// One byte per interval.
     Trickle(Duration),
-    /// The first half at once, then the connection is dropped.
+    /// The first half at once, then the connection is closed.
     Half,
 }
 
-/// A body on its way. The request stays in flight until the body has been handed over or dropped.
-pub(super) struct Body {
+/// A body being sent. Its request is in flight until the body is dropped.
+pub(crate) struct Body {
     left: Bytes,
     pace: Pace,
     wait: Option<Pin<Box<Sleep>>>,
@@ -34,8 +37,8 @@ pub(super) struct Body {
 }
 
 impl Body {
-    /// A body that leaves at this pace.
-    pub(super) fn new(content: Bytes, pace: Pace, in_flight: InFlight) -> Self {
+    /// A body to send at this pace.
+    pub(crate) fn new(content: Bytes, pace: Pace, in_flight: InFlight) -> Self {
         Self {
             left: content,
             pace,
@@ -59,7 +62,7 @@ impl HttpBody for Body {
         let length = self.left.len();
         let chunk = match self.pace {
             _ if length == 0 => return Poll::Ready(None),
-            Pace::AtOnce => self.left.split_to(length),
+            Pace::Immediate => self.left.split_to(length),
             Pace::Trickle(interval) => {
                 self.wait = Some(Box::pin(sleep(interval)));
                 self.left.split_to(1)
@@ -68,7 +71,7 @@ impl HttpBody for Body {
                 return Poll::Ready(Some(Err(io::Error::other("dropped by a fault"))));
             }
             Pace::Half => {
-                // hyper sends what it has while it waits: the first half must arrive.
+                // hyper flushes while it waits, so that the first half is sent before the error.
                 self.wait = Some(Box::pin(sleep(Duration::from_millis(1))));
                 self.left.split_to(length / 2)
             }

@@ -1,4 +1,4 @@
-//! Answers that a test prescribes byte by byte.
+//! Responses that a test gives byte by byte, for documents that no option or fault produces.
 
 use std::collections::HashMap;
 
@@ -9,22 +9,21 @@ use hyper::{
 };
 use parking_lot::Mutex;
 
-/// A prescribed answer.
+/// A canned response.
 ///
-/// `Content-Length` is always that of the body; a `Transfer-Encoding: chunked` among the headers
-/// replaces it.
+/// `Content-Length` is set from the body, unless the headers have `Transfer-Encoding: chunked`.
 #[derive(Clone, Debug)]
 pub struct Canned {
     /// The status.
     pub status: StatusCode,
-    /// The headers, with `Content-Type` if there is to be one.
+    /// The headers. `Content-Type` is not added.
     pub headers: HeaderMap,
-    /// The body, sent as it is.
+    /// The body, sent as given.
     pub body: Bytes,
 }
 
 impl Canned {
-    /// An answer of this status with a body of no type.
+    /// A response with this status and body, without a `Content-Type`.
     pub fn new(status: StatusCode, body: impl Into<Bytes>) -> Self {
         Self {
             status,
@@ -33,7 +32,7 @@ impl Canned {
         }
     }
 
-    /// 200 with a body of type `application/xml`.
+    /// A 200 with this body as `application/xml`.
     pub fn xml(body: impl Into<Bytes>) -> Self {
         let mut canned = Self::new(StatusCode::OK, body);
         let xml = HeaderValue::from_static("application/xml");
@@ -42,9 +41,9 @@ impl Canned {
     }
 }
 
-/// The prescribed answers in force.
+/// The canned responses that are set.
 #[derive(Default)]
-pub(super) struct CannedAnswers {
+pub(crate) struct CannedAnswers {
     logon: Mutex<Option<Canned>>,
     query: Mutex<Option<Canned>>,
     sessions: Mutex<HashMap<String, Canned>>,
@@ -52,43 +51,43 @@ pub(super) struct CannedAnswers {
 }
 
 impl CannedAnswers {
-    /// Prescribes the answer to every logon, or no longer.
-    pub(super) fn set_logon(&self, canned: Option<Canned>) {
+    /// Sets or removes the response to logons.
+    pub(crate) fn set_logon(&self, canned: Option<Canned>) {
         *self.logon.lock() = canned;
     }
 
-    /// Prescribes the answer for the session with this id.
-    pub(super) fn set_session(&self, id: &str, canned: Canned) {
+    /// Sets the response for the session with this id.
+    pub(crate) fn set_session(&self, id: &str, canned: Canned) {
         self.sessions.lock().insert(id.to_lowercase(), canned);
     }
 
-    /// Prescribes the answer to every query, or no longer.
-    pub(super) fn set_query(&self, canned: Option<Canned>) {
+    /// Sets or removes the response to queries.
+    pub(crate) fn set_query(&self, canned: Option<Canned>) {
         *self.query.lock() = canned;
     }
 
-    /// Prescribes the answer for the list of tasks of the session with this id.
-    pub(super) fn set_tasks(&self, id: &str, canned: Canned) {
+    /// Sets the response for the list of tasks of the session with this id.
+    pub(crate) fn set_tasks(&self, id: &str, canned: Canned) {
         self.tasks.lock().insert(id.to_lowercase(), canned);
     }
 
-    /// What is prescribed for queries.
-    pub(super) fn query(&self) -> Option<Canned> {
+    /// The response to queries.
+    pub(crate) fn query(&self) -> Option<Canned> {
         self.query.lock().clone()
     }
 
-    /// What is prescribed for the list of tasks of the session with this lower-case id.
-    pub(super) fn tasks(&self, id: &str) -> Option<Canned> {
+    /// The response for the list of tasks of the session with this lower-case id.
+    pub(crate) fn tasks(&self, id: &str) -> Option<Canned> {
         self.tasks.lock().get(id).cloned()
     }
 
-    /// What is prescribed for logons.
-    pub(super) fn logon(&self) -> Option<Canned> {
+    /// The response to logons.
+    pub(crate) fn logon(&self) -> Option<Canned> {
         self.logon.lock().clone()
     }
 
-    /// What is prescribed for the session with this lower-case id.
-    pub(super) fn session(&self, id: &str) -> Option<Canned> {
+    /// The response for the session with this lower-case id.
+    pub(crate) fn session(&self, id: &str) -> Option<Canned> {
         self.sessions.lock().get(id).cloned()
     }
 }

@@ -1,26 +1,25 @@
-//! The sessions that the simulator holds.
+//! All sessions of the simulator.
 
 use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{
+use crate::{
     options::Options,
-    running, samples,
+    running_session, samples,
     session::{Session, Task},
 };
 
-/// Finished sessions, which never change, and the running one, which does.
-pub(super) struct Catalogue {
+/// Finished sessions, which never change, and the running one, which is computed from the uptime.
+pub(crate) struct Catalogue {
     started_at: Timestamp,
     run_length: Duration,
     finished: Vec<Session>,
 }
 
 impl Catalogue {
-    /// A catalogue whose running session begins its way at `started_at`, with as much history as
-    /// the options say.
-    pub(super) fn new(started_at: Timestamp, options: &Options) -> Self {
+    /// The catalogue of a simulator that is started at `started_at` with these options.
+    pub(crate) fn new(started_at: Timestamp, options: &Options) -> Self {
         let mut finished = samples::documented();
         finished.extend(samples::failed_and_retried(started_at));
         finished.extend(samples::history(started_at, options));
@@ -32,16 +31,16 @@ impl Catalogue {
         }
     }
 
-    /// All sessions as they were `uptime` after the start.
-    pub(super) fn sessions(&self, uptime: Duration) -> Vec<Session> {
+    /// All sessions as of this uptime.
+    pub(crate) fn sessions(&self, uptime: Duration) -> Vec<Session> {
         let mut sessions = self.finished.clone();
         sessions.push(self.running(uptime));
         sessions
     }
 
     /// The session with this lower-case id.
-    pub(super) fn session(&self, id: &str, uptime: Duration) -> Option<Session> {
-        if id == running::RUNNING_SESSION_ID {
+    pub(crate) fn session(&self, id: &str, uptime: Duration) -> Option<Session> {
+        if id == running_session::RUNNING_SESSION_ID {
             return Some(self.running(uptime));
         }
         self.finished
@@ -51,7 +50,7 @@ impl Catalogue {
     }
 
     /// The task with this lower-case id, and its session.
-    pub(super) fn task(&self, id: &str, uptime: Duration) -> Option<(Session, Task)> {
+    pub(crate) fn task(&self, id: &str, uptime: Duration) -> Option<(Session, Task)> {
         self.sessions(uptime).into_iter().find_map(|session| {
             let task = session.tasks.iter().find(|task| task.id == id)?.clone();
             Some((session, task))
@@ -59,6 +58,6 @@ impl Catalogue {
     }
 
     fn running(&self, uptime: Duration) -> Session {
-        running::session(self.started_at, self.run_length, uptime)
+        running_session::session(self.started_at, self.run_length, uptime)
     }
 }

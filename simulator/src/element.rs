@@ -1,38 +1,41 @@
-//! A body before it is spelled as XML or JSON.
+//! A tree of elements from which both XML and JSON are written.
+//!
+//! Enterprise Manager offers every resource in both formats, and they differ in more than syntax:
+//! JSON has explicit nulls and wraps some lists. The tree carries what either format needs.
 
 use std::fmt;
 
 /// An XML element, or the JSON object that stands for it.
-pub(super) struct Element {
+pub(crate) struct Element {
     pub name: &'static str,
-    /// In any order: the style decides which one is written.
+    /// In any order: the style decides the order in XML.
     pub attributes: Vec<(&'static str, Scalar)>,
     pub content: Content,
 }
 
-/// What an element holds.
-pub(super) enum Content {
+/// The content of an element.
+pub(crate) enum Content {
     Value(Scalar),
-    /// Nothing. Without attributes the element is left out of XML, and `null` in JSON.
+    /// No content. Without attributes, too, the element is omitted in XML and `null` in JSON.
     Absent,
-    /// Elements of different names.
+    /// Elements with different names.
     Fields(Vec<Element>),
-    /// Elements of one name; JSON wraps them into an object with this one key.
+    /// Elements with the same name; in JSON an object with this key around an array.
     List(&'static str, Vec<Element>),
-    /// Elements of one name; a bare array in JSON.
+    /// Elements with the same name; in JSON a bare array.
     Array(Vec<Element>),
 }
 
 /// A single value.
-pub(super) enum Scalar {
+pub(crate) enum Scalar {
     Text(String),
     Number(i64),
     Flag(bool),
 }
 
 impl Element {
-    /// An element that holds other elements and has no attributes yet.
-    pub(super) fn new(name: &'static str, content: Content) -> Self {
+    /// An element without attributes.
+    pub(crate) fn new(name: &'static str, content: Content) -> Self {
         Self {
             name,
             attributes: Vec::new(),
@@ -40,26 +43,26 @@ impl Element {
         }
     }
 
-    /// An element that holds a single value.
-    pub(super) fn value(name: &'static str, value: impl Into<Scalar>) -> Self {
+    /// An element with a single value.
+    pub(crate) fn value(name: &'static str, value: impl Into<Scalar>) -> Self {
         Self::new(name, Content::Value(value.into()))
     }
 
-    /// An element that holds a value, or is absent.
-    pub(super) fn optional(name: &'static str, value: Option<impl Into<Scalar>>) -> Self {
+    /// An element with a single value, or an absent one.
+    pub(crate) fn optional(name: &'static str, value: Option<impl Into<Scalar>>) -> Self {
         value.map_or_else(
             || Self::new(name, Content::Absent),
             |value| Self::value(name, value),
         )
     }
 
-    /// Whether nothing is known of it: no content and no attribute.
-    pub(super) fn is_absent(&self) -> bool {
+    /// Whether the element has neither content nor attributes.
+    pub(crate) fn is_absent(&self) -> bool {
         matches!(self.content, Content::Absent) && self.attributes.is_empty()
     }
 
-    /// The same element with one more attribute.
-    pub(super) fn with(mut self, name: &'static str, value: impl Into<Scalar>) -> Self {
+    /// Adds an attribute.
+    pub(crate) fn with(mut self, name: &'static str, value: impl Into<Scalar>) -> Self {
         self.attributes.push((name, value.into()));
         self
     }

@@ -1,27 +1,30 @@
-//! Faults as text, for the command line.
+//! The text form of faults, for the command line: `503=20,html,retry-after=5`.
+//!
+//! It stands apart from the faults themselves because only `demo` and `simulate` need it; tests
+//! may use either form.
 
 use std::{error, fmt, str::FromStr, time::Duration};
 
 use hyper::StatusCode;
 use jiff::SignedDuration;
 
-use super::faults::{ErrorStatus, Extent, Fault, Latency};
+use crate::faults::{ErrorStatus, Extent, Fault, Latency};
 
-/// The pause between bytes when none is given.
+/// The pause between bytes if none is given.
 const DEFAULT_TRICKLE: Duration = Duration::from_millis(100);
 
-/// A text that names no fault.
+/// A text that is not a fault. The message lists the valid forms.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FaultError {
+pub struct ParseFaultError {
     text: String,
 }
 
 impl Fault {
-    /// The forms that a fault can be written in, one per line, with what they do. EXTENT is a count
-    /// of requests (`20`) or a time span (`30s`); without it the fault lasts.
+    /// The text forms of all faults, one per line with their effect, for a help text. EXTENT is a
+    /// number of requests (`20`) or a duration (`30s`); a fault without one stays active.
     pub const FORMS: &str = "\
-latency=300ms, latency=100ms..400ms  answers come late
-logon-latency=300ms                  answers to logons come late
+latency=300ms, latency=100ms..400ms  responses are delayed
+logon-latency=300ms                  responses to logons are delayed
 silence, silence=EXTENT              requests are accepted and never answered
 503, 503=EXTENT                      requests are answered with this status
 503=EXTENT,html,retry-after=5        ... as by a proxy, with a Retry-After
@@ -29,15 +32,15 @@ html, html=EXTENT                    requests are answered with a login page
 drop, drop=EXTENT                    connections are closed in mid-body
 trickle=1ms                          bodies are sent a byte at a time
 stale=15s                            data is as old as the last collection
-unknown-id=500                       unknown sessions are 500 instead of 404
-expire=10                            tokens end after every so many reads";
+unknown-id=500                       unknown sessions are answered 500 instead of 404
+expire=10                            all tokens are invalidated after every 10 reads";
 }
 
 impl FromStr for Fault {
-    type Err = FaultError;
+    type Err = ParseFaultError;
 
-    fn from_str(text: &str) -> Result<Self, FaultError> {
-        // A status may go without an extent and have options all the same.
+    fn from_str(text: &str) -> Result<Self, ParseFaultError> {
+        // A status may have options without an extent: `503,html`.
         let separators: &[char] = if text.starts_with(|c: char| c.is_ascii_digit()) {
             &['=', ',']
         } else {
@@ -47,7 +50,7 @@ impl FromStr for Fault {
             Some((name, value)) => (name, Some(value)),
             None => (text, None),
         };
-        fault(name, value).ok_or_else(|| FaultError {
+        fault(name, value).ok_or_else(|| ParseFaultError {
             text: text.to_owned(),
         })
     }
@@ -72,7 +75,7 @@ fn fault(name: &str, value: Option<&str>) -> Option<Fault> {
     }
 }
 
-/// A status with its options, which are separated by commas and come in any order.
+/// A status with its options, which are separated by commas and may be in any order.
 fn error_status(status: &str, options: Option<&str>) -> Option<Fault> {
     let status = status
         .parse()
@@ -83,23 +86,23 @@ fn error_status(status: &str, options: Option<&str>) -> Option<Fault> {
     }
     let mut error = ErrorStatus {
         status,
-        // Enterprise Manager itself never says these: a proxy does, in HTML.
+        // Enterprise Manager never sends these: a proxy does, in HTML.
         html: matches!(
             status,
             StatusCode::BAD_GATEWAY | StatusCode::GATEWAY_TIMEOUT
         ),
         retry_after: None,
     };
-    let mut lasts = Extent::Always;
+    let mut extent_given = Extent::Always;
     for option in options.into_iter().flat_map(|options| options.split(',')) {
         match option.split_once('=') {
             Some(("retry-after", seconds)) => error.retry_after = Some(seconds.parse().ok()?),
             None if option == "html" => error.html = true,
-            None => lasts = extent(Some(option))?,
+            None => extent_given = extent(Some(option))?,
             Some(_) => return None,
         }
     }
-    Some(Fault::Status(error, lasts))
+    Some(Fault::Status(error, extent_given))
 }
 
 fn latency(text: &str) -> Option<Latency> {
@@ -127,7 +130,7 @@ fn duration(text: &str) -> Option<Duration> {
     Duration::try_from(duration).ok()
 }
 
-impl fmt::Display for FaultError {
+impl fmt::Display for ParseFaultError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             formatter,
@@ -138,4 +141,4 @@ impl fmt::Display for FaultError {
     }
 }
 
-impl error::Error for FaultError {}
+impl error::Error for ParseFaultError {}

@@ -1,4 +1,9 @@
-//! What can be made to go wrong, and what of it hits the next request.
+//! Fault injection: the ways in which Enterprise Manager, its HTTP layer or a proxy in front of it
+//! can fail, and the decision which of them affect the next request.
+//!
+//! A request first collects its [`Effects`] in one pass over the active faults, under one lock, so
+//! that a counted fault is used up exactly once. The handler then applies them in a fixed order:
+//! delay, replacement response, stale data, pace of the body.
 
 use std::{num::NonZeroU64, time::Duration};
 
@@ -6,45 +11,48 @@ use hyper::{
     StatusCode,
     header::{HeaderValue, RETRY_AFTER},
 };
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::{
+use crate::{
     body::Pace,
     options::Style,
     pages,
-    reply::{Format, Refusal, Reply},
+    reply::{Format, Reply, RequestError},
 };
 
-/// One thing that goes wrong. Unless said otherwise it strikes authenticated `GET` requests.
+/// One injected fault. Unless stated otherwise it affects authenticated `GET` requests.
 ///
-/// A fault is written as text too, see [`Fault::FORMS`].
+/// Faults also have a text form for the command line, see [`Fault::FORMS`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// Answers come late.
+    /// Responses are delayed.
     Latency(Latency),
-    /// Answers to logon and logoff come late.
+    /// Responses to logon and logoff are delayed.
     LogonLatency(Latency),
     /// Requests are accepted and never answered.
     Silence(Extent),
     /// Requests are answered with an error.
     Status(ErrorStatus, Extent),
-    /// Requests are answered 200 with the login page of the web UI.
+    /// Requests are answered 200 with the login page of the web UI, as when a client is pointed at
+    /// the wrong port.
     WebUi(Extent),
-    /// The connection is closed when half of the announced body has been sent.
+    /// The connection is closed after half of the announced body has been sent.
     Drop(Extent),
-    /// Bodies are sent one byte at a time, with this pause between.
+    /// Bodies are sent one byte at a time, with this pause between bytes.
     Trickle(Duration),
-    /// Data is as old as the last collection, which takes place once per this interval.
+    /// Data is as old as the last collection, which runs once per interval. Enterprise Manager
+    /// collects from its backup servers every 15 minutes by default.
     Stale(Duration),
-    /// Unknown sessions and tasks are answered 500 instead of 404.
+    /// Unknown sessions and tasks are answered 500 instead of 404, as real servers were seen to do
+    /// for other resources.
     UnknownId500,
-    /// All tokens are invalidated after every so many session reads.
+    /// All tokens are invalidated after every `n` session reads.
     Expire(NonZeroU64),
 }
 
-/// How late: a time drawn anew for every request, evenly between two bounds.
+/// A delay, drawn for every request from a uniform distribution between two bounds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Latency {
     /// The shortest delay.
@@ -53,18 +61,18 @@ pub struct Latency {
     pub most: Duration,
 }
 
-/// How often a fault strikes.
+/// How long a fault stays active.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Extent {
-    /// Until the faults are set anew.
+    /// Until the faults are replaced.
     Always,
-    /// The next so many requests.
+    /// For this many requests.
     Next(u64),
-    /// For so long after the faults were set.
+    /// For this long after the faults were set.
     For(Duration),
 }
 
-/// An answer that is an error.
+/// An error response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ErrorStatus {
     /// The status.
@@ -75,37 +83,37 @@ pub struct ErrorStatus {
     pub retry_after: Option<u64>,
 }
 
-/// What strikes one request.
+/// What the active faults do to one request.
 #[derive(Default)]
-pub(super) struct Strike {
+pub(crate) struct Effects {
     pub delay: Duration,
-    pub instead: Option<Instead>,
+    pub replacement: Option<Replacement>,
     pub pace: Pace,
     /// The interval of data collection.
     pub collection: Option<Duration>,
     pub unknown_id_500: bool,
 }
 
-/// What a request gets instead of its answer.
-pub(super) enum Instead {
+/// What a request gets in place of its response.
+pub(crate) enum Replacement {
     Silence,
     Status(ErrorStatus),
     WebUi,
 }
 
-/// The faults in force, and what is left of them.
-pub(super) struct Faults {
-    state: Mutex<State>,
+/// The active faults, with the remaining counts of counted ones.
+pub(crate) struct Faults {
+    active: Mutex<ActiveFaults>,
 }
 
-struct State {
+struct ActiveFaults {
     faults: Vec<Fault>,
     since: Instant,
     session_reads: u64,
 }
 
 impl Latency {
-    /// Always this late.
+    /// The same delay for every request.
     #[must_use]
     pub const fn fixed(delay: Duration) -> Self {
         Self {
@@ -116,7 +124,7 @@ impl Latency {
 
     fn draw(self) -> Duration {
         let span = self.most.saturating_sub(self.least).as_micros();
-        // Half of a random UUID is randomness enough for a delay.
+        // Half of a random UUID is random enough for a delay.
         let random = u128::from(Uuid::new_v4().as_u64_pair().1 & 0xffff_ffff);
         let drawn = u64::try_from(span * random / 0xffff_ffff).unwrap_or(u64::MAX);
         self.least.saturating_add(Duration::from_micros(drawn))
@@ -124,8 +132,8 @@ impl Latency {
 }
 
 impl Extent {
-    /// Whether the fault strikes now; counts the request if so.
-    fn strikes(&mut self, since: Instant) -> bool {
+    /// Whether the fault affects a request now. Counts the request if so.
+    fn applies(&mut self, since: Instant) -> bool {
         match self {
             Self::Always => true,
             Self::Next(0) => false,
@@ -139,80 +147,78 @@ impl Extent {
 }
 
 impl Faults {
-    /// These faults, in force from now on.
-    pub(super) fn new(faults: Vec<Fault>) -> Self {
+    /// These faults, active from now on.
+    pub(crate) fn new(faults: Vec<Fault>) -> Self {
         Self {
-            state: Mutex::new(State {
-                faults,
-                since: Instant::now(),
-                session_reads: 0,
-            }),
+            active: Mutex::new(ActiveFaults::new(faults)),
         }
     }
 
     /// Replaces all faults.
-    pub(super) fn set(&self, faults: Vec<Fault>) {
-        *self.lock() = State {
-            faults,
-            since: Instant::now(),
-            session_reads: 0,
-        };
+    pub(crate) fn set(&self, faults: Vec<Fault>) {
+        *self.active.lock() = ActiveFaults::new(faults);
     }
 
-    /// The faults in force, with what is left of counted ones.
-    pub(super) fn left(&self) -> Vec<Fault> {
-        self.lock().faults.clone()
+    /// The active faults, with the remaining counts of counted ones.
+    pub(crate) fn left(&self) -> Vec<Fault> {
+        self.active.lock().faults.clone()
     }
 
-    /// What strikes the next request.
-    pub(super) fn strike(&self) -> Strike {
-        let mut state = self.lock();
-        let since = state.since;
-        let mut strike = Strike::default();
-        for fault in &mut state.faults {
-            strike.add(fault, since);
+    /// What the faults do to the next request. Uses up counted faults.
+    pub(crate) fn next_effects(&self) -> Effects {
+        let mut active = self.active.lock();
+        let since = active.since;
+        let mut effects = Effects::default();
+        for fault in &mut active.faults {
+            effects.add(fault, since);
         }
-        strike
+        effects
     }
 
-    /// How late a logon or logoff is answered.
-    pub(super) fn logon_delay(&self) -> Duration {
-        let state = self.lock();
-        let delays = state.faults.iter().filter_map(|fault| match fault {
+    /// The delay of a logon or logoff.
+    pub(crate) fn logon_delay(&self) -> Duration {
+        let active = self.active.lock();
+        let delays = active.faults.iter().filter_map(|fault| match fault {
             Fault::LogonLatency(latency) => Some(latency.draw()),
             _ => None,
         });
         delays.fold(Duration::ZERO, Duration::saturating_add)
     }
 
-    /// Counts a session read, and tells whether tokens are to be invalidated after it.
-    pub(super) fn expire_after_session_read(&self) -> bool {
-        let mut state = self.lock();
-        state.session_reads += 1;
-        let reads = state.session_reads;
-        state
+    /// Counts a session read. Returns whether tokens must be invalidated after it.
+    pub(crate) fn expire_after_session_read(&self) -> bool {
+        let mut active = self.active.lock();
+        active.session_reads += 1;
+        let reads = active.session_reads;
+        active
             .faults
             .iter()
             .any(|fault| matches!(fault, Fault::Expire(every) if reads.is_multiple_of(every.get())))
     }
+}
 
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock()
+impl ActiveFaults {
+    fn new(faults: Vec<Fault>) -> Self {
+        Self {
+            faults,
+            since: Instant::now(),
+            session_reads: 0,
+        }
     }
 }
 
-impl Strike {
-    /// Adds a fault, if it strikes.
+impl Effects {
+    /// Adds a fault, if it applies.
     fn add(&mut self, fault: &mut Fault, since: Instant) {
         match fault {
             Fault::Latency(latency) => self.delay = self.delay.saturating_add(latency.draw()),
-            Fault::Silence(extent) => self.replace(Instead::Silence, extent, since),
+            Fault::Silence(extent) => self.replace(Replacement::Silence, extent, since),
             Fault::Status(status, extent) => {
-                self.replace(Instead::Status(*status), extent, since);
+                self.replace(Replacement::Status(*status), extent, since);
             }
-            Fault::WebUi(extent) => self.replace(Instead::WebUi, extent, since),
+            Fault::WebUi(extent) => self.replace(Replacement::WebUi, extent, since),
             Fault::Drop(extent) => {
-                if extent.strikes(since) {
+                if extent.applies(since) {
                     self.pace = Pace::Half;
                 }
             }
@@ -223,15 +229,15 @@ impl Strike {
         }
     }
 
-    /// Of several answers instead of the right one the first wins, and the others are not used up.
-    fn replace(&mut self, instead: Instead, extent: &mut Extent, since: Instant) {
-        if self.instead.is_none() && extent.strikes(since) {
-            self.instead = Some(instead);
+    /// The first replacement wins; later ones are not used up.
+    fn replace(&mut self, replacement: Replacement, extent: &mut Extent, since: Instant) {
+        if self.replacement.is_none() && extent.applies(since) {
+            self.replacement = Some(replacement);
         }
     }
 
-    /// The time of the last collection before `uptime`. The first one is at the start.
-    pub(super) fn collected(&self, uptime: Duration) -> Duration {
+    /// The uptime of the last collection before `uptime`. The first one runs at the start.
+    pub(crate) fn collected(&self, uptime: Duration) -> Duration {
         let interval = self.collection.map_or(0, |interval| interval.as_nanos());
         let age = uptime.as_nanos().checked_rem(interval).unwrap_or(0);
         uptime.saturating_sub(Duration::from_nanos(u64::try_from(age).unwrap_or(u64::MAX)))
@@ -239,8 +245,8 @@ impl Strike {
 }
 
 impl ErrorStatus {
-    /// The answer with this status.
-    pub(super) fn reply(self, format: Format, style: Style) -> Reply {
+    /// The response with this status.
+    pub(crate) fn reply(self, format: Format, style: Style) -> Reply {
         let reply = if !self.html {
             let message = match self.status {
                 StatusCode::SERVICE_UNAVAILABLE => "The service is temporarily unavailable.",
@@ -249,7 +255,7 @@ impl ErrorStatus {
                 }
                 other => other.canonical_reason().unwrap_or("Error"),
             };
-            Reply::error(&Refusal::new(self.status, message), format, style)
+            Reply::error(&RequestError::new(self.status, message), format, style)
         } else if self.status == StatusCode::SERVICE_UNAVAILABLE {
             Reply::http_layer(self.status, "The service is unavailable.")
         } else {

@@ -1,8 +1,13 @@
-//! The filter language of the query service.
+//! Parser of the query service's filter language.
+//!
+//! Comparisons with `==`, `!=`, `<`, `<=`, `>` and `>=`; `;` for and, `,` for or, parentheses.
+//! Confirmed by the vendor's documentation, including that blanks outside quotes are dropped.
+//! That `;` binds tighter than `,` is our assumption. Public so that tests can check the filters
+//! that the gateway writes with a parser it did not write.
 
 use std::{iter::Peekable, str::Chars};
 
-/// Deepest nesting of parentheses accepted.
+/// Maximum nesting depth of parentheses.
 const MAX_DEPTH: usize = 32;
 
 /// A filter expression.
@@ -19,9 +24,9 @@ pub enum Filter {
 /// A property compared to a value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Comparison {
-    /// The property, as it is written.
+    /// The property, as written.
     pub property: String,
-    /// How it is compared.
+    /// The operator.
     pub operator: Operator,
     /// The value, without its quotes.
     pub value: String,
@@ -40,13 +45,12 @@ pub enum Operator {
 }
 
 impl Filter {
-    /// Reads an expression. A value stands in double quotes, where a double quote is doubled, or
-    /// it ends at `;`, `,` or `)`: then blanks in it are dropped, as Enterprise Manager does
-    /// without an error.
+    /// Parses an expression. A quoted value contains a double quote as two. An unquoted one ends
+    /// at `;`, `,` or `)`, and its blanks are dropped, as Enterprise Manager does without an error.
     ///
     /// # Errors
     ///
-    /// One sentence on what is malformed.
+    /// A message saying what is malformed.
     pub fn parse(text: &str) -> Result<Self, String> {
         let mut parser = Parser {
             rest: text.chars().peekable(),
@@ -59,12 +63,12 @@ impl Filter {
         }
     }
 
-    /// Whether it holds, where `holds` tells of each comparison.
-    pub(super) fn holds<E>(
+    /// Whether the filter holds, given a function that decides each comparison.
+    pub(crate) fn holds<E>(
         &self,
         holds: &mut impl FnMut(&Comparison) -> Result<bool, E>,
     ) -> Result<bool, E> {
-        // Every comparison is looked at: an unknown property is an error wherever it stands.
+        // Evaluates every comparison: an unknown property is an error wherever it appears.
         match self {
             Self::Compare(comparison) => holds(comparison),
             Self::All(filters) => filters
@@ -183,14 +187,14 @@ impl Parser<'_> {
         Ok(value)
     }
 
-    /// The next character that is not blank.
+    /// Skips blanks and returns the next character without consuming it.
     fn peek(&mut self) -> Option<char> {
         while self.rest.next_if_eq(&' ').is_some() {}
         self.rest.peek().copied()
     }
 }
 
-/// A group of one is that one.
+/// A group, or its only member.
 fn single(mut filters: Vec<Filter>, group: fn(Vec<Filter>) -> Filter) -> Filter {
     match filters.len() {
         1 => filters.remove(0),

@@ -1,14 +1,15 @@
-//! Bodies as JSON, with the keys of either generation.
+//! Writes bodies as JSON, with the keys of either generation: `PascalCase` up to release 12 and
+//! `camelCase` in 13, both recorded.
 
 use serde_json::{Map, Value};
 
-use super::{
+use crate::{
     element::{Content, Element, Scalar},
     options::Generation,
 };
 
 /// The whole document, without a byte order mark.
-pub(super) fn document(root: &Element, generation: Generation) -> Vec<u8> {
+pub(crate) fn document(root: &Element, generation: Generation) -> Vec<u8> {
     value(root, generation).to_string().into_bytes()
 }
 
@@ -44,7 +45,7 @@ fn scalar_value(scalar: &Scalar) -> Value {
     }
 }
 
-/// The key for an XML name: the name itself, or its camel case since release 13.
+/// The key for an XML name: the name itself, or camel case from release 13 on.
 fn key(name: &str, generation: Generation) -> String {
     match generation {
         Generation::Version12 => name.to_owned(),

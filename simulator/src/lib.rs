@@ -1,9 +1,22 @@
-//! A simulator of Veeam Backup Enterprise Manager: an HTTP server with the answers, the habits and
-//! the failings of the real one, as far as replica job sessions go.
+//! A simulator of Veeam Backup Enterprise Manager: an HTTP server with the responses, the habits and
+//! the failures of the real one, as far as replica job sessions are concerned.
 //!
-//! It shares no code with the gateway: what reads its answers in a test must not have written them.
+//! It exists because a real one needs a licence, backup servers and virtual machines, and fails too
+//! rarely to test against. It shares no code with the gateway: a mistake in shared code would be on
+//! both sides of every test and never be seen.
+//!
+//! # How a request is served
+//!
+//! `listener` accepts a connection, `handler` checks and routes the request, `faults` decides
+//! what goes wrong, `resources` and `query` find sessions in the `catalogue`, `views` turns
+//! them into a tree of elements, and `xml` or `json` writes it.
+//!
+//! # Where its behaviour is known from
+//!
+//! Module docs say which habits the vendor's documentation confirms, which are recorded from real
+//! servers, and which are assumptions. Where real servers differ or are unknown, [`Options`] has a
+//! choice.
 
-mod answers;
 mod body;
 mod canned;
 mod catalogue;
@@ -12,10 +25,11 @@ mod element;
 mod fault_text;
 mod faults;
 mod filter;
+mod handler;
 mod json;
 mod listener;
 mod logons;
-mod observe;
+mod observer;
 mod options;
 mod pages;
 mod properties;
@@ -23,7 +37,7 @@ mod query;
 mod reply;
 mod resources;
 mod routes;
-mod running;
+mod running_session;
 mod samples;
 mod session;
 mod session_views;
@@ -36,32 +50,32 @@ use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
 
 pub use self::{
     canned::Canned,
-    fault_text::FaultError,
+    fault_text::ParseFaultError,
     faults::{ErrorStatus, Extent, Fault, Latency},
     filter::{Comparison, Filter, Operator},
-    observe::{Counts, Received},
-    options::{Account, Generation, Options, QueryHabits, Role, Style, Times},
-    running::RUNNING_SESSION_ID,
-    session::{Link, Named, Session, Task},
+    observer::{Counts, ReceivedRequest},
+    options::{Account, Generation, Options, QueryQuirks, Role, Style, TimeFormat},
+    running_session::RUNNING_SESSION_ID,
+    session::{Link, NamedResource, Session, Task},
 };
 use self::{
     canned::CannedAnswers, catalogue::Catalogue, clock::Clock, faults::Faults, logons::Logons,
-    observe::Observer, views::Views,
+    observer::Observer, views::Views,
 };
 
-/// A running simulator. Dropping it closes its listener and its connections soon after; only
-/// [`Simulator::stop`] tells when.
+/// A running simulator. Dropping it closes its listener and connections shortly afterwards;
+/// [`Simulator::stop`] waits until they are closed.
 pub struct Simulator {
     address: SocketAddr,
     is_tls: bool,
-    state: Arc<State>,
+    shared: Arc<Shared>,
     /// Dropped to stop.
     stop: oneshot::Sender<()>,
     listening: JoinHandle<()>,
 }
 
-/// Everything that requests share.
-struct State {
+/// What all requests share.
+struct Shared {
     clock: Clock,
     catalogue: Catalogue,
     logons: Logons,
@@ -69,11 +83,11 @@ struct State {
     canned: CannedAnswers,
     views: Views,
     listed_for: Duration,
-    query: QueryHabits,
+    query: QueryQuirks,
     observer: Arc<Observer>,
 }
 
-impl State {
+impl Shared {
     fn new(options: Options) -> Self {
         let clock = Clock::start();
         Self {
@@ -90,12 +104,12 @@ impl State {
     }
 }
 
-/// The document that a simulator of these options gives to who reads `target`, such as
-/// `/api/query?type=ReplicaJobSession`, with a token: without sockets, faults or time passing. None
-/// where it would give an error.
+/// The XML document at `target`, such as `/api/query?type=ReplicaJobSession`, that a simulator with
+/// these options would serve right after its start. Needs no socket and ignores faults. `None` if
+/// the response would be an error.
 #[must_use]
 pub fn document(options: Options, target: &str) -> Option<Vec<u8>> {
-    resources::document(&State::new(options), target)
+    resources::document(&Shared::new(options), target)
 }
 
 impl Simulator {
@@ -103,40 +117,41 @@ impl Simulator {
     ///
     /// # Errors
     ///
-    /// When the address cannot be listened on.
+    /// If the address cannot be bound.
     pub async fn start(options: Options) -> io::Result<Self> {
         let listener = TcpListener::bind(options.listen).await?;
         let address = listener.local_addr()?;
         let tls = options.tls.clone();
         let is_tls = tls.is_some();
-        let state = Arc::new(State::new(options));
+        let shared = Arc::new(Shared::new(options));
         let (stop, stopped) = oneshot::channel();
-        let serving = listener::serve(listener, tls, Arc::clone(&state), stopped);
+        let serving = listener::serve(listener, tls, Arc::clone(&shared), stopped);
         Ok(Self {
             address,
             is_tls,
-            state,
+            shared,
             stop,
             listening: tokio::spawn(serving),
         })
     }
 
-    /// Stops: when this returns, the listener and all connections are closed, answered or not, and
-    /// another simulator can be started on the same address.
+    /// Closes the listener and all connections, including those with requests in flight. When this
+    /// returns, another simulator can be started on the same address.
     pub async fn stop(self) {
         drop(self.stop);
         if let Err(error) = self.listening.await {
-            tracing::error!(%error, "the simulator's listener had failed");
+            tracing::error!(%error, "the simulator's listener panicked");
         }
     }
 
-    /// Where it listens.
+    /// The address that it listens on.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Scheme, host and port. With TLS the host is `localhost`, for the certificate's sake.
+    /// The URL to configure in a client, without a path. With TLS the host is `localhost`, so that a
+    /// certificate for this name fits.
     #[must_use]
     pub fn url(&self) -> String {
         if self.is_tls {
@@ -146,74 +161,74 @@ impl Simulator {
         }
     }
 
-    /// The faults in force, with what is left of counted ones.
+    /// The active faults, with the remaining counts of counted ones.
     #[must_use]
     pub fn faults(&self) -> Vec<Fault> {
-        self.state.faults.left()
+        self.shared.faults.left()
     }
 
-    /// Replaces all faults; the first of several answers instead of the right one wins.
+    /// Replaces all faults. If several replace the response, the first active one wins.
     pub fn set_faults(&self, faults: impl IntoIterator<Item = Fault>) {
-        self.state.faults.set(faults.into_iter().collect());
+        self.shared.faults.set(faults.into_iter().collect());
     }
 
-    /// Prescribes the answer to authenticated reads of the session with this id, in any form. The
-    /// id need not be in the catalogue.
+    /// Sets the response to authenticated reads of the session with this id, as entity or as
+    /// reference. The session need not exist.
     pub fn answer_with(&self, id: &str, canned: Canned) {
-        self.state.canned.set_session(id, canned);
+        self.shared.canned.set_session(id, canned);
     }
 
-    /// Prescribes the answer to every logon, or with `None` no longer. Such answers open no logon
-    /// session and are not counted as logons.
+    /// Sets the response to every logon, or with `None` removes it. Such a response opens no logon
+    /// session and is not counted as a logon.
     pub fn answer_logon_with(&self, canned: impl Into<Option<Canned>>) {
-        self.state.canned.set_logon(canned.into());
+        self.shared.canned.set_logon(canned.into());
     }
 
-    /// Prescribes the answer to authenticated reads of the list of tasks of the session with this
-    /// id. The id need not be in the catalogue.
+    /// Sets the response to authenticated reads of the tasks of the session with this id. The
+    /// session need not exist.
     pub fn answer_tasks_with(&self, id: &str, canned: Canned) {
-        self.state.canned.set_tasks(id, canned);
+        self.shared.canned.set_tasks(id, canned);
     }
 
-    /// Prescribes the answer to every authenticated query, or with `None` no longer.
+    /// Sets the response to every authenticated query, or with `None` removes it.
     pub fn answer_query_with(&self, canned: impl Into<Option<Canned>>) {
-        self.state.canned.set_query(canned.into());
+        self.shared.canned.set_query(canned.into());
     }
 
-    /// Makes all tokens invalid, as a restart of the service does.
+    /// Invalidates all tokens, as a restart of the service presumably does.
     pub fn invalidate_tokens(&self) {
-        self.state.logons.invalidate();
+        self.shared.logons.invalidate();
     }
 
     /// Changes the password of an account. Open logon sessions stay open.
     pub fn set_password(&self, user: &str, password: &str) {
-        self.state
+        self.shared
             .logons
             .change(user, |account| password.clone_into(&mut account.password));
     }
 
-    /// Changes the role of an account, in open logon sessions too.
+    /// Changes the role of an account. Affects open logon sessions, too.
     pub fn set_role(&self, user: &str, role: Role) {
-        self.state
+        self.shared
             .logons
             .change(user, |account| account.role = role);
     }
 
-    /// Pushes the simulator's clock forward: logon sessions grow idle, and the running session
-    /// advances. Faults keep to real time.
+    /// Moves the simulator's clock forward: logon sessions become idle, and the running session
+    /// advances. Faults use real time.
     pub fn advance(&self, by: Duration) {
-        self.state.clock.advance(by);
+        self.shared.clock.advance(by);
     }
 
-    /// What it has been asked so far.
+    /// The counters since the start.
     #[must_use]
     pub fn counts(&self) -> Counts {
-        self.state.observer.counts()
+        self.shared.observer.counts()
     }
 
     /// The last 1024 requests, oldest first.
     #[must_use]
-    pub fn requests(&self) -> Vec<Received> {
-        self.state.observer.received()
+    pub fn requests(&self) -> Vec<ReceivedRequest> {
+        self.shared.observer.received()
     }
 }

@@ -1,4 +1,8 @@
-//! Connections: accepted, served, and closed all at once.
+//! Accepts connections, serves them, and closes all of them at a stop.
+//!
+//! HTTP/1.1 only, as Enterprise Manager speaks. hyper's own server is used rather than a framework,
+//! since header names in title case, reason phrases and bodies cut in half have to be written as
+//! they are.
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
@@ -12,13 +16,13 @@ use tokio::{
 };
 use tokio_rustls::{TlsAcceptor, rustls::ServerConfig};
 
-use super::{State, answers, body::Body};
+use crate::{Shared, body::Body, handler};
 
 /// Serves connections until `stopped` resolves, then closes them all.
-pub(super) async fn serve(
+pub(crate) async fn serve(
     listener: TcpListener,
     tls: Option<Arc<ServerConfig>>,
-    state: Arc<State>,
+    shared: Arc<Shared>,
     mut stopped: oneshot::Receiver<()>,
 ) {
     let tls = tls.map(TlsAcceptor::from);
@@ -27,11 +31,11 @@ pub(super) async fn serve(
         tokio::select! {
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => {
-                    state.observer.count(|counts| counts.connections += 1);
-                    connections.spawn(connection(stream, tls.clone(), Arc::clone(&state)));
+                    shared.observer.count(|counts| counts.connections += 1);
+                    connections.spawn(connection(stream, tls.clone(), Arc::clone(&shared)));
                 }
                 Err(error) => {
-                    // Most likely no file descriptor is free: others must end first.
+                    // Probably out of file descriptors: wait for other connections to close.
                     tracing::warn!(%error, "the simulator cannot accept a connection");
                     tokio::time::sleep(Duration::from_millis(50)).await;
                 }
@@ -44,26 +48,26 @@ pub(super) async fn serve(
     connections.shutdown().await;
 }
 
-async fn connection(stream: TcpStream, tls: Option<TlsAcceptor>, state: Arc<State>) {
-    // Otherwise trickled bytes would gather in the kernel.
+async fn connection(stream: TcpStream, tls: Option<TlsAcceptor>, shared: Arc<Shared>) {
+    // Otherwise the kernel would coalesce trickled bytes.
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "no TCP_NODELAY on a connection to the simulator");
     }
     match tls {
-        None => requests(stream, state).await,
+        None => requests(stream, shared).await,
         Some(acceptor) => match acceptor.accept(stream).await {
-            Ok(stream) => requests(stream, state).await,
+            Ok(stream) => requests(stream, shared).await,
             Err(error) => tracing::debug!(%error, "a TLS handshake with the simulator failed"),
         },
     }
 }
 
-/// Serves the requests of one connection. A client that goes away takes its request with it:
-/// hyper then drops the future of the answer.
-async fn requests(stream: impl AsyncRead + AsyncWrite + Unpin, state: Arc<State>) {
-    let service = service_fn(move |request| request_answered(Arc::clone(&state), request));
+/// Serves the requests of one connection. If the client disconnects, hyper drops the future of the
+/// response.
+async fn requests(stream: impl AsyncRead + AsyncWrite + Unpin, shared: Arc<Shared>) {
+    let service = service_fn(move |request| respond(Arc::clone(&shared), request));
     let served = http1::Builder::new()
-        // Pooled connections may stay idle for as long as a test likes.
+        // A test may keep pooled connections idle for any time.
         .header_read_timeout(None)
         .title_case_headers(true)
         .serve_connection(TokioIo::new(stream), service)
@@ -73,11 +77,11 @@ async fn requests(stream: impl AsyncRead + AsyncWrite + Unpin, state: Arc<State>
     }
 }
 
-async fn request_answered(
-    state: Arc<State>,
+async fn respond(
+    shared: Arc<Shared>,
     request: Request<Incoming>,
 ) -> Result<Response<Body>, Infallible> {
-    let in_flight = state.observer.begin(&request);
-    let (reply, pace) = answers::answer(&state, &request).await;
+    let in_flight = shared.observer.begin(&request);
+    let (reply, pace) = handler::handle(&shared, &request).await;
     Ok(reply.into_response(pace, in_flight))
 }

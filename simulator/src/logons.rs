@@ -1,4 +1,8 @@
-//! Who is logged on: accounts, tokens, idle expiry.
+//! Accounts and logon sessions: credentials, tokens, idle expiry.
+//!
+//! Header, cookie, challenge, the separate id for the logoff, and that the cookie takes precedence
+//! over the header: confirmed by the vendor's documentation. Tokens here are the base64 of 16 random
+//! bytes, one of two forms in published bodies; a client has to treat them as opaque.
 
 use std::time::Duration;
 
@@ -10,94 +14,95 @@ use hyper::{
 use parking_lot::{Mutex, MutexGuard};
 use uuid::Uuid;
 
-use super::options::{Account, Role};
+use crate::options::{Account, Role};
 
 /// The header, and the cookie, that carries a token.
-pub(super) const TOKEN_HEADER: &str = "X-RestSvcSessionId";
+pub(crate) const TOKEN_HEADER: &str = "X-RestSvcSessionId";
 
 /// A logon session.
 #[derive(Clone)]
-pub(super) struct Logon {
-    /// What authenticates requests: the base64 of 16 random bytes.
+pub(crate) struct LogonSession {
+    /// Authenticates requests.
     pub token: String,
-    /// What names the logon session in URLs; it says nothing about the token.
+    /// Identifies the logon session in URLs. Unrelated to the token.
     pub session_id: String,
     /// The name of the account.
     pub user: String,
     last_used: Duration,
 }
 
-/// Accounts and the logon sessions they have opened. Times are uptimes.
-pub(super) struct Logons {
+/// The accounts and their open logon sessions. Times are uptimes.
+pub(crate) struct Logons {
     idle_timeout: Duration,
-    state: Mutex<State>,
+    table: Mutex<Table>,
 }
 
-struct State {
+struct Table {
     accounts: Vec<Account>,
-    live: Vec<Logon>,
+    open: Vec<LogonSession>,
 }
 
 impl Logons {
-    /// Nobody is logged on yet.
-    pub(super) fn new(accounts: Vec<Account>, idle_timeout: Duration) -> Self {
+    /// These accounts, without logon sessions.
+    pub(crate) fn new(accounts: Vec<Account>, idle_timeout: Duration) -> Self {
         Self {
             idle_timeout,
-            state: Mutex::new(State {
+            table: Mutex::new(Table {
                 accounts,
-                live: Vec::new(),
+                open: Vec::new(),
             }),
         }
     }
 
-    /// Opens a logon session for the Basic credentials in these headers, if they are good.
-    pub(super) fn log_on(&self, headers: &HeaderMap, now: Duration) -> Option<Logon> {
+    /// Opens a logon session for the Basic credentials in these headers, if they are valid.
+    pub(crate) fn log_on(&self, headers: &HeaderMap, now: Duration) -> Option<LogonSession> {
         let (user, password) = basic_credentials(headers)?;
-        let mut state = self.live_at(now);
-        let account = state.account(&user)?;
+        let mut table = self.table_at(now);
+        let account = table.account(&user)?;
         if account.password != password {
             return None;
         }
-        let logon = Logon {
+        let logon = LogonSession {
             token: BASE64_STANDARD.encode(Uuid::new_v4().as_bytes()),
             session_id: Uuid::new_v4().to_string(),
             user: account.user.clone(),
             last_used: now,
         };
-        state.live.push(logon.clone());
+        table.open.push(logon.clone());
         Some(logon)
     }
 
-    /// The role of whoever sent these headers, if their token is live. Its idle time starts anew.
-    pub(super) fn authenticate(&self, headers: &HeaderMap, now: Duration) -> Option<Role> {
+    /// The role of the account behind the token in these headers, if the token is valid. Resets its
+    /// idle time.
+    pub(crate) fn authenticate(&self, headers: &HeaderMap, now: Duration) -> Option<Role> {
         let token = presented_token(headers)?;
-        let mut state = self.live_at(now);
-        let logon = state.live.iter_mut().find(|logon| logon.token == token)?;
+        let mut table = self.table_at(now);
+        let logon = table.open.iter_mut().find(|logon| logon.token == token)?;
         logon.last_used = now;
         let user = logon.user.clone();
-        state.account(&user).map(|account| account.role)
+        table.account(&user).map(|account| account.role)
     }
 
-    /// All live logon sessions, oldest first.
-    pub(super) fn list(&self, now: Duration) -> Vec<Logon> {
-        self.live_at(now).live.clone()
+    /// All open logon sessions, oldest first.
+    pub(crate) fn list(&self, now: Duration) -> Vec<LogonSession> {
+        self.table_at(now).open.clone()
     }
 
-    /// Ends the logon session with this id, and tells whether there was one.
-    pub(super) fn log_off(&self, session_id: &str, now: Duration) -> bool {
-        let mut state = self.live_at(now);
-        let before = state.live.len();
-        state.live.retain(|logon| logon.session_id != session_id);
-        state.live.len() < before
+    /// Ends the logon session with this id. Returns whether there was one.
+    pub(crate) fn log_off(&self, session_id: &str, now: Duration) -> bool {
+        let mut table = self.table_at(now);
+        let before = table.open.len();
+        table.open.retain(|logon| logon.session_id != session_id);
+        table.open.len() < before
     }
 
     /// Ends all logon sessions, as a restart of the service does.
-    pub(super) fn invalidate(&self) {
-        self.lock().live.clear();
+    pub(crate) fn invalidate(&self) {
+        self.lock().open.clear();
     }
 
-    /// Changes an account; does nothing when there is none of this name.
-    pub(super) fn change(&self, user: &str, change: impl FnOnce(&mut Account)) {
+    /// Changes the account with this name, if there is one.
+    pub(crate) fn change(&self, user: &str, change: impl FnOnce(&mut Account)) {
         if let Some(account) = self.lock().account(user) {
             change(account);
         } else {
@@ -105,23 +110,23 @@ impl Logons {
         }
     }
 
-    /// The state, rid of logon sessions that have expired by `now`.
-    fn live_at(&self, now: Duration) -> MutexGuard<'_, State> {
-        let mut state = self.lock();
+    /// The table, after removing logon sessions that have expired by `now`.
+    fn table_at(&self, now: Duration) -> MutexGuard<'_, Table> {
+        let mut table = self.lock();
         let idle_timeout = self.idle_timeout;
-        state
-            .live
+        table
+            .open
             .retain(|logon| now.saturating_sub(logon.last_used) < idle_timeout);
-        state
+        table
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock()
+    fn lock(&self) -> MutexGuard<'_, Table> {
+        self.table.lock()
     }
 }
 
-impl State {
-    /// The account of this name, whatever its letter case.
+impl Table {
+    /// The account with this name, ignoring letter case.
     fn account(&mut self, user: &str) -> Option<&mut Account> {
         let user = user.to_lowercase();
         self.accounts
@@ -130,14 +135,14 @@ impl State {
     }
 }
 
-/// The token that a request presents. A cookie wins over the header, as on a real server.
+/// The token of a request. A cookie takes precedence over the header.
 fn presented_token(headers: &HeaderMap) -> Option<&str> {
     let cookie = headers
         .get_all(COOKIE)
         .iter()
         .filter_map(|value| value.to_str().ok())
         .flat_map(|cookies| cookies.split(';'))
-        // Tokens end in `=`: only the first one separates.
+        // Tokens may contain `=`: only the first one separates.
         .filter_map(|cookie| cookie.trim().split_once('='))
         .find_map(|(name, token)| name.eq_ignore_ascii_case(TOKEN_HEADER).then_some(token));
     cookie.or_else(|| headers.get(TOKEN_HEADER)?.to_str().ok())

@@ -1,4 +1,8 @@
-//! What a simulator is started with.
+//! The options of a simulator: its address, accounts, data, and the ways in which releases of
+//! Enterprise Manager differ.
+//!
+//! Every option stands for something that varies between real servers or is unknown of them. What
+//! is the same on all of them has no option.
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
@@ -8,43 +12,46 @@ use std::{
 
 use tokio_rustls::rustls::ServerConfig;
 
-use super::{Fault, Session};
+use crate::{Fault, Session};
 
-/// How a simulator listens, whom it knows, and how it speaks.
+/// The options of a simulator.
 ///
 /// The default is an Enterprise Manager 13 in plain text on a free port of 127.0.0.1.
 #[derive(Clone)]
 pub struct Options {
-    /// Where to listen. Port 0 takes any free one; [`Simulator::address`](super::Simulator::address) tells which.
+    /// Where to listen. With port 0 the system chooses a free one, see
+    /// [`Simulator::address`](crate::Simulator::address).
     pub listen: SocketAddr,
-    /// The certificate to show. Without it the simulator speaks plain text.
+    /// Certificate and key for TLS. Without them the simulator speaks plaintext HTTP.
     pub tls: Option<Arc<ServerConfig>>,
-    /// Who may log on. The default holds one account of each [`Role`], see [`Account::samples`].
+    /// The accounts that may log on. The default is one of each [`Role`], see [`Account::samples`].
     pub accounts: Vec<Account>,
-    /// How long a logon session may go unused before its token is answered 401. The default is
-    /// Enterprise Manager's own 15 minutes.
+    /// How long a logon session may be idle before its token is rejected with 401. The default is
+    /// Enterprise Manager's 15 minutes, confirmed by the vendor's documentation.
     pub idle_timeout: Duration,
-    /// How bodies are spelled.
+    /// The style of bodies.
     pub style: Style,
-    /// Host and port written into every `Href`. Like that of a real server it is not the one the
-    /// request went to.
+    /// Host and port in every `Href`. As with a real server it differs from the address that the
+    /// request was sent to: a client must not follow it.
     pub href_host: String,
-    /// How long after the start the running session stops. The default is 5 minutes.
+    /// How long after the start of the simulator the running session stops. The default is
+    /// 5 minutes.
     pub run_length: Duration,
-    /// How many more finished sessions to hold, one every 8 hours back from a day before the
-    /// start. The default is none; 150 make a second page of query results.
+    /// The number of additional finished sessions, one every 8 hours, the latest a day before the
+    /// start of the simulator. The default is 0; 150 give a second page of query results.
     pub history: u32,
-    /// The time between two of these sessions, where it is not to be 8 hours.
+    /// The time between two of these sessions, if not 8 hours.
     pub history_interval: Option<Duration>,
-    /// The jobs of these sessions, in turn. The default is one, `SQL Replication`.
+    /// The names of the jobs that these sessions belong to, in turn. The default is one, `SQL Replication`.
     pub history_jobs: Vec<String>,
-    /// Sessions to hold besides.
+    /// Further sessions, besides those that every simulator has.
     pub sessions: Vec<Session>,
-    /// How far the plain lists reach back. The default is Enterprise Manager's own 30 days.
+    /// How far back plain lists reach. The default is Enterprise Manager's 30 days, confirmed by the
+    /// vendor's documentation.
     pub listed_for: Duration,
-    /// How the query service behaves.
-    pub query: QueryHabits,
-    /// What goes wrong from the first request on.
+    /// How the query service behaves where that is unknown.
+    pub query: QueryQuirks,
+    /// The faults that are active from the first request on.
     pub faults: Vec<Fault>,
 }
 
@@ -63,25 +70,25 @@ impl Default for Options {
             history_jobs: vec!["SQL Replication".to_owned()],
             sessions: Vec::new(),
             listed_for: Duration::from_secs(30 * 24 * 3600),
-            query: QueryHabits::default(),
+            query: QueryQuirks::default(),
             faults: Vec::new(),
         }
     }
 }
 
-/// What is not known of the query service, and may be one way or the other.
+/// Behaviour of the query service that neither documentation nor recordings settle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct QueryHabits {
-    /// Most items on a page, whatever is asked for. The default is no limit.
+pub struct QueryQuirks {
+    /// The maximum page size; larger requests are reduced to it. The default is no limit.
     pub page_size_limit: usize,
-    /// Whether a result without items lacks their container, and counts no page, where it
-    /// otherwise has an empty container on one page.
+    /// Whether an empty result has no container element and 0 pages. Otherwise it has an empty
+    /// container on one page.
     pub no_container_when_empty: bool,
-    /// Whether a page past the last one is answered 400, where it is otherwise empty.
+    /// Whether a page past the last one is answered 400. Otherwise it is empty.
     pub past_the_end_refused: bool,
 }
 
-impl Default for QueryHabits {
+impl Default for QueryQuirks {
     fn default() -> Self {
         Self {
             page_size_limit: usize::MAX,
@@ -91,12 +98,12 @@ impl Default for QueryHabits {
     }
 }
 
-/// Somebody who may log on.
+/// An account that may log on.
 #[derive(Clone)]
 pub struct Account {
-    /// The name, in Enterprise Manager's form `DOMAIN\user`. Letter case does not matter.
+    /// The name, in the form `DOMAIN\user`. Not case-sensitive.
     pub user: String,
-    /// The password. Letter case matters; it may contain colons.
+    /// The password. Case-sensitive; may contain colons.
     pub password: String,
     /// What the account may read.
     pub role: Role,
@@ -126,39 +133,41 @@ impl Account {
     }
 }
 
-/// The roles of Enterprise Manager, as far as replica sessions tell them apart.
+/// The roles of Enterprise Manager, as far as they differ for replica sessions. What each may read
+/// is confirmed by the vendor's documentation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
     /// Portal Administrator: reads everything.
     Administrator,
     /// Portal User: reads replica sessions, their tasks and the query service.
     PortalUser,
-    /// Any of the restore operators: logs on, and gets 403 for replica sessions.
+    /// Any of the restore operators: may log on, but gets 403 for replica sessions.
     RestoreOperator,
 }
 
 impl Role {
-    pub(super) fn reads_replica_sessions(self) -> bool {
+    pub(crate) fn reads_replica_sessions(self) -> bool {
         self != Self::RestoreOperator
     }
 
-    /// Jobs, and what is listed below them.
-    pub(super) fn reads_jobs(self) -> bool {
+    /// Whether the role reads jobs, and the lists below them.
+    pub(crate) fn reads_jobs(self) -> bool {
         self == Self::Administrator
     }
 }
 
-/// How bodies are spelled. Enterprise Manager's releases differ here and nowhere else that matters.
+/// The style of bodies: where the releases of Enterprise Manager differ in ways a client can see.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Style {
     /// Attribute order, XML declaration and the case of JSON keys.
     pub generation: Generation,
-    /// How precise times are.
-    pub times: Times,
-    /// Whether links and task references say `repicaTaskSessions`, as most releases do. Requests
-    /// may use either spelling at any time.
+    /// How times are written.
+    pub times: TimeFormat,
+    /// Whether links and task references use the misspelling `repicaTaskSessions`, which bodies
+    /// published from 8.0 to 13.1 have. Requests may always use either spelling.
     pub misspelt_task_links: bool,
-    /// Whether bodies of successful answers start with a UTF-8 byte order mark.
+    /// Whether successful bodies start with a UTF-8 byte order mark. Recorded for JSON of some
+    /// releases, possible for XML.
     pub byte_order_mark: bool,
 }
 
@@ -168,7 +177,7 @@ impl Style {
     pub const fn version12() -> Self {
         Self {
             generation: Generation::Version12,
-            times: Times::Milliseconds,
+            times: TimeFormat::Milliseconds,
             misspelt_task_links: true,
             byte_order_mark: false,
         }
@@ -179,7 +188,7 @@ impl Style {
     pub const fn version13() -> Self {
         Self {
             generation: Generation::Version13,
-            times: Times::Milliseconds,
+            times: TimeFormat::Milliseconds,
             misspelt_task_links: false,
             byte_order_mark: false,
         }
@@ -192,27 +201,28 @@ impl Default for Style {
     }
 }
 
-/// The product releases whose bodies look alike.
+/// Releases whose bodies have the same form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Generation {
-    /// 8.0 to 12.x: `xmlns Type Href Name UID`, no declaration, `PascalCase` JSON.
+    /// 8.0 to 12.x: `xmlns Type Href Name UID`, no declaration, `PascalCase` JSON. The order is that
+    /// of the documentation's older pages; recorded servers write the one of release 13.
     Version12,
     /// 13.x: `Href Type Name UID xmlns` after the XML Schema namespaces, declaration, `camelCase` JSON.
     Version13,
 }
 
-/// How precise the times of the database under Enterprise Manager are. Trailing zeros are never
-/// written.
+/// How times are written: by the precision of Enterprise Manager's database, without trailing
+/// zeros, or in one of two other forms that .NET has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Times {
+pub enum TimeFormat {
     /// SQL Server: up to 3 digits, and names end in whole seconds.
     Milliseconds,
     /// `PostgreSQL`: up to 6 digits, in names too.
     Microseconds,
-    /// What .NET writes of a time whose zone it does not know: up to 7 digits and no zone. Seen of
-    /// no release.
+    /// .NET's form of a time of unspecified kind: up to 7 digits and no zone. Not seen of any
+    /// release.
     Ticks,
-    /// What .NET writes of a local time: always 7 digits and an offset, here of an hour. Seen of
-    /// other resources.
+    /// .NET's form of a local time: always 7 digits and an offset, here of one hour. Recorded for
+    /// other resources of Enterprise Manager.
     Local,
 }

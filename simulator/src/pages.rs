@@ -1,9 +1,11 @@
-//! HTML that comes from around Enterprise Manager, not from itself.
+//! HTML pages of the programs around Enterprise Manager, which itself never answers HTML: its web UI,
+//! the HTTP layer of Windows, and a reverse proxy.
 
 use hyper::StatusCode;
 
-/// The login page of the web UI, which answers any path of its own port with it.
-pub(super) const WEB_UI_LOGIN: &str = r#"<!DOCTYPE html>
+/// The login page that the web UI sends for any path on its own port, with status 200. The title
+/// is as recorded.
+pub(crate) const WEB_UI_LOGIN: &str = r#"<!DOCTYPE html>
 <html lang="en">
 <head>
   <meta charset="utf-8">
@@ -19,8 +21,8 @@ pub(super) const WEB_UI_LOGIN: &str = r#"<!DOCTYPE html>
 </html>
 "#;
 
-/// The stock page of the HTTP layer of Windows.
-pub(super) fn http_layer(status: StatusCode, explanation: &str) -> String {
+/// The standard error page of the HTTP layer of Windows.
+pub(crate) fn http_layer(status: StatusCode, explanation: &str) -> String {
     let title = title(status);
     let code = status.as_u16();
     [
@@ -35,8 +37,8 @@ pub(super) fn http_layer(status: StatusCode, explanation: &str) -> String {
     .join("\r\n")
 }
 
-/// The page of a reverse proxy that got no good answer.
-pub(super) fn proxy(status: StatusCode) -> String {
+/// The error page of a reverse proxy that got no valid response.
+pub(crate) fn proxy(status: StatusCode) -> String {
     let title = format!("{} {}", status.as_u16(), title(status));
     format!(
         "<html>\n<head><title>{title}</title></head>\n<body>\n<center><h1>{title}</h1></center>\n\

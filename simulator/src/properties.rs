@@ -1,43 +1,46 @@
-//! What queries can filter and sort by. The names are not those of the elements: `CreationTime`
-//! here is `CreationTimeUTC` there.
+//! The properties that queries can filter and sort by.
+//!
+//! The vendor documents them, by names that are not those of the elements: `CreationTime` for
+//! `CreationTimeUTC`. Enumerations compare by position, as documented; the position of `None`
+//! among the results is unknown.
 
 use jiff::{Timestamp, civil, tz::TimeZone};
 
-use super::{
+use crate::{
     filter::{Comparison, Operator},
     session::{Session, Task},
     views::Views,
 };
 
 /// A property of a row.
-pub(super) struct Property<T> {
+pub(crate) struct Property<T> {
     pub name: &'static str,
-    kind: Kind,
-    /// Its value, if the row has one.
+    value_type: ValueType,
+    /// The value for a row, if it has one.
     pub value: fn(&Views, &T) -> Option<Value>,
 }
 
 /// A value that can be compared and sorted.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Value {
+pub(crate) enum Value {
     Text(String),
     Time(Timestamp),
     Number(i64),
     Flag(bool),
-    /// The place of a value in its enumeration.
-    Place(usize),
+    /// The position of a value in its enumeration.
+    Rank(usize),
 }
 
-/// How the value in a filter is read.
+/// How a value in a filter is parsed and compared.
 #[derive(Clone, Copy)]
-enum Kind {
+enum ValueType {
     Text,
     /// A full URN or the bare GUID.
     Uid,
     Time,
     Number,
     Flag,
-    /// Values in their order.
+    /// The values in their order.
     Enumeration(&'static [&'static str]),
 }
 
@@ -57,83 +60,95 @@ const SESSION_STATES: &[&str] = &[
     "ActionRequired",
 ];
 const TASK_STATES: &[&str] = &["InProgress", "Pending", "Completed"];
-/// Where `None` stands is not known.
+/// The position of `None` is an assumption.
 const RESULTS: &[&str] = &["None", "Success", "Warning", "Failed"];
 
-/// What sessions can be filtered and sorted by; progress and failure message are not among it.
-pub(super) const OF_SESSIONS: &[Property<Session>] = &[
-    property("UID", Kind::Uid, |_, session| text(&session.id)),
-    property("Name", Kind::Text, |views, session| {
+/// The properties of sessions. Progress and failure message are not among them.
+pub(crate) const OF_SESSIONS: &[Property<Session>] = &[
+    property("UID", ValueType::Uid, |_, session| text(&session.id)),
+    property("Name", ValueType::Text, |views, session| {
         Some(Value::Text(views.session_name(session)))
     }),
-    property("JobType", Kind::Text, |_, session| text(&session.job_type)),
-    property("JobUid", Kind::Uid, |_, session| text(&session.job.id)),
-    property("JobName", Kind::Text, |_, session| text(&session.job.name)),
-    property("CreationTime", Kind::Time, |views, session| {
-        time(views, Some(session.created))
+    property("JobType", ValueType::Text, |_, session| {
+        text(&session.job_type)
     }),
-    property("EndTime", Kind::Time, |views, session| {
-        time(views, session.ended)
-    }),
-    property("State", Kind::Enumeration(SESSION_STATES), |_, session| {
-        place(SESSION_STATES, &session.state)
-    }),
-    property("Result", Kind::Enumeration(RESULTS), |_, session| {
-        place(RESULTS, &session.result)
-    }),
-    property("IsRetry", Kind::Flag, |_, session| {
-        Some(Value::Flag(session.is_retry))
-    }),
-    property("BackupServerUid", Kind::Uid, |_, session| {
-        text(&session.server.id)
-    }),
-    property("BackupServerName", Kind::Text, |_, session| {
-        text(&session.server.name)
-    }),
-];
-
-/// What tasks can be filtered and sorted by.
-pub(super) const OF_TASKS: &[Property<(Session, Task)>] = &[
-    property("UID", Kind::Uid, |_, (_, task)| text(&task.id)),
-    property("Name", Kind::Text, |views, (_, task)| {
-        Some(Value::Text(views.task_name(task)))
-    }),
-    property("CreationTime", Kind::Time, |views, (_, task)| {
-        time(views, Some(task.created))
-    }),
-    property("EndTime", Kind::Time, |views, (_, task)| {
-        time(views, task.ended)
-    }),
-    property("State", Kind::Enumeration(TASK_STATES), |_, (_, task)| {
-        place(TASK_STATES, &task.state)
-    }),
-    property("Result", Kind::Enumeration(RESULTS), |_, (_, task)| {
-        place(RESULTS, &task.result)
-    }),
-    property("Reason", Kind::Text, |_, (_, task)| {
-        task.reason.clone().map(Value::Text)
-    }),
-    property("TotalSize", Kind::Number, |_, (_, task)| {
-        Some(Value::Number(task.total_size))
-    }),
-    property("JobSessionUid", Kind::Uid, |_, (session, _)| {
-        text(&session.id)
-    }),
-    property("JobUid", Kind::Uid, |_, (session, _)| text(&session.job.id)),
-    property("JobName", Kind::Text, |_, (session, _)| {
+    property("JobUid", ValueType::Uid, |_, session| text(&session.job.id)),
+    property("JobName", ValueType::Text, |_, session| {
         text(&session.job.name)
     }),
-    property("BackupServerUid", Kind::Uid, |_, (session, _)| {
+    property("CreationTime", ValueType::Time, |views, session| {
+        time(views, Some(session.created))
+    }),
+    property("EndTime", ValueType::Time, |views, session| {
+        time(views, session.ended)
+    }),
+    property(
+        "State",
+        ValueType::Enumeration(SESSION_STATES),
+        |_, session| rank(SESSION_STATES, &session.state),
+    ),
+    property("Result", ValueType::Enumeration(RESULTS), |_, session| {
+        rank(RESULTS, &session.result)
+    }),
+    property("IsRetry", ValueType::Flag, |_, session| {
+        Some(Value::Flag(session.is_retry))
+    }),
+    property("BackupServerUid", ValueType::Uid, |_, session| {
         text(&session.server.id)
     }),
-    property("BackupServerName", Kind::Text, |_, (session, _)| {
+    property("BackupServerName", ValueType::Text, |_, session| {
         text(&session.server.name)
     }),
-    property("VmDisplayName", Kind::Text, |_, (_, task)| text(&task.vm)),
 ];
 
-/// The property of this name, in any letter case.
-pub(super) fn find<T>(
+/// The properties of tasks.
+pub(crate) const OF_TASKS: &[Property<(Session, Task)>] = &[
+    property("UID", ValueType::Uid, |_, (_, task)| text(&task.id)),
+    property("Name", ValueType::Text, |views, (_, task)| {
+        Some(Value::Text(views.task_name(task)))
+    }),
+    property("CreationTime", ValueType::Time, |views, (_, task)| {
+        time(views, Some(task.created))
+    }),
+    property("EndTime", ValueType::Time, |views, (_, task)| {
+        time(views, task.ended)
+    }),
+    property(
+        "State",
+        ValueType::Enumeration(TASK_STATES),
+        |_, (_, task)| rank(TASK_STATES, &task.state),
+    ),
+    property("Result", ValueType::Enumeration(RESULTS), |_, (_, task)| {
+        rank(RESULTS, &task.result)
+    }),
+    property("Reason", ValueType::Text, |_, (_, task)| {
+        task.reason.clone().map(Value::Text)
+    }),
+    property("TotalSize", ValueType::Number, |_, (_, task)| {
+        Some(Value::Number(task.total_size))
+    }),
+    property("JobSessionUid", ValueType::Uid, |_, (session, _)| {
+        text(&session.id)
+    }),
+    property("JobUid", ValueType::Uid, |_, (session, _)| {
+        text(&session.job.id)
+    }),
+    property("JobName", ValueType::Text, |_, (session, _)| {
+        text(&session.job.name)
+    }),
+    property("BackupServerUid", ValueType::Uid, |_, (session, _)| {
+        text(&session.server.id)
+    }),
+    property("BackupServerName", ValueType::Text, |_, (session, _)| {
+        text(&session.server.name)
+    }),
+    property("VmDisplayName", ValueType::Text, |_, (_, task)| {
+        text(&task.vm)
+    }),
+];
+
+/// The property with this name, ignoring letter case.
+pub(crate) fn find<T>(
     properties: &'static [Property<T>],
     name: &str,
 ) -> Result<&'static Property<T>, String> {
@@ -144,14 +159,14 @@ pub(super) fn find<T>(
 }
 
 /// Whether a comparison holds for a row.
-pub(super) fn holds<T>(
+pub(crate) fn holds<T>(
     properties: &'static [Property<T>],
     comparison: &Comparison,
     views: &Views,
     row: &T,
 ) -> Result<bool, String> {
     let property = find(properties, &comparison.property)?;
-    let wanted = read(property.kind, &comparison.value)
+    let wanted = parse(property.value_type, &comparison.value)
         .ok_or_else(|| format!("Value [{}] cannot be used.", comparison.value))?;
     let Some(value) = (property.value)(views, row) else {
         return Ok(comparison.operator == Operator::NotEqual);
@@ -166,19 +181,19 @@ pub(super) fn holds<T>(
     })
 }
 
-fn read(kind: Kind, written: &str) -> Option<Value> {
-    match kind {
-        Kind::Text => Some(Value::Text(written.to_owned())),
-        Kind::Uid => text(&written.rsplit(':').next()?.to_lowercase()),
-        Kind::Time => read_time(written).map(Value::Time),
-        Kind::Number => written.parse().ok().map(Value::Number),
-        Kind::Flag => written.to_lowercase().parse().ok().map(Value::Flag),
-        Kind::Enumeration(values) => place(values, written),
+fn parse(value_type: ValueType, written: &str) -> Option<Value> {
+    match value_type {
+        ValueType::Text => Some(Value::Text(written.to_owned())),
+        ValueType::Uid => text(&written.rsplit(':').next()?.to_lowercase()),
+        ValueType::Time => parse_time(written).map(Value::Time),
+        ValueType::Number => written.parse().ok().map(Value::Number),
+        ValueType::Flag => written.to_lowercase().parse().ok().map(Value::Flag),
+        ValueType::Enumeration(values) => rank(values, written),
     }
 }
 
-/// With a zone, without one, or a bare date: all have been accepted.
-fn read_time(text: &str) -> Option<Timestamp> {
+/// A time with or without a zone, or a bare date: real servers were seen to accept all three.
+fn parse_time(text: &str) -> Option<Timestamp> {
     let in_utc = |time: civil::DateTime| TimeZone::UTC.to_timestamp(time).ok();
     text.parse()
         .ok()
@@ -188,13 +203,17 @@ fn read_time(text: &str) -> Option<Timestamp> {
 
 const fn property<T>(
     name: &'static str,
-    kind: Kind,
+    value_type: ValueType,
     value: fn(&Views, &T) -> Option<Value>,
 ) -> Property<T> {
-    Property { name, kind, value }
+    Property {
+        name,
+        value_type,
+        value,
+    }
 }
 
-#[expect(clippy::unnecessary_wraps, reason = "as the table wants it")]
+#[expect(clippy::unnecessary_wraps, reason = "the table needs an option")]
 fn text(text: &str) -> Option<Value> {
     Some(Value::Text(text.to_owned()))
 }
@@ -203,10 +222,10 @@ fn time(views: &Views, time: Option<Timestamp>) -> Option<Value> {
     time.map(|time| Value::Time(views.as_stored(time)))
 }
 
-/// In any letter case.
-fn place(values: &[&str], text: &str) -> Option<Value> {
+/// The position of a value in its enumeration, ignoring letter case.
+fn rank(values: &[&str], text: &str) -> Option<Value> {
     values
         .iter()
         .position(|value| value.eq_ignore_ascii_case(text))
-        .map(Value::Place)
+        .map(Value::Rank)
 }

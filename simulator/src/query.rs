@@ -1,24 +1,28 @@
-//! The query service.
+//! The query service: filters, sorts and pages sessions or tasks.
+//!
+//! Parameters and the missing total count are confirmed by the vendor's documentation. That a page
+//! has 100 items by default is recorded from release 12 and older, against the documentation. The
+//! page links have the parameters in a fixed order; recorded servers repeat the client's order.
 
 use std::cmp::Reverse;
 
 use hyper::StatusCode;
 
-use super::{
+use crate::{
     element::{Content, Element},
     filter::Filter,
-    options::{Generation, QueryHabits},
+    options::{Generation, QueryQuirks},
     properties::{self, OF_SESSIONS, OF_TASKS, Property},
-    reply::Refusal,
+    reply::RequestError,
     routes::Parameters,
     session::{Session, Task},
     views::Views,
 };
 
-/// Items on a page unless told otherwise.
+/// The default page size.
 const DEFAULT_PAGE_SIZE: usize = 100;
 
-/// What a query asks for.
+/// A query, as its parameters state it.
 struct Query<T: 'static> {
     r#type: &'static str,
     entities: bool,
@@ -34,8 +38,8 @@ enum Sort {
     Descending,
 }
 
-/// What a query can be for.
-struct Kind<T: 'static> {
+/// What can be queried: a type, its list and its properties.
+struct Target<T: 'static> {
     r#type: &'static str,
     list: &'static str,
     properties: &'static [Property<T>],
@@ -43,7 +47,7 @@ struct Kind<T: 'static> {
     reference: fn(&Views, &T) -> Element,
 }
 
-const SESSIONS: Kind<Session> = Kind {
+const SESSIONS: Target<Session> = Target {
     r#type: "ReplicaJobSession",
     list: "ReplicaJobSessions",
     properties: OF_SESSIONS,
@@ -51,7 +55,7 @@ const SESSIONS: Kind<Session> = Kind {
     reference: |views, session| views.session_reference("Ref", session),
 };
 
-const TASKS: Kind<(Session, Task)> = Kind {
+const TASKS: Target<(Session, Task)> = Target {
     r#type: "ReplicaTaskSession",
     list: "ReplicaTaskSessions",
     properties: OF_TASKS,
@@ -59,15 +63,15 @@ const TASKS: Kind<(Session, Task)> = Kind {
     reference: |views, (session, task)| views.task_reference("Ref", session, task),
 };
 
-/// One page of what `sessions` hold. Unlike the plain lists a query reaches back without limit.
-pub(super) fn answer(
+/// One page of these sessions, or of their tasks. Unlike plain lists, queries have no limit of age.
+pub(crate) fn answer(
     views: &Views,
-    habits: QueryHabits,
+    quirks: QueryQuirks,
     sessions: Vec<Session>,
     parameters: &Parameters,
-) -> Result<Element, Refusal> {
+) -> Result<Element, RequestError> {
     if parameters.is("type", SESSIONS.r#type) {
-        return page(&SESSIONS, views, habits, sessions, parameters);
+        return page(&SESSIONS, views, quirks, sessions, parameters);
     }
     if !parameters.is("type", TASKS.r#type) {
         return Err(bad_request("The query type is missing or unknown."));
@@ -76,100 +80,96 @@ pub(super) fn answer(
         let tasks = session.tasks.clone();
         tasks.into_iter().map(move |task| (session.clone(), task))
     });
-    page(&TASKS, views, habits, tasks.collect(), parameters)
+    page(&TASKS, views, quirks, tasks.collect(), parameters)
 }
 
 fn page<T>(
-    kind: &Kind<T>,
+    target: &Target<T>,
     views: &Views,
-    habits: QueryHabits,
+    quirks: QueryQuirks,
     rows: Vec<T>,
     parameters: &Parameters,
-) -> Result<Element, Refusal> {
-    let query = Query::read(kind, parameters, habits)?;
-    let rows = query.found(kind.properties, views, rows)?;
+) -> Result<Element, RequestError> {
+    let query = Query::parse(target, parameters, quirks)?;
+    let rows = query.select(target.properties, views, rows)?;
     let pages = rows.len().div_ceil(query.page_size).max(1);
-    if query.page > pages && habits.past_the_end_refused {
+    if query.page > pages && quirks.past_the_end_refused {
         return Err(bad_request("There is no such page."));
     }
     let start = (query.page - 1).saturating_mul(query.page_size);
     let page = rows.iter().skip(start).take(query.page_size);
-    let (container, items): (_, Vec<_>) = if query.entities {
-        (
-            "Entities",
-            page.map(|row| (kind.entity)(views, row)).collect(),
-        )
-    } else {
-        (
-            "Refs",
-            page.map(|row| (kind.reference)(views, row)).collect(),
-        )
-    };
     let mut fields = Vec::new();
-    if items.is_empty() && habits.no_container_when_empty {
-        // Nothing but the paging.
-    } else if query.entities {
-        let list = Element::new(kind.list, Content::List(kind.list, items));
-        fields.push(Element::new(container, Content::Fields(vec![list])));
-    } else {
-        fields.push(Element::new(container, Content::List("Refs", items)));
+    if page.len() > 0 || !quirks.no_container_when_empty {
+        fields.push(if query.entities {
+            let items = page.map(|row| (target.entity)(views, row)).collect();
+            let list = Element::new(target.list, Content::List(target.list, items));
+            Element::new("Entities", Content::Fields(vec![list]))
+        } else {
+            let items = page.map(|row| (target.reference)(views, row)).collect();
+            Element::new("Refs", Content::List("Refs", items))
+        });
     }
-    let pages = if rows.is_empty() && habits.no_container_when_empty {
+    let reported_pages = if rows.is_empty() && quirks.no_container_when_empty {
         0
     } else {
         pages
     };
-    fields.push(query.paging_info(views, pages));
+    fields.push(query.paging_info(views, reported_pages));
     Ok(Element::new("QueryResult", Content::Fields(fields)))
 }
 
 impl<T> Query<T> {
-    fn read(kind: &Kind<T>, parameters: &Parameters, habits: QueryHabits) -> Result<Self, Refusal> {
-        let filter = parameters.get("filter").filter(|text| !text.is_empty());
-        let filter = filter.map(|text| {
-            let filter = Filter::parse(text);
-            let filter = filter.map_err(|why| bad_request(&format!("Malformed filter: {why}.")))?;
-            Ok((text.to_owned(), filter))
-        });
-        let sort = match (parameters.get("sortasc"), parameters.get("sortdesc")) {
+    fn parse(
+        target: &Target<T>,
+        parameters: &Parameters,
+        quirks: QueryQuirks,
+    ) -> Result<Self, RequestError> {
+        let filter = parameters
+            .get("filter")
+            .filter(|text| !text.is_empty())
+            .map(|text| {
+                Filter::parse(text)
+                    .map(|filter| (text.to_owned(), filter))
+                    .map_err(|why| bad_request(&format!("Malformed filter: {why}.")))
+            });
+        let order = match (parameters.get("sortasc"), parameters.get("sortdesc")) {
             (None, None) => None,
             (Some(property), None) => Some((Sort::Ascending, property)),
             (None, Some(property)) => Some((Sort::Descending, property)),
             _ => return Err(bad_request("Only one sorting order can be given.")),
         };
-        let sort = sort.map(|(sort, name)| {
-            let property = properties::find(kind.properties, name);
-            let property = property.map_err(|why| bad_request(&why))?;
-            Ok((sort, name.to_owned(), property))
+        let sort = order.map(|(sort, name)| {
+            properties::find(target.properties, name)
+                .map(|property| (sort, name.to_owned(), property))
+                .map_err(|why| bad_request(&why))
         });
         let page_size = positive(parameters, "pagesize", DEFAULT_PAGE_SIZE)?;
         Ok(Self {
-            r#type: kind.r#type,
+            r#type: target.r#type,
             entities: parameters.is("format", "Entities"),
             filter: filter.transpose()?,
             sort: sort.transpose()?,
             page: positive(parameters, "page", 1)?,
-            page_size: page_size.min(habits.page_size_limit),
+            page_size: page_size.min(quirks.page_size_limit),
         })
     }
 
-    /// The rows that the filter selects, sorted.
-    fn found(
+    /// The rows that match the filter, sorted.
+    fn select(
         &self,
         properties: &'static [Property<T>],
         views: &Views,
         rows: Vec<T>,
-    ) -> Result<Vec<T>, Refusal> {
+    ) -> Result<Vec<T>, RequestError> {
         let mut found = Vec::new();
         for row in rows {
-            let selected = self.filter.as_ref().map(|(_, filter)| {
-                filter
+            let matches = match &self.filter {
+                None => true,
+                Some((_, filter)) => filter
                     .holds(&mut |comparison| properties::holds(properties, comparison, views, &row))
-            });
-            if selected
-                .unwrap_or(Ok(true))
-                .map_err(|why| bad_request(&why))?
-            {
+                    .map_err(|why| bad_request(&why))?,
+            };
+            if matches {
                 found.push(row);
             }
         }
@@ -245,8 +245,8 @@ fn lower_case_escapes(path: &str) -> String {
     lower
 }
 
-/// A parameter that counts from one.
-fn positive(parameters: &Parameters, name: &str, default: usize) -> Result<usize, Refusal> {
+/// A positive number.
+fn positive(parameters: &Parameters, name: &str, default: usize) -> Result<usize, RequestError> {
     match parameters.get(name).map(str::parse) {
         None => Ok(default),
         Some(Ok(number)) if number > 0 => Ok(number),
@@ -254,6 +254,6 @@ fn positive(parameters: &Parameters, name: &str, default: usize) -> Result<usize
     }
 }
 
-fn bad_request(message: &str) -> Refusal {
-    Refusal::new(StatusCode::BAD_REQUEST, message)
+fn bad_request(message: &str) -> RequestError {
+    RequestError::new(StatusCode::BAD_REQUEST, message)
 }

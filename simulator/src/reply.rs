@@ -1,4 +1,8 @@
-//! One answer: status, headers, body.
+//! One reply: status, headers and body, as Enterprise Manager, its HTTP layer or a proxy sends it.
+//!
+//! `Server`, the challenge of a refused logon and reason phrases without blanks (`BadRequest`, the
+//! names of .NET's enumeration) are as recorded from real servers. Error bodies follow the schema
+//! and a recording.
 
 use bytes::Bytes;
 use hyper::{
@@ -10,39 +14,40 @@ use hyper::{
     },
 };
 
-use super::{
+use crate::{
     Canned,
     body::{Body, Pace},
     element::{Content, Element},
     json,
-    observe::InFlight,
+    observer::InFlight,
     options::Style,
     pages, xml,
 };
 
-/// The two formats of bodies.
+/// The format of a body.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Format {
+pub(crate) enum Format {
     Xml,
     Json,
 }
 
-/// An answer that is not yet on its way.
-pub(super) struct Reply {
+/// A reply that has not been sent yet.
+pub(crate) struct Reply {
     status: StatusCode,
     headers: HeaderMap,
     body: Bytes,
 }
 
-/// Why a request is not served: what an `Error` body says.
-pub(super) struct Refusal {
+/// An error as Enterprise Manager reports it in an `Error` body.
+pub(crate) struct RequestError {
     pub status: StatusCode,
     pub message: String,
 }
 
 impl Format {
-    /// JSON as soon as any `Accept` header mentions it; XML otherwise.
-    pub(super) fn wanted_by(headers: &HeaderMap) -> Self {
+    /// JSON if any `Accept` header mentions it anywhere, XML otherwise: as recorded from real
+    /// servers, which ignore the order and the weights.
+    pub(crate) fn accepted_by(headers: &HeaderMap) -> Self {
         let mentions_json = |value: &HeaderValue| {
             String::from_utf8_lossy(value.as_bytes())
                 .to_ascii_lowercase()
@@ -56,9 +61,9 @@ impl Format {
     }
 }
 
-impl Refusal {
-    /// A refusal with this status and message.
-    pub(super) fn new(status: StatusCode, message: impl Into<String>) -> Self {
+impl RequestError {
+    /// An error with this status and message.
+    pub(crate) fn new(status: StatusCode, message: impl Into<String>) -> Self {
         Self {
             status,
             message: message.into(),
@@ -67,8 +72,8 @@ impl Refusal {
 }
 
 impl Reply {
-    /// An answer with a body of this type.
-    pub(super) fn new(
+    /// A reply with a body of this content type.
+    pub(crate) fn new(
         status: StatusCode,
         content_type: &'static str,
         body: impl Into<Bytes>,
@@ -82,8 +87,8 @@ impl Reply {
         }
     }
 
-    /// An answer without a body.
-    pub(super) fn empty(status: StatusCode) -> Self {
+    /// A reply without a body.
+    pub(crate) fn empty(status: StatusCode) -> Self {
         Self {
             status,
             headers: HeaderMap::new(),
@@ -91,8 +96,8 @@ impl Reply {
         }
     }
 
-    /// A successful answer that describes a resource.
-    pub(super) fn document(
+    /// A successful reply that represents a resource.
+    pub(crate) fn document(
         status: StatusCode,
         root: &Element,
         format: Format,
@@ -105,8 +110,8 @@ impl Reply {
         reply
     }
 
-    /// An `Error` body. Like recorded ones it never has a byte order mark.
-    pub(super) fn error(refusal: &Refusal, format: Format, style: Style) -> Self {
+    /// An `Error` body. As in recordings it never has a byte order mark.
+    pub(crate) fn error(error: &RequestError, format: Format, style: Style) -> Self {
         let absent = |name| Element::new(name, Content::Absent);
         let root = Element::new(
             "Error",
@@ -116,22 +121,23 @@ impl Reply {
                 absent("Status"),
             ]),
         )
-        .with("Message", refusal.message.as_str())
-        .with("StatusCode", i64::from(refusal.status.as_u16()));
-        Self::rendered(refusal.status, &root, format, style)
+        .with("Message", error.message.as_str())
+        .with("StatusCode", i64::from(error.status.as_u16()));
+        Self::rendered(error.status, &root, format, style)
     }
 
-    /// 401, with the challenge that a refused logon carries.
-    pub(super) fn logon_refused(format: Format, style: Style) -> Self {
-        let refusal = Refusal::new(StatusCode::UNAUTHORIZED, "Unauthorized");
-        Self::error(&refusal, format, style).with(
+    /// The 401 for a failed logon, with its challenge.
+    pub(crate) fn logon_refused(format: Format, style: Style) -> Self {
+        let error = RequestError::new(StatusCode::UNAUTHORIZED, "Unauthorized");
+        Self::error(&error, format, style).with(
             WWW_AUTHENTICATE,
             HeaderValue::from_static("Basic Realm=RestSvc"),
         )
     }
 
-    /// What the HTTP layer of Windows answers on its own, before Enterprise Manager sees a request.
-    pub(super) fn http_layer(status: StatusCode, explanation: &str) -> Self {
+    /// A reply that the HTTP layer of Windows sends without passing the request on to Enterprise
+    /// Manager.
+    pub(crate) fn http_layer(status: StatusCode, explanation: &str) -> Self {
         Self::new(
             status,
             "text/html; charset=us-ascii",
@@ -140,19 +146,19 @@ impl Reply {
         .with(CONNECTION, HeaderValue::from_static("close"))
     }
 
-    /// The same answer with one more header.
-    pub(super) fn with(mut self, name: HeaderName, value: HeaderValue) -> Self {
+    /// Sets a header.
+    pub(crate) fn with(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.headers.insert(name, value);
         self
     }
 
-    /// Its body alone.
-    pub(super) fn into_body(self) -> Vec<u8> {
+    /// The body alone.
+    pub(crate) fn into_body(self) -> Vec<u8> {
         self.body.into()
     }
 
-    /// The answer as hyper sends it.
-    pub(super) fn into_response(self, pace: Pace, in_flight: InFlight) -> Response<Body> {
+    /// The response for hyper to send.
+    pub(crate) fn into_response(self, pace: Pace, in_flight: InFlight) -> Response<Body> {
         let mut headers = self.headers;
         headers
             .entry(SERVER)
@@ -195,7 +201,7 @@ impl From<Canned> for Reply {
     }
 }
 
-/// The name of the status in .NET: without blanks.
+/// The reason phrase is the name of the status in .NET, which has no blanks.
 fn reason_phrase(status: StatusCode) -> Option<ReasonPhrase> {
     let name = status.canonical_reason()?.replace(' ', "");
     ReasonPhrase::try_from(name.into_bytes()).ok()

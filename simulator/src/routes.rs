@@ -1,12 +1,15 @@
-//! Which resource a request names.
+//! Maps a path and its query string to a resource, and knows which methods and roles it allows.
+//!
+//! Paths, parameter names and doubled slashes are treated as leniently as real servers have been
+//! seen to; both spellings of `replicaTaskSessions` work.
 
 use hyper::Method;
 
-use super::options::Role;
+use crate::options::Role;
 
-/// A resource. Ids are as requested, in lower case.
+/// A resource. Ids are those of the request, in lower case.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Route {
+pub(crate) enum Route {
     Root,
     Logon,
     LogonSessions,
@@ -24,13 +27,13 @@ pub(super) enum Route {
     Unknown,
 }
 
-/// The parameters of a query string. Letter case of their names does not matter.
-pub(super) struct Parameters(Vec<(String, String)>);
+/// The parameters of a query string. Their names are not case-sensitive.
+pub(crate) struct Parameters(Vec<(String, String)>);
 
 impl Route {
-    /// The resource at this path, or `None` for a path outside `/api/`. Letter case does not
-    /// matter, nor do doubled slashes or one at the end.
-    pub(super) fn find(path: &str) -> Option<Self> {
+    /// The resource at this path, or `None` outside `/api/`. Ignores letter case, doubled slashes
+    /// and a trailing slash.
+    pub(crate) fn find(path: &str) -> Option<Self> {
         let path = path.to_lowercase();
         let mut segments = path.split('/').filter(|segment| !segment.is_empty());
         if segments.next() != Some("api") {
@@ -58,8 +61,9 @@ impl Route {
         Some(route)
     }
 
-    /// Whether the resource knows this method. One that does not exist knows them all.
-    pub(super) fn allows(&self, method: &Method) -> bool {
+    /// Whether the resource allows this method. One that does not exist allows all: its response is
+    /// 404, not 405.
+    pub(crate) fn allows(&self, method: &Method) -> bool {
         match self {
             Self::Logon => method == Method::POST,
             Self::LogonSession(_) => method == Method::GET || method == Method::DELETE,
@@ -68,16 +72,16 @@ impl Route {
         }
     }
 
-    /// Whether this role may read it.
-    pub(super) fn is_open_to(&self, role: Role) -> bool {
+    /// Whether this role may read the resource.
+    pub(crate) fn is_open_to(&self, role: Role) -> bool {
         match self {
             Self::SessionsOfJob(_) => role.reads_jobs(),
             _ => !self.is_session_read() || role.reads_replica_sessions(),
         }
     }
 
-    /// Whether reading it takes a role that may see replica sessions.
-    pub(super) fn is_session_read(&self) -> bool {
+    /// Whether the resource requires a role that may read replica sessions.
+    pub(crate) fn is_session_read(&self) -> bool {
         match self {
             Self::ReplicaSessions
             | Self::ReplicaSession(_)
@@ -97,7 +101,7 @@ impl Route {
 
 impl Parameters {
     /// The parameters of this query string.
-    pub(super) fn parse(query: &str) -> Self {
+    pub(crate) fn parse(query: &str) -> Self {
         Self(
             form_urlencoded::parse(query.as_bytes())
                 .map(|(name, value)| (name.to_lowercase(), value.into_owned()))
@@ -106,15 +110,15 @@ impl Parameters {
     }
 
     /// The value of the first parameter with this lower-case name.
-    pub(super) fn get(&self, name: &str) -> Option<&str> {
+    pub(crate) fn get(&self, name: &str) -> Option<&str> {
         self.0
             .iter()
             .find(|(candidate, _)| candidate == name)
             .map(|(_, value)| value.as_str())
     }
 
-    /// Whether a parameter has this value, whatever its letter case.
-    pub(super) fn is(&self, name: &str, value: &str) -> bool {
+    /// Whether the parameter with this lower-case name has this value, ignoring letter case.
+    pub(crate) fn is(&self, name: &str, value: &str) -> bool {
         self.get(name)
             .is_some_and(|candidate| candidate.eq_ignore_ascii_case(value))
     }

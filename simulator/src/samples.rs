@@ -1,21 +1,24 @@
-//! The finished sessions: the vendor's documented samples, a failure with its retries, and as much
-//! history as asked for.
+//! The finished sessions: three from the vendor's documentation, a failure with its retries, and
+//! any number of generated ones.
+//!
+//! The failure is modelled on a recording from a server of release 12, in which three attempts of
+//! one job follow one another and none has a `FailureMessage`.
 
 use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{
+use crate::{
     clock::{earlier, later},
     options::Options,
-    session::{Named, Session, Task, named},
+    session::{NamedResource, Session, Task, named},
 };
 
-/// Seconds.
+/// In seconds.
 const HOUR: u64 = 3600;
 
 /// The backup server of most sessions.
-pub(super) fn enterprise01() -> Named {
+pub(crate) fn enterprise01() -> NamedResource {
     named(
         "a490c017-2c1c-40ee-8bcf-73bcce6ab36f",
         "enterprise01.tech.local",
@@ -23,19 +26,19 @@ pub(super) fn enterprise01() -> Named {
 }
 
 /// The job of the running session.
-pub(super) fn replication_job_1() -> Named {
+pub(crate) fn replication_job_1() -> NamedResource {
     named("724e3c07-4e12-44f5-998f-d568071216d8", "Replication Job 1")
 }
 
-fn fileserver02_replication() -> Named {
+fn fileserver02_replication() -> NamedResource {
     named(
         "2c49a44e-1e59-4527-a6bc-6b2f9b579ee1",
         "Fileserver02 Replication",
     )
 }
 
-/// The sessions that the vendor documents, with the times of the documentation.
-pub(super) fn documented() -> Vec<Session> {
+/// The sessions of the vendor's documentation, with its times.
+pub(crate) fn documented() -> Vec<Session> {
     let fileserver = Session::stopped(
         "0bcf5a1e-866c-4b40-8bc3-ce64753b9a6b",
         named("ce15a8c7-aa49-495e-b05b-ee3398c91018", "srv02.tech.local"),
@@ -74,7 +77,7 @@ pub(super) fn documented() -> Vec<Session> {
         ),
         40 << 30,
     )]);
-    // Only the tasks of this one are documented; the session around them is ours.
+    // Only the tasks of this session are documented.
     let november = Session::stopped(
         "f5bf1a4b-c229-452e-a4e8-0354e1752b4e",
         named(
@@ -100,8 +103,8 @@ pub(super) fn documented() -> Vec<Session> {
     vec![fileserver, october, november]
 }
 
-/// A failed session, its failed retry and its successful one, ten hours before `started_at`.
-pub(super) fn failed_and_retried(started_at: Timestamp) -> Vec<Session> {
+/// A failed session, a failed retry and a successful one, ten hours before `started_at`.
+pub(crate) fn failed_and_retried(started_at: Timestamp) -> Vec<Session> {
     let first = earlier(started_at, Duration::from_secs(10 * HOUR));
     let span = |from: u64, to: u64| {
         (
@@ -162,10 +165,11 @@ pub(super) fn failed_and_retried(started_at: Timestamp) -> Vec<Session> {
     ]
 }
 
-/// As many successful sessions as the options say, back from a day before `started_at`.
-pub(super) fn history(started_at: Timestamp, options: &Options) -> Vec<Session> {
-    let interval = options.history_interval;
-    let interval = interval.unwrap_or(Duration::from_secs(8 * HOUR));
+/// The generated sessions of [`Options::history`], all successful.
+pub(crate) fn history(started_at: Timestamp, options: &Options) -> Vec<Session> {
+    let interval = options
+        .history_interval
+        .unwrap_or(Duration::from_secs(8 * HOUR));
     let jobs: Vec<_> = (0x19de_ff4e_a1ac_u64..)
         .zip(&options.history_jobs)
         .map(|(id, name)| named(&format!("b04c217b-0538-4650-bec4-{id:012x}"), name))
@@ -193,5 +197,5 @@ pub(super) fn history(started_at: Timestamp, options: &Options) -> Vec<Session> 
 }
 
 fn utc(text: &str) -> Timestamp {
-    text.parse().expect("the samples hold valid times")
+    text.parse().expect("the times of the samples are valid")
 }

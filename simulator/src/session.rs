@@ -1,49 +1,51 @@
-//! Replica job sessions and their tasks, as the catalogue holds them.
+//! Replica job sessions and their tasks: the simulator's data, before any representation.
+//!
+//! States and results are text, not enumerations, because the schema has strings there and a test
+//! must be able to plant any value.
 
 use jiff::Timestamp;
 
-/// One run of a replication job. Its texts may hold any characters but U+0000, which no XML can
-/// say.
+/// One run of a replication job. Its texts may contain any character that XML can express.
 #[derive(Clone, Debug)]
 pub struct Session {
     /// A lower-case GUID, as are all ids here.
     pub id: String,
-    /// The backup server that ran it.
-    pub server: Named,
-    /// The job that was run.
-    pub job: Named,
+    /// The backup server that ran the job.
+    pub server: NamedResource,
+    /// The job.
+    pub job: NamedResource,
     /// `Replica` on real servers.
     pub job_type: String,
-    /// Its start.
+    /// The start.
     pub created: Timestamp,
-    /// Absent while the session runs.
+    /// The end. `None` while the session runs.
     pub ended: Option<Timestamp>,
-    /// A string in the schema, so any text.
+    /// Any text, such as `Working` or `Stopped`.
     pub state: String,
-    /// Likewise.
+    /// Any text, such as `None` or `Success`.
     pub result: String,
     /// Percent.
     pub progress: i32,
-    /// Whether an earlier run had failed.
+    /// Whether the run is a retry of a failed one.
     pub is_retry: bool,
-    /// Absent on real servers, which give the reason of a failure only in the tasks.
+    /// `None` in every recorded session: the reason of a failure is only in its tasks.
     pub failure_message: Option<String>,
-    /// After the four links that every session has.
+    /// Links after the four that every session has.
     pub more_links: Vec<Link>,
-    /// What it did with each virtual machine.
+    /// One task for each virtual machine.
     pub tasks: Vec<Task>,
 }
 
-/// Another resource, known by id and name: a backup server, a job or a replica point.
+/// A related resource, identified by id and name: a backup server, a job or a replica point.
 #[derive(Clone, Debug)]
-pub struct Named {
+pub struct NamedResource {
     /// A GUID.
     pub id: String,
     /// Any text.
     pub name: String,
 }
 
-/// A link as it stands in a body, absent attributes left out.
+/// A link, written as given; absent attributes are left out.
 #[derive(Clone, Debug)]
 pub struct Link {
     /// Attribute `Rel`.
@@ -56,48 +58,48 @@ pub struct Link {
     pub name: Option<String>,
 }
 
-/// One virtual machine within a session.
+/// The replication of one virtual machine within a session.
 #[derive(Clone, Debug)]
 pub struct Task {
     /// A lower-case GUID.
     pub id: String,
     /// The name of the virtual machine.
     pub vm: String,
-    /// The URN of the virtual machine, which newer releases give.
+    /// The URN of the virtual machine, which newer releases have.
     pub vm_uid: Option<String>,
-    /// Its start.
+    /// The start.
     pub created: Timestamp,
-    /// Absent until the task is completed.
+    /// The end. `None` until the task is completed.
     pub ended: Option<Timestamp>,
-    /// A string in the schema, so any text.
+    /// Any text, such as `InProgress` or `Completed`.
     pub state: String,
-    /// Likewise.
+    /// Any text, such as `Success`.
     pub result: String,
-    /// Empty when all is well, absent while in progress: the two forms that real servers show.
+    /// Why the task failed. As published, empty after a success and absent in progress.
     pub reason: Option<String>,
     /// Bytes.
     pub total_size: i64,
-    /// What the replica has been brought to.
-    pub replica_point: Option<Named>,
+    /// The replica point that the task created.
+    pub replica_point: Option<NamedResource>,
 }
 
-/// The type of all replication jobs.
-pub(super) const REPLICA: &str = "Replica";
+/// The `JobType` of replication jobs.
+pub(crate) const REPLICA: &str = "Replica";
 
-/// A name for the thing with this id.
-pub(super) fn named(id: &str, name: &str) -> Named {
-    Named {
+/// A resource with this id and name.
+pub(crate) fn named(id: &str, name: &str) -> NamedResource {
+    NamedResource {
         id: id.to_owned(),
         name: name.to_owned(),
     }
 }
 
 impl Session {
-    /// A session that stopped with `result`; tasks are added by the caller.
-    pub(super) fn stopped(
+    /// A session that stopped with `result`, without tasks.
+    pub(crate) fn stopped(
         id: &str,
-        server: Named,
-        job: Named,
+        server: NamedResource,
+        job: NamedResource,
         (created, ended): (Timestamp, Timestamp),
         result: &str,
     ) -> Self {
@@ -118,16 +120,16 @@ impl Session {
         }
     }
 
-    /// The same session with these tasks.
-    pub(super) fn with_tasks(self, tasks: impl Into<Vec<Task>>) -> Self {
+    /// Sets the tasks.
+    pub(crate) fn with_tasks(self, tasks: impl Into<Vec<Task>>) -> Self {
         Self {
             tasks: tasks.into(),
             ..self
         }
     }
 
-    /// The same session, run because an earlier one had failed.
-    pub(super) fn retrying(self) -> Self {
+    /// Marks the session as a retry.
+    pub(crate) fn retrying(self) -> Self {
         Self {
             is_retry: true,
             ..self
@@ -136,8 +138,8 @@ impl Session {
 }
 
 impl Task {
-    /// A task that ended well.
-    pub(super) fn completed(
+    /// A task that succeeded.
+    pub(crate) fn completed(
         id: &str,
         vm: &str,
         (created, ended): (Timestamp, Timestamp),
@@ -157,8 +159,8 @@ impl Task {
         }
     }
 
-    /// The same task, ended with trouble.
-    pub(super) fn with_trouble(self, result: &str, reason: &str) -> Self {
+    /// Sets a result other than success, and its reason.
+    pub(crate) fn with_trouble(self, result: &str, reason: &str) -> Self {
         Self {
             result: result.to_owned(),
             reason: Some(reason.to_owned()),

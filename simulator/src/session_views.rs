@@ -1,9 +1,11 @@
-//! What Enterprise Manager says about replica job sessions and their tasks, in full and by
-//! reference.
+//! Representations of replica job sessions and their tasks, as entities and as references.
+//!
+//! Elements, their order, links and names are those of the vendor's documented bodies, which the
+//! tests compare byte by byte.
 
-use super::{
+use crate::{
     element::{Content, Element},
-    session::{Link, Named, Session, Task},
+    session::{Link, NamedResource, Session, Task},
     views::Views,
 };
 
@@ -17,7 +19,7 @@ enum Form {
     Reference,
 }
 
-/// What every body that concerns a session or a task says of it.
+/// What both representations of a session or a task have in common.
 struct Identity<'a> {
     kind: &'static str,
     id: &'a str,
@@ -26,15 +28,15 @@ struct Identity<'a> {
 }
 
 impl Views {
-    /// A session by reference, as an element of this name.
-    pub(super) fn session_reference(&self, element: &'static str, session: &Session) -> Element {
+    /// The reference to a session, as an element with this name.
+    pub(crate) fn session_reference(&self, element: &'static str, session: &Session) -> Element {
         let links = self.session_links(session, Form::Entity);
         let element = Element::new(element, Content::Fields(vec![links]));
         self.identified(element, &self.session_identity(session), Form::Reference)
     }
 
-    /// A session in full.
-    pub(super) fn session(&self, session: &Session) -> Element {
+    /// The entity of a session.
+    pub(crate) fn session(&self, session: &Session) -> Element {
         let fields = vec![
             self.session_links(session, Form::Reference),
             Element::value("JobUid", uid("Job", &session.job.id)),
@@ -52,8 +54,8 @@ impl Views {
         self.identified(element, &self.session_identity(session), Form::Entity)
     }
 
-    /// A task by reference, as an element of this name.
-    pub(super) fn task_reference(
+    /// The reference to a task, as an element with this name.
+    pub(crate) fn task_reference(
         &self,
         element: &'static str,
         session: &Session,
@@ -64,8 +66,8 @@ impl Views {
         self.identified(element, &self.task_identity(task), Form::Reference)
     }
 
-    /// A task in full.
-    pub(super) fn task(&self, session: &Session, task: &Task) -> Element {
+    /// The entity of a task.
+    pub(crate) fn task(&self, session: &Session, task: &Task) -> Element {
         let fields = vec![
             self.task_links(session, task, Form::Reference),
             Element::value("JobSessionUid", uid(SESSION, &session.id)),
@@ -82,14 +84,14 @@ impl Views {
             .with("VmDisplayName", task.vm.as_str())
     }
 
-    /// The name of a session.
-    pub(super) fn session_name(&self, session: &Session) -> String {
+    /// The name of a session: its job and, in UTC, its creation time.
+    pub(crate) fn session_name(&self, session: &Session) -> String {
         let created = self.time_in_name(session.created);
         format!("{}@{created}", session.job.name)
     }
 
-    /// The name of a task.
-    pub(super) fn task_name(&self, task: &Task) -> String {
+    /// The name of a task: its virtual machine and, in UTC, its creation time.
+    pub(crate) fn task_name(&self, task: &Task) -> String {
         format!("{}@{}", task.vm, self.time_in_name(task.created))
     }
 
@@ -104,7 +106,7 @@ impl Views {
             self.identity_link("Alternate", &identity, alternate),
             self.link("Down", "ReplicaTaskSessionReferenceList", &tasks),
         ];
-        links.extend(session.more_links.iter().map(link_as_it_is));
+        links.extend(session.more_links.iter().map(verbatim_link));
         Element::new("Links", Content::Array(links))
     }
 
@@ -122,7 +124,7 @@ impl Views {
         Element::new("Links", Content::Array(links))
     }
 
-    fn server_link(&self, server: &Named) -> Element {
+    fn server_link(&self, server: &NamedResource) -> Element {
         let path = format!("backupServers/{}", server.id);
         self.link("Up", "BackupServerReference", &path)
             .with("Name", server.name.as_str())
@@ -133,7 +135,7 @@ impl Views {
             .with("Name", identity.name.as_str())
     }
 
-    /// Gives an element the attributes of what it describes.
+    /// Sets the attributes that identify the resource.
     fn identified(&self, element: Element, identity: &Identity<'_>, form: Form) -> Element {
         element
             .with("Type", identity.type_of(form))
@@ -169,7 +171,7 @@ impl Identity<'_> {
         }
     }
 
-    /// References are the bare path; entities are asked for by a parameter.
+    /// The path of a representation: entities need a parameter.
     fn path_of(&self, form: Form) -> String {
         match form {
             Form::Entity => format!("{}?format=Entity", self.path),
@@ -178,7 +180,7 @@ impl Identity<'_> {
     }
 }
 
-fn link_as_it_is(link: &Link) -> Element {
+fn verbatim_link(link: &Link) -> Element {
     let mut element = Element::new("Link", Content::Absent)
         .with("Rel", link.rel.as_str())
         .with("Href", link.href.as_str());

@@ -1,40 +1,43 @@
-//! What Enterprise Manager says about itself, and the parts that all bodies share.
+//! Representations of the root document and of logon sessions, and what all bodies have in common:
+//! links and times. Those of replica sessions are in [`session_views`](crate::session_views).
+//!
+//! The forms of times are confirmed by recorded bodies, except those that [`TimeFormat`] marks.
 
 use jiff::{Timestamp, tz};
 
-use super::{
+use crate::{
     element::{Content, Element},
-    logons::Logon,
-    options::{Style, Times},
+    logons::LogonSession,
+    options::{Style, TimeFormat},
 };
 
-/// Describes resources in one style, with links to one host.
-pub(super) struct Views {
-    pub(super) style: Style,
+/// Builds the representations of resources in one style, with links to one host.
+pub(crate) struct Views {
+    pub(crate) style: Style,
     host: String,
 }
 
 impl Views {
     /// Views in this style whose links name this host and port.
-    pub(super) fn new(style: Style, host: String) -> Self {
+    pub(crate) fn new(style: Style, host: String) -> Self {
         Self { style, host }
     }
 
     /// The URL of a resource, given by its path below `/api/`.
-    pub(super) fn href(&self, path: &str) -> String {
+    pub(crate) fn href(&self, path: &str) -> String {
         format!("https://{}/api/{path}", self.host)
     }
 
-    /// A link without a name, as lists and services have it.
-    pub(super) fn link(&self, rel: &str, kind: &str, path: &str) -> Element {
+    /// A link without a name, as used for lists and services.
+    pub(crate) fn link(&self, rel: &str, kind: &str, path: &str) -> Element {
         Element::new("Link", Content::Absent)
             .with("Rel", rel)
             .with("Type", kind)
             .with("Href", self.href(path))
     }
 
-    /// The root document, which needs no logon.
-    pub(super) fn root(&self) -> Element {
+    /// The root document, which is readable without a logon.
+    pub(crate) fn root(&self) -> Element {
         let create = |version: &str| {
             self.link(
                 "Create",
@@ -59,8 +62,8 @@ impl Views {
             .with("Href", self.href(""))
     }
 
-    /// A logon session; never its token.
-    pub(super) fn logon_session(&self, logon: &Logon) -> Element {
+    /// A logon session, without its token.
+    pub(crate) fn logon_session(&self, logon: &LogonSession) -> Element {
         let path = format!("logonSessions/{}", logon.session_id);
         let tasks = self.task_collection();
         let links = vec![
@@ -89,8 +92,8 @@ impl Views {
             .with("Href", self.href(&path))
     }
 
-    /// The last path segment of every list of tasks, in the spelling of the style.
-    pub(super) fn task_collection(&self) -> &'static str {
+    /// The last path segment of every list of tasks, as this style spells it.
+    pub(crate) fn task_collection(&self) -> &'static str {
         if self.style.misspelt_task_links {
             "repicaTaskSessions"
         } else {
@@ -98,34 +101,34 @@ impl Views {
         }
     }
 
-    /// A time as elements hold it.
-    pub(super) fn time(&self, time: Timestamp) -> String {
+    /// A time as elements contain it.
+    pub(crate) fn time(&self, time: Timestamp) -> String {
         let time = self.as_stored(time);
         match self.style.times {
-            Times::Milliseconds | Times::Microseconds => time.to_string(),
-            Times::Ticks => time.strftime("%Y-%m-%dT%H:%M:%S%.f").to_string(),
-            Times::Local => {
+            TimeFormat::Milliseconds | TimeFormat::Microseconds => time.to_string(),
+            TimeFormat::Ticks => time.strftime("%Y-%m-%dT%H:%M:%S%.f").to_string(),
+            TimeFormat::Local => {
                 let local = tz::offset(1).to_datetime(time);
                 local.strftime("%Y-%m-%dT%H:%M:%S%.7f+01:00").to_string()
             }
         }
     }
 
-    /// A time as names end in it.
-    pub(super) fn time_in_name(&self, time: Timestamp) -> String {
+    /// A time as it appears at the end of names.
+    pub(crate) fn time_in_name(&self, time: Timestamp) -> String {
         let format = match self.style.times {
-            Times::Milliseconds => "%Y-%m-%d %H:%M:%S",
+            TimeFormat::Milliseconds => "%Y-%m-%d %H:%M:%S",
             _ => "%Y-%m-%d %H:%M:%S%.f",
         };
         self.as_stored(time).strftime(format).to_string()
     }
 
-    /// The time as the database keeps it.
-    pub(super) fn as_stored(&self, time: Timestamp) -> Timestamp {
+    /// The time at the precision of the database.
+    pub(crate) fn as_stored(&self, time: Timestamp) -> Timestamp {
         match self.style.times {
-            Times::Milliseconds => Timestamp::from_millisecond(time.as_millisecond()),
-            Times::Microseconds => Timestamp::from_microsecond(time.as_microsecond()),
-            Times::Ticks | Times::Local => {
+            TimeFormat::Milliseconds => Timestamp::from_millisecond(time.as_millisecond()),
+            TimeFormat::Microseconds => Timestamp::from_microsecond(time.as_microsecond()),
+            TimeFormat::Ticks | TimeFormat::Local => {
                 Timestamp::from_nanosecond(time.as_nanosecond() / 100 * 100)
             }
         }

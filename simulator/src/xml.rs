@@ -1,4 +1,8 @@
-//! Bodies as XML, in the attribute order of either generation.
+//! Writes bodies as XML, with the attribute order and namespaces of either generation.
+//!
+//! The orders are those of the vendor's documented bodies. Escaping is .NET's, as found by running
+//! its serializers, and therefore done here: quick-xml's does not write the character references
+//! that XML 1.0 forbids and .NET writes nevertheless.
 
 use std::{borrow::Cow, fmt::Write as _, io};
 
@@ -8,14 +12,14 @@ use quick_xml::{
     name::QName,
 };
 
-use super::{
+use crate::{
     element::{Content, Element},
     options::Generation,
 };
 
 /// The one namespace of all versions of the API.
 const NAMESPACE: (&str, &str) = ("xmlns", "http://www.veeam.com/ent/v1.0");
-/// What the serializer of newer releases declares besides, though nothing uses it.
+/// Declared by the serializer of newer releases, although nothing uses them.
 const SCHEMA: (&str, &str) = ("xmlns:xsd", "http://www.w3.org/2001/XMLSchema");
 const SCHEMA_INSTANCE: (&str, &str) = ("xmlns:xsi", "http://www.w3.org/2001/XMLSchema-instance");
 
@@ -24,19 +28,19 @@ const NEW_ORDER: &[&str] = &["Href", "Type", "Name", "UID"];
 const NEW_LINK_ORDER: &[&str] = &["Href", "Name", "Type", "Rel"];
 
 /// The whole document, without a byte order mark and without white space between elements.
-pub(super) fn document(root: &Element, generation: Generation) -> Vec<u8> {
+pub(crate) fn document(root: &Element, generation: Generation) -> Vec<u8> {
     let mut writer = Writer::new(Vec::new());
     writer.config_mut().add_space_before_slash_in_empty_elements = true;
     let is_error = root.name == "Error";
     if is_error || generation == Generation::Version13 {
         writer
             .write_event(Event::Decl(BytesDecl::new("1.0", Some("utf-8"), None)))
-            .expect("memory takes any write");
+            .expect("writing to memory cannot fail");
     }
     let (mut attributes, after) = namespaces(is_error, generation);
     attributes.extend(ordered_attributes(root, generation));
     attributes.extend(after);
-    write(&mut writer, root, &attributes, generation).expect("memory takes any write");
+    write(&mut writer, root, &attributes, generation).expect("writing to memory cannot fail");
     writer.into_inner()
 }
 
@@ -97,8 +101,8 @@ fn write(
     Ok(())
 }
 
-/// A text as .NET spells it: as references what would be markup, what readers would take for a
-/// blank or another line end, and what XML 1.0 forbids. (Only U+0000 is beyond even that.)
+/// Escapes text as .NET does: with references for markup, for white space that a reader would
+/// normalize, and for control characters, which XML 1.0 forbids even as references.
 fn escaped(text: &str, in_attribute: bool) -> String {
     let mut escaped = String::with_capacity(text.len());
     for character in text.chars() {
@@ -117,7 +121,7 @@ fn escaped(text: &str, in_attribute: bool) -> String {
     escaped
 }
 
-/// The element's attributes as this generation orders them; unlisted ones stay last.
+/// The element's attributes in the order of this generation; unlisted ones come last.
 fn ordered_attributes(element: &Element, generation: Generation) -> Attributes {
     let order = match generation {
         Generation::Version12 => OLD_ORDER,

@@ -11,7 +11,7 @@ use replica_session_gateway::{
     },
     settings::Settings,
 };
-use simulator::{Canned, Options, QueryHabits, RUNNING_SESSION_ID, Simulator};
+use simulator::{Canned, Options, QueryQuirks, RUNNING_SESSION_ID, Simulator};
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
 
@@ -381,17 +381,17 @@ async fn a_page_of_a_thousand_is_given_in_one_call_to_em() {
 #[tokio::test]
 async fn em_s_habits_make_no_difference() {
     for query in [
-        QueryHabits {
+        QueryQuirks {
             no_container_when_empty: true,
-            ..QueryHabits::default()
+            ..QueryQuirks::default()
         },
-        QueryHabits {
+        QueryQuirks {
             past_the_end_refused: true,
-            ..QueryHabits::default()
+            ..QueryQuirks::default()
         },
-        QueryHabits {
+        QueryQuirks {
             page_size_limit: 10,
-            ..QueryHabits::default()
+            ..QueryQuirks::default()
         },
     ] {
         let setup = start_with(

@@ -4,13 +4,13 @@ use jiff::Timestamp;
 use replica_session_gateway::proto::v1::{
     ListReplicaSessionsRequest, ListReplicaTaskSessionsRequest,
 };
-use simulator::{Named, Options, Session, Task};
+use simulator::{NamedResource, Options, Session, Task};
 
 use super::support::{UNKNOWN, get, metric, start_with};
 
 /// A session of an EM that is newer than this gateway.
 fn newer() -> Session {
-    let named = |name: &str| Named {
+    let named = |name: &str| NamedResource {
         id: UNKNOWN.to_owned(),
         name: name.to_owned(),
     };

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fs};
 
 use http::{HeaderMap, HeaderValue, StatusCode};
 use replica_session_gateway::cli::check::questions;
-use simulator::{Account, Canned, Fault, Options, QueryHabits, Role, Simulator, Style, Times};
+use simulator::{Account, Canned, Fault, Options, QueryQuirks, Role, Simulator, Style, TimeFormat};
 
 use tokio::{
     process::Command,
@@ -55,14 +55,14 @@ fn options() -> Options {
 async fn a_report_says_what_was_seen_and_the_sessions_are_logged_off() {
     let simulator = Simulator::start(Options {
         style: Style {
-            times: Times::Microseconds,
+            times: TimeFormat::Microseconds,
             byte_order_mark: true,
             ..Style::version12()
         },
-        query: QueryHabits {
+        query: QueryQuirks {
             page_size_limit: 500,
             past_the_end_refused: true,
-            ..QueryHabits::default()
+            ..QueryQuirks::default()
         },
         ..options()
     })

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use proptest::{collection::vec, option, prelude::*, sample::select};
 use replica_session_gateway::enterprise_manager::{RunResult, State, TaskState};
 
-use simulator::{Generation, Link, Named, Session, Style, Task, Times};
+use simulator::{Generation, Link, NamedResource, Session, Style, Task, TimeFormat};
 
 /// What writers and readers of XML are known to trip over.
 const PIECES: [&str; 24] = [
@@ -109,8 +109,8 @@ fn time() -> impl Strategy<Value = Timestamp> {
     })
 }
 
-fn named() -> impl Strategy<Value = Named> {
-    (guid(), text()).prop_map(|(id, name)| Named { id, name })
+fn named() -> impl Strategy<Value = NamedResource> {
+    (guid(), text()).prop_map(|(id, name)| NamedResource { id, name })
 }
 
 fn link() -> impl Strategy<Value = Link> {
@@ -171,10 +171,10 @@ pub fn session() -> impl Strategy<Value = Session> {
 pub fn style() -> impl Strategy<Value = Style> {
     let generations = select(vec![Generation::Version12, Generation::Version13]);
     let times = select(vec![
-        Times::Milliseconds,
-        Times::Microseconds,
-        Times::Ticks,
-        Times::Local,
+        TimeFormat::Milliseconds,
+        TimeFormat::Microseconds,
+        TimeFormat::Ticks,
+        TimeFormat::Local,
     ]);
     (generations, times, any::<bool>(), any::<bool>()).prop_map(
         |(generation, times, misspelt_task_links, byte_order_mark)| Style {

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use replica_session_gateway::enterprise_manager::{self as em, RunResult, TaskState, View};
 
 use crate::any::{RESULTS, STATES, TASK_STATES};
-use simulator::{Session, Style, Task, Times};
+use simulator::{Session, Style, Task, TimeFormat};
 
 /// In one style and with links to one host.
 pub struct Expected<'s> {
@@ -180,7 +180,7 @@ impl Expected<'_> {
 
     fn name(&self, of: &str, created: Timestamp) -> String {
         let format = match self.style.times {
-            Times::Milliseconds => "%Y-%m-%d %H:%M:%S",
+            TimeFormat::Milliseconds => "%Y-%m-%d %H:%M:%S",
             _ => "%Y-%m-%d %H:%M:%S%.f",
         };
         format!("{of}@{}", self.time(created).strftime(format))
@@ -189,9 +189,9 @@ impl Expected<'_> {
     /// As precise as the style is; what is more is cut off, towards 1970.
     fn time(&self, time: Timestamp) -> Timestamp {
         let unit = match self.style.times {
-            Times::Milliseconds => 1_000_000,
-            Times::Microseconds => 1_000,
-            Times::Ticks | Times::Local => 100,
+            TimeFormat::Milliseconds => 1_000_000,
+            TimeFormat::Microseconds => 1_000,
+            TimeFormat::Ticks | TimeFormat::Local => 100,
         };
         let cut = Timestamp::from_nanosecond(time.as_nanosecond() / unit * unit);
         cut.expect("nearer to 1970")

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::client::{DOCUMENTED_2014, DOCUMENTED_2025, get, send, simulator, started, token};
-use simulator::{Options, RUNNING_SESSION_ID, Style, Times};
+use simulator::{Options, RUNNING_SESSION_ID, Style, TimeFormat};
 
 macro_rules! fixture {
     ($name:literal) => {
@@ -119,7 +119,7 @@ async fn a_byte_order_mark_stands_before_successful_bodies_only() {
 #[tokio::test]
 async fn a_postgresql_server_writes_fractions_in_names_too() {
     let style = Style {
-        times: Times::Microseconds,
+        times: TimeFormat::Microseconds,
         ..Style::version13()
     };
     let target = format!("{DOCUMENTED_2025}?format=Entity");

@@ -1,7 +1,7 @@
 //! The query service.
 
 use crate::client::{Answer, get, started, token};
-use simulator::{Options, QueryHabits, Simulator, Style};
+use simulator::{Options, QueryQuirks, Simulator, Style};
 
 /// The samples and the running session.
 const SAMPLES: usize = 7;
@@ -258,7 +258,7 @@ async fn what_is_not_known_of_real_servers_can_be_had_either_way() {
 
     let simulator = started(Options {
         history: 3,
-        query: QueryHabits {
+        query: QueryQuirks {
             page_size_limit: 4,
             no_container_when_empty: true,
             past_the_end_refused: true,

@@ -1,11 +1,11 @@
-//! What a simulator has been asked so far.
+//! Counts and records requests, so that a test can assert what the gateway sent and how often.
 
 use std::{collections::VecDeque, sync::Arc};
 
 use hyper::{HeaderMap, Method, Request};
 use parking_lot::{Mutex, MutexGuard};
 
-/// How many of the last requests are kept.
+/// How many requests are kept; older ones are discarded.
 const KEPT_REQUESTS: usize = 1024;
 
 /// Counters since the start of the simulator.
@@ -15,9 +15,9 @@ pub struct Counts {
     pub connections: u64,
     /// Requests received, of any kind.
     pub requests: u64,
-    /// Requests neither answered in full nor given up by the client.
+    /// Requests neither answered in full nor abandoned by the client.
     pub in_flight: u64,
-    /// The most requests ever in flight at once.
+    /// The highest number of requests in flight at once.
     pub in_flight_highest: u64,
     /// Logons answered with a token.
     pub logons_accepted: u64,
@@ -25,46 +25,46 @@ pub struct Counts {
     pub logons_rejected: u64,
     /// Logon sessions ended by their client.
     pub logoffs: u64,
-    /// Authenticated reads of replica sessions or their tasks: single, list or query, however
-    /// they were answered.
+    /// Authenticated reads of replica sessions or their tasks, whether single, list or query and
+    /// whatever the response.
     pub session_reads: u64,
 }
 
 /// One request as it arrived, credentials included.
 #[derive(Clone, Debug)]
-pub struct Received {
+pub struct ReceivedRequest {
     /// The method.
     pub method: Method,
-    /// Path and query, undecoded.
+    /// Path and query, as sent.
     pub target: String,
     /// All headers.
     pub headers: HeaderMap,
 }
 
-/// Counts and remembers requests.
+/// Counts and records requests.
 #[derive(Default)]
-pub(super) struct Observer {
-    seen: Mutex<Seen>,
+pub(crate) struct Observer {
+    record: Mutex<Record>,
 }
 
 #[derive(Default)]
-struct Seen {
+struct Record {
     counts: Counts,
-    received: VecDeque<Received>,
+    received: VecDeque<ReceivedRequest>,
 }
 
 impl Observer {
-    /// Takes note of a request, which is in flight until the guard is dropped.
-    pub(super) fn begin<B>(self: &Arc<Self>, request: &Request<B>) -> InFlight {
-        let mut seen = self.lock();
-        let counts = &mut seen.counts;
+    /// Records a request, which is in flight until the guard is dropped.
+    pub(crate) fn begin<B>(self: &Arc<Self>, request: &Request<B>) -> InFlight {
+        let mut record = self.lock();
+        let counts = &mut record.counts;
         counts.requests += 1;
         counts.in_flight += 1;
         counts.in_flight_highest = counts.in_flight_highest.max(counts.in_flight);
-        if seen.received.len() == KEPT_REQUESTS {
-            seen.received.pop_front();
+        if record.received.len() == KEPT_REQUESTS {
+            record.received.pop_front();
         }
-        seen.received.push_back(Received {
+        record.received.push_back(ReceivedRequest {
             method: request.method().clone(),
             target: request.uri().to_string(),
             headers: request.headers().clone(),
@@ -73,27 +73,27 @@ impl Observer {
     }
 
     /// Changes a counter.
-    pub(super) fn count(&self, change: impl FnOnce(&mut Counts)) {
+    pub(crate) fn count(&self, change: impl FnOnce(&mut Counts)) {
         change(&mut self.lock().counts);
     }
 
     /// The counters now.
-    pub(super) fn counts(&self) -> Counts {
+    pub(crate) fn counts(&self) -> Counts {
         self.lock().counts
     }
 
     /// The last requests, oldest first.
-    pub(super) fn received(&self) -> Vec<Received> {
+    pub(crate) fn received(&self) -> Vec<ReceivedRequest> {
         self.lock().received.iter().cloned().collect()
     }
 
-    fn lock(&self) -> MutexGuard<'_, Seen> {
-        self.seen.lock()
+    fn lock(&self) -> MutexGuard<'_, Record> {
+        self.record.lock()
     }
 }
 
 /// A request in flight, until dropped.
-pub(super) struct InFlight(Arc<Observer>);
+pub(crate) struct InFlight(Arc<Observer>);
 
 impl Drop for InFlight {
     fn drop(&mut self) {

@@ -1,24 +1,28 @@
-//! The session that runs while somebody watches.
+//! The running session: it advances with the simulator's clock, so that a client can watch it to
+//! its end.
+//!
+//! That a session has no end and the result `None` while it runs, and that a task in progress
+//! already has the result `Success`, is as published for sessions of a sibling kind.
 
 use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{
+use crate::{
     clock::{earlier, later},
     samples,
     session::{REPLICA, Session, Task},
 };
 
-/// The session that is running when a simulator starts.
+/// The id of the session that is running when a simulator starts.
 pub const RUNNING_SESSION_ID: &str = "b6f1a9d2-30f4-4c0e-9a53-0d1c52e8f002";
 
-/// Thousandths of the run that are over when the simulator starts.
+/// How much of the run is over when the simulator starts, in thousandths.
 const HEAD_START: u32 = 125;
 
-/// The running session, `uptime` after the start. It stops at `run_length`.
-pub(super) fn session(started_at: Timestamp, run_length: Duration, uptime: Duration) -> Session {
-    // Division first: a run length of years must not overflow.
+/// The running session at this uptime. It stops at an uptime of `run_length`.
+pub(crate) fn session(started_at: Timestamp, run_length: Duration, uptime: Duration) -> Session {
+    // Divides first, so that a run length of years does not overflow.
     let head_start = run_length / (1000 - HEAD_START) * HEAD_START;
     let run = Run {
         created: earlier(started_at, head_start),
@@ -59,7 +63,7 @@ pub(super) fn session(started_at: Timestamp, run_length: Duration, uptime: Durat
     }
 }
 
-/// One run of the job, from its creation before the start of the simulator to its end.
+/// The run as of one moment.
 struct Run {
     created: Timestamp,
     length: Duration,
@@ -67,30 +71,30 @@ struct Run {
 }
 
 impl Run {
-    /// Percent done, never 100: that is for stopped sessions.
+    /// Percent done, at most 99: only stopped sessions have 100.
     fn progress(&self) -> i32 {
         let percent = self.elapsed.as_millis() * 100 / self.length.as_millis().max(1);
         i32::try_from(percent).map_or(99, |percent| percent.min(99))
     }
 
-    /// The time span of this many thousandths of the run.
+    /// The duration of this many thousandths of the run.
     fn thousandths(&self, count: u32) -> Duration {
         self.length / 1000 * count
     }
 
-    /// A task that is created, begins and completes at these thousandths of the run.
+    /// A task that is created, starts and completes at these thousandths of the run.
     fn task(
         &self,
         (id, vm): (&str, &str),
         size: i64,
-        [created, begins, completes]: [u32; 3],
+        [created, starts, completes]: [u32; 3],
     ) -> Task {
         let at = |count| later(self.created, self.thousandths(count));
         let finished = Task::completed(id, vm, (at(created), at(completes)), size);
         if self.elapsed >= self.thousandths(completes) {
             finished
-        } else if self.elapsed >= self.thousandths(begins) {
-            // Real servers say Success while a task is in progress.
+        } else if self.elapsed >= self.thousandths(starts) {
+            // As published: the result of a task in progress is already Success.
             Task {
                 ended: None,
                 state: "InProgress".to_owned(),

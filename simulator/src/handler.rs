@@ -1,0 +1,192 @@
+//! Answers one request: the checks of the HTTP layer, authentication, faults, and the resource.
+//!
+//! What the HTTP layer of Windows refuses never reaches Enterprise Manager, so those checks come
+//! first. The order of the others (401, 405, 403) is our choice: no recording shows it.
+
+use std::{future, time::Duration};
+
+use hyper::{
+    HeaderMap, Method, Request, StatusCode,
+    header::{CONTENT_LENGTH, HeaderName, HeaderValue, SET_COOKIE, TRANSFER_ENCODING},
+};
+use tokio::time::sleep;
+
+use crate::{
+    Shared,
+    body::Pace,
+    element::Element,
+    faults::{Effects, Replacement},
+    logons::TOKEN_HEADER,
+    pages,
+    reply::{Format, Reply, RequestError},
+    resources::{Snapshot, no_such_logon_session, resource},
+    routes::{Parameters, Route},
+};
+
+/// The reply to a request, and the pace at which its body is sent.
+///
+/// The future may be dropped at any point, for instance when the client disconnects.
+pub(crate) async fn handle<B>(shared: &Shared, request: &Request<B>) -> (Reply, Pace) {
+    let (method, headers) = (request.method(), request.headers());
+    if method == Method::POST && !has_length(headers) {
+        let explanation = "The request must be chunked or have a content length.";
+        return immediate(Reply::http_layer(StatusCode::LENGTH_REQUIRED, explanation));
+    }
+    let Some(route) = Route::find(request.uri().path()) else {
+        let explanation = "The requested resource is not found.";
+        return immediate(Reply::http_layer(StatusCode::NOT_FOUND, explanation));
+    };
+    let handler = Handler {
+        shared,
+        format: Format::accepted_by(headers),
+    };
+    let role = shared.logons.authenticate(headers, shared.clock.uptime());
+    if role.is_none() && !matches!(route, Route::Root | Route::Logon) {
+        return immediate(handler.refuse(StatusCode::UNAUTHORIZED, "Unauthorized"));
+    }
+    if !route.allows(method) {
+        return immediate(handler.refuse(StatusCode::METHOD_NOT_ALLOWED, "Method not allowed."));
+    }
+    match route {
+        Route::Root => immediate(handler.document(StatusCode::OK, &shared.views.root())),
+        Route::Logon => immediate(handler.log_on(headers).await),
+        Route::LogonSession(id) if method == Method::DELETE => {
+            immediate(handler.log_off(&id).await)
+        }
+        route => {
+            let parameters = Parameters::parse(request.uri().query().unwrap_or_default());
+            let may_read = role.is_some_and(|role| route.is_open_to(role));
+            handler.read(&route, &parameters, may_read).await
+        }
+    }
+}
+
+/// What every reply to one request needs.
+struct Handler<'a> {
+    shared: &'a Shared,
+    format: Format,
+}
+
+impl Handler<'_> {
+    async fn log_on(&self, headers: &HeaderMap) -> Reply {
+        pause(self.shared.faults.logon_delay()).await;
+        if let Some(canned) = self.shared.canned.logon() {
+            return canned.into();
+        }
+        let Some(logon) = self
+            .shared
+            .logons
+            .log_on(headers, self.shared.clock.uptime())
+        else {
+            self.shared
+                .observer
+                .count(|counts| counts.logons_rejected += 1);
+            return Reply::logon_refused(self.format, self.shared.views.style);
+        };
+        self.shared
+            .observer
+            .count(|counts| counts.logons_accepted += 1);
+        let cookie = format!("{TOKEN_HEADER}={}; Path=/api;", logon.token);
+        let body = self.shared.views.logon_session(&logon);
+        self.document(StatusCode::CREATED, &body)
+            .with(token_header_name(), header_value(&logon.token))
+            .with(SET_COOKIE, header_value(&cookie))
+    }
+
+    async fn log_off(&self, session_id: &str) -> Reply {
+        pause(self.shared.faults.logon_delay()).await;
+        if self
+            .shared
+            .logons
+            .log_off(session_id, self.shared.clock.uptime())
+        {
+            self.shared.observer.count(|counts| counts.logoffs += 1);
+            Reply::empty(StatusCode::NO_CONTENT)
+        } else {
+            let message = no_such_logon_session(session_id);
+            self.refuse(StatusCode::INTERNAL_SERVER_ERROR, message)
+        }
+    }
+
+    /// Reads a resource, subject to the active faults.
+    async fn read(&self, route: &Route, parameters: &Parameters, may_read: bool) -> (Reply, Pace) {
+        if route.is_session_read() {
+            self.shared
+                .observer
+                .count(|counts| counts.session_reads += 1);
+        }
+        let effects = self.shared.faults.next_effects();
+        pause(effects.delay).await;
+        let reply = match &effects.replacement {
+            Some(Replacement::Silence) => future::pending().await,
+            Some(Replacement::Status(error)) => error.reply(self.format, self.shared.views.style),
+            Some(Replacement::WebUi) => Reply::new(
+                StatusCode::OK,
+                "text/html; charset=utf-8",
+                pages::WEB_UI_LOGIN,
+            ),
+            None if !may_read => self.refuse(StatusCode::FORBIDDEN, "Access denied."),
+            None => self.resource(route, parameters, &effects),
+        };
+        if route.is_session_read() && self.shared.faults.expire_after_session_read() {
+            self.shared.logons.invalidate();
+        }
+        (reply, effects.pace)
+    }
+
+    fn resource(&self, route: &Route, parameters: &Parameters, effects: &Effects) -> Reply {
+        let canned = match route {
+            Route::ReplicaSession(id) => self.shared.canned.session(id),
+            Route::TasksOf(id) => self.shared.canned.tasks(id),
+            Route::Query => self.shared.canned.query(),
+            _ => None,
+        };
+        if let Some(canned) = canned {
+            return canned.into();
+        }
+        // Taken after any delay: a late response carries current data.
+        let now = self.shared.clock.uptime();
+        let snapshot = Snapshot {
+            shared: self.shared,
+            now,
+            collected: effects.collected(now),
+            unknown_id_500: effects.unknown_id_500,
+        };
+        match resource(&snapshot, route, parameters) {
+            Ok(element) => self.document(StatusCode::OK, &element),
+            Err(error) => Reply::error(&error, self.format, self.shared.views.style),
+        }
+    }
+
+    fn document(&self, status: StatusCode, root: &Element) -> Reply {
+        Reply::document(status, root, self.format, self.shared.views.style)
+    }
+
+    fn refuse(&self, status: StatusCode, message: impl Into<String>) -> Reply {
+        let error = RequestError::new(status, message);
+        Reply::error(&error, self.format, self.shared.views.style)
+    }
+}
+
+fn immediate(reply: Reply) -> (Reply, Pace) {
+    (reply, Pace::Immediate)
+}
+
+/// Waits for `delay`. Skips the timer for a delay of zero: it would take up to a millisecond.
+async fn pause(delay: Duration) {
+    if !delay.is_zero() {
+        sleep(delay).await;
+    }
+}
+
+fn has_length(headers: &HeaderMap) -> bool {
+    headers.contains_key(CONTENT_LENGTH) || headers.contains_key(TRANSFER_ENCODING)
+}
+
+fn token_header_name() -> HeaderName {
+    HeaderName::from_bytes(TOKEN_HEADER.as_bytes()).expect("the name of the token header is valid")
+}
+
+fn header_value(text: &str) -> HeaderValue {
+    HeaderValue::from_str(text).expect("base64 is valid in a header")
+}
