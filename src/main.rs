@@ -1,12 +1,57 @@
-//! `replica-session-gateway`: one subcommand, one function.
+//! `replica-session-gateway`: parses the arguments and runs one subcommand.
 
-use std::process::ExitCode;
+use std::{process, time::Duration};
 
-// A call makes some hundred small allocations; this one saves a twelfth of its CPU time, for some
+use replica_session_gateway::cli::{
+    self, Command, CommandError, ExitCode, check,
+    client::{get, health, list, tasks, watch},
+    em_certificate, serve,
+};
+#[cfg(feature = "simulator")]
+use replica_session_gateway::cli::{demo, simulate};
+
+// A call makes some hundred small allocations; mimalloc saves a twelfth of its CPU time, for some
 // MiB of memory (docs/performance.md).
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-fn main() -> ExitCode {
-    replica_session_gateway::cli::run()
+fn main() -> process::ExitCode {
+    let exit_code = match cli::parse() {
+        Ok(command) => run(command).unwrap_or_else(|error| error.report()),
+        Err(exit_code) => exit_code,
+    };
+    exit_code.into()
+}
+
+fn run(command: Command) -> Result<ExitCode, CommandError> {
+    // One thread accepts connections and answers operators and signals. `serve` starts workers of
+    // its own for calls.
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| {
+            CommandError::new(
+                ExitCode::SOFTWARE,
+                format!("no runtime can be started: {error}"),
+            )
+        })?;
+    let result = runtime.block_on(async {
+        match command {
+            Command::Serve(options) => serve::run(*options).await,
+            Command::Get(options) => get::run(&options).await,
+            Command::List(options) => list::run(&options).await,
+            Command::Tasks(options) => tasks::run(&options).await,
+            Command::Watch(options) => watch::run(&options).await,
+            Command::Health(options) => health::run(&options).await,
+            Command::Check(options) => check::run(*options).await,
+            Command::EmCertificate(options) => em_certificate::run(&options).await,
+            #[cfg(feature = "simulator")]
+            Command::Demo(options) => demo::run(&options).await,
+            #[cfg(feature = "simulator")]
+            Command::Simulate(options) => simulate::run(&options).await,
+        }
+    });
+    // A name lookup that hangs must not delay the exit.
+    runtime.shutdown_timeout(Duration::from_millis(100));
+    result
 }

@@ -28,7 +28,7 @@ use std::{
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use replica_session_gateway::{
     cli::client::{
-        ServerOptions,
+        ServerOptions, TlsOptions,
         get::{GetOptions, ViewOption, get},
     },
     serve,
@@ -267,9 +267,11 @@ async fn no_secret_is_in_the_log_at_its_most_talkative_nor_anywhere_else() {
         id: FINISHED.to_owned(),
         server: ServerOptions {
             server,
-            ca_file: Some(path("ca.crt")),
-            cert_file: Some(path("caller.crt")),
-            key_file: Some(path("caller.key")),
+            tls: TlsOptions {
+                ca_file: Some(path("ca.crt")),
+                cert_file: Some(path("caller.crt")),
+                key_file: Some(path("caller.key")),
+            },
         },
         view: ViewOption::Entity,
         json: true,

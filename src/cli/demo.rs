@@ -4,43 +4,49 @@ use std::{env, io::ErrorKind, time::Duration};
 
 use clap::Args;
 
-use crate::{
-    cli::client::{
-        ServerOptions,
-        get::{GetOptions, ViewOption, get},
-    },
-    serve::{self, Running, StartError},
-    settings::{
-        CallerTls, CallerTlsOptions, EnterpriseManagerSettings, PasswordSource, ServeOptions,
-        SettingError, Settings, TraceSettings, parse,
-    },
-};
 use simulator::{Account, Fault, Options, RUNNING_SESSION_ID, Role, Simulator};
 
-/// One of the vendor's documented sample sessions: over, and successful.
+use super::{
+    CommandError, ExitCode,
+    client::get::{GetOptions, get},
+    print,
+    serve::{run_until_signal, start_log},
+    signals::Signals,
+};
+use crate::{
+    serve::{self, Running, StartError},
+    settings::{
+        CallerTls, CallerTlsOptions, EnterpriseManagerSettings, LogFormat, PasswordSource,
+        ServeOptions, SettingError, Settings, TraceSettings, parse,
+    },
+};
+
+/// One of the vendor's documented sample sessions, which has finished successfully.
 const FINISHED_SESSION_ID: &str = "04f694ad-664c-4603-a747-00edecae4f17";
 
 /// The first of three attempts of one job.
 const FAILED_SESSION_ID: &str = "b6f1a9d2-30f4-4c0e-9a53-0d1c52e8f009";
 
-/// What is left of the running session: short enough to watch it to its end, long enough to start
+/// Time until the running session ends: short enough to watch it to its end, long enough to start
 /// watching.
 const RUN_LENGTH: Duration = Duration::from_secs(90);
 
 /// The one account of the simulated Enterprise Manager.
-pub(crate) const USERNAME: &str = r"TECH\gateway";
-pub(crate) const PASSWORD: &str = "simulated";
+pub(super) const USERNAME: &str = r"TECH\gateway";
+pub(super) const PASSWORD: &str = "simulated";
 
-/// The options of `demo`.
+/// Run a gateway with a simulated Enterprise Manager behind it
+///
+/// Prints what runs where, asks the gateway for a session, and suggests what to try next. Takes the
+/// usual ports where they are free.
+///
+/// Exit codes: 0 stopped by a signal, 64 wrong arguments, 70 stopped without a signal, 130 stopped by
+/// a second signal.
 #[derive(Debug, Clone, Args)]
 pub struct DemoOptions {
-    /// What goes wrong at the simulated Enterprise Manager; may be given several times
+    /// How the simulated Enterprise Manager misbehaves; may be given several times
     #[arg(long = "fault", value_name = "FAULT", long_help = fault_help())]
     pub faults: Vec<Fault>,
-
-    /// TLS towards callers.
-    #[command(flatten)]
-    pub caller_tls: CallerTlsOptions,
 
     /// What to log on standard error
     #[arg(
@@ -50,42 +56,51 @@ pub struct DemoOptions {
         default_value = "warn"
     )]
     pub log_filter: String,
+
+    /// TLS towards callers.
+    #[command(flatten)]
+    pub caller_tls: CallerTlsOptions,
 }
 
-pub(crate) fn fault_help() -> String {
+pub(super) fn fault_help() -> String {
     format!(
-        "What goes wrong at the simulated Enterprise Manager; may be given several times. An \
-         EXTENT is a number of requests (20) or a time (30s); without it the fault lasts.\n\n{}",
+        "How the simulated Enterprise Manager misbehaves; may be given several times. An EXTENT is \
+         a number of requests (20) or a time (30s); a fault without one lasts.\n\n{}",
         Fault::FORMS
     )
 }
 
-/// A demonstration that runs.
-pub struct Demo {
+/// Runs both until a signal ends them.
+///
+/// # Errors
+///
+/// There is no port to listen on, or TLS is not set up correctly.
+pub async fn run(options: &DemoOptions) -> Result<ExitCode, CommandError> {
+    let mut signals = Signals::new()?;
+    start_log(LogFormat::Text, &options.log_filter)?;
+    let demo = Demo::start(options).await?;
+    print(&demo.heading());
+    tokio::select! {
+        answer = demo.ask() => print(&answer),
+        () = signals.next() => return Ok(ExitCode::SUCCESS),
+    }
+    print(&demo.suggestions());
+    let (gateway, _simulator) = (demo.gateway, demo.simulator);
+    Ok(run_until_signal(gateway, signals).await)
+}
+
+/// A running demonstration.
+struct Demo {
     gateway: Running,
+    /// Stops when it is dropped.
     simulator: Simulator,
     tls: Option<CallerTls>,
     usual_port: u16,
 }
 
-/// Why the demonstration does not start.
-#[derive(Debug, thiserror::Error)]
-pub enum DemoError {
-    /// The gateway does not start.
-    #[error(transparent)]
-    Gateway(#[from] StartError),
-    /// The simulator does not start.
-    #[error("the simulated Enterprise Manager cannot listen on 127.0.0.1: {0}")]
-    Simulator(std::io::Error),
-}
-
 impl Demo {
-    /// Starts both, on the default ports where they are free.
-    ///
-    /// # Errors
-    ///
-    /// When there is no port to listen on.
-    pub async fn start(options: &DemoOptions) -> Result<Self, DemoError> {
+    /// Starts both, on the usual ports where they are free.
+    async fn start(options: &DemoOptions) -> Result<Self, CommandError> {
         let simulator = Simulator::start(Options {
             accounts: vec![Account::new(USERNAME, PASSWORD, Role::PortalUser)],
             faults: options.faults.clone(),
@@ -93,12 +108,16 @@ impl Demo {
             ..Options::default()
         })
         .await
-        .map_err(DemoError::Simulator)?;
-        let mut settings = settings(&simulator, options).map_err(StartError::Setting)?;
+        .map_err(|error| {
+            CommandError::usage(&format!(
+                "the simulated Enterprise Manager cannot listen on 127.0.0.1: {error}"
+            ))
+        })?;
+        let mut settings = settings(&simulator, options)?;
         let usual_port = settings.listen.port();
         let gateway = loop {
             match serve::start(settings.clone()).await {
-                // Somebody has the default port: any other will do.
+                // The usual port is taken: any other will do.
                 Err(StartError::Listen { address, error, .. })
                     if error.kind() == ErrorKind::AddrInUse && address.port() != 0 =>
                 {
@@ -119,14 +138,8 @@ impl Demo {
         })
     }
 
-    /// The two halves: the gateway to stop in its own time, and the simulator, which ends when it
-    /// is dropped.
-    pub fn into_parts(self) -> (Running, Simulator) {
-        (self.gateway, self.simulator)
-    }
-
     /// What runs where.
-    pub fn heading(&self) -> String {
+    fn heading(&self) -> String {
         let taken = if self.has_usual_port() {
             String::new()
         } else {
@@ -150,34 +163,29 @@ The gateway, asked over gRPC for a replica job session that is running:
         )
     }
 
-    /// Asks the gateway over gRPC and tells what came. Takes 5 s at most.
-    pub async fn ask(&self) -> String {
+    /// Asks the gateway over gRPC and renders the answer, within 5 s.
+    async fn ask(&self) -> String {
         if self.tls.is_some() {
-            // Which authority to trust, and with which certificate to call, only its owner knows.
+            // Only the owner of its certificate knows which CA to trust, and which certificate to show.
             return "  It speaks TLS: ask it yourself, with the options below.\n".to_owned();
         }
-        let options = GetOptions {
-            id: RUNNING_SESSION_ID.to_owned(),
-            server: ServerOptions::at(self.server()),
-            view: ViewOption::Entity,
-            failed_tasks: false,
-            json: false,
-            deadline: Duration::from_secs(5),
-            max_age: None,
-        };
-        let asked = get(&options).await;
-        asked.unwrap_or_else(|refusal| format!("error: {refusal}\n"))
+        let server = format!("--server={}", self.server());
+        let options: GetOptions = parse(&[RUNNING_SESSION_ID, &server, "--deadline=5s"])
+            .expect("the arguments are valid");
+        get(&options)
+            .await
+            .unwrap_or_else(|refusal| format!("error: {refusal}\n"))
     }
 
     /// What to try next.
-    pub fn suggestions(&self) -> String {
+    fn suggestions(&self) -> String {
         let program = program();
         let server = if self.tls.is_none() && self.has_usual_port() {
             String::new()
         } else {
             format!(" --server {}", self.server())
         };
-        // What callers need besides: for `get`, and for grpcurl.
+        // TLS options of `get` and of grpcurl.
         let (tls, grpcurl) = match &self.tls {
             None => ("", "-plaintext"),
             Some(tls) if tls.client_ca_file.is_none() => (" --ca-file CA.pem", "-cacert CA.pem"),
@@ -224,7 +232,7 @@ Ctrl-C ends the demonstration.
     }
 }
 
-/// Those of a `serve` that is started with these arguments.
+/// Settings of a `serve` with these arguments, whose upstream is the simulator.
 fn settings(simulator: &Simulator, options: &DemoOptions) -> Result<Settings, SettingError> {
     // Nobody balances load over a demonstration, and a simulator needs no mercy.
     let arguments = [
@@ -244,7 +252,7 @@ fn settings(simulator: &Simulator, options: &DemoOptions) -> Result<Settings, Se
     Ok(serve.with(enterprise_manager, tls, traces))
 }
 
-/// How to call this program again: through cargo, where cargo has started it.
+/// How to run this program again: through cargo, where cargo has started it.
 fn program() -> String {
     if env::var_os("CARGO").is_some() {
         return "cargo run --".to_owned();

@@ -1,10 +1,10 @@
 //! The signals that end the program.
 
-use std::{io, process::ExitCode};
+use std::io;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::{EXIT_SOFTWARE, say};
+use super::{CommandError, ExitCode};
 
 /// SIGTERM and SIGINT.
 pub(super) struct Signals {
@@ -13,20 +13,17 @@ pub(super) struct Signals {
 }
 
 impl Signals {
-    /// Listens from now on: a signal does not end the program any more.
-    pub(super) fn new() -> Result<Self, ExitCode> {
-        let listen = |kind| {
-            signal(kind).map_err(|error| {
-                say(
-                    io::stderr(),
-                    &format!("error: signals cannot be received: {error}\n"),
-                );
-                ExitCode::from(EXIT_SOFTWARE)
+    /// Handles them from now on: they no longer end the program by themselves.
+    pub(super) fn new() -> Result<Self, CommandError> {
+        let signals = || -> io::Result<Self> {
+            Ok(Self {
+                terminate: signal(SignalKind::terminate())?,
+                interrupt: signal(SignalKind::interrupt())?,
             })
         };
-        Ok(Self {
-            terminate: listen(SignalKind::terminate())?,
-            interrupt: listen(SignalKind::interrupt())?,
+        signals().map_err(|error| {
+            let message = format!("signals cannot be received: {error}");
+            CommandError::new(ExitCode::SOFTWARE, message)
         })
     }
 

@@ -1,24 +1,35 @@
 //! `simulate`: the simulated Enterprise Manager alone, for gateways that run elsewhere.
 
-use std::{io, net::SocketAddr};
+use std::net::SocketAddr;
 
 use clap::Args;
-
-use crate::cli::demo::{PASSWORD, USERNAME, fault_help};
 use simulator::{Account, Fault, Options, Role, Simulator};
 
-/// The options of `simulate`.
+use super::{
+    CommandError, ExitCode,
+    demo::{PASSWORD, USERNAME, fault_help},
+    print,
+    serve::start_log,
+    signals::Signals,
+};
+use crate::settings::LogFormat;
+
+/// Run the simulated Enterprise Manager alone
+///
+/// Prints where it listens and whom it lets in, and at its end what it was asked for.
+///
+/// Exit codes: 0 stopped by a signal, 64 wrong arguments.
 #[derive(Debug, Clone, Args)]
 pub struct SimulateOptions {
-    /// Where to listen (plaintext HTTP/1.1)
+    /// Address to listen on (plaintext HTTP/1.1)
     #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:9398")]
     pub listen: SocketAddr,
 
-    /// What goes wrong; may be given several times
+    /// How it misbehaves; may be given several times
     #[arg(long = "fault", value_name = "FAULT", long_help = fault_help())]
     pub faults: Vec<Fault>,
 
-    /// How many more finished sessions to hold, one every 8 hours
+    /// Number of further finished sessions, one every 8 hours
     #[arg(long, value_name = "N", default_value = "0")]
     pub history: u32,
 
@@ -32,13 +43,15 @@ pub struct SimulateOptions {
     pub log_filter: String,
 }
 
-/// Starts a simulator that knows the account of [`heading`].
+/// Runs the simulator until a signal ends it.
 ///
 /// # Errors
 ///
-/// When the address cannot be listened on.
-pub async fn start(options: &SimulateOptions) -> io::Result<Simulator> {
-    Simulator::start(Options {
+/// It cannot listen on the address.
+pub async fn run(options: &SimulateOptions) -> Result<ExitCode, CommandError> {
+    let mut signals = Signals::new()?;
+    start_log(LogFormat::Text, &options.log_filter)?;
+    let simulator = Simulator::start(Options {
         listen: options.listen,
         accounts: vec![Account::new(USERNAME, PASSWORD, Role::PortalUser)],
         faults: options.faults.clone(),
@@ -46,10 +59,15 @@ pub async fn start(options: &SimulateOptions) -> io::Result<Simulator> {
         ..Options::default()
     })
     .await
+    .map_err(|error| CommandError::usage(&format!("--listen: {}: {error}", options.listen)))?;
+    print(&heading(&simulator));
+    signals.next().await;
+    print(&counts(&simulator));
+    simulator.stop().await;
+    Ok(ExitCode::SUCCESS)
 }
 
-/// What runs where.
-pub fn heading(simulator: &Simulator) -> String {
+fn heading(simulator: &Simulator) -> String {
     format!(
         "SIMULATED DATA: no Veeam Backup Enterprise Manager is involved.\n\
          Simulator  {} (user {USERNAME}, password {PASSWORD})\n\
@@ -58,8 +76,8 @@ pub fn heading(simulator: &Simulator) -> String {
     )
 }
 
-/// What the simulator was asked, a line each.
-pub fn asked(simulator: &Simulator) -> String {
+/// What the simulator was asked for, a line each.
+fn counts(simulator: &Simulator) -> String {
     let counts = simulator.counts();
     format!(
         "Connections    {}\nRequests       {}\nLogons         {}\nSession reads  {}\nLogoffs        {}\n",

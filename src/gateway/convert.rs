@@ -1,7 +1,6 @@
 //! EM's model into the contract's messages. Nothing is decided here and nothing is lost.
 
-use jiff::Timestamp;
-
+pub(super) use crate::proto::time::to_protobuf as timestamp;
 use crate::{
     enterprise_manager::{
         Link, Reading, ReplicaSession, RunResult, SessionPage, State, TaskSession, TaskState,
@@ -129,16 +128,6 @@ fn link(link: &Link) -> v1::Link {
         r#type: link.r#type.clone(),
         href: link.href.clone(),
         name: link.name.clone(),
-    }
-}
-
-pub(super) fn timestamp(time: Timestamp) -> prost_types::Timestamp {
-    // jiff counts a moment before 1970 down from its second, protobuf up from the second before.
-    let nanoseconds = time.as_nanosecond();
-    let seconds = nanoseconds.div_euclid(1_000_000_000);
-    prost_types::Timestamp {
-        seconds: i64::try_from(seconds).expect("jiff's years are within 64-bit seconds"),
-        nanos: i32::try_from(nanoseconds.rem_euclid(1_000_000_000)).expect("below a billion"),
     }
 }
 

@@ -2,6 +2,7 @@
 
 pub mod codec;
 pub(crate) mod codes;
+pub(crate) mod time;
 
 /// Package `enterprisemanager.v1`.
 #[allow(

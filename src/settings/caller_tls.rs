@@ -1,4 +1,4 @@
-//! TLS towards clients: its options, and the settings they become.
+//! TLS towards callers: its options, and the settings they become.
 
 use std::path::PathBuf;
 
@@ -17,12 +17,12 @@ pub const TLS_KEY_FILE: &str = "--tls-key-file";
 pub const CLIENT_CA_FILE: &str = "--client-ca-file";
 const ALLOW_CALLER: &str = "--allow-caller";
 
-/// The options for TLS towards clients, from the command line and the environment.
+/// The options for TLS towards callers, from the command line and the environment.
 #[derive(Debug, Clone, Default, Args)]
 #[expect(clippy::doc_markdown, reason = "these comments are help texts")]
-#[command(next_help_heading = "TLS towards clients")]
+#[command(next_help_heading = "TLS towards callers")]
 pub struct CallerTlsOptions {
-    /// PEM file with the gateway's certificate chain, its own certificate first; clients must then
+    /// PEM file with the gateway's certificate chain, its own certificate first; callers must then
     /// connect over TLS
     #[arg(long, env = "GATEWAY_TLS_CERT_FILE", value_name = "FILE", value_parser = path())]
     pub tls_cert_file: Option<PathBuf>,
@@ -31,13 +31,13 @@ pub struct CallerTlsOptions {
     #[arg(long, env = "GATEWAY_TLS_KEY_FILE", value_name = "FILE", value_parser = path())]
     pub tls_key_file: Option<PathBuf>,
 
-    /// PEM file with the CA certificates that clients' certificates must be issued by; clients
+    /// PEM file with the CA certificates that callers' certificates must be issued by; callers
     /// without one are then refused
     #[arg(long, env = "GATEWAY_CLIENT_CA_FILE", value_name = "FILE", value_parser = path())]
     pub client_ca_file: Option<PathBuf>,
 
-    /// URI or DNS name that a client's certificate must carry, such as
-    /// spiffe://mesh/ns/reports/sa/*; several, separated by commas [default: any client with a
+    /// URI or DNS name that a caller's certificate must carry, such as
+    /// spiffe://mesh/ns/reports/sa/*; several, separated by commas [default: any caller with a
     /// certificate of the client CA may call]
     #[arg(
         long,
@@ -48,7 +48,7 @@ pub struct CallerTlsOptions {
     pub allow_caller: Vec<String>,
 }
 
-/// Checked settings of TLS towards clients. The files are read when the gateway starts.
+/// Checked settings of TLS towards callers. The files are read when the gateway starts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CallerTls {
     /// The certificate chain, in PEM form.

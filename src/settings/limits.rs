@@ -19,11 +19,11 @@ use super::{
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Args)]
 #[command(next_help_heading = "Connections")]
 pub struct ListenerSettings {
-    /// Open client connections; further ones are closed at once
+    /// Open connections of callers; further ones are closed at once
     #[arg(long, env = "GATEWAY_MAX_CONNECTIONS", value_name = "N", default_value = "4096", value_parser = at_least_one)]
     pub max_connections: usize,
 
-    /// Age, give or take a tenth, at which a client is asked to reconnect, so that clients spread
+    /// Age, give or take a tenth, at which a connection is ended with GOAWAY, so that callers spread
     /// over new replicas
     #[arg(long, env = "GATEWAY_MAX_CONNECTION_AGE", value_name = "DURATION", default_value = "15m", value_parser = positive_duration)]
     pub max_connection_age: Duration,

@@ -32,7 +32,7 @@ pub use limits::{CallSettings, ListenerSettings, ReuseSettings, WatchSettings};
 pub use pin::{Pin, read_pins};
 pub use serve_options::{LogFormat, ServeOptions};
 pub use traces::{Sampling, TraceSettings};
-pub use values::{duration, positive_duration};
+pub(crate) use values::{duration, positive_duration, socket_address};
 
 /// How often files that may change are read.
 const RELOAD_INTERVAL: Duration = Duration::from_secs(2);
@@ -40,11 +40,11 @@ const RELOAD_INTERVAL: Duration = Duration::from_secs(2);
 /// Checked settings of the gateway.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// Address for clients; port 0 takes a free one.
+    /// Address for callers; port 0 takes a free one.
     pub listen: SocketAddr,
     /// Address for operators; port 0 takes a free one.
     pub admin_listen: SocketAddr,
-    /// TLS towards clients; `None` is plaintext.
+    /// TLS towards callers; `None` is plaintext.
     pub tls: Option<CallerTls>,
     /// Limits on clients' connections.
     pub listener: ListenerSettings,

@@ -28,7 +28,7 @@ pub struct ServeOptions {
     #[command(flatten)]
     pub in_effect: SettingsInEffect,
 
-    /// Address for clients: gRPC over HTTP/2, in plaintext without --tls-cert-file
+    /// Address for callers: gRPC over HTTP/2, in plaintext without --tls-cert-file
     #[arg(long, env = "GATEWAY_LISTEN", value_name = "IP:PORT", default_value = "127.0.0.1:50051", value_parser = socket_address)]
     pub listen: SocketAddr,
 
@@ -36,7 +36,7 @@ pub struct ServeOptions {
     #[arg(long, env = "GATEWAY_ADMIN_LISTEN", value_name = "IP:PORT", default_value = "127.0.0.1:9464", value_parser = socket_address)]
     pub admin_listen: SocketAddr,
 
-    /// TLS towards clients.
+    /// TLS towards callers.
     #[command(flatten)]
     pub caller_tls: CallerTlsOptions,
 
@@ -77,7 +77,7 @@ pub struct ServeOptions {
     #[command(flatten)]
     pub listener: ListenerSettings,
 
-    /// How long calls are still accepted after SIGTERM, so that clients can notice
+    /// How long calls are still accepted after SIGTERM, so that callers can notice
     #[arg(long, env = "GATEWAY_LAME_DUCK", value_name = "DURATION", default_value = "3s", value_parser = duration, help_heading = "Connections")]
     pub lame_duck: Duration,
 

@@ -6,7 +6,7 @@ use clap::builder::{OsStringValueParser, TypedValueParser};
 
 use super::SettingError;
 
-pub(super) fn socket_address(text: &str) -> Result<SocketAddr, String> {
+pub(crate) fn socket_address(text: &str) -> Result<SocketAddr, String> {
     text.parse().map_err(|_| {
         format!("{text:?} is not an IP address and port such as 127.0.0.1:50051 or [::]:50051")
     })
@@ -68,7 +68,7 @@ pub(super) fn list<T: FromStr<Err = String>>(
 /// # Errors
 ///
 /// As [`duration`], and for zero.
-pub fn positive_duration(text: &str) -> Result<Duration, String> {
+pub(crate) fn positive_duration(text: &str) -> Result<Duration, String> {
     match duration(text)? {
         Duration::ZERO => Err(format!("{text:?} is no time at all")),
         time => Ok(time),
@@ -102,7 +102,7 @@ pub(super) fn size(text: &str) -> Result<usize, String> {
 /// # Errors
 ///
 /// One sentence that says what a duration looks like.
-pub fn duration(text: &str) -> Result<Duration, String> {
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     text.parse::<jiff::SignedDuration>()
         .ok()
         .and_then(|duration| Duration::try_from(duration).ok())

@@ -2,9 +2,9 @@
 
 use super::{
     outline::Outline,
-    trouble::{REST_PORT, SET_UP, SOFTWARE, Trouble, UNAVAILABLE, port_hint},
+    trouble::{REST_PORT, Trouble, port_hint},
 };
-use crate::enterprise_manager::Answer;
+use crate::{cli::ExitCode, enterprise_manager::Answer};
 use url::Url;
 
 /// What answers at `/api/` without credentials.
@@ -24,7 +24,7 @@ pub(super) fn recognise(answer: &Answer, url: &Url) -> Found {
     match (answer.status, root) {
         (200, "EnterpriseManager") => Found::EnterpriseManager(versions(&outline)),
         (503, "Error") => Found::Not(Trouble::new(
-            UNAVAILABLE,
+            ExitCode::UNAVAILABLE,
             "Enterprise Manager says that it is not available, with status 503",
             "it is starting or overloaded: look at its service, and try again",
         )),
@@ -68,14 +68,14 @@ fn something_else(answer: &Answer, url: &Url) -> Trouble {
 
     if text.contains("veeam backup enterprise manager") && is_html {
         return Trouble::new(
-            SET_UP,
+            ExitCode::CONFIGURATION,
             "this is Enterprise Manager's web UI, not its REST service",
             format!("change the port in --em-url; {REST_PORT}{hint}"),
         );
     }
     if is_json || header("www-authenticate").starts_with("bearer") {
         return Trouble::new(
-            SET_UP,
+            ExitCode::CONFIGURATION,
             format!(
                 "status {status} in JSON: most likely the backup server's own REST service (port \
                  9419), which is another product"
@@ -85,44 +85,44 @@ fn something_else(answer: &Answer, url: &Url) -> Trouble {
     }
     match status {
         300..400 => Trouble::new(
-            SET_UP,
+            ExitCode::CONFIGURATION,
             format!("status {status}, a redirect: a web UI, or the login of a proxy"),
             format!("Enterprise Manager never redirects: correct --em-url; {REST_PORT}{hint}"),
         ),
         407 => Trouble::new(
-            SET_UP,
+            ExitCode::CONFIGURATION,
             "status 407: a proxy that wants a logon of its own",
             "let this machine reach Enterprise Manager without a proxy",
         ),
         404 if is_windows => Trouble::new(
-            SET_UP,
+            ExitCode::CONFIGURATION,
             "status 404 from Windows itself: no Enterprise Manager is registered at this address",
             "start Enterprise Manager's service, or correct the path in --em-url (usually none)",
         ),
         503 if is_windows => Trouble::new(
-            UNAVAILABLE,
+            ExitCode::UNAVAILABLE,
             "status 503 from Windows itself, in Enterprise Manager's place",
             "start Enterprise Manager's service",
         ),
         502..=504 => Trouble::new(
-            UNAVAILABLE,
+            ExitCode::UNAVAILABLE,
             format!("status {status} from a proxy or load balancer: it gets no answer itself"),
             "look whether Enterprise Manager runs, and at what the proxy passes on to",
         ),
         _ if is_html => Trouble::new(
-            SET_UP,
+            ExitCode::CONFIGURATION,
             format!("status {status} and an HTML page: a proxy, or another web server"),
             format!(
                 "let this machine reach Enterprise Manager directly, or correct --em-url; {REST_PORT}{hint}"
             ),
         ),
         500..600 => Trouble::new(
-            SOFTWARE,
+            ExitCode::SOFTWARE,
             format!("status {status}, and nothing that tells who says so"),
             format!("look at Enterprise Manager's own log{hint}"),
         ),
         _ => Trouble::new(
-            SET_UP,
+            ExitCode::CONFIGURATION,
             format!("status {status}, and nothing that Enterprise Manager would say"),
             format!("correct --em-url; {REST_PORT}{hint}"),
         ),

@@ -13,10 +13,16 @@ mod steps;
 mod trouble;
 mod way;
 
-use std::{fs::File, io::Write, path::PathBuf, time::Duration};
+use std::{
+    fs::File,
+    io::{self, Write},
+    path::PathBuf,
+    time::Duration,
+};
 
 use clap::Args;
 
+use super::{CommandError, ExitCode, signals::Signals};
 use crate::{
     enterprise_manager::EnterpriseManager,
     listener::Tls,
@@ -29,7 +35,17 @@ pub use report::questions;
 use shown::Shown;
 use steps::Look;
 
-/// The options of `check`.
+/// Check that the settings of serve work with this Enterprise Manager
+///
+/// Takes the settings of serve. Resolves, connects, verifies TLS, recognises Enterprise Manager, logs
+/// on, looks up what the account may do, lists sessions, reads one and logs off: one line each, with
+/// what to change where it fails. It only reads, and prints nothing of Enterprise Manager's answers
+/// but the id, time and state of one session.
+///
+/// Exit codes, of the first step that failed: 0 all is well, 64 wrong settings, 69 Enterprise Manager
+/// cannot be reached, 70 it fails or cannot be understood, 73 the report cannot be written, 75 a step
+/// took too long, 77 the account may not read sessions, 78 the address, the certificate to trust or the
+/// password is wrong, 130 interrupted.
 #[derive(Debug, Clone, Args)]
 pub struct CheckOptions {
     /// File to write what this Enterprise Manager does at the points where the gateway has to assume
@@ -51,23 +67,32 @@ pub struct CheckOptions {
     pub settings: ServeOptions,
 }
 
-/// Exit code of a check that a signal has ended, as shells count SIGINT.
-const EXIT_INTERRUPTED: u8 = 130;
-
-/// Exit code for wrong settings: `EX_USAGE` of sysexits.h.
-const EXIT_USAGE: u8 = 64;
+/// Checks, and prints each step.
+///
+/// # Errors
+///
+/// Signals cannot be received.
+pub async fn run(options: CheckOptions) -> Result<ExitCode, CommandError> {
+    let mut signals = Signals::new()?;
+    Ok(check(options, &mut io::stdout(), signals.next()).await)
+}
 
 /// Checks, and shows each step on `out` as soon as it is done. Returns the exit code: 0 when all
 /// went well, else that of the first step that did not. Each step has its time, and the whole ends
 /// early with `interrupted`; the logon session is ended in any case.
-pub async fn check(
+async fn check(
     options: CheckOptions,
     out: &mut impl Write,
     interrupted: impl Future<Output = ()>,
-) -> u8 {
+) -> ExitCode {
     let mut shown = Shown::new(out, options.json);
     match load(options.settings, options.report) {
-        Err(error) => shown.bad("settings", &error.to_string(), "correct it", EXIT_USAGE),
+        Err(error) => shown.bad(
+            "settings",
+            &error.to_string(),
+            "correct it",
+            ExitCode::USAGE,
+        ),
         Ok(Loaded {
             settings,
             enterprise_manager,
@@ -86,7 +111,7 @@ pub async fn check(
                 () = interrupted => {
                     open.end(&enterprise_manager).await;
                     enterprise_manager.log_off().await;
-                    return EXIT_INTERRUPTED;
+                    return ExitCode::INTERRUPTED;
                 }
             }
         }

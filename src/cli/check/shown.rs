@@ -4,13 +4,15 @@ use std::io::Write;
 
 use serde_json::{Value, json};
 
+use crate::cli::ExitCode;
+
 /// Where steps are shown.
 pub(super) struct Shown<'o, W> {
     out: &'o mut W,
     as_json: bool,
     /// Names of the steps that are done, and what a program is told of them.
     done: Vec<(&'static str, Value)>,
-    exit_code: u8,
+    exit_code: ExitCode,
 }
 
 impl<'o, W: Write> Shown<'o, W> {
@@ -20,7 +22,7 @@ impl<'o, W: Write> Shown<'o, W> {
             out,
             as_json,
             done: Vec::new(),
-            exit_code: 0,
+            exit_code: ExitCode::SUCCESS,
         }
     }
 
@@ -35,8 +37,14 @@ impl<'o, W: Write> Shown<'o, W> {
     }
 
     /// A step that failed, and what to change.
-    pub(super) fn bad(&mut self, name: &'static str, told: &str, remedy: &str, exit_code: u8) {
-        if self.exit_code == 0 {
+    pub(super) fn bad(
+        &mut self,
+        name: &'static str,
+        told: &str,
+        remedy: &str,
+        exit_code: ExitCode,
+    ) {
+        if self.exit_code == ExitCode::SUCCESS {
             self.exit_code = exit_code;
         }
         self.show('✗', "failed", name, told, Some(remedy));
@@ -49,7 +57,7 @@ impl<'o, W: Write> Shown<'o, W> {
 
     /// All is done; of these steps, those that have not been shown were not done. Returns the exit
     /// code.
-    pub(super) fn end(mut self, names: &[&'static str]) -> u8 {
+    pub(super) fn end(mut self, names: &[&'static str]) -> ExitCode {
         for name in names {
             if !self.done.iter().any(|(done, _)| done == name) {
                 self.not_done(name, "not done");

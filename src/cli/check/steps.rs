@@ -8,10 +8,11 @@ use super::{
     outcome::{Good, Outcome, good, odd},
     report::{Counts, Open, report},
     shown::Shown,
-    trouble::{CANNOT_WRITE, Trouble, access_denied, of_error},
+    trouble::{Trouble, access_denied, of_error},
     way::{connected, encrypted, recognised, resolved},
 };
 use crate::{
+    cli::ExitCode,
     enterprise_manager::{
         EnterpriseManager, Error, Order, Patience, Position, ReplicaSession, SessionFilter,
         SessionId, SessionList, View,
@@ -100,7 +101,7 @@ impl<'l, W: Write> Look<'l, '_, W> {
             ),
             Err(error) => {
                 let told = format!("the file cannot be written: {error}");
-                self.shown.bad("report", &told, "make room, or name another file", CANNOT_WRITE);
+                self.shown.bad("report", &told, "make room, or name another file", ExitCode::CANNOT_CREATE);
             }
         }
     }

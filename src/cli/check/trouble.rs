@@ -4,6 +4,7 @@
 use url::Url;
 
 use crate::{
+    cli::ExitCode,
     enterprise_manager::{Error, PresentedCertificate},
     settings::{EnterpriseManagerSettings, PasswordSource, SettingError, Trust},
 };
@@ -16,21 +17,8 @@ pub(super) struct Trouble {
     /// What to change.
     pub(super) remedy: String,
     /// The exit code, if this is the first trouble.
-    pub(super) exit_code: u8,
+    pub(super) exit_code: ExitCode,
 }
-
-/// Enterprise Manager cannot be reached, or not now: `EX_UNAVAILABLE` of sysexits.h.
-pub(super) const UNAVAILABLE: u8 = 69;
-/// It fails, or cannot be understood: `EX_SOFTWARE`.
-pub(super) const SOFTWARE: u8 = 70;
-/// A file cannot be written: `EX_CANTCREAT`.
-pub(super) const CANNOT_WRITE: u8 = 73;
-/// It takes too long: `EX_TEMPFAIL`.
-pub(super) const TOO_LONG: u8 = 75;
-/// The account may not do it: `EX_NOPERM`.
-pub(super) const NOT_ALLOWED: u8 = 77;
-/// Address, trust or password are wrong: `EX_CONFIG`.
-pub(super) const SET_UP: u8 = 78;
 
 /// Where Enterprise Manager's REST service is.
 pub(super) const REST_PORT: &str =
@@ -38,7 +26,11 @@ pub(super) const REST_PORT: &str =
 
 impl Trouble {
     /// A trouble with these texts.
-    pub(super) fn new(exit_code: u8, told: impl Into<String>, remedy: impl Into<String>) -> Self {
+    pub(super) fn new(
+        exit_code: ExitCode,
+        told: impl Into<String>,
+        remedy: impl Into<String>,
+    ) -> Self {
         Self {
             told: told.into(),
             remedy: remedy.into(),
@@ -49,7 +41,7 @@ impl Trouble {
     /// The step has not ended in time.
     pub(super) fn too_long(longest: std::time::Duration) -> Self {
         Self::new(
-            TOO_LONG,
+            ExitCode::TEMPORARY_FAILURE,
             format!("no answer within {longest:?}"),
             "look at Enterprise Manager's load; if it is just slow, give --step-timeout, and \
              --default-deadline to the gateway",
@@ -59,7 +51,7 @@ impl Trouble {
 
 impl From<SettingError> for Trouble {
     fn from(error: SettingError) -> Self {
-        Self::new(super::EXIT_USAGE, error.to_string(), "correct it")
+        Self::new(ExitCode::USAGE, error.to_string(), "correct it")
     }
 }
 
@@ -83,7 +75,7 @@ pub(super) fn of_error(error: &Error, settings: &EnterpriseManagerSettings) -> T
     let url = &settings.url;
     match error {
         Error::CredentialsRejected { why } => Trouble::new(
-            SET_UP,
+            ExitCode::CONFIGURATION,
             format!("Enterprise Manager rejects user name or password: {why}"),
             format!(
                 "correct --em-username ({}) or the password ({}); try them once at its web UI: \
@@ -95,7 +87,7 @@ pub(super) fn of_error(error: &Error, settings: &EnterpriseManagerSettings) -> T
         ),
         Error::AccessDenied { .. } => access_denied(),
         Error::Unreachable { why } | Error::Disconnected { why } => Trouble::new(
-            UNAVAILABLE,
+            ExitCode::UNAVAILABLE,
             format!("the connection fails: {why}"),
             format!(
                 "look whether its service runs, and at what stands between{}",
@@ -103,22 +95,22 @@ pub(super) fn of_error(error: &Error, settings: &EnterpriseManagerSettings) -> T
             ),
         ),
         Error::CircuitOpen { .. } => Trouble::new(
-            UNAVAILABLE,
+            ExitCode::UNAVAILABLE,
             "no connection comes about any more",
             "look whether its service has just been stopped",
         ),
         Error::Unavailable { .. } => Trouble::new(
-            UNAVAILABLE,
+            ExitCode::UNAVAILABLE,
             "status 502, 503 or 504: it is stopped, starting or overloaded",
             "look at Enterprise Manager's service, or at the proxy before it",
         ),
         Error::Throttled { .. } => Trouble::new(
-            UNAVAILABLE,
+            ExitCode::UNAVAILABLE,
             "status 408 or 429: what stands before it wants fewer requests",
             "ask whoever runs the proxy before it, and lower --em-concurrency",
         ),
         Error::NotEnterpriseManager { .. } => Trouble::new(
-            SET_UP,
+            ExitCode::CONFIGURATION,
             "the answer is not one of Enterprise Manager",
             format!(
                 "look for a proxy or login page on the way to --em-url; {REST_PORT}{}",
@@ -126,32 +118,32 @@ pub(super) fn of_error(error: &Error, settings: &EnterpriseManagerSettings) -> T
             ),
         ),
         Error::UntrustedCertificate { why } => Trouble::new(
-            SET_UP,
+            ExitCode::CONFIGURATION,
             format!("the certificate is not trusted: {why}"),
             "see em-certificate",
         ),
         Error::SessionNotFound { .. } => Trouble::new(
-            SOFTWARE,
+            ExitCode::SOFTWARE,
             "Enterprise Manager does not know what it has just named",
             "try again; if it stays so, report it",
         ),
         Error::Internal { status, .. } => Trouble::new(
-            SOFTWARE,
+            ExitCode::SOFTWARE,
             format!("Enterprise Manager fails with status {status}"),
             "its administrator finds the reason in Enterprise Manager's own log; the gateway's log has its words",
         ),
         Error::NotImplemented { .. } => Trouble::new(
-            SOFTWARE,
+            ExitCode::SOFTWARE,
             "status 501: Enterprise Manager does not offer this",
             "look whether it is of release 11 or newer",
         ),
         Error::RequestRefused { status, .. } => Trouble::new(
-            SOFTWARE,
+            ExitCode::SOFTWARE,
             format!("Enterprise Manager refuses the request with status {status}"),
             "report it, with `check --report`",
         ),
         Error::BadResponse(_) => Trouble::new(
-            SOFTWARE,
+            ExitCode::SOFTWARE,
             "the answer is none that the gateway can read",
             "look for a proxy that changes answers; else report it, with `check --report`",
         ),
@@ -161,7 +153,7 @@ pub(super) fn of_error(error: &Error, settings: &EnterpriseManagerSettings) -> T
 /// The account may log on, and no more.
 pub(super) fn access_denied() -> Trouble {
     Trouble::new(
-        NOT_ALLOWED,
+        ExitCode::NO_PERMISSION,
         "the account may log on and may not read replica sessions; restore operators are like that",
         "give it the role Portal User in Enterprise Manager's configuration, under Roles",
     )
@@ -176,7 +168,7 @@ pub(super) fn untrusted(
     let Some(certificate) = presented else {
         let remedy = "look at it with em-certificate";
         return Trouble::new(
-            SET_UP,
+            ExitCode::CONFIGURATION,
             format!("the certificate is not trusted: {why}"),
             remedy,
         );
@@ -210,7 +202,7 @@ pub(super) fn untrusted(
              --em-pin-sha256 {pin}"
         ),
     };
-    Trouble::new(SET_UP, told, remedy)
+    Trouble::new(ExitCode::CONFIGURATION, told, remedy)
 }
 
 fn password_place(password: &PasswordSource) -> String {

@@ -10,9 +10,10 @@ use url::Url;
 use super::{
     mix_ups::{Found, recognise},
     outcome::{Good, Outcome, good, odd},
-    trouble::{REST_PORT, SET_UP, Trouble, UNAVAILABLE, of_error, port_hint, untrusted},
+    trouble::{REST_PORT, Trouble, of_error, port_hint, untrusted},
 };
 use crate::{
+    cli::ExitCode,
     enterprise_manager::{
         EnterpriseManager, Error, HandshakeError, connect, presented_certificate, resolve,
         shake_hands,
@@ -36,7 +37,7 @@ pub(super) async fn resolved(url: &Url) -> Outcome<Vec<SocketAddr>> {
             good(addresses, told)
         }
         Err(error) => Err(Trouble::new(
-            UNAVAILABLE,
+            ExitCode::UNAVAILABLE,
             format!("{host} has no address: {error}"),
             "correct the host in --em-url, or this machine's DNS; inside a container use a full name",
         )),
@@ -76,7 +77,11 @@ pub(super) async fn connected(url: &Url, addresses: Vec<SocketAddr>) -> Outcome<
         "let a firewall pass TCP from here to there, or look whether the machine is up"
     };
     let remedy = format!("{what}; {REST_PORT}{}", port_hint(url));
-    Err(Trouble::new(UNAVAILABLE, failed.join("; "), remedy))
+    Err(Trouble::new(
+        ExitCode::UNAVAILABLE,
+        failed.join("; "),
+        remedy,
+    ))
 }
 
 /// Whether the certificate is trusted.
@@ -95,7 +100,7 @@ pub(super) async fn encrypted(
         Err(HandshakeError::Failed(Error::NotEnterpriseManager { .. })) => {
             let hint = port_hint(url);
             return Err(Trouble::new(
-                SET_UP,
+                ExitCode::CONFIGURATION,
                 "this port does not speak TLS",
                 format!(
                     "{REST_PORT}, with TLS{hint}. For plain HTTP in a trusted network: http:// and --em-allow-plaintext"
@@ -108,7 +113,7 @@ pub(super) async fn encrypted(
                 _ => "the handshake fails",
             };
             return Err(Trouble::new(
-                SET_UP,
+                ExitCode::CONFIGURATION,
                 format!("no TLS handshake: {why}"),
                 format!(
                     "the server has to offer TLS 1.2 or 1.3; look also for a firewall that breaks connections off{}",
@@ -147,7 +152,7 @@ pub(super) async fn recognised(
             // Over plain HTTP a TLS port resets the connection, or answers with bytes of TLS.
             if url.scheme() == "http" && presented_certificate(url).await.is_ok() {
                 return Err(Trouble::new(
-                    SET_UP,
+                    ExitCode::CONFIGURATION,
                     "this port speaks TLS, not plain HTTP",
                     format!("write https:// in --em-url{}", port_hint(url)),
                 ));

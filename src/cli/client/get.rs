@@ -1,25 +1,35 @@
 //! `get`: asks a gateway for one session and prints it.
 
-use std::time::Duration;
+use std::{fmt::Write as _, time::Duration};
 
 use clap::{Args, ValueEnum};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use tonic::Request;
 
 use super::{
     Refusal, json,
-    render::render,
-    server::{ServerOptions, client},
+    server::ServerOptions,
+    session_id,
+    text::{clean, clock, human, moment, result_text, state_text},
 };
 use crate::{
-    proto::v1::{GetReplicaSessionRequest, ReplicaSessionView},
+    cli::{CommandError, ExitCode, print},
+    proto::v1::{
+        GetReplicaSessionRequest, GetReplicaSessionResponse, ReplicaSession, ReplicaSessionView,
+        ReplicaTaskSession,
+        replica_session::{Result as RunResult, State},
+    },
     settings::duration,
 };
 
-/// The options of `get`.
+/// Ask a gateway for one session and print it
+///
+/// Exit codes: 0 answered, 64 wrong arguments, 66 no such session, 69 unavailable, 70 internal error,
+/// 75 out of time or overloaded, 77 not allowed, 78 the gateway is not set up correctly.
 #[derive(Debug, Clone, Args)]
 pub struct GetOptions {
     /// The session: a UUID or urn:veeam:ReplicaJobSession:<UUID>
+    #[arg(value_parser = session_id)]
     pub id: String,
 
     /// The gateway.
@@ -30,7 +40,7 @@ pub struct GetOptions {
     #[arg(long, value_name = "VIEW", default_value = "entity")]
     pub view: ViewOption,
 
-    /// Tell as well which virtual machines failed, and why
+    /// Also show which virtual machines failed, and why
     #[arg(long)]
     pub failed_tasks: bool,
 
@@ -42,7 +52,7 @@ pub struct GetOptions {
     #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = duration)]
     pub deadline: Duration,
 
-    /// Oldest answer that is good enough; 0s asks Enterprise Manager now
+    /// Maximum age of the answer; 0s asks Enterprise Manager now [default: the gateway's]
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     pub max_age: Option<Duration>,
 }
@@ -66,29 +76,169 @@ impl From<ViewOption> for i32 {
     }
 }
 
-/// Asks the gateway and returns what to print.
+/// Asks the gateway and prints the answer.
 ///
 /// # Errors
 ///
-/// What the gateway answered instead, or that it cannot be reached.
+/// The gateway refused the call, or cannot be reached.
+pub async fn run(options: &GetOptions) -> Result<ExitCode, CommandError> {
+    print(&get(options).await?);
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Asks the gateway and returns the text to print.
+///
+/// # Errors
+///
+/// The gateway refused the call, or cannot be reached.
 pub async fn get(options: &GetOptions) -> Result<String, Refusal> {
+    let max_age = options
+        .max_age
+        .map(prost_types::Duration::try_from)
+        .transpose()
+        .map_err(|_| Refusal::of_argument("--max-age: is too long".to_owned()))?;
     let mut request = Request::new(GetReplicaSessionRequest {
-        // People paste ids with what stood around them.
-        id: options.id.trim().trim_matches(['{', '}']).to_owned(),
+        id: options.id.clone(),
         view: options.view.into(),
-        max_age: match options.max_age.map(prost_types::Duration::try_from) {
-            Some(Ok(max_age)) => Some(max_age),
-            Some(Err(_)) => return Err(Refusal::of_argument("--max-age: is too long".to_owned())),
-            None => None,
-        },
+        max_age,
         include_failed_tasks: options.failed_tasks,
     });
     request.set_timeout(options.deadline);
-    let channel = options.server.connect(options.deadline).await?;
-    let response = client(channel).get(request).await?.into_inner();
+    let mut client = options.server.client(options.deadline).await?;
+    let response = client.get(request).await?.into_inner();
     Ok(if options.json {
         json::pretty("GetReplicaSessionResponse", &response)
     } else {
-        render(&response, Timestamp::now())
+        rendered(&response, Timestamp::now())
     })
+}
+
+/// Aligned lines: the run first, links last. `now` is for ages.
+fn rendered(response: &GetReplicaSessionResponse, now: Timestamp) -> String {
+    let session = response.replica_session.clone().unwrap_or_default();
+    let mut page = Page::default();
+    page.line("Session", &session.id);
+    page.line("Name", &session.name);
+    if session.r#type != "ReplicaJobSessionReference" {
+        render_run(&mut page, &session, now);
+        render_failure(&mut page, &session, &response.failed_tasks);
+    }
+    match &session.job {
+        Some(job) => page.line("Job", &format!("{} ({})", job.name, job.id)),
+        None if session.job_uid.is_empty() => {}
+        None => page.line(
+            "Job",
+            &format!("{} ({})", session.job_name, session.job_uid),
+        ),
+    }
+    page.line("Job type", &session.job_type);
+    if let Some(server) = &session.backup_server {
+        page.line("Backup server", &format!("{} ({})", server.name, server.id));
+    }
+    for (element, text) in &session.unmapped {
+        page.line("Also", &format!("{element}: {text}"));
+    }
+    if let Some(read) = response.read_time.and_then(moment) {
+        page.line(
+            "Read",
+            &format!(
+                "{} UTC; up to 15 minutes behind the backup server",
+                clock(read)
+            ),
+        );
+    }
+    for (number, link) in session.links.iter().enumerate() {
+        let label = if number == 0 { "Links" } else { "" };
+        let kind = if link.r#type.is_empty() {
+            "-"
+        } else {
+            &link.r#type
+        };
+        page.line(label, &format!("{:<10} {kind:<32} {}", link.rel, link.href));
+    }
+    page.0
+}
+
+fn render_run(page: &mut Page, session: &ReplicaSession, now: Timestamp) {
+    let created = session.create_time.and_then(moment);
+    let ended = session.end_time.and_then(moment);
+
+    page.line("State", &state_text(session));
+    page.line("Result", &result_text(session));
+    if let Some(percent) = session.progress_percent {
+        page.line("Progress", &format!("{percent} %"));
+    }
+    if let Some(created) = created {
+        page.line("Started", &at(created, now));
+    }
+    match (created, ended) {
+        (Some(created), Some(ended)) => {
+            let took = human(ended.duration_since(created));
+            page.line("Ended", &format!("{} UTC (after {took})", clock(ended)));
+        }
+        (None, Some(ended)) => page.line("Ended", &at(ended, now)),
+        (Some(created), None) if session.state() != State::Stopped => {
+            let took = human(now.duration_since(created));
+            page.line("Ended", &format!("not yet (running for {took})"));
+        }
+        _ => {}
+    }
+    if let Some(is_retry) = session.is_retry {
+        page.line(
+            "Retry",
+            if is_retry {
+                "yes, of a failed run"
+            } else {
+                "no"
+            },
+        );
+    }
+}
+
+/// Why the run failed, as far as EM says.
+fn render_failure(page: &mut Page, session: &ReplicaSession, tasks: &[ReplicaTaskSession]) {
+    match session.failure_message.as_deref() {
+        Some("") | None if session.result() == RunResult::Failed && tasks.is_empty() => {
+            page.line(
+                "Failure",
+                "no message; Enterprise Manager keeps the reason with the tasks (--failed-tasks)",
+            );
+        }
+        Some(message) => page.line("Failure", message),
+        None => {}
+    }
+    for task in tasks {
+        let reason = task.reason.as_deref().unwrap_or_default();
+        let label = if task.result() == RunResult::Warning {
+            "Task warning"
+        } else {
+            "Task failed"
+        };
+        page.line(label, &format!("{}: {reason}", task.vm_name));
+    }
+}
+
+#[derive(Default)]
+struct Page(String);
+
+impl Page {
+    /// One line; nothing for an empty value.
+    fn line(&mut self, label: &str, value: &str) {
+        if value.is_empty() {
+            return;
+        }
+        let value = clean(value);
+        writeln!(self.0, "{label:<15}{value}").expect("a String takes everything");
+    }
+}
+
+/// A moment and its age.
+fn at(time: Timestamp, now: Timestamp) -> String {
+    let age = now.duration_since(time);
+    let age = if age < SignedDuration::from_secs(1) {
+        "now".to_owned()
+    } else {
+        format!("{} ago", human(age))
+    };
+    format!("{} UTC ({age})", clock(time))
 }

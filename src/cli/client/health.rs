@@ -1,9 +1,9 @@
-//! `health`: asks a gateway whether it is well, for the health checks of containers, which have
+//! `health`: asks a gateway whether it is healthy, for the health checks of containers, which have
 //! no other program to ask with.
 
 use std::{
+    io,
     net::{Ipv4Addr, Ipv6Addr, SocketAddr},
-    path::PathBuf,
     time::Duration,
 };
 
@@ -18,24 +18,32 @@ use tonic_health::pb::{
     HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
 };
 
-use super::{Refusal, ServerOptions, refusal::root_cause};
-use crate::settings::duration;
+use super::{Refusal, TlsOptions, refusal::root_cause, server::connect};
+use crate::{
+    cli::{CommandError, ExitCode, print},
+    settings::{duration, socket_address},
+};
 
-/// The options of `health`.
+/// Ask a gateway whether it is healthy: for the health checks of containers
+///
+/// Exit codes: 0 serving, 1 not serving, 64 wrong arguments, 66 no such service, 69 no answer, 75 out
+/// of time.
 #[derive(Debug, Clone, Args)]
+#[expect(clippy::doc_markdown, reason = "these comments are help texts")]
 pub struct HealthOptions {
-    /// Where the gateway listens, without TLS; an unspecified address such as 0.0.0.0 means this
-    /// machine
+    /// Address that the gateway listens on, without TLS; an unspecified one such as 0.0.0.0 stands
+    /// for this machine
     #[arg(
         long,
         env = "GATEWAY_LISTEN",
         value_name = "IP:PORT",
-        default_value = "127.0.0.1:50051"
+        default_value = "127.0.0.1:50051",
+        value_parser = socket_address
     )]
-    pub address: String,
+    pub address: SocketAddr,
 
-    /// Whose health: the whole server's unless set; enterprise-manager says whether Enterprise
-    /// Manager has answered lately
+    /// Service to ask about; enterprise-manager tells whether Enterprise Manager has answered lately
+    /// [default: the whole server]
     #[arg(
         long,
         value_name = "NAME",
@@ -44,131 +52,106 @@ pub struct HealthOptions {
     )]
     pub service: String,
 
-    /// Ask the admin listener's /readyz instead: for a gateway that speaks TLS to its callers
+    /// Ask /readyz of the admin listener instead: for a gateway that speaks TLS to its callers
     #[arg(long, conflicts_with = "service")]
     pub readyz: bool,
 
-    /// Where the admin listener is, for --readyz
+    /// Address of the admin listener, for --readyz
     #[arg(
         long,
         env = "GATEWAY_ADMIN_LISTEN",
         value_name = "IP:PORT",
-        default_value = "127.0.0.1:9464"
+        default_value = "127.0.0.1:9464",
+        value_parser = socket_address
     )]
-    pub admin_address: String,
+    pub admin_address: SocketAddr,
 
-    /// Address of a gateway that speaks TLS, with https:// in front of host and port, in place of
-    /// --address; the three files are as for get
+    /// Address of a gateway that speaks TLS, such as https://gateway.example:50051, in place of
+    /// --address
     #[arg(long, value_name = "URL", conflicts_with = "readyz")]
     pub server: Option<String>,
 
-    /// PEM file with the only CA certificates to trust for --server; else the platform's are
-    #[arg(long, env = "GATEWAY_CA_FILE", value_name = "FILE")]
-    pub ca_file: Option<PathBuf>,
+    /// TLS towards --server.
+    #[command(flatten)]
+    pub tls: TlsOptions,
 
-    /// PEM file with the certificate chain to show to --server, where it asks for one
-    #[arg(long, env = "GATEWAY_CERT_FILE", value_name = "FILE")]
-    pub cert_file: Option<PathBuf>,
-
-    /// PEM file with that certificate's private key
-    #[arg(long, env = "GATEWAY_KEY_FILE", value_name = "FILE")]
-    pub key_file: Option<PathBuf>,
-
-    /// How long to wait
+    /// How long to wait for the answer
     #[arg(long, value_name = "DURATION", default_value = "2s", value_parser = duration)]
     pub timeout: Duration,
 }
 
-/// What a gateway says of itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Health {
-    /// Whether calls should be sent to it.
-    pub is_serving: bool,
-    /// In gRPC's words.
-    pub text: &'static str,
-}
-
-/// Asks once.
+/// Asks the gateway once and prints the answer.
 ///
 /// # Errors
 ///
-/// When there is no answer, or the gateway knows no such name.
-pub async fn health(options: &HealthOptions) -> Result<Health, Refusal> {
+/// There is no answer, or the gateway knows no such service.
+pub async fn run(options: &HealthOptions) -> Result<ExitCode, CommandError> {
     let asked = async {
         if options.readyz {
-            readyz(&options.admin_address).await
+            readyz(options.admin_address).await
         } else {
             check(options).await
         }
     };
-    timeout(options.timeout, asked).await.unwrap_or_else(|_| {
-        let told = format!("no answer within {:?}", options.timeout);
-        Err(Status::deadline_exceeded(told).into())
+    let status = timeout(options.timeout, asked).await.unwrap_or_else(|_| {
+        let message = format!("no answer within {:?}", options.timeout);
+        Err(Refusal::from(Status::deadline_exceeded(message)))
+    })?;
+    print(&format!("{}\n", status.as_str_name()));
+    Ok(match status {
+        ServingStatus::Serving => ExitCode::SUCCESS,
+        _ => ExitCode::NOT_SERVING,
     })
 }
 
-async fn check(options: &HealthOptions) -> Result<Health, Refusal> {
+/// Asks by `grpc.health.v1`.
+async fn check(options: &HealthOptions) -> Result<ServingStatus, Refusal> {
     let channel = match &options.server {
-        Some(server) => {
-            let server = ServerOptions {
-                server: server.clone(),
-                ca_file: options.ca_file.clone(),
-                cert_file: options.cert_file.clone(),
-                key_file: options.key_file.clone(),
-            };
-            server.connect(options.timeout).await?
-        }
-        None => plain(options).await?,
+        Some(server) => connect(server, &options.tls, options.timeout).await?,
+        None => plaintext(options.address).await?,
     };
     let service = options.service.clone();
-    let request = Request::new(HealthCheckRequest { service });
-    let answer = HealthClient::new(channel).check(request).await;
-    let answer = answer.map_err(|status| match status.code() {
-        Code::NotFound => {
-            Status::not_found(format!("it reports no health for {:?}", options.service))
-        }
-        _ => status,
-    })?;
-    let status = answer.into_inner().status();
-    Ok(Health {
-        is_serving: status == ServingStatus::Serving,
-        text: status.as_str_name(),
-    })
+    HealthClient::new(channel)
+        .check(Request::new(HealthCheckRequest { service }))
+        .await
+        .map(|answer| answer.into_inner().status())
+        .map_err(|status| match status.code() {
+            Code::NotFound => {
+                Status::not_found(format!("it reports no health for {:?}", options.service)).into()
+            }
+            _ => status.into(),
+        })
 }
 
-/// A connection to the gateway on this machine.
-async fn plain(options: &HealthOptions) -> Result<Channel, Refusal> {
-    let address = reachable("--address", &options.address)?;
-    // Without TLS: a container needs no certificates of authorities to ask its own gateway.
-    let endpoint = Channel::from_shared(format!("http://{address}"));
-    let endpoint = endpoint.expect("an address and port make a URL");
-    endpoint.connect().await.map_err(|error| {
-        let cause = root_cause(&error).map_or_else(String::new, ToString::to_string);
-        Status::unavailable(format!("no gateway answers at {address}: {cause}")).into()
-    })
+/// A connection to the gateway on this machine. [`connect`] would want the platform's CA
+/// certificates, which a container need not have.
+async fn plaintext(address: SocketAddr) -> Result<Channel, Refusal> {
+    let address = reachable(address);
+    Channel::from_shared(format!("http://{address}"))
+        .expect("an address and port make a URL")
+        .connect()
+        .await
+        .map_err(|error| {
+            let cause = root_cause(&error).map_or_else(String::new, ToString::to_string);
+            Status::unavailable(format!("no gateway answers at {address}: {cause}")).into()
+        })
 }
 
 /// An address to listen on as one to connect to.
-fn reachable(option: &str, address: &str) -> Result<SocketAddr, Refusal> {
-    let mut address: SocketAddr = address.parse().map_err(|_| {
-        Refusal::of_argument(format!(
-            "{option}: {address:?} is not an IP address and port such as 127.0.0.1:50051"
-        ))
-    })?;
+fn reachable(mut address: SocketAddr) -> SocketAddr {
     if address.ip().is_unspecified() {
         address.set_ip(match address {
             SocketAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
             SocketAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
         });
     }
-    Ok(address)
+    address
 }
 
-/// Asks for `/readyz`. By hand: an HTTP client would want certificates of authorities, which a
-/// container need not have.
-async fn readyz(address: &str) -> Result<Health, Refusal> {
-    let address = reachable("--admin-address", address)?;
-    let lost = |error: std::io::Error| {
+/// Asks for `/readyz`. By hand: an HTTP client would want CA certificates too.
+async fn readyz(address: SocketAddr) -> Result<ServingStatus, Refusal> {
+    let address = reachable(address);
+    let lost = |error: io::Error| {
         Status::unavailable(format!("no admin listener answers at {address}: {error}"))
     };
     let mut stream = TcpStream::connect(address).await.map_err(lost)?;
@@ -178,14 +161,8 @@ async fn readyz(address: &str) -> Result<Health, Refusal> {
     let mut start = stream.take(1024);
     start.read_to_end(&mut answer).await.map_err(lost)?;
     match answer.get(..12) {
-        Some(b"HTTP/1.1 200") => Ok(Health {
-            is_serving: true,
-            text: "SERVING",
-        }),
-        Some(b"HTTP/1.1 503") => Ok(Health {
-            is_serving: false,
-            text: "NOT_SERVING",
-        }),
+        Some(b"HTTP/1.1 200") => Ok(ServingStatus::Serving),
+        Some(b"HTTP/1.1 503") => Ok(ServingStatus::NotServing),
         _ => Err(Status::unavailable(format!("no admin listener answers at {address}")).into()),
     }
 }

@@ -1,27 +1,28 @@
-//! Messages as proto3 JSON, field for field as every protobuf library writes it.
+//! Messages as proto3 JSON, field by field as every protobuf library writes it. prost has no JSON of
+//! its own; prost-reflect makes it from the contract's descriptors.
 
 use prost::Message;
 use prost_reflect::{DescriptorPool, DynamicMessage};
 
 use crate::proto::FILE_DESCRIPTOR_SET;
 
-/// Pretty, over several lines. `name` is the message's name in the contract.
+/// Over several lines. `name` is the message's name in the contract.
 pub(super) fn pretty(name: &str, message: &impl Message) -> String {
-    serde_json::to_string_pretty(&dynamic(name, message)).expect(SAYABLE) + "\n"
+    serde_json::to_string_pretty(&dynamic(name, message)).expect(VALID) + "\n"
 }
 
 /// On one line.
 pub(super) fn line(name: &str, message: &impl Message) -> String {
-    serde_json::to_string(&dynamic(name, message)).expect(SAYABLE) + "\n"
+    serde_json::to_string(&dynamic(name, message)).expect(VALID) + "\n"
 }
 
-const SAYABLE: &str = "its times are within what JSON can say";
+const VALID: &str = "its times are within the years that proto3 JSON can write";
 
 fn dynamic(name: &str, message: &impl Message) -> DynamicMessage {
-    let pool = DescriptorPool::decode(FILE_DESCRIPTOR_SET).expect("the build has made it");
+    let pool = DescriptorPool::decode(FILE_DESCRIPTOR_SET).expect("the build made it");
     let descriptor = pool
         .get_message_by_name(&format!("enterprisemanager.v1.{name}"))
         .expect("the contract has it");
     DynamicMessage::decode(descriptor, message.encode_to_vec().as_slice())
-        .expect("it has just been encoded")
+        .expect("it was just encoded")
 }

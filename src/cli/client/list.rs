@@ -10,11 +10,12 @@ use super::{
     Refusal,
     get::ViewOption,
     json,
-    render::{clock, human, moment, result_text, state_text},
-    server::{ServerOptions, client},
-    table::table,
+    server::ServerOptions,
+    text::{result_text, started_and_took, state_text, table},
 };
 use crate::{
+    cli::{CommandError, ExitCode, print},
+    proto::time::to_protobuf,
     proto::v1::{
         ListReplicaSessionsRequest, ListReplicaSessionsResponse, ReplicaSession,
         ReplicaSessionFilter, ReplicaSessionOrder, TimeRange,
@@ -23,58 +24,61 @@ use crate::{
     settings::duration,
 };
 
-/// The options of `list`.
+/// Ask a gateway for sessions and print them, the latest first
+///
+/// Exit codes: as for get; an empty list is an answer.
 #[derive(Debug, Clone, Args)]
 pub struct ListOptions {
     /// The gateway.
     #[command(flatten)]
     pub server: ServerOptions,
 
-    /// Only of this job: a UUID or urn:veeam:Job:<UUID>
+    /// Only sessions of this job: a UUID or urn:veeam:Job:<UUID>
     #[arg(long, value_name = "ID")]
     pub job: Option<String>,
 
-    /// Only of the job with this name
+    /// Only sessions of the job with this name
     #[arg(long, value_name = "NAME")]
     pub job_name: Option<String>,
 
-    /// Only of this backup server: a UUID or urn:veeam:BackupServer:<UUID>
+    /// Only sessions of this backup server: a UUID or urn:veeam:BackupServer:<UUID>
     #[arg(long, value_name = "ID")]
     pub backup_server: Option<String>,
 
-    /// Only of the backup server with this name
+    /// Only sessions of the backup server with this name
     #[arg(long, value_name = "NAME")]
     pub backup_server_name: Option<String>,
 
-    /// Only in one of these states, such as working,stopping
+    /// Only sessions in one of these states, such as working,stopping
     #[arg(long, value_name = "STATE", value_delimiter = ',', value_parser = state)]
     pub state: Vec<State>,
 
-    /// Only with one of these results: none, success, warning, failed
+    /// Only sessions with one of these results: none, success, warning, failed
     #[arg(long, value_name = "RESULT", value_delimiter = ',', value_parser = result)]
     pub result: Vec<RunResult>,
 
-    /// Only retries, or only others
+    /// Only retries of failed runs (true), or only other runs (false)
     #[arg(long, value_name = "true|false")]
     pub retry: Option<bool>,
 
-    /// Only created from then on: a time such as 2025-10-07T20:00:00Z, or how long ago, such as 24h
+    /// Only sessions created at or after this time, such as 2025-10-07T20:00:00Z, or 24h for 24
+    /// hours ago
     #[arg(long, value_name = "TIME", value_parser = point_in_time)]
     pub created_from: Option<Timestamp>,
 
-    /// Only created before then
+    /// Only sessions created before this time
     #[arg(long, value_name = "TIME", value_parser = point_in_time)]
     pub created_before: Option<Timestamp>,
 
-    /// Only ended from then on
+    /// Only sessions that ended at or after this time
     #[arg(long, value_name = "TIME", value_parser = point_in_time)]
     pub ended_from: Option<Timestamp>,
 
-    /// Only ended before then
+    /// Only sessions that ended before this time
     #[arg(long, value_name = "TIME", value_parser = point_in_time)]
     pub ended_before: Option<Timestamp>,
 
-    /// The earliest first, in place of the latest
+    /// Print the earliest first
     #[arg(long)]
     pub oldest_first: bool,
 
@@ -82,15 +86,15 @@ pub struct ListOptions {
     #[arg(long, value_name = "VIEW", default_value = "entity")]
     pub view: ViewOption,
 
-    /// Sessions on a page, 1000 at most
+    /// Sessions on a page, at most 1000
     #[arg(long, value_name = "N", default_value = "100")]
     pub page_size: i32,
 
-    /// The page that follows another one, by the token that was printed below that
+    /// Continue after another page, with the token that was printed below it
     #[arg(long, value_name = "TOKEN")]
     pub page_token: Option<String>,
 
-    /// Print all pages, and not just one
+    /// Print all pages instead of one
     #[arg(long)]
     pub all: bool,
 
@@ -103,36 +107,41 @@ pub struct ListOptions {
     pub deadline: Duration,
 }
 
-/// Asks the gateway and returns what to print.
+/// Asks the gateway and prints the answer.
 ///
 /// # Errors
 ///
-/// What the gateway answered instead, or that it cannot be reached.
-pub async fn list(options: &ListOptions) -> Result<String, Refusal> {
-    let mut question = question(options);
-    let channel = options.server.connect(options.deadline).await?;
-    let mut client = client(channel);
+/// The gateway refused the call, or cannot be reached.
+pub async fn run(options: &ListOptions) -> Result<ExitCode, CommandError> {
+    let found = list(options).await?;
+    print(&if options.json {
+        json::pretty("ListReplicaSessionsResponse", &found)
+    } else {
+        rendered(&found, options.view, Timestamp::now())
+    });
+    Ok(ExitCode::SUCCESS)
+}
+
+/// One page, or with `--all` all pages as one.
+async fn list(options: &ListOptions) -> Result<ListReplicaSessionsResponse, Refusal> {
+    let mut next = request(options);
+    let mut client = options.server.client(options.deadline).await?;
     let mut found = ListReplicaSessionsResponse::default();
     loop {
-        let mut request = Request::new(question.clone());
+        let mut request = Request::new(next.clone());
         request.set_timeout(options.deadline);
         let page = client.list(request).await?.into_inner();
         found.replica_sessions.extend(page.replica_sessions);
         found.next_page_token.clone_from(&page.next_page_token);
         found.read_time = page.read_time;
         if !options.all || page.next_page_token.is_empty() {
-            break;
+            return Ok(found);
         }
-        question.page_token = page.next_page_token;
+        next.page_token = page.next_page_token;
     }
-    Ok(if options.json {
-        json::pretty("ListReplicaSessionsResponse", &found)
-    } else {
-        rendered(&found, options.view, Timestamp::now())
-    })
 }
 
-fn question(options: &ListOptions) -> ListReplicaSessionsRequest {
+fn request(options: &ListOptions) -> ListReplicaSessionsRequest {
     let text = |option: &Option<String>| option.clone().unwrap_or_default();
     let order = if options.oldest_first {
         ReplicaSessionOrder::OldestFirst
@@ -166,19 +175,9 @@ fn question(options: &ListOptions) -> ListReplicaSessionsRequest {
 
 fn range(from: Option<Timestamp>, before: Option<Timestamp>) -> Option<TimeRange> {
     (from.is_some() || before.is_some()).then(|| TimeRange {
-        start_time: from.map(time),
-        end_time: before.map(time),
+        start_time: from.map(to_protobuf),
+        end_time: before.map(to_protobuf),
     })
-}
-
-/// Exactly; before 1970 too, the nanoseconds of a protobuf time count upwards.
-fn time(moment: Timestamp) -> prost_types::Timestamp {
-    let (seconds, nanos) = (moment.as_second(), moment.subsec_nanosecond());
-    let borrowed = i64::from(nanos < 0);
-    prost_types::Timestamp {
-        seconds: seconds - borrowed,
-        nanos: nanos + if nanos < 0 { 1_000_000_000 } else { 0 },
-    }
 }
 
 fn rendered(found: &ListReplicaSessionsResponse, view: ViewOption, now: Timestamp) -> String {
@@ -209,20 +208,16 @@ fn rendered(found: &ListReplicaSessionsResponse, view: ViewOption, now: Timestam
 }
 
 fn row(session: &ReplicaSession, now: Timestamp) -> [String; 7] {
-    let created = session.create_time.and_then(moment);
-    let ended = session.end_time.and_then(moment);
-    let until = ended.or((session.state() != State::Stopped).then_some(now));
-    let took = created
-        .zip(until)
-        .map(|(from, until)| human(until.duration_since(from)));
+    let now = (session.state() != State::Stopped).then_some(now);
+    let [started, took] = started_and_took(session.create_time, session.end_time, now);
     let mut result = result_text(session);
     if session.is_retry == Some(true) {
         result += ", retry";
     }
     [
         session.id.clone(),
-        created.map(clock).unwrap_or_default(),
-        took.unwrap_or_default(),
+        started,
+        took,
         state_text(session),
         result,
         backup_server(session),
@@ -261,7 +256,7 @@ fn constant(text: &str) -> String {
     text.trim().to_uppercase().replace(['-', ' '], "_")
 }
 
-/// A moment, or how long ago it was.
+/// A time, or how long ago it was.
 fn point_in_time(text: &str) -> Result<Timestamp, String> {
     let ago = |age| Timestamp::now().checked_sub(age).ok();
     text.parse()
@@ -285,7 +280,8 @@ mod tests {
             ("1969-12-31T23:59:59.25Z", -1, 250_000_000),
             ("1970-01-01T00:00:00.000000001Z", 0, 1),
         ] {
-            let asked = time(point_in_time(text).unwrap());
+            let from = point_in_time(text).unwrap();
+            let asked = range(Some(from), None).unwrap().start_time.unwrap();
             assert_eq!((asked.seconds, asked.nanos), (seconds, nanos), "{text}");
         }
     }

@@ -1,17 +1,24 @@
-//! The subcommands that are callers of a gateway: what a developer's own client would do, for
-//! people at a terminal.
+//! The subcommands that are clients of a gateway: they do what a developer's own client would do,
+//! for people at a terminal.
 
 pub mod get;
 pub mod health;
 mod json;
 pub mod list;
 mod refusal;
-mod render;
 mod screen;
 mod server;
-mod table;
 pub mod tasks;
+mod text;
 pub mod watch;
 
+use std::convert::Infallible;
+
 pub use refusal::Refusal;
-pub use server::ServerOptions;
+pub use server::{ServerOptions, TlsOptions};
+
+/// Reads the id of a session. People paste ids with the braces that stood around them.
+#[expect(clippy::unnecessary_wraps, reason = "clap wants a Result of a parser")]
+fn session_id(text: &str) -> Result<String, Infallible> {
+    Ok(text.trim().trim_matches(['{', '}']).to_owned())
+}

@@ -1,4 +1,4 @@
-//! A call that got no answer, told to a person and to a script.
+//! A call without an answer, for a person and for a script.
 
 use std::{error::Error, fmt, time::Duration};
 
@@ -7,11 +7,11 @@ use tonic_types::StatusExt;
 
 use crate::proto::codes::code_name;
 
-/// A status with its details, printable, and with an exit code.
+/// A status with its details, for printing.
 #[derive(Debug)]
 pub struct Refusal {
     code: Code,
-    /// Whether it was found here, without asking the gateway.
+    /// Whether the call failed here, without an answer of the gateway.
     is_local: bool,
     message: String,
     reason: Option<String>,
@@ -20,41 +20,27 @@ pub struct Refusal {
 }
 
 impl Refusal {
-    /// The exit code for scripts, after sysexits.h: 64 bad input, 66 not found, 69 unavailable,
-    /// 70 the gateway or Enterprise Manager is at fault, 75 try again, 77 not allowed, 78 the
-    /// gateway is not set up rightly.
-    pub fn exit_code(&self) -> u8 {
-        match self.code {
-            Code::InvalidArgument | Code::OutOfRange => 64,
-            Code::NotFound => 66,
-            Code::Unavailable | Code::Unimplemented => 69,
-            Code::DeadlineExceeded | Code::ResourceExhausted | Code::Aborted | Code::Cancelled => {
-                75
-            }
-            Code::PermissionDenied | Code::Unauthenticated => 77,
-            Code::FailedPrecondition => 78,
-            _ => 70,
-        }
+    /// gRPC's code, which also decides on the exit code.
+    pub(crate) fn code(&self) -> Code {
+        self.code
     }
-}
 
-impl Refusal {
-    /// What is wrong with an argument, found before anybody was asked.
+    /// An argument is wrong.
     pub(super) fn of_argument(message: String) -> Self {
-        Self::found_here(Code::InvalidArgument, message)
+        Self::local(Code::InvalidArgument, message)
     }
 
-    /// The time that the caller of this program allows is over.
+    /// The time is over that the options of this program allow.
     pub(super) fn of_timeout(message: &str) -> Self {
-        Self::found_here(Code::DeadlineExceeded, message.to_owned())
+        Self::local(Code::DeadlineExceeded, message.to_owned())
     }
 
-    /// The gateway is gone.
+    /// The connection is lost.
     pub(super) fn of_lost(message: &str) -> Self {
-        Self::found_here(Code::Unavailable, message.to_owned())
+        Self::local(Code::Unavailable, message.to_owned())
     }
 
-    fn found_here(code: Code, message: String) -> Self {
+    fn local(code: Code, message: String) -> Self {
         Self {
             code,
             is_local: true,
@@ -65,8 +51,8 @@ impl Refusal {
         }
     }
 
-    /// Whether it may go well when it is tried again.
-    pub(super) fn passes(&self) -> bool {
+    /// Whether trying again may help.
+    pub(super) fn is_transient(&self) -> bool {
         matches!(self.code, Code::Unavailable | Code::ResourceExhausted)
     }
 
@@ -121,7 +107,7 @@ impl fmt::Display for Refusal {
     }
 }
 
-/// What tonic's client says by itself, in the words and codes that a gateway would use.
+/// Errors of tonic's own client, in the words and codes that a gateway would use.
 fn explained(status: Status) -> Status {
     match (status.code(), root_cause(&status)) {
         (Code::Cancelled, _) if status.message() == "Timeout expired" => {
@@ -141,7 +127,7 @@ fn explained(status: Status) -> Status {
     }
 }
 
-/// What to do about a connection that ended with this, where one can tell.
+/// What to do about a connection that ended like this, where the cause tells.
 pub(super) fn hint(cause: &str) -> &'static str {
     const NOT_ACCEPTED: &str = "; it does not accept the certificate in --cert-file";
     const HINTS: [(&str, &str); 8] = [

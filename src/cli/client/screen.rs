@@ -9,7 +9,7 @@ use jiff::Timestamp;
 
 use super::{
     json,
-    render::{clean, clock, human, moment, result_text, state_text},
+    text::{clean, clock, human, moment, result_text, state_text},
 };
 use crate::proto::v1::{
     EnterpriseManagerOutage, ReplicaSession, ReplicaSessionSnapshot, WatchReplicaSessionResponse,
@@ -19,7 +19,7 @@ use crate::proto::v1::{
 /// How events are shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Form {
-    /// A bar on one line that is written anew, within so many columns.
+    /// A bar on one line that is redrawn, within this many columns.
     Bar {
         /// Columns of the terminal.
         width: usize,
@@ -31,7 +31,7 @@ pub(super) enum Form {
 }
 
 impl Form {
-    /// What suits the standard output of this process.
+    /// The form that suits the standard output of this process.
     pub(super) fn for_output(json: bool) -> Self {
         let is_dumb = env::var_os("TERM").is_some_and(|term| term == "dumb");
         if json {
@@ -51,9 +51,9 @@ pub(super) struct Screen<'w> {
     out: &'w mut dyn Write,
     err: &'w mut dyn Write,
     form: Form,
-    /// What was shown last.
+    /// The session as it was last shown.
     session: Option<ReplicaSession>,
-    /// Why the session cannot be read at the moment.
+    /// Why the session cannot be read now.
     trouble: Option<String>,
 }
 
@@ -68,12 +68,12 @@ impl<'w> Screen<'w> {
         }
     }
 
-    /// Whether the line has to be written anew now and then, for the time in it.
+    /// Whether the line must be redrawn regularly, for the time in it.
     pub(super) fn is_live(&self) -> bool {
         matches!(self.form, Form::Bar { .. }) && self.session.is_some()
     }
 
-    /// Shows an event, but for a session that is shown already: a new watch begins with it.
+    /// Shows an event, unless the session is already shown like this: a new watch begins with that.
     pub(super) fn show(&mut self, event: &WatchReplicaSessionResponse) {
         match &event.event {
             Some(Event::Snapshot(snapshot)) => {
@@ -117,7 +117,7 @@ impl<'w> Screen<'w> {
         self.redraw();
     }
 
-    /// Tells a person what the program is about, beside the events.
+    /// Shows a person a remark on what the program does, beside the events.
     pub(super) fn note(&mut self, text: &str) {
         if let Form::Bar { .. } = self.form {
             self.trouble = Some(text.to_owned());
@@ -127,24 +127,23 @@ impl<'w> Screen<'w> {
         }
     }
 
-    /// Writes the live line anew.
+    /// Redraws the live line.
     pub(super) fn redraw(&mut self) {
         let Form::Bar { width } = self.form else {
             return;
         };
-        let run = self.session.as_ref();
-        let run = run.map(|session| {
+        let run = self.session.as_ref().map(|session| {
             let run = run_text(session, Timestamp::now());
             format!("{}  {run}", bar(session))
         });
         let parts: Vec<_> = [run, self.trouble.clone()].into_iter().flatten().collect();
-        let line = parts.join("  ");
-        // One column stays free: a full line makes some terminals begin a new one.
-        let line: String = clean(&line).chars().take(width.saturating_sub(1)).collect();
+        let line = clean(&parts.join("  "));
+        // One column stays free: a full line makes some terminals start a new one.
+        let line: String = line.chars().take(width.saturating_sub(1)).collect();
         self.put(&format!("\r{line}\x1b[K"));
     }
 
-    /// Leaves the live line for good.
+    /// Ends the live line.
     pub(super) fn close(&mut self) {
         if let Form::Bar { .. } = self.form {
             self.put("\n");
@@ -156,23 +155,21 @@ impl<'w> Screen<'w> {
         self.put(&line);
     }
 
-    /// Writes; that nobody reads any more is no reason not to wait for the run.
+    /// Writes at once. A closed output is no reason to stop waiting for the run.
     fn put(&mut self, text: &str) {
-        drop(
-            self.out
-                .write_all(text.as_bytes())
-                .and_then(|()| self.out.flush()),
-        );
+        crate::cli::write(&mut *self.out, text);
     }
 }
 
 fn heading(session: &ReplicaSession) -> String {
-    let server = session.backup_server.as_ref();
-    let server = server.map_or_else(String::new, |server| format!(" on {}", server.name));
+    let server = session
+        .backup_server
+        .as_ref()
+        .map_or_else(String::new, |server| format!(" on {}", server.name));
     clean(&format!("{}{server}", session.name))
 }
 
-/// How the run is: progress, state, and how long it has taken at `now`.
+/// Progress, state, and how long the run has taken at `now`.
 fn run_text(session: &ReplicaSession, now: Timestamp) -> String {
     let mut text = String::new();
     if let Some(percent) = session.progress_percent {
@@ -200,9 +197,11 @@ fn bar(session: &ReplicaSession) -> String {
 }
 
 fn trouble_text(outage: &EnterpriseManagerOutage) -> String {
-    let next = outage.next_attempt_time.and_then(moment);
-    let next = next.map_or_else(String::new, |next| {
-        format!(", asked again at {} UTC", next.strftime("%H:%M:%S"))
-    });
+    let next = outage
+        .next_attempt_time
+        .and_then(moment)
+        .map_or_else(String::new, |next| {
+            format!(", asked again at {} UTC", next.strftime("%H:%M:%S"))
+        });
     clean(&format!("{} ({}){next}", outage.message, outage.reason))
 }

@@ -8,22 +8,26 @@ use tonic::Request;
 
 use super::{
     Refusal, json,
-    render::{clock, human, moment},
-    server::{ServerOptions, client},
-    table::table,
+    server::ServerOptions,
+    session_id,
+    text::{started_and_took, table, task_result_text, task_state_text},
 };
 use crate::{
+    cli::{CommandError, ExitCode, print},
     proto::v1::{
         ListReplicaTaskSessionsRequest, ListReplicaTaskSessionsResponse, ReplicaTaskSession,
-        replica_session::Result as RunResult, replica_task_session::State,
+        replica_task_session::State,
     },
     settings::duration,
 };
 
-/// The options of `tasks`.
+/// Ask a gateway what a session did with each virtual machine, and why it failed
+///
+/// Exit codes: as for get.
 #[derive(Debug, Clone, Args)]
 pub struct TasksOptions {
     /// The session: a UUID or urn:veeam:ReplicaJobSession:<UUID>
+    #[arg(value_parser = session_id)]
     pub id: String,
 
     /// The gateway.
@@ -34,26 +38,36 @@ pub struct TasksOptions {
     #[arg(long)]
     pub json: bool,
 
-    /// How long to wait for the answer
+    /// How long to wait for each page of the answer
     #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = duration)]
     pub deadline: Duration,
 }
 
-/// Asks the gateway and returns what to print.
+/// Asks the gateway and prints the answer.
 ///
 /// # Errors
 ///
-/// What the gateway answered instead, or that it cannot be reached.
-pub async fn tasks(options: &TasksOptions) -> Result<String, Refusal> {
-    let mut question = ListReplicaTaskSessionsRequest {
-        session_id: options.id.trim().trim_matches(['{', '}']).to_owned(),
+/// The gateway refused the call, or cannot be reached.
+pub async fn run(options: &TasksOptions) -> Result<ExitCode, CommandError> {
+    let found = tasks(options).await?;
+    print(&if options.json {
+        json::pretty("ListReplicaTaskSessionsResponse", &found)
+    } else {
+        rendered(&found.replica_task_sessions, Timestamp::now())
+    });
+    Ok(ExitCode::SUCCESS)
+}
+
+/// All pages as one.
+async fn tasks(options: &TasksOptions) -> Result<ListReplicaTaskSessionsResponse, Refusal> {
+    let mut next = ListReplicaTaskSessionsRequest {
+        session_id: options.id.clone(),
         ..ListReplicaTaskSessionsRequest::default()
     };
-    let channel = options.server.connect(options.deadline).await?;
-    let mut client = client(channel);
+    let mut client = options.server.client(options.deadline).await?;
     let mut found = ListReplicaTaskSessionsResponse::default();
     loop {
-        let mut request = Request::new(question.clone());
+        let mut request = Request::new(next.clone());
         request.set_timeout(options.deadline);
         let page = client.list_tasks(request).await?.into_inner();
         found
@@ -61,15 +75,10 @@ pub async fn tasks(options: &TasksOptions) -> Result<String, Refusal> {
             .extend(page.replica_task_sessions);
         found.read_time = page.read_time;
         if page.next_page_token.is_empty() {
-            break;
+            return Ok(found);
         }
-        question.page_token = page.next_page_token;
+        next.page_token = page.next_page_token;
     }
-    Ok(if options.json {
-        json::pretty("ListReplicaTaskSessionsResponse", &found)
-    } else {
-        rendered(&found.replica_task_sessions, Timestamp::now())
-    })
 }
 
 fn rendered(tasks: &[ReplicaTaskSession], now: Timestamp) -> String {
@@ -90,28 +99,14 @@ fn rendered(tasks: &[ReplicaTaskSession], now: Timestamp) -> String {
 }
 
 fn row(task: &ReplicaTaskSession, now: Timestamp) -> [String; 7] {
-    let created = task.create_time.and_then(moment);
-    let ended = task.end_time.and_then(moment);
-    let until = ended.or((task.state() != State::Completed).then_some(now));
-    let took = created
-        .zip(until)
-        .map(|(from, until)| human(until.duration_since(from)));
-    let unmapped = |element| task.unmapped.get(element).map_or("unknown", String::as_str);
-    let state = match task.state() {
-        State::Unspecified => unmapped("State"),
-        state => state.as_str_name().trim_start_matches("STATE_"),
-    };
-    let result = match task.result() {
-        RunResult::Unspecified => unmapped("Result"),
-        RunResult::None => "none yet",
-        result => result.as_str_name().trim_start_matches("RESULT_"),
-    };
+    let now = (task.state() != State::Completed).then_some(now);
+    let [started, took] = started_and_took(task.create_time, task.end_time, now);
     [
         task.vm_name.clone(),
-        created.map(clock).unwrap_or_default(),
-        took.unwrap_or_default(),
-        state.to_lowercase().replace('_', " "),
-        result.to_lowercase(),
+        started,
+        took,
+        task_state_text(task),
+        task_result_text(task),
         task.total_size_bytes.map(size).unwrap_or_default(),
         task.reason.clone().unwrap_or_default(),
     ]

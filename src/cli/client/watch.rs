@@ -1,6 +1,6 @@
-//! `watch`: follows one session until its run is over, whatever becomes of connections meanwhile.
+//! `watch`: follows one session until its run is over, through lost connections and restarts.
 
-use std::{io::Write, time::Duration};
+use std::{io, time::Duration};
 
 use clap::Args;
 use tokio::time::{sleep, timeout};
@@ -9,9 +9,10 @@ use tonic::Streaming;
 use super::{
     Refusal, ServerOptions,
     screen::{Form, Screen},
-    server::client,
+    session_id,
 };
 use crate::{
+    cli::{CommandError, ExitCode},
     proto::v1::{
         ReplicaSession, WatchReplicaSessionRequest, WatchReplicaSessionResponse,
         replica_session::{Result as RunResult, State},
@@ -20,23 +21,30 @@ use crate::{
     settings::duration,
 };
 
-/// How long a connection may take to come about.
-const CONNECT: Duration = Duration::from_secs(10);
+/// Time for a connection to be established.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Pause before the first new watch where the gateway names none; doubles with each further one
-/// that brings nothing. Up to as much again is added, so that watchers do not come back together.
+/// Pause before the first new watch if the gateway asks for none. It doubles after each watch without
+/// an event. Up to as much again is added, so that clients do not come back all at once.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 
-/// Up to this.
+/// Limit of that pause.
 const LONGEST_PAUSE: Duration = Duration::from_secs(15);
 
-/// How often the time on a terminal is written anew.
+/// How often the time on a terminal is redrawn.
 const TICK: Duration = Duration::from_secs(1);
 
-/// The options of `watch`.
+/// Follow one session until its run is over, and report how it went
+///
+/// Shows a bar on a terminal, and one line per change otherwise. Once it has reached a gateway, it
+/// rides out lost connections, gateway restarts and outages of Enterprise Manager.
+///
+/// Exit codes: 0 the run ended with success, 1 with a warning, 2 it failed, 3 it was stopped without a
+/// known result. Otherwise as for get; 75 also when the run is not over within --timeout.
 #[derive(Debug, Clone, Args)]
 pub struct WatchOptions {
     /// The session: a UUID or urn:veeam:ReplicaJobSession:<UUID>
+    #[arg(value_parser = session_id)]
     pub id: String,
 
     /// The gateway.
@@ -47,58 +55,21 @@ pub struct WatchOptions {
     #[arg(long)]
     pub json: bool,
 
-    /// Give up when the run is not over by then; unless set, wait as long as it takes
+    /// Give up when the run is not over after this time [default: wait as long as it takes]
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     pub timeout: Option<Duration>,
 }
 
-/// How a run has ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ended {
-    /// Every virtual machine was replicated.
-    Success,
-    /// Replicated, with trouble.
-    Warning,
-    /// At least one virtual machine was not replicated.
-    Failed,
-    /// Stopped before anything ran, or with a result that this version does not know.
-    Unclear,
-}
-
-impl Ended {
-    /// The exit code for scripts.
-    pub fn exit_code(self) -> u8 {
-        match self {
-            Self::Success => 0,
-            Self::Warning => 1,
-            Self::Failed => 2,
-            Self::Unclear => 3,
-        }
-    }
-
-    fn of(session: &ReplicaSession) -> Option<Self> {
-        (session.state() == State::Stopped).then(|| match session.result() {
-            RunResult::Success => Self::Success,
-            RunResult::Warning => Self::Warning,
-            RunResult::Failed => Self::Failed,
-            RunResult::None | RunResult::Unspecified => Self::Unclear,
-        })
-    }
-}
-
-/// Follows the session and shows what becomes of it: events on `out`, remarks for a person on
-/// `err`. Once it has been told of the session it watches again after whatever passes: lost
-/// connections, a gateway that stops or is overloaded.
+/// Follows the session and prints its events: for a program or a person on standard output, remarks
+/// for a person on standard error. Once it has had an event, it watches again after anything
+/// transient: lost connections, a gateway that stops or is overloaded.
 ///
 /// # Errors
 ///
-/// What the gateway answered instead, that it cannot be reached, or that the time is over.
-pub async fn watch(
-    options: &WatchOptions,
-    out: &mut dyn Write,
-    err: &mut dyn Write,
-) -> Result<Ended, Refusal> {
-    let mut screen = Screen::new(out, err, Form::for_output(options.json));
+/// The gateway refused the call, cannot be reached, or the time is over.
+pub async fn run(options: &WatchOptions) -> Result<ExitCode, CommandError> {
+    let (mut out, mut err) = (io::stdout(), io::stderr());
+    let mut screen = Screen::new(&mut out, &mut err, Form::for_output(options.json));
     let followed = follow(options, &mut screen);
     let ended = match options.timeout {
         Some(time) => timeout(time, followed)
@@ -109,23 +80,33 @@ pub async fn watch(
     if screen.is_live() {
         screen.close();
     }
-    ended
+    Ok(ended?)
 }
 
-async fn follow(options: &WatchOptions, screen: &mut Screen<'_>) -> Result<Ended, Refusal> {
+/// How the run went; `None` while it is not over.
+fn outcome(session: &ReplicaSession) -> Option<ExitCode> {
+    (session.state() == State::Stopped).then(|| match session.result() {
+        RunResult::Success => ExitCode::SUCCESS,
+        RunResult::Warning => ExitCode::RUN_WARNING,
+        RunResult::Failed => ExitCode::RUN_FAILED,
+        RunResult::None | RunResult::Unspecified => ExitCode::RUN_UNCLEAR,
+    })
+}
+
+async fn follow(options: &WatchOptions, screen: &mut Screen<'_>) -> Result<ExitCode, Refusal> {
     let mut pause = FIRST_PAUSE;
-    let mut has_been_told = false;
+    let mut has_ever_had_events = false;
     loop {
-        let mut told = false;
-        let refusal = match attempt(options, screen, &mut told).await {
+        let mut has_events = false;
+        let refusal = match watch_once(options, screen, &mut has_events).await {
             Ok(ended) => return Ok(ended),
             Err(refusal) => refusal,
         };
-        has_been_told |= told;
-        if !has_been_told || !refusal.passes() {
+        has_ever_had_events |= has_events;
+        if !has_ever_had_events || !refusal.is_transient() {
             return Err(refusal);
         }
-        if told {
+        if has_events {
             pause = FIRST_PAUSE;
         }
         screen.note(&format!("{}; watching again", refusal.message()));
@@ -135,29 +116,29 @@ async fn follow(options: &WatchOptions, screen: &mut Screen<'_>) -> Result<Ended
     }
 }
 
-/// One watch, to its end.
-async fn attempt(
+/// One watch, until it ends. `has_events` is set at its first event.
+async fn watch_once(
     options: &WatchOptions,
     screen: &mut Screen<'_>,
-    told: &mut bool,
-) -> Result<Ended, Refusal> {
-    let channel = options.server.connect(CONNECT).await?;
+    has_events: &mut bool,
+) -> Result<ExitCode, Refusal> {
+    let mut client = options.server.client(CONNECT_TIMEOUT).await?;
     let request = WatchReplicaSessionRequest {
-        // People paste ids with what stood around them.
-        id: options.id.trim().trim_matches(['{', '}']).to_owned(),
+        id: options.id.clone(),
     };
-    let mut events = client(channel).watch(request).await?.into_inner();
+    let mut events = client.watch(request).await?.into_inner();
     let mut ended = None;
     while let Some(event) = next(&mut events, screen).await? {
-        *told = true;
+        *has_events = true;
         screen.show(&event);
         if let Some(Event::Snapshot(snapshot)) = &event.event {
-            ended = snapshot.replica_session.as_ref().and_then(Ended::of);
+            ended = snapshot.replica_session.as_ref().and_then(outcome);
         }
     }
     ended.ok_or_else(|| Refusal::of_lost("the watch has ended before the run"))
 }
 
+/// The next event; meanwhile the live line is redrawn.
 async fn next(
     events: &mut Streaming<WatchReplicaSessionResponse>,
     screen: &mut Screen<'_>,

@@ -1,0 +1,74 @@
+//! `em-certificate`: shows the certificate that an Enterprise Manager presents.
+
+use std::time::Duration;
+
+use clap::Args;
+use tokio::time::timeout;
+use url::Url;
+
+use super::{CommandError, ExitCode, print};
+use crate::enterprise_manager::{PresentedCertificate, presented_certificate};
+
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Show the certificate that an Enterprise Manager presents, with its pin
+///
+/// Makes a TLS handshake, verifies nothing, and sends nothing else. Compare the output with what
+/// Enterprise Manager's administrator sees, then trust the certificate with --em-pin-sha256.
+///
+/// Exit codes: 0 shown, 64 wrong arguments, 69 no certificate within 10 s.
+#[derive(Debug, Clone, Args)]
+#[expect(clippy::doc_markdown, reason = "these comments are help texts")]
+pub struct EmCertificateOptions {
+    /// Address of Enterprise Manager, such as https://em.example:9398
+    pub url: Url,
+}
+
+/// Prints the certificate.
+///
+/// # Errors
+///
+/// Why there is none to show.
+pub async fn run(options: &EmCertificateOptions) -> Result<ExitCode, CommandError> {
+    let presented = timeout(TIMEOUT, presented_certificate(&options.url)).await;
+    let certificate = presented
+        .unwrap_or_else(|_| Err(format!("no answer within {TIMEOUT:?}")))
+        .map_err(|why| {
+            CommandError::new(ExitCode::UNAVAILABLE, format!("{}: {why}", options.url))
+        })?;
+    print(&rendered(&certificate));
+    Ok(ExitCode::SUCCESS)
+}
+
+fn rendered(certificate: &PresentedCertificate) -> String {
+    let PresentedCertificate {
+        pin,
+        subject,
+        issuer,
+        not_before,
+        not_after,
+        names,
+    } = certificate;
+    let self_signed = if subject == issuer {
+        " (self-signed)"
+    } else {
+        ""
+    };
+    let names = match names.as_slice() {
+        [] => "none".to_owned(),
+        names => names.join(", "),
+    };
+    format!(
+        "\
+Subject     {subject}
+Issuer      {issuer}{self_signed}
+Names       {names}
+Valid from  {not_before}
+Valid to    {not_after}
+Pin         {pin}
+
+If this is your Enterprise Manager's certificate, trust it with
+  --em-pin-sha256 {pin}
+"
+    )
+}

@@ -1,0 +1,52 @@
+//! What a subcommand ends with when it cannot do what it was asked to do.
+
+use std::fmt;
+
+use super::{ExitCode, client::Refusal, print_error};
+use crate::{serve::StartError, settings::SettingError};
+
+/// A message for standard error, and an exit code.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct CommandError {
+    exit_code: ExitCode,
+    message: String,
+}
+
+impl CommandError {
+    /// An error with this exit code.
+    pub fn new(exit_code: ExitCode, message: impl Into<String>) -> Self {
+        let message = message.into();
+        Self { exit_code, message }
+    }
+
+    /// A wrong setting or argument.
+    pub(super) fn usage(message: &impl fmt::Display) -> Self {
+        Self::new(ExitCode::USAGE, message.to_string())
+    }
+
+    /// Prints the message, and returns the exit code.
+    pub fn report(&self) -> ExitCode {
+        print_error(&format!("error: {self}\n"));
+        self.exit_code
+    }
+}
+
+impl From<SettingError> for CommandError {
+    fn from(error: SettingError) -> Self {
+        Self::usage(&error)
+    }
+}
+
+/// Whatever keeps a gateway from starting is in its settings, or in what they name.
+impl From<StartError> for CommandError {
+    fn from(error: StartError) -> Self {
+        Self::usage(&error)
+    }
+}
+
+impl From<Refusal> for CommandError {
+    fn from(refusal: Refusal) -> Self {
+        Self::new(refusal.code().into(), refusal.to_string())
+    }
+}

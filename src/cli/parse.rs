@@ -1,0 +1,64 @@
+//! Command line and environment into a subcommand.
+
+use std::{env, error::Error as _, ffi::OsString};
+
+use clap::{
+    Parser as _,
+    error::{ContextKind, ContextValue, ErrorKind},
+};
+
+use super::{Cli, Command, CommandError, ExitCode};
+
+/// Parses the arguments of this process. Prints help and version, and errors as one sentence.
+///
+/// # Errors
+///
+/// The exit code, where there is no subcommand to run.
+pub fn parse() -> Result<Command, ExitCode> {
+    Cli::try_parse()
+        .map(|cli| cli.command)
+        .map_err(|error| explain(&error))
+}
+
+fn explain(error: &clap::Error) -> ExitCode {
+    let is_help = error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand;
+    if error.use_stderr() && !is_help {
+        return CommandError::usage(&sentence(error)).report();
+    }
+    // A closed standard output is no reason to fail.
+    drop(error.print());
+    if is_help {
+        ExitCode::USAGE
+    } else {
+        ExitCode::SUCCESS
+    }
+}
+
+/// One sentence that begins with the option, and names the variable that its value came from. clap's
+/// own message has several lines, quotes the value and does not know the variable.
+fn sentence(error: &clap::Error) -> String {
+    if let Some(ContextValue::String(argument)) = error.get(ContextKind::InvalidArg)
+        && let Some(problem) = error.source()
+    {
+        let option = argument.split([' ', '=']).next().unwrap_or(argument);
+        let variable = option.trim_start_matches('-').replace('-', "_");
+        let variable = format!("GATEWAY_{}", variable.to_uppercase());
+        let is_option = |given: OsString| given.to_string_lossy().starts_with(option);
+        return if env::args_os().any(is_option) || env::var_os(&variable).is_none() {
+            format!("{option}: {problem}")
+        } else {
+            format!("{option} (from {variable}): {problem}")
+        };
+    }
+    let text = error.to_string();
+    let paragraphs: Vec<_> = text
+        .split("\n\n")
+        .take_while(|paragraph| !paragraph.starts_with("Usage:"))
+        .map(|paragraph| paragraph.split_whitespace().collect::<Vec<_>>().join(" "))
+        .collect();
+    paragraphs
+        .join("; ")
+        .trim_start_matches("error: ")
+        .trim_end_matches("; For more information, try '--help'.")
+        .to_owned()
+}

@@ -1,0 +1,86 @@
+//! `serve`: runs the gateway until a signal ends it.
+
+use clap::Args;
+
+use super::{CommandError, ExitCode, signals::Signals};
+use crate::{
+    operations::log,
+    serve::{self, Running},
+    settings::{LogFormat, ServeOptions, Settings},
+};
+
+/// Run the gateway
+///
+/// Each option can also be set by the environment variable that is named with it. Logs go to
+/// standard error. SIGTERM or SIGINT drains connections and stops the gateway; a second one stops it
+/// at once.
+///
+/// Exit codes: 0 stopped by a signal, 64 wrong settings, 70 stopped without a signal, 130 stopped by
+/// a second signal.
+#[derive(Debug, Clone, Args)]
+pub struct ServeCommand {
+    /// The options, which `check` has as well.
+    #[command(flatten)]
+    pub options: ServeOptions,
+}
+
+/// Runs the gateway.
+///
+/// # Errors
+///
+/// Which setting is wrong.
+pub async fn run(ServeCommand { options }: ServeCommand) -> Result<ExitCode, CommandError> {
+    // Before anything else, so that a signal during the start is not lost.
+    let signals = Signals::new()?;
+    start_log(options.log_format, &options.log_filter)?;
+    let settings = options.check()?;
+    raise_file_limit(&settings);
+    let has_page_token_key = settings.page_token_key.is_some();
+    let gateway = serve::start(settings).await?;
+    if !has_page_token_key {
+        tracing::info!(
+            "no --page-token-key-file: page tokens are protected against accidental changes only"
+        );
+    }
+    Ok(run_until_signal(gateway, signals).await)
+}
+
+/// Starts logging to standard error.
+pub(super) fn start_log(format: LogFormat, filter: &str) -> Result<(), CommandError> {
+    log::start(format, filter)
+        .map_err(|error| CommandError::usage(&format!("--log-filter: {error}")))
+}
+
+/// Waits for a signal, then drains; a second signal ends the process at once.
+pub(super) async fn run_until_signal(mut gateway: Running, mut signals: Signals) -> ExitCode {
+    tokio::select! {
+        () = signals.next() => {}
+        () = gateway.ended() => {
+            tracing::error!("the listener ended without a signal");
+            return ExitCode::SOFTWARE;
+        }
+    }
+    tokio::select! {
+        () = gateway.stop() => ExitCode::SUCCESS,
+        () = signals.next() => {
+            tracing::warn!("second signal: stopping at once");
+            ExitCode::INTERRUPTED
+        }
+    }
+}
+
+/// Raises the soft limit of open files as far as the system allows: the usual one is meant for
+/// programs that use `select`.
+fn raise_file_limit(settings: &Settings) {
+    /// For Enterprise Manager, operators and the runtimes.
+    const OTHERS: u64 = 64;
+    let needed = settings.listener.max_connections as u64 + OTHERS;
+    match rlimit::increase_nofile_limit(needed) {
+        Ok(limit) if limit < needed => tracing::warn!(
+            limit,
+            "the limit of open files is below --max-connections and {OTHERS} more"
+        ),
+        Ok(_) => {}
+        Err(error) => tracing::warn!(%error, "the limit of open files cannot be raised"),
+    }
+}
