@@ -3,9 +3,10 @@
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use futures_executor::block_on;
 use prost::Message as _;
 use replica_session_gateway::{
-    enterprise_manager::{Reading, SessionId, View, read_replica_session, session_page_reader},
+    enterprise_manager::{Reading, SessionId, View, read_replica_session, read_session_page},
     gateway::response,
 };
 
@@ -60,13 +61,8 @@ fn page(criterion: &mut Criterion) {
     group.throughput(Throughput::Bytes(page.len() as u64));
     group.bench_function("page of 1000", |bencher| {
         bencher.iter(|| {
-            let mut reader = session_page_reader(View::Entity, 1000);
-            let mut unread = Vec::new();
-            for chunk in black_box(&page).as_bytes().chunks(16 * 1024) {
-                unread.extend_from_slice(chunk);
-                assert!(reader.advance(&mut unread));
-            }
-            reader.finish(&unread)
+            let page = black_box(&page).as_bytes();
+            block_on(read_session_page(page, View::Entity, 1000))
         });
     });
 }

@@ -32,8 +32,8 @@ pub use query::filter::{InvalidName, MAX_NAME, Name, SessionFilter, Span};
 pub use query::listing::{MAX_GIVEN, MAX_PAGE_SIZE, Order, Position, SessionList, SessionPage};
 pub use session_id::{InvalidSessionId, SessionId, parse_id, parse_uuid};
 pub use xml::{
-    ListReader, MAX_TASKS, MAX_UNREAD, QueryPage, read_replica_session, read_time,
-    session_page_reader, task_list_reader, task_page_reader,
+    MAX_TASKS, QueryPage, read_replica_session, read_session_page, read_task_list, read_task_page,
+    read_time,
 };
 
 use crate::{
@@ -50,8 +50,7 @@ use crate::{
 use guard::places::Places;
 use guard::purpose::Purpose;
 use guard::retry::Retries;
-use http::answer::read_answer;
-use http::body::ReadBody;
+use http::answer::{readable_body, unreadable};
 use http::exchange::{Credential, Http};
 use http::reply::Reply;
 use http::{
@@ -59,6 +58,7 @@ use http::{
     tls::{self, client_config},
 };
 use logon::{LogonSession, Logons};
+use query::ReadRequest;
 
 /// One Enterprise Manager, and the gateway's one logon session there.
 #[derive(Clone)]
@@ -154,20 +154,7 @@ impl EnterpriseManager {
         view: View,
         patience: &Patience,
     ) -> Result<Arc<Reading>, Error> {
-        let query = match view {
-            View::Reference => "",
-            View::Entity => "?format=Entity",
-        };
-        let path = format!("api/replicaSessions/{id}{query}");
-        let read = || {
-            move |body: &[u8]| {
-                let session = read_replica_session(body, id, view)?;
-                let read_at = Timestamp::now();
-                // At once where it stays: it is a third of a kilobyte.
-                Ok(Arc::new(Reading { session, read_at }))
-            }
-        };
-        let reading = self.read(&path, Purpose::One, patience, read).await?;
+        let reading = self.read(&SessionRequest { id, view }, patience).await?;
         self.count_unknown(&reading.session.unmapped);
         Ok(reading)
     }
@@ -179,16 +166,14 @@ impl EnterpriseManager {
         }
     }
 
-    /// Reads what is at `path`, again where that helps. `reader` gives what reads one answer.
-    async fn read<T, R: ReadBody<T>>(
+    /// Sends a request, again where that helps, and reads its answer.
+    async fn read<R: ReadRequest>(
         &self,
-        path: &str,
-        purpose: Purpose,
+        request: &R,
         patience: &Patience,
-        reader: impl Fn() -> R,
-    ) -> Result<T, Error> {
+    ) -> Result<R::Answer, Error> {
         let noted = self.standing.note_end_of_read(patience);
-        let outcome = self.read_until_good(path, purpose, patience, reader).await;
+        let outcome = self.read_until_good(request, patience).await;
         noted.ended(&outcome);
         if outcome.is_ok() {
             let now = Timestamp::now().as_duration().as_secs_f64();
@@ -197,30 +182,29 @@ impl EnterpriseManager {
         outcome
     }
 
-    async fn read_until_good<T, R: ReadBody<T>>(
+    async fn read_until_good<R: ReadRequest>(
         &self,
-        path: &str,
-        purpose: Purpose,
+        request: &R,
         patience: &Patience,
-        reader: impl Fn() -> R,
-    ) -> Result<T, Error> {
+    ) -> Result<R::Answer, Error> {
         let mut attempts = self.retries.attempts(patience);
+        let path = request.path();
         let mut asking = Asking {
-            path,
-            purpose,
+            request,
+            path: &path,
             origin: patience.origin(),
             sent: 0,
         };
         loop {
             // Held while a logon is under way as well, so that EM never has more requests than
             // places, and those who wait for one do so with the newest logon session.
-            let place = self.places.take(purpose).await;
+            let place = self.places.take(R::PURPOSE).await;
             if patience.is_nearly_over() {
                 // Not worth a request; the callers' own timers are about to end this.
                 drop(place);
                 return pending().await;
             }
-            let outcome = pin!(self.read_once(&mut asking, &reader));
+            let outcome = pin!(self.read_once(&mut asking));
             let outcome = tokio::select! {
                 outcome = outcome => outcome?,
                 () = place.is_over() => continue,
@@ -244,16 +228,15 @@ impl EnterpriseManager {
 
     /// One read under the shared logon session, and a second one when EM has forgotten it. The
     /// outer error is the logon's, which is never tried again: only reads are.
-    async fn read_once<T, R: ReadBody<T>>(
+    async fn read_once<R: ReadRequest>(
         &self,
-        asking: &mut Asking<'_>,
-        reader: impl Fn() -> R,
-    ) -> Result<Result<T, Error>, Error> {
+        asking: &mut Asking<'_, R>,
+    ) -> Result<Result<R::Answer, Error>, Error> {
         let mut logon = self.logons.current(asking.origin).await?;
-        let mut answer = self.get(asking, &logon, reader()).await;
+        let mut answer = self.get(asking, &logon).await;
         if matches!(answer, Err(Error::CredentialsRejected { .. })) {
             logon = self.logons.after(&logon, asking.origin).await?;
-            answer = self.get(asking, &logon, reader()).await;
+            answer = self.get(asking, &logon).await;
         }
         match &answer {
             Err(Error::CredentialsRejected { .. }) => self.logons.refused(&logon),
@@ -263,21 +246,27 @@ impl EnterpriseManager {
         Ok(answer)
     }
 
-    async fn get<T>(
+    async fn get<R: ReadRequest>(
         &self,
-        asking: &mut Asking<'_>,
+        asking: &mut Asking<'_, R>,
         logon: &LogonSession,
-        mut reader: impl ReadBody<T>,
-    ) -> Result<T, Error> {
+    ) -> Result<R::Answer, Error> {
         let credential = Credential::Token(&logon.token);
-        let (path, purpose, cause) = (asking.path, asking.purpose, (asking.origin, asking.sent));
+        let cause = (asking.origin, asking.sent);
         asking.sent += 1;
-        let advance = |unread: &mut Vec<u8>| reader.advance(unread);
         let reply = self
             .http
-            .exchange_by(Method::GET, path, credential, purpose, advance, cause)
+            .exchange(Method::GET, asking.path, credential, R::PURPOSE, cause)
             .await?;
-        read_safely(&reply, logon, reader)
+        let error = match read_answer(asking.request, &reply).await {
+            Ok(answer) => return Ok(answer),
+            Err(error) => error,
+        };
+        // An answer that shows the token is judged without what it says.
+        match echo::without_token(&reply, &error, &logon.token) {
+            Some(bare) => read_answer(asking.request, &bare).await,
+            None => Err(error),
+        }
     }
 
     /// Ends the logon session at EM, if there is one. Best effort, 2 s at most. Returns the status of
@@ -296,23 +285,43 @@ fn read_password(settings: &EnterpriseManagerSettings) -> Result<SecretString, U
 }
 
 /// A read that is under way.
-struct Asking<'a> {
+struct Asking<'a, R> {
+    request: &'a R,
     path: &'a str,
-    purpose: Purpose,
     origin: &'a TraceContext,
     /// How often the request has been sent.
     sent: u32,
 }
 
-/// What an answer means. One that shows the token is judged without what it says.
-fn read_safely<T>(
-    reply: &Reply,
-    logon: &LogonSession,
-    mut reader: impl ReadBody<T>,
-) -> Result<T, Error> {
-    let mut read = |body: &[u8]| reader.finish(body);
-    read_answer(reply, &mut read).or_else(|error| {
-        let bare = echo::without_token(reply, &error, &logon.token);
-        bare.map_or(Err(error), |reply| read_answer(&reply, read))
-    })
+async fn read_answer<R: ReadRequest>(request: &R, reply: &Reply) -> Result<R::Answer, Error> {
+    let body = readable_body(reply)?;
+    let outcome = request.read(body).await;
+    outcome.map_err(|error| unreadable(reply, error))
+}
+
+/// One session, by its id.
+struct SessionRequest {
+    id: SessionId,
+    view: View,
+}
+
+impl ReadRequest for SessionRequest {
+    type Answer = Arc<Reading>;
+
+    const PURPOSE: Purpose = Purpose::One;
+
+    fn path(&self) -> String {
+        let query = match self.view {
+            View::Reference => "",
+            View::Entity => "?format=Entity",
+        };
+        format!("api/replicaSessions/{}{query}", self.id)
+    }
+
+    async fn read(&self, body: &[u8]) -> Result<Arc<Reading>, BadResponse> {
+        let session = read_replica_session(body, self.id, self.view)?;
+        let read_at = Timestamp::now();
+        // At once where it stays: it is a third of a kilobyte.
+        Ok(Arc::new(Reading { session, read_at }))
+    }
 }

@@ -5,12 +5,13 @@
 
 use std::{collections::HashSet, net::SocketAddr, time::Duration};
 
+use futures_executor::block_on;
 use jiff::Timestamp;
 use proptest::{collection::vec, prelude::*};
 use replica_session_gateway::{
     enterprise_manager::{
-        Reading, SessionId, View, read_replica_session, session_page_reader, task_list_reader,
-        task_page_reader,
+        Reading, SessionId, View, read_replica_session, read_session_page, read_task_list,
+        read_task_page,
     },
     gateway::response,
     proto::v1::{
@@ -78,16 +79,16 @@ proptest! {
                 "/api/query?type=ReplicaTaskSession&format=Entities&filter=JobSessionUid==\"{}\"",
                 session.id
             );
-            let page = task_page_reader(id, 1000).finish(&written(&query));
+            let page = block_on(read_task_page(&written(&query), id, 1000));
             prop_assert_eq!(page.map(|page| page.items), Ok(tasks.clone()));
-            let list = task_list_reader(id).finish(&written(&format!("{path}/replicaTaskSessions?format=Entity")));
+            let list = block_on(read_task_list(&written(&format!("{path}/replicaTaskSessions?format=Entity")), id));
             prop_assert_eq!(list.map(|list| list.items), Ok(tasks));
         }
         for (view, target) in [
             (View::Entity, "/api/query?type=ReplicaJobSession&format=Entities"),
             (View::Reference, "/api/query?type=ReplicaJobSession"),
         ] {
-            let mut read = session_page_reader(view, 1000).finish(&written(target)).unwrap().items;
+            let mut read = block_on(read_session_page(&written(target), view, 1000)).unwrap().items;
             let ours = ids(&sessions);
             read.retain(|session| ours.contains(&session.id));
             let expected = sessions.iter().map(|session| expected.session(session, view));

@@ -9,7 +9,6 @@ mod namespaces;
 mod pages;
 mod refusals;
 mod samples;
-mod streamed;
 mod tasks;
 mod text;
 mod times;

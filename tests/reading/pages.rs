@@ -1,7 +1,14 @@
 //! Pages of the query service.
 
+use std::{
+    future::Future as _,
+    pin::pin,
+    task::{Context, Waker},
+};
+
+use futures_executor::block_on;
 use replica_session_gateway::enterprise_manager::{
-    BadResponse, QueryPage, ReplicaSession, State, View, session_page_reader,
+    BadResponse, QueryPage, ReplicaSession, State, View, read_session_page,
 };
 
 use crate::document::{EM, ID, entity, kind, read};
@@ -15,7 +22,11 @@ macro_rules! fixture {
 }
 
 fn entities(xml: impl AsRef<[u8]>) -> Outcome {
-    session_page_reader(View::Entity, 1000).finish(xml.as_ref())
+    block_on(read_session_page(xml.as_ref(), View::Entity, 1000))
+}
+
+fn references(xml: &str, limit: usize) -> Outcome {
+    block_on(read_session_page(xml.as_bytes(), View::Reference, limit))
 }
 
 /// A page with these children of the list of sessions.
@@ -56,9 +67,7 @@ fn a_page_holds_its_sessions_in_em_s_order_and_says_how_many_pages_there_are() {
 
     let middle = entities(fixture!("entities-page-2-of-3.xml")).unwrap();
     assert_eq!((middle.pages_count, middle.has_next), (Some(3), true));
-    let references =
-        session_page_reader(View::Reference, 1).finish(fixture!("references.xml").as_bytes());
-    let references = references.unwrap();
+    let references = references(fixture!("references.xml"), 1).unwrap();
     assert_eq!(
         (references.pages_count, references.has_next),
         (Some(2), true)
@@ -120,17 +129,28 @@ fn a_page_of_a_thousand_is_read_and_one_more_than_asked_for_is_not() {
 }
 
 #[test]
+fn reading_a_long_page_gives_other_tasks_their_turn_every_64_sessions() {
+    let rows: String = (0..1000).map(|number| row(number, "")).collect();
+    let xml = page(&rows);
+    let mut reading = pin!(read_session_page(xml.as_bytes(), View::Entity, 1000));
+    let mut context = Context::from_waker(Waker::noop());
+    let mut turns = 0;
+    while reading.as_mut().poll(&mut context).is_pending() {
+        turns += 1;
+    }
+    assert_eq!(turns, 1000 / 64);
+}
+
+#[test]
 fn another_form_than_asked_for_and_another_document_are_told_apart() {
-    let references = fixture!("references.xml");
     assert_eq!(
-        entities(references),
+        entities(fixture!("references.xml")),
         Err(BadResponse::WrongRoot {
             expected: "Entities",
             found: "Refs".to_owned()
         })
     );
-    let as_references =
-        session_page_reader(View::Reference, 9).finish(fixture!("entities.xml").as_bytes());
+    let as_references = references(fixture!("entities.xml"), 9);
     assert_eq!(kind(&as_references), "wrong root");
     assert_eq!(
         kind(&entities(entity("<State>Stopped</State>"))),

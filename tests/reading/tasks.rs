@@ -1,7 +1,8 @@
 //! Task sessions: what a session did with each virtual machine.
 
+use futures_executor::block_on;
 use replica_session_gateway::enterprise_manager::{
-    BadResponse, RunResult, SessionId, TaskSession, TaskState, task_list_reader, task_page_reader,
+    BadResponse, RunResult, SessionId, TaskSession, TaskState, read_task_list, read_task_page,
 };
 
 use crate::document::{EM, ID, id, kind, pairs};
@@ -31,12 +32,12 @@ fn list(children: &str) -> String {
     )
 }
 
-fn read_task_list(xml: &[u8], id: SessionId) -> Result<Vec<TaskSession>, BadResponse> {
-    task_list_reader(id).finish(xml).map(|list| list.items)
+fn tasks_of(id: SessionId, xml: impl AsRef<[u8]>) -> Result<Vec<TaskSession>, BadResponse> {
+    block_on(read_task_list(xml.as_ref(), id)).map(|list| list.items)
 }
 
 fn read(children: &str) -> Result<Vec<TaskSession>, BadResponse> {
-    read_task_list(list(children).as_bytes(), id())
+    tasks_of(id(), list(children))
 }
 
 fn task(children: &str) -> TaskSession {
@@ -47,7 +48,7 @@ fn task(children: &str) -> TaskSession {
 fn the_documented_list_is_read_in_full() {
     let session = of("f5bf1a4b-c229-452e-a4e8-0354e1752b4e");
     let xml = fixture!("entity-list-documented-13.1");
-    let tasks = read_task_list(xml.as_bytes(), session).unwrap();
+    let tasks = tasks_of(session, xml).unwrap();
     let [task] = tasks.as_slice() else {
         panic!("{tasks:?}")
     };
@@ -81,7 +82,7 @@ fn the_documented_list_is_read_in_full() {
 fn a_result_counts_only_once_the_task_is_completed() {
     let session = of("b6f1a9d2-30f4-4c0e-9a53-0d1c52e8f002");
     let xml = fixture!("entity-list-running");
-    let tasks = read_task_list(xml.as_bytes(), session).unwrap();
+    let tasks = tasks_of(session, xml).unwrap();
     let seen: Vec<_> = tasks
         .iter()
         .map(|task| {
@@ -123,7 +124,7 @@ fn a_result_counts_only_once_the_task_is_completed() {
 fn the_reason_of_a_failure_arrives_as_em_words_it() {
     let session = of("b6f1a9d2-30f4-4c0e-9a53-0d1c52e8f009");
     let xml = fixture!("entity-list-failed");
-    let tasks = read_task_list(xml.as_bytes(), session).unwrap();
+    let tasks = tasks_of(session, xml).unwrap();
     assert_eq!(
         tasks[0].reason.as_deref(),
         Some(
@@ -176,22 +177,16 @@ fn a_task_that_cannot_be_trusted_is_refused() {
         Some(i64::MAX)
     );
     let other = list("").replace("urn:veeam:ReplicaTaskSession:", "urn:veeam:Other:");
-    assert_eq!(
-        kind(&read_task_list(other.as_bytes(), id())),
-        "wrong session"
-    );
+    assert_eq!(kind(&tasks_of(id(), other)), "wrong session");
 
     let references = fixture!("reference-list");
-    assert_eq!(
-        kind(&read_task_list(references.as_bytes(), id())),
-        "wrong root"
-    );
+    assert_eq!(kind(&tasks_of(id(), references)), "wrong root");
     let one = fixture!("entity-documented-old");
-    assert_eq!(kind(&read_task_list(one.as_bytes(), id())), "wrong root");
+    assert_eq!(kind(&tasks_of(id(), one)), "wrong root");
     let xml = list("<State>Completed</State>");
     for end in 1..xml.len() {
         assert_eq!(
-            kind(&read_task_list(&xml.as_bytes()[..end], id())),
+            kind(&tasks_of(id(), &xml.as_bytes()[..end])),
             "truncated",
             "{end}"
         );
@@ -205,13 +200,13 @@ fn tasks_that_would_grow_in_memory_are_refused() {
     let (start, row) = xml.split_at(xml.find('>').expect("a root") + 1);
     let (row, end) = row.split_at(row.len() - "</ReplicaTaskSessions>".len());
     let xml = format!("{start}{}{end}", row.repeat(900));
-    assert_eq!(kind(&read_task_list(xml.as_bytes(), id())), "too large");
+    assert_eq!(kind(&tasks_of(id(), xml)), "too large");
 }
 
 #[test]
 fn an_empty_list_and_a_query_are_read_too() {
     let empty = fixture!("entity-list-empty");
-    assert_eq!(read_task_list(empty.as_bytes(), id()), Ok(vec![]));
+    assert_eq!(tasks_of(id(), empty), Ok(vec![]));
     let rows = list("<Reason>why</Reason>");
     let (_, rows) = rows.split_once('>').unwrap();
     let rows = rows.replace("</ReplicaTaskSessions>", "");
@@ -219,7 +214,7 @@ fn an_empty_list_and_a_query_are_read_too() {
         "<QueryResult xmlns=\"{EM}\"><Entities><ReplicaTaskSessions>{rows}</ReplicaTaskSessions>\
          </Entities><PagingInfo PagesCount=\"2\"/></QueryResult>"
     );
-    let page = task_page_reader(id(), 1000).finish(xml.as_bytes());
+    let page = block_on(read_task_page(xml.as_bytes(), id(), 1000));
     let page = page.unwrap();
     assert_eq!(page.pages_count, Some(2));
     assert_eq!(page.items, [task("<Reason>why</Reason>")]);

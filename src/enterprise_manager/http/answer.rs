@@ -13,15 +13,12 @@ use crate::enterprise_manager::{
     xml::{ErrorDocument, is_utf8, read_error_document},
 };
 
-/// What the answer holds, as `read` reads its body.
+/// The body of an answer that may hold what was asked for.
 ///
 /// # Errors
 ///
 /// Why it holds no such thing.
-pub(crate) fn read_answer<T>(
-    reply: &Reply,
-    read: impl FnOnce(&[u8]) -> Result<T, BadResponse>,
-) -> Result<T, Error> {
+pub(crate) fn readable_body(reply: &Reply) -> Result<&[u8], Error> {
     if reply.status != StatusCode::OK {
         return Err(failure(reply));
     }
@@ -31,23 +28,30 @@ pub(crate) fn read_answer<T>(
             passing: false,
         });
     }
-    if let Some(charset) = reply.charset().filter(|charset| !is_utf8(charset)) {
-        let why = format!("charset {:?}", excerpt(charset));
-        return Err(BadResponse::Malformed(why).into());
+    match reply.charset() {
+        Some(charset) if !is_utf8(charset) => {
+            let why = format!("charset {:?}", excerpt(charset));
+            Err(BadResponse::Malformed(why).into())
+        }
+        _ => Ok(&reply.body),
     }
-    read(&reply.body).map_err(|error| match error {
-        // EM may say 200 and mean an error: then the body is right.
-        BadResponse::WrongRoot { .. } => match read_error_document(&reply.body) {
-            Ok(Some(document)) => by_status(
-                status_of(&document),
-                excerpt(&document.message),
-                true,
-                reply.retry_after(),
-            ),
-            _ => error.into(),
-        },
-        error => error.into(),
-    })
+}
+
+/// What an answer means whose body is not what was asked for.
+pub(crate) fn unreadable(reply: &Reply, error: BadResponse) -> Error {
+    if !matches!(error, BadResponse::WrongRoot { .. }) {
+        return error.into();
+    }
+    // EM may say 200 and mean an error: then the body is right.
+    match read_error_document(&reply.body) {
+        Ok(Some(document)) => by_status(
+            status_of(&document),
+            excerpt(&document.message),
+            true,
+            reply.retry_after(),
+        ),
+        _ => error.into(),
+    }
 }
 
 /// What any other status than 200 means.

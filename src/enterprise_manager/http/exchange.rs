@@ -41,8 +41,8 @@ pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// How long an unused connection is kept: well below the 120 s after which HTTP.sys closes it.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Most room for a body before any of it has come: enough for a session, and for what of a list is
-/// in memory at a time.
+/// Most room for a body before any of it has come: more than a session or a short list needs. A
+/// longer one makes its own room as it arrives, so that none is held for what never comes.
 const FIRST_ROOM: usize = 128 * 1024;
 
 /// The HTTP side of one Enterprise Manager: its address and a pool of connections.
@@ -147,7 +147,7 @@ impl Http {
     }
 
     /// Sends one request without a body and reads the answer. `path` is relative to the address
-    /// and its prefix; `cause` is in whose trace it is, and how often it has been sent before.
+    /// and its prefix; the last argument is in whose trace it is, and how often it has been sent before.
     ///
     /// # Errors
     ///
@@ -158,21 +158,6 @@ impl Http {
         path: &str,
         credential: Credential<'_>,
         purpose: Purpose,
-        cause: (&TraceContext, u32),
-    ) -> Result<Reply, Error> {
-        self.exchange_by(method, path, credential, purpose, |_| true, cause)
-            .await
-    }
-
-    /// The same; `advance` may take out of the body of a 200 what it has read of it, each time when
-    /// something has arrived, and says whether there is any use in more.
-    pub(crate) async fn exchange_by(
-        &self,
-        method: Method,
-        path: &str,
-        credential: Credential<'_>,
-        purpose: Purpose,
-        advance: impl FnMut(&mut Vec<u8>) -> bool,
         (origin, again): (&TraceContext, u32),
     ) -> Result<Reply, Error> {
         self.circuit.check()?;
@@ -184,7 +169,7 @@ impl Http {
         // Pinned here, since `select!` would copy it first.
         let trace = attempt.take_headers();
         let answer = self.send(method, path, credential, trace);
-        let reply = pin!(self.receive(answer, purpose, advance));
+        let reply = pin!(self.receive(answer, purpose));
         let reply = tokio::select! {
             biased;
             reply = reply => reply,
@@ -245,14 +230,15 @@ impl Http {
         &self,
         answer: impl Future<Output = Result<Response, reqwest::Error>>,
         purpose: Purpose,
-        mut advance: impl FnMut(&mut Vec<u8>) -> bool,
     ) -> Result<Reply, Error> {
         let lost = |error: reqwest::Error| connection_error(&error, &self.address);
         let mut response = answer.await.map_err(lost)?;
 
-        let is_good = response.status() == StatusCode::OK;
         // Only what was asked for may be long.
-        let expected = if is_good { purpose } else { Purpose::One };
+        let expected = match response.status() {
+            StatusCode::OK => purpose,
+            _ => Purpose::One,
+        };
         let limit = expected.max_body();
         let too_large = BadResponse::TooLarge { limit };
         let announced = response.content_length().unwrap_or(0);
@@ -261,16 +247,11 @@ impl Http {
         }
         let room = usize::try_from(announced).unwrap_or(0).min(FIRST_ROOM);
         let mut body = Vec::with_capacity(room);
-        let mut arrived = 0;
         while let Some(chunk) = response.chunk().await.map_err(lost)? {
-            arrived += chunk.len();
-            if arrived > limit {
+            if body.len() + chunk.len() > limit {
                 return Err(too_large.into());
             }
             body.extend_from_slice(&chunk);
-            if is_good && !advance(&mut body) {
-                break;
-            }
         }
         Ok(Reply {
             status: response.status(),

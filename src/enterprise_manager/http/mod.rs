@@ -1,7 +1,6 @@
 //! One HTTP exchange with Enterprise Manager: request, bounded answer, TLS, connection errors.
 
 pub(crate) mod answer;
-pub(crate) mod body;
 pub(crate) mod echo;
 pub(crate) mod exchange;
 pub(crate) mod look;

@@ -11,12 +11,11 @@ use reqwest::{
 /// Longest wait that an answer may ask for: whoever sleeps for hours helps nobody.
 const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(15 * 60);
 
-/// EM's answer, as far as it was of use.
+/// EM's answer, with its whole body.
 #[derive(Debug)]
 pub(crate) struct Reply {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
-    /// What has not been read while it arrived.
     pub(crate) body: Vec<u8>,
 }
 

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 
 use super::{
+    ReadRequest,
     filter::tasks_of,
     listing::{MAX_PAGE_SIZE, Position, SessionList, SessionPage, query},
 };
@@ -10,8 +11,8 @@ use crate::enterprise_manager::{
     EnterpriseManager, Patience, SessionId,
     error::{BadResponse, Error},
     guard::purpose::Purpose,
-    model::{RunResult, TaskReading, TaskSession},
-    xml::{MAX_TASKS, QueryPage, session_page_reader, task_list_reader, task_page_reader},
+    model::{ReplicaSession, RunResult, TaskReading, TaskSession},
+    xml::{MAX_TASKS, QueryPage, read_session_page, read_task_list, read_task_page},
 };
 
 impl EnterpriseManager {
@@ -27,10 +28,8 @@ impl EnterpriseManager {
         position: &Position,
         patience: &Patience,
     ) -> Result<SessionPage, Error> {
-        let path = list.path(position);
-        let limit = list.em_page_size(position).into();
-        let reader = || session_page_reader(list.view, limit);
-        let answer = match self.read(&path, Purpose::List, patience, reader).await {
+        let request = SessionPageRequest { list, position };
+        let answer = match self.read(&request, patience).await {
             Ok(answer) => answer,
             // Some pages have been, and what EM says beyond the last one is not known: it has
             // fewer pages now than it had then.
@@ -60,9 +59,7 @@ impl EnterpriseManager {
     ///
     /// Why EM gave no tasks. EM may say of a session that it does not know that it has none.
     pub async fn tasks(&self, id: SessionId, patience: &Patience) -> Result<TaskReading, Error> {
-        let path = format!("api/replicaSessions/{id}/replicaTaskSessions?format=Entity");
-        let reader = || task_list_reader(id);
-        let list = self.read(&path, Purpose::List, patience, reader).await?;
+        let list = self.read(&TaskListRequest { id }, patience).await?;
         let mut tasks = list.items;
         if tasks.is_empty() {
             tasks = match self.old_tasks(id, patience).await {
@@ -98,20 +95,10 @@ impl EnterpriseManager {
         id: SessionId,
         patience: &Patience,
     ) -> Result<Vec<TaskSession>, Error> {
-        let filter = tasks_of(&id.urn());
         let limit = usize::from(MAX_PAGE_SIZE);
         let mut tasks = Vec::new();
         for number in 1.. {
-            let path = query(
-                "ReplicaTaskSession",
-                true,
-                &filter,
-                "sortAsc",
-                MAX_PAGE_SIZE,
-                number,
-            );
-            let reader = || task_page_reader(id, limit);
-            let page = self.read(&path, Purpose::List, patience, reader).await?;
+            let page = self.read(&TaskPageRequest { id, number }, patience).await?;
             let is_last = match page.pages_count {
                 Some(count) => number >= count,
                 None => !page.has_next && page.items.len() < limit,
@@ -126,5 +113,75 @@ impl EnterpriseManager {
             }
         }
         Ok(tasks)
+    }
+}
+
+/// The page of a list of sessions that begins at a position.
+struct SessionPageRequest<'a> {
+    list: &'a SessionList,
+    position: &'a Position,
+}
+
+impl ReadRequest for SessionPageRequest<'_> {
+    type Answer = QueryPage<ReplicaSession>;
+
+    const PURPOSE: Purpose = Purpose::List;
+
+    fn path(&self) -> String {
+        self.list.path(self.position)
+    }
+
+    async fn read(&self, body: &[u8]) -> Result<Self::Answer, BadResponse> {
+        let limit = self.list.em_page_size(self.position).into();
+        read_session_page(body, self.list.view, limit).await
+    }
+}
+
+/// EM's list of the tasks of a session.
+struct TaskListRequest {
+    id: SessionId,
+}
+
+impl ReadRequest for TaskListRequest {
+    type Answer = QueryPage<TaskSession>;
+
+    const PURPOSE: Purpose = Purpose::List;
+
+    fn path(&self) -> String {
+        format!(
+            "api/replicaSessions/{}/replicaTaskSessions?format=Entity",
+            self.id
+        )
+    }
+
+    async fn read(&self, body: &[u8]) -> Result<Self::Answer, BadResponse> {
+        read_task_list(body, self.id).await
+    }
+}
+
+/// A page, counted from one, of a query for the tasks of a session.
+struct TaskPageRequest {
+    id: SessionId,
+    number: u32,
+}
+
+impl ReadRequest for TaskPageRequest {
+    type Answer = QueryPage<TaskSession>;
+
+    const PURPOSE: Purpose = Purpose::List;
+
+    fn path(&self) -> String {
+        query(
+            "ReplicaTaskSession",
+            true,
+            &tasks_of(&self.id.urn()),
+            "sortAsc",
+            MAX_PAGE_SIZE,
+            self.number,
+        )
+    }
+
+    async fn read(&self, body: &[u8]) -> Result<Self::Answer, BadResponse> {
+        read_task_page(body, self.id, MAX_PAGE_SIZE.into()).await
     }
 }

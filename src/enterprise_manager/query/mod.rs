@@ -1,5 +1,27 @@
-//! Enterprise Manager's query service: its filter language, lists, and pages.
+//! Reads: what to ask Enterprise Manager for, and how to read its answer.
+
+use super::{error::BadResponse, guard::purpose::Purpose};
 
 pub(crate) mod filter;
 pub(crate) mod listing;
 pub(crate) mod lists;
+
+/// A GET request, and how to read its answer.
+pub(crate) trait ReadRequest: Sync {
+    /// What the answer holds.
+    type Answer: Send;
+
+    /// What the request is for.
+    const PURPOSE: Purpose;
+
+    /// The request's target, relative to EM's address.
+    fn path(&self) -> String;
+
+    /// Reads the body of an answer with status 200. Called again when the answer has to be judged
+    /// once more.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the body.
+    fn read(&self, body: &[u8]) -> impl Future<Output = Result<Self::Answer, BadResponse>> + Send;
+}

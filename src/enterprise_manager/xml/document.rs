@@ -127,7 +127,7 @@ impl<'x> Document<'x> {
     }
 
     /// Checks that nothing but blanks, comments and processing instructions follows the root.
-    pub(crate) fn close(mut self) -> Result<(), BadResponse> {
+    pub(crate) fn close(&mut self) -> Result<(), BadResponse> {
         loop {
             match self.next_event()? {
                 Event::Eof => return Ok(()),

@@ -5,6 +5,7 @@ use std::{borrow::Cow, collections::BTreeMap};
 use super::{
     document::{Document, Element},
     entity::{Identity, invalid, keep, read_links, read_number, set},
+    list::{Layout, ListItem, QUERY_RESULT, QueryPage, read_list},
     time::{means_never, read_time},
 };
 use crate::enterprise_manager::{
@@ -38,8 +39,52 @@ pub fn read_replica_session(
     Ok(session)
 }
 
+/// Reads a page of at most `limit` sessions from the query service.
+///
+/// # Errors
+///
+/// As [`read_replica_session`], and when there are more sessions than asked for, or they take more
+/// memory than a page of sessions can need.
+pub async fn read_session_page(
+    xml: &[u8],
+    view: View,
+    limit: usize,
+) -> Result<QueryPage<ReplicaSession>, BadResponse> {
+    let (path, item): (&[_], _) = match view {
+        View::Reference => (&["Refs"], "Ref"),
+        View::Entity => (&["Entities", "ReplicaJobSessions"], "ReplicaJobSession"),
+    };
+    let layout = Layout {
+        root: QUERY_RESULT,
+        path,
+        item,
+        limit,
+    };
+    read_list(xml, layout, view).await
+}
+
+impl ListItem for ReplicaSession {
+    type Request = View;
+
+    fn read(
+        document: &mut Document<'_>,
+        identity: Identity,
+        view: View,
+    ) -> Result<Self, BadResponse> {
+        let Some(id) = SessionId::named_by(&identity.uid) else {
+            let found = excerpt(&identity.uid);
+            return Err(BadResponse::WrongSession { found });
+        };
+        read_content(document, id, identity, view).map_err(|error| error.within(&id.urn()))
+    }
+
+    fn size(&self) -> usize {
+        self.size()
+    }
+}
+
 /// Reads the open element of a session to its end.
-pub(crate) fn read_content(
+fn read_content(
     document: &mut Document<'_>,
     id: SessionId,
     identity: Identity,

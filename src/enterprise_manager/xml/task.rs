@@ -5,8 +5,7 @@ use std::{borrow::Cow, collections::BTreeMap};
 use super::{
     document::Document,
     entity::{Identity, keep, read_links, read_number, set},
-    page::{Memory, read_items, read_page, wrong_root},
-    stream::ListReader,
+    list::{Layout, ListItem, QUERY_RESULT, QueryPage, read_list},
     time::{means_never, read_time},
 };
 use crate::enterprise_manager::{
@@ -24,41 +23,59 @@ pub const MAX_TASKS: usize = 10_000;
 const ITEM: &str = "ReplicaTaskSession";
 const LIST: &str = "ReplicaTaskSessions";
 
-/// Reads the list of the tasks of the session `id`. It fails when the document is not well-formed,
-/// is another one than was asked for, holds another session's task or more than [`MAX_TASKS`], or
-/// has a value that cannot be passed on unchanged.
-pub fn task_list_reader(id: SessionId) -> ListReader<TaskSession> {
-    let mut read = reader(id);
-    ListReader::new(&[], move |xml, page| {
-        let (mut document, root) = Document::open(xml, |_, _| {})?;
-        if !root.is_em || root.name() != LIST {
-            return Err(wrong_root(LIST, &root));
-        }
-        let tasks = &mut page.items;
-        read_items(&mut document, &[], ITEM, MAX_TASKS, tasks, &mut read)?;
-        document.close()
-    })
-}
-
-/// Reads a page of at most `limit` tasks of the session `id` from the query service. It fails as
-/// [`task_list_reader`] does.
-pub fn task_page_reader(id: SessionId, limit: usize) -> ListReader<TaskSession> {
-    let (path, mut read) = (&["Entities", LIST], reader(id));
-    ListReader::new(path, move |xml, page| {
-        read_page(xml, path, ITEM, limit, page, &mut read)
-    })
-}
-
-/// Reads one task of the session `id` after the other.
-fn reader(
+/// Reads the list of the tasks of the session `id`.
+///
+/// # Errors
+///
+/// Says what is wrong when the document is not well-formed, is another one than was asked for,
+/// holds another session's task or more than [`MAX_TASKS`], or has a value that cannot be passed on
+/// unchanged.
+pub async fn read_task_list(
+    xml: &[u8],
     id: SessionId,
-) -> impl FnMut(&mut Document<'_>, Identity) -> Result<TaskSession, BadResponse> {
-    let mut memory = Memory::default();
-    move |document, identity| {
+) -> Result<QueryPage<TaskSession>, BadResponse> {
+    let layout = Layout {
+        root: LIST,
+        path: &[],
+        item: ITEM,
+        limit: MAX_TASKS,
+    };
+    read_list(xml, layout, id).await
+}
+
+/// Reads a page of at most `limit` tasks of the session `id` from the query service.
+///
+/// # Errors
+///
+/// As [`read_task_list`].
+pub async fn read_task_page(
+    xml: &[u8],
+    id: SessionId,
+    limit: usize,
+) -> Result<QueryPage<TaskSession>, BadResponse> {
+    let layout = Layout {
+        root: QUERY_RESULT,
+        path: &["Entities", LIST],
+        item: ITEM,
+        limit,
+    };
+    read_list(xml, layout, id).await
+}
+
+impl ListItem for TaskSession {
+    type Request = SessionId;
+
+    fn read(
+        document: &mut Document<'_>,
+        identity: Identity,
+        session: SessionId,
+    ) -> Result<Self, BadResponse> {
         let uid = identity.uid.clone();
-        let task = read_task(document, identity, id).map_err(|error| error.within(&uid))?;
-        memory.take(task.size())?;
-        Ok(task)
+        read_task(document, identity, session).map_err(|error| error.within(&uid))
+    }
+
+    fn size(&self) -> usize {
+        self.size()
     }
 }
 
