@@ -16,9 +16,9 @@ use crate::{
     gateway::{CallLimits, Calls, Gateway, OnlyAllowed, PageTokens, Services},
     listener::{self, Tls, Worker},
     operations::{
-        admin::{self, Readiness},
-        health,
+        admin, health,
         metrics::Metrics,
+        readiness::Readiness,
         status::Status,
         traces::{self, Export},
     },

@@ -81,7 +81,7 @@ impl CallContext {
     /// The call is about this session.
     pub(super) fn is_about(&self, session: SessionId) {
         self.session.get_or_init(|| session);
-        self.origin.is_about(session);
+        self.origin.set_session(session);
     }
 
     /// The session that the call is about, once that is known.

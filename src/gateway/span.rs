@@ -52,16 +52,16 @@ pub(super) fn begin(
 
 /// The call has failed for this reason.
 pub(super) fn failed(origin: &TraceContext, reason: &'static str) {
-    origin.note(REASON, || reason);
+    origin.set_attribute(REASON, || reason);
 }
 
 /// The call has ended with this code; without one its caller has left.
 pub(super) fn ended(origin: &TraceContext, code: Option<Code>) {
     let code = code.unwrap_or(Code::Cancelled);
-    origin.note("rpc.response.status_code", || code_name(code));
+    origin.set_attribute("rpc.response.status_code", || code_name(code));
     if is_server_fault(code) {
-        origin.note("error.type", || code_name(code));
-        origin.failed();
+        origin.set_attribute("error.type", || code_name(code));
+        origin.set_error();
     }
     origin.end();
 }

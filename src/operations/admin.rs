@@ -1,12 +1,10 @@
-//! What operators see: `/livez`, `/readyz`, `/status` and `/metrics`, over plain HTTP/1.1.
+//! The admin listener: `/livez`, `/readyz`, `/status` and `/metrics` over plain HTTP/1.1.
+//!
+//! Why not `axum::serve`? It limits neither the number of connections nor how long one may stay
+//! silent, and whoever reaches this port must not be able to take the file descriptors that
+//! callers need.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     Router,
@@ -16,7 +14,6 @@ use axum::{
     },
     routing::get,
 };
-
 use hyper::server::conn::http1;
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
@@ -28,17 +25,18 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use crate::operations::{metrics::Metrics, status::Status};
+use crate::operations::{metrics::Metrics, readiness::Readiness, status::Status};
 
-/// Connections at a time; more wait in the system's queue.
+/// Maximum number of open connections; more wait in the kernel's accept queue.
 const MAX_CONNECTIONS: usize = 256;
 
-/// How long a request's head may take.
+/// How long a client may take to send the head of a request.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// How long a connection may last. Scrapers and probes come again.
+/// Maximum age of a connection. Scrapers and probes reconnect.
 const LONGEST_CONNECTION: Duration = Duration::from_secs(60);
 
+/// Pause after a failed accept, such as when the process is out of file descriptors.
 const ACCEPT_BACK_OFF: Duration = Duration::from_millis(100);
 
 const OPENMETRICS: (HeaderName, &str) = (
@@ -50,26 +48,9 @@ const JSON: (HeaderName, &str) = (CONTENT_TYPE, "application/json");
 
 const PLAIN: (HeaderName, &str) = (CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8");
 
-/// Whether the gateway takes calls.
-#[derive(Debug, Clone, Default)]
-pub struct Readiness(Arc<AtomicBool>);
-
-impl Readiness {
-    /// Says whether the gateway takes calls.
-    pub fn set(&self, ready: bool) {
-        self.0.store(ready, Ordering::Relaxed);
-    }
-
-    /// Whether it does.
-    pub fn get(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
-    }
-}
-
-/// The admin listener's routes. `/livez` says that the process runs, `/readyz` whether calls
-/// should be sent to it. Neither depends on Enterprise Manager: else one EM outage would take
-/// every replica out of service.
-/// `/status` is for people, `/metrics` for Prometheus.
+/// The routes of the admin listener. `/livez` succeeds while the process runs, `/readyz` while it
+/// takes calls. Neither depends on Enterprise Manager: otherwise an outage of it would take every
+/// replica out of service.
 pub fn routes(readiness: Readiness, status: Arc<Status>, metrics: Arc<Metrics>) -> Router {
     Router::new()
         .route("/status", get(|| async move { ([JSON], status.text()) }))
@@ -90,7 +71,8 @@ pub fn routes(readiness: Readiness, status: Arc<Status>, metrics: Arc<Metrics>) 
         )
 }
 
-/// In the form that the scraper asks for; in the older one, which every tool reads, unless it asks.
+/// The metrics in `OpenMetrics` format for scrapers that accept it, else in Prometheus' text format,
+/// which every tool reads.
 fn scraped(headers: &HeaderMap, metrics: &Metrics) -> ([(HeaderName, &'static str); 1], String) {
     let accepted = headers.get_all(ACCEPT).iter();
     let mut accepted = accepted.filter_map(|value| value.to_str().ok());
@@ -101,8 +83,7 @@ fn scraped(headers: &HeaderMap, metrics: &Metrics) -> ([(HeaderName, &'static st
     }
 }
 
-/// Serves the routes. Few connections at a time, and none that does not speak: whoever reaches this
-/// port must not be able to take the file descriptors that callers need.
+/// Serves the routes until dropped.
 pub async fn serve(listener: TcpListener, routes: Router) {
     let mut connections = JoinSet::new();
     loop {
@@ -120,7 +101,7 @@ pub async fn serve(listener: TcpListener, routes: Router) {
                 connections.spawn(timeout(LONGEST_CONNECTION, connection));
             }
             Err(error) => {
-                tracing::debug!(%error, "no admin connection can be accepted for the moment");
+                tracing::debug!(%error, "accepting an admin connection failed");
                 sleep(ACCEPT_BACK_OFF).await;
             }
         }

@@ -1,4 +1,4 @@
-//! What `grpc.health.v1` says of this gateway, and of Enterprise Manager.
+//! Enterprise Manager's state in `grpc.health.v1`, for dashboards and people.
 
 use std::{sync::Arc, time::Duration};
 
@@ -7,26 +7,26 @@ use tonic_health::{ServingStatus, server::HealthReporter};
 
 use crate::enterprise_manager::{Standing, Verdict};
 
-/// The name that tells whether Enterprise Manager answers. The other names do not depend on it:
-/// else one outage of it would take every replica out of the mesh.
+/// The service name whose health is Enterprise Manager's. The other names do not depend on it:
+/// otherwise an outage of it would take every replica out of the mesh.
 pub const ENTERPRISE_MANAGER: &str = "enterprise-manager";
 
-/// How soon it is noticed that Enterprise Manager has begun or ceased to answer.
+/// How often the state is polled, and so how late a change may be reported.
 const LOOK_INTERVAL: Duration = Duration::from_millis(500);
 
-/// Says of Enterprise Manager what its last answers say: `SERVING`, `NOT_SERVING`, or `UNKNOWN` while
-/// nobody has asked it anything lately. Never returns.
+/// Reports what the last reads have shown of Enterprise Manager: `SERVING`, `NOT_SERVING`, or
+/// `UNKNOWN` when there was none lately. Runs until dropped.
 pub async fn watch_enterprise_manager(health: HealthReporter, standing: Arc<Standing>) {
-    let mut said = None;
+    let mut reported = None;
     loop {
         let status = match standing.verdict() {
             Verdict::Answers => ServingStatus::Serving,
             Verdict::Fails => ServingStatus::NotServing,
             Verdict::Unknown => ServingStatus::Unknown,
         };
-        if said != Some(status) {
+        if reported != Some(status) {
             health.set_service_status(ENTERPRISE_MANAGER, status).await;
-            said = Some(status);
+            reported = Some(status);
         }
         sleep(LOOK_INTERVAL).await;
     }

@@ -1,4 +1,4 @@
-//! The log: where it goes, what it says, in which form.
+//! Sets up the log: where it goes, what passes its filter, and in which format.
 
 use std::io::IsTerminal as _;
 
@@ -16,7 +16,7 @@ pub fn start(format: LogFormat, filter: &str) -> Result<(), ParseError> {
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_ansi(std::io::stderr().is_terminal())
-        // Else a log that nobody reads any more would panic whoever writes to it.
+        // Otherwise a closed standard error would make every line of the log panic.
         .log_internal_errors(false)
         .with_writer(std::io::stderr);
     let started = match format {

@@ -1,20 +1,24 @@
-//! `/status`: how the gateway is, for a person or a script at night. `docs/status.md` has the fields.
+//! `/status`: the state of the gateway for a person or a script. `docs/status.md` describes its
+//! fields; the types here have the shape of the answer.
+//!
+//! It reads the state of the parts themselves, not the metrics about them, and asks Enterprise
+//! Manager nothing: it must answer at once, most of all during an outage.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use jiff::{SignedDuration, Timestamp};
-use serde_json::{Value, json};
+use serde::Serialize;
 use tokio::time::Instant;
 
 use crate::{
-    enterprise_manager::{EnterpriseManager, LogonState, Verdict},
-    gateway::{Failure, status::Row},
-    operations::admin::Readiness,
+    enterprise_manager::{EnterpriseManager, LastFailure, LogonState, Verdict},
+    gateway::Failure,
+    operations::readiness::Readiness,
     runtime::certificates::Expiry,
-    settings::Settings,
+    settings::{Settings, SettingsInEffect},
 };
 
-/// What is looked at when somebody asks.
+/// What `/status` reads.
 pub struct Status {
     started: Instant,
     settings: Settings,
@@ -24,8 +28,56 @@ pub struct Status {
     expiries: Vec<(&'static str, Expiry)>,
 }
 
+#[derive(Serialize)]
+struct Report<'s> {
+    version: &'static str,
+    started_at: Timestamp,
+    uptime_seconds: u64,
+    ready: bool,
+    enterprise_manager: EnterpriseManagerReport,
+    certificates: BTreeMap<&'static str, Option<CertificateReport>>,
+    settings: &'s SettingsInEffect,
+}
+
+#[derive(Serialize)]
+struct EnterpriseManagerReport {
+    answers: &'static str,
+    last_success: Option<Moment>,
+    last_failure: Option<FailureReport>,
+    logon: LogonReport,
+    circuit: &'static str,
+}
+
+#[derive(Serialize)]
+struct FailureReport {
+    #[serde(flatten)]
+    moment: Moment,
+    reason: &'static str,
+    remedy: &'static str,
+}
+
+#[derive(Serialize)]
+struct LogonReport {
+    state: &'static str,
+    age_seconds: Option<u64>,
+    suspended: bool,
+}
+
+#[derive(Serialize)]
+struct CertificateReport {
+    expires_at: Timestamp,
+    expires_in_seconds: i64,
+}
+
+/// A moment in the past.
+#[derive(Serialize)]
+struct Moment {
+    at: Timestamp,
+    age_seconds: u64,
+}
+
 impl Status {
-    /// The gateway starts now.
+    /// Of a gateway that starts now.
     pub fn new(
         settings: Settings,
         enterprise_manager: EnterpriseManager,
@@ -41,79 +93,91 @@ impl Status {
         }
     }
 
-    /// As JSON, over several lines.
+    /// The state at this moment, as indented JSON.
     pub fn text(&self) -> String {
-        let status = json!({
-            "version": env!("CARGO_PKG_VERSION"),
-            "started_at": ago(self.started.elapsed()).to_string(),
-            "uptime_seconds": self.started.elapsed().as_secs(),
-            "ready": self.readiness.get(),
-            "enterprise_manager": self.enterprise_manager(),
-            "certificates": self.certificates(),
-            "settings": self.settings.in_effect,
-        });
-        format!("{status:#}\n")
-    }
-
-    fn enterprise_manager(&self) -> Value {
-        let standing = self.enterprise_manager.standing();
-        let logon = self.enterprise_manager.logon_state();
-        let age = match logon {
-            LogonState::LoggedOn(since) => Some(since.elapsed().as_secs()),
-            _ => None,
+        let start = Moment::from(self.started);
+        let certificates = self.expiries.iter();
+        let report = Report {
+            version: env!("CARGO_PKG_VERSION"),
+            started_at: start.at,
+            uptime_seconds: start.age_seconds,
+            ready: self.readiness.get(),
+            enterprise_manager: EnterpriseManagerReport::of(&self.enterprise_manager),
+            certificates: certificates
+                .map(|(side, expiry)| (*side, expiry.get().map(CertificateReport::of)))
+                .collect(),
+            settings: &self.settings.in_effect,
         };
-        let failure = standing.last_failure().map(|failure| {
-            let row = reason(failure.error);
-            let mut told = moment(failure.at);
-            told["reason"] = row.reason.into();
-            told["remedy"] = row.remedy.into();
-            told
-        });
-        json!({
-            "answers": match standing.verdict() {
+        let text = serde_json::to_string_pretty(&report).expect("all keys are strings");
+        text + "\n"
+    }
+}
+
+impl EnterpriseManagerReport {
+    fn of(enterprise_manager: &EnterpriseManager) -> Self {
+        let standing = enterprise_manager.standing();
+        let logon = enterprise_manager.logon_state();
+        Self {
+            answers: match standing.verdict() {
                 Verdict::Answers => "yes",
                 Verdict::Fails => "no",
                 Verdict::Unknown => "unknown",
             },
-            "last_success": standing.last_success().map(moment),
-            "last_failure": failure,
-            "logon": {
-                "state": logon.text(),
-                "age_seconds": age,
-                "suspended": self.enterprise_manager.is_logon_suspended(),
+            last_success: standing.last_success().map(Moment::from),
+            last_failure: standing.last_failure().map(FailureReport::from),
+            logon: LogonReport {
+                state: logon.text(),
+                age_seconds: match logon {
+                    LogonState::LoggedOn(since) => Some(since.elapsed().as_secs()),
+                    _ => None,
+                },
+                suspended: enterprise_manager.is_logon_suspended(),
             },
-            "circuit": if self.enterprise_manager.is_circuit_open() { "open" } else { "closed" },
-        })
-    }
-
-    fn certificates(&self) -> Value {
-        let all = self.expiries.iter().map(|(side, expiry)| {
-            let told = expiry.get().map(|seconds| {
-                let at = Timestamp::from_second(seconds).unwrap_or(Timestamp::MAX);
-                let left = seconds.saturating_sub(Timestamp::now().as_second());
-                json!({ "expires_at": at.to_string(), "expires_in_seconds": left })
-            });
-            ((*side).to_owned(), told.unwrap_or(Value::Null))
-        });
-        Value::Object(all.collect())
+            circuit: if enterprise_manager.is_circuit_open() {
+                "open"
+            } else {
+                "closed"
+            },
+        }
     }
 }
 
-/// The line of the table for a read that failed like this; without an error it took too long.
-fn reason(error: Option<crate::enterprise_manager::Error>) -> &'static Row {
-    let failure = match error {
-        Some(error) => Failure::EnterpriseManager(error, None),
-        None => Failure::DeadlineExceeded,
-    };
-    failure.row()
+impl From<LastFailure> for FailureReport {
+    fn from(failure: LastFailure) -> Self {
+        let row = match failure.error {
+            Some(error) => Failure::EnterpriseManager(error, None),
+            None => Failure::DeadlineExceeded,
+        }
+        .row();
+        Self {
+            moment: failure.at.into(),
+            reason: row.reason,
+            remedy: row.remedy,
+        }
+    }
 }
 
-fn moment(at: Instant) -> Value {
-    let age = at.elapsed();
-    json!({ "at": ago(age).to_string(), "age_seconds": age.as_secs() })
+impl CertificateReport {
+    /// Of a certificate that expires so many seconds after 1970 began.
+    fn of(seconds: i64) -> Self {
+        Self {
+            expires_at: Timestamp::from_second(seconds).unwrap_or(Timestamp::MAX),
+            expires_in_seconds: seconds.saturating_sub(Timestamp::now().as_second()),
+        }
+    }
 }
 
-/// The time so long ago, to the second.
+impl From<Instant> for Moment {
+    fn from(at: Instant) -> Self {
+        let age = at.elapsed();
+        Self {
+            at: ago(age),
+            age_seconds: age.as_secs(),
+        }
+    }
+}
+
+/// The time this long ago, to the second.
 fn ago(age: Duration) -> Timestamp {
     let age = SignedDuration::try_from(age).unwrap_or(SignedDuration::MAX);
     let at = Timestamp::now().checked_sub(age).unwrap_or(Timestamp::MIN);

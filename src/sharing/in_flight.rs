@@ -72,19 +72,19 @@ where
             {
                 let (read, first) = read;
                 self.counted.shared.inc();
-                origin.note(self.name, || "shared");
-                origin.waits_for(first);
+                origin.set_attribute(self.name, || "shared");
+                origin.link_to(first);
                 return read;
             }
             if let Some(answer) = kept() {
                 self.counted.reused.inc();
-                origin.note(self.name, || "reused");
+                origin.set_attribute(self.name, || "reused");
                 let read: Read<A> = Box::pin(std::future::ready(Ok(answer)));
                 return read.shared();
             }
         }
         self.counted.asked.inc();
-        origin.note(self.name, || "asked");
+        origin.set_attribute(self.name, || "asked");
         let started = Instant::now();
         let patience = Arc::new(Patience::until(deadline).of(origin.clone()));
         let leave = Leave {

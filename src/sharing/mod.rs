@@ -149,7 +149,7 @@ impl SharedReads {
         let kept = || self.common.kept(question, max_age);
         if takes_old_ones && let Some(reading) = kept() {
             self.common.reads.reused.inc();
-            origin.note(SESSION_READ, || "reused");
+            origin.set_attribute(SESSION_READ, || "reused");
             return Ok(reading);
         }
         let (enterprise_manager, common) = (self.enterprise_manager.clone(), self.common.clone());

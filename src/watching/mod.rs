@@ -109,8 +109,8 @@ impl Watching {
     pub fn join(&self, id: SessionId, origin: &TraceContext) -> watch::Receiver<Seen> {
         let mut pollers = self.common.lock();
         if let Some((published, begun_by)) = pollers.get(&id) {
-            origin.note(SESSION_READ, || "shared");
-            origin.waits_for(begun_by);
+            origin.set_attribute(SESSION_READ, || "shared");
+            origin.link_to(begun_by);
             return published.subscribe();
         }
         let (published, receiver) = watch::channel(Seen::default());

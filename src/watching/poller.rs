@@ -95,7 +95,7 @@ impl Poller {
         let read = self.read(Some(self.pace.acceptable_age()), deadline, &origin);
         let outcome = timeout_at(deadline, read).await.unwrap_or_else(no_answer);
         if outcome.is_err() {
-            origin.failed();
+            origin.set_error();
         }
         origin.end();
         outcome

@@ -162,12 +162,12 @@ impl Http {
     ) -> Result<Reply, Error> {
         self.circuit.check()?;
         let counted = self.metrics.request();
-        let mut attempt = self
+        let attempt = self
             .traces
             .attempt(origin, &method, &self.base, path, again);
         let sent = Instant::now();
         // Pinned here, since `select!` would copy it first.
-        let trace = attempt.take_headers();
+        let trace = attempt.headers();
         let answer = self.send(method, path, credential, trace);
         let reply = pin!(self.receive(answer, purpose));
         let reply = tokio::select! {

@@ -2,6 +2,7 @@
 
 mod calls;
 mod durations;
+#[cfg(target_os = "linux")]
 mod process;
 mod upstream;
 
@@ -15,7 +16,6 @@ use prometheus_client::{
 
 pub use calls::{CallMetrics, MethodMetrics};
 pub use durations::Durations;
-use process::Process;
 pub use upstream::{LogonOutcome, RequestMetrics, RequestOutcome, UpstreamMetrics};
 
 /// Names and values of labels. Only fixed texts: nobody outside can add series.
@@ -144,7 +144,8 @@ impl Metrics {
             .get_or_create(&[("version", env!("CARGO_PKG_VERSION"))])
             .set(1);
         registry.register("gateway_build_info", "1, with the version", build);
-        registry.register_collector(Box::new(Process));
+        #[cfg(target_os = "linux")]
+        registry.register_collector(Box::new(process::Process));
         for refused in [RefusedConnection::Limit, RefusedConnection::Tls] {
             drop(metrics.refused.get_or_create(&refused.labels()));
         }

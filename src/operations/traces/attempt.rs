@@ -3,45 +3,33 @@
 use http::{HeaderName, HeaderValue, Method};
 use opentelemetry::{
     Context, KeyValue,
-    trace::{SpanKind, Status, TraceContextExt as _, Tracer as _},
+    trace::{SpanContext, SpanKind, TraceContextExt as _, Tracer as _},
 };
 use url::Url;
 use uuid::Uuid;
 
-use super::{TraceContext, TraceHeaders, Traces};
+use super::{TraceContext, Traces, w3c};
 
-/// One HTTP request to Enterprise Manager, from before it is sent until its answer is there. Dropped
-/// before that, it was given up.
+/// One HTTP request to Enterprise Manager, from before it is sent until its response is complete.
+/// When dropped before that, its span says that the request was given up.
 #[derive(Debug, Default)]
-pub struct Attempt {
-    span: Option<Context>,
-    headers: Option<TraceHeaders>,
-}
+pub struct Attempt(TraceContext);
 
 impl Traces {
-    /// Begins a request to `path`, relative to `base`, which has been sent `again` so many times.
+    /// Begins a request to `path`, relative to `base`, which has been sent `again` times before.
     pub fn attempt(
         &self,
-        origin: &TraceContext,
+        parent: &TraceContext,
         method: &Method,
         base: &Url,
         path: &str,
         again: u32,
     ) -> Attempt {
-        let tracing = match (&self.0, origin) {
-            (_, TraceContext::Forwarded(caller)) => {
-                return Attempt {
-                    span: None,
-                    headers: Some(caller.headers.clone()),
-                };
-            }
+        let (tracing, parent) = match (&self.0, parent) {
+            (_, TraceContext::Forwarded(_)) => return Attempt(parent.clone()),
             (None, _) => return Attempt::default(),
-            (Some(tracing), _) => tracing,
-        };
-        let nobody = Context::new();
-        let parent = match origin {
-            TraceContext::Span(context) => context,
-            _ => &nobody,
+            (Some(tracing), TraceContext::Untraced) => (tracing, &Context::new()),
+            (Some(tracing), TraceContext::Span(context)) => (tracing, context),
         };
         let template = template(path);
         let builder = tracing
@@ -65,59 +53,51 @@ impl Traces {
                 span.set_attribute(KeyValue::new("http.request.resend_count", again));
             }
         }
-        Attempt {
-            headers: TraceHeaders::of_span(span.span_context()),
-            span: Some(context),
-        }
+        Attempt(TraceContext::Span(context))
     }
 }
 
 impl Attempt {
-    /// The headers that carry the trace. Only the first to ask gets them.
-    pub fn take_headers(&mut self) -> impl Iterator<Item = (HeaderName, HeaderValue)> + use<> {
-        let headers = self.headers.take();
-        headers.into_iter().flat_map(TraceHeaders::into_headers)
+    /// The headers that carry the trace to Enterprise Manager.
+    pub fn headers(&self) -> impl Iterator<Item = (HeaderName, HeaderValue)> + use<> {
+        let span = match &self.0 {
+            TraceContext::Forwarded(parent) => Some(SpanContext::clone(parent)),
+            own => own.own_span(),
+        };
+        span.into_iter().flat_map(|span| w3c::headers(&span))
     }
 
-    /// There is an answer with this status.
+    /// The request was answered with this status.
     pub fn answered(mut self, status: u16) {
-        if let Some(context) = self.span.take() {
-            let span = context.span();
-            let code = i64::from(status);
-            span.set_attribute(KeyValue::new("http.response.status_code", code));
-            if status >= 400 {
-                fail(&context, status.to_string());
-            }
-            span.end();
+        let context = std::mem::take(&mut self.0);
+        context.set_attribute("http.response.status_code", || i64::from(status));
+        if status >= 400 {
+            context.set_attribute("error.type", || status.to_string());
+            context.set_error();
         }
+        context.end();
     }
 
-    /// There is no answer, for this kind of reason.
-    pub fn failed(mut self, why: &'static str) {
-        self.give_up(why);
+    /// The request got no usable response, for this kind of reason.
+    pub fn failed(mut self, reason: &'static str) {
+        self.fail(reason);
     }
 
-    fn give_up(&mut self, why: &'static str) {
-        if let Some(context) = self.span.take() {
-            fail(&context, why);
-            context.span().end();
-        }
+    fn fail(&mut self, reason: &'static str) {
+        let context = std::mem::take(&mut self.0);
+        context.set_attribute("error.type", || reason);
+        context.set_error();
+        context.end();
     }
 }
 
 impl Drop for Attempt {
     fn drop(&mut self) {
-        self.give_up("given_up");
+        self.fail("given_up");
     }
 }
 
-fn fail(context: &Context, why: impl Into<opentelemetry::Value>) {
-    let span = context.span();
-    span.set_attribute(KeyValue::new("error.type", why.into()));
-    span.set_status(Status::error(""));
-}
-
-/// The path without its query, and with `{id}` for each id: one of few.
+/// The path without its query and with `{id}` for each id, so that there are few of them.
 fn template(path: &str) -> String {
     let (path, _) = path.split_once('?').unwrap_or((path, ""));
     let segments = path
