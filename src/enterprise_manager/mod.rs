@@ -26,10 +26,11 @@ pub use http::presented::{PresentedCertificate, presented_certificate};
 pub use http::reach::{Handshake, HandshakeError, connect, resolve, shake_hands};
 pub use logon::LogonState;
 pub use model::{
-    Link, Reading, ReplicaSession, Run, RunResult, State, TaskReading, TaskSession, TaskState, View,
+    Link, Reading, ReplicaSession, Run, RunResult, SessionState, TaskReading, TaskSession,
+    TaskState, View,
 };
 pub use query::filter::{InvalidName, MAX_NAME, Name, SessionFilter, Span};
-pub use query::listing::{MAX_GIVEN, MAX_PAGE_SIZE, Order, Position, SessionList, SessionPage};
+pub use query::list::{MAX_GIVEN, MAX_PAGE_SIZE, Order, Position, SessionList, SessionPage};
 pub use session_id::{InvalidSessionId, SessionId, parse_id, parse_uuid};
 pub use xml::{
     MAX_TASKS, QueryPage, read_replica_session, read_session_page, read_task_list, read_task_page,

@@ -110,7 +110,7 @@ pub struct Run {
     /// `EndTimeUTC`; none while running and for EM's "never" dates.
     pub ended_at: Option<Timestamp>,
     /// `State`; none when absent, empty or unknown.
-    pub state: Option<State>,
+    pub state: Option<SessionState>,
     /// `Result`; none when absent, empty or unknown.
     pub result: Option<RunResult>,
     /// `Progress` in percent.
@@ -119,6 +119,13 @@ pub struct Run {
     pub is_retry: Option<bool>,
     /// `FailureMessage`; empty when EM sent the element empty.
     pub failure_message: Option<String>,
+}
+
+impl Run {
+    /// Whether EM reports that the run is over. Its end time can be missing even then.
+    pub fn is_over(&self) -> bool {
+        self.state == Some(SessionState::Stopped)
+    }
 }
 
 /// What one session did with one virtual machine.
@@ -215,7 +222,7 @@ macro_rules! texts {
 
 texts! {
     /// The states of a session that EM is known to use.
-    State {
+    SessionState {
         Starting, Working, Pausing, Resuming, Stopping, Stopped, Idle, Postprocessing, Pending,
         WaitingRepository, WaitingSlot, WaitingTape, ActionRequired,
     }

@@ -3,8 +3,8 @@
 pub(super) use crate::proto::time::to_protobuf as timestamp;
 use crate::{
     enterprise_manager::{
-        Link, Reading, ReplicaSession, RunResult, SessionPage, State, TaskSession, TaskState,
-        parse_uuid,
+        Link, Reading, ReplicaSession, RunResult, SessionPage, SessionState, TaskSession,
+        TaskState, parse_uuid,
     },
     proto::v1::{self, replica_session, replica_task_session},
 };
@@ -151,7 +151,7 @@ macro_rules! same {
 }
 
 same! {
-    state, em_state, State, replica_session::State:
+    state, em_state, SessionState, replica_session::State:
     Starting, Working, Pausing, Resuming, Stopping, Stopped, Idle, Postprocessing, Pending,
     WaitingRepository, WaitingSlot, WaitingTape, ActionRequired,
 }

@@ -16,7 +16,7 @@ use super::{
     watch::{Events, watch},
 };
 use crate::{
-    enterprise_manager::{Reading, RunResult, State, TaskSession, TaskState},
+    enterprise_manager::{Reading, RunResult, TaskSession, TaskState},
     operations::metrics::Metrics,
     proto::v1::{
         GetReplicaSessionRequest, GetReplicaSessionResponse, ListReplicaSessionsRequest,
@@ -143,9 +143,11 @@ impl Gateway {
 
 /// Whether tasks may have failed: not in a run that is over and went well.
 fn may_have_failed_tasks(reading: &Reading) -> bool {
-    reading.session.run.as_ref().is_none_or(|run| {
-        run.state != Some(State::Stopped) || run.result != Some(RunResult::Success)
-    })
+    reading
+        .session
+        .run
+        .as_ref()
+        .is_none_or(|run| !run.is_over() || run.result != Some(RunResult::Success))
 }
 
 /// Whether the task is over and did not go well.

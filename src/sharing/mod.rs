@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use crate::{
     enterprise_manager::{
         EnterpriseManager, Error, Patience, Position, Reading, SessionId, SessionList, SessionPage,
-        State, TaskReading, View,
+        TaskReading, View,
     },
     operations::{metrics::ReadCounters, traces::TraceContext},
     settings::ReuseSettings,
@@ -85,9 +85,8 @@ impl Common {
     /// How long an answer may be given again to callers who do not say.
     fn reuse_time(&self, reading: &Reading) -> Duration {
         let run = reading.session.run.as_ref();
-        let is_over =
-            run.is_some_and(|run| run.state == Some(State::Stopped) && run.ended_at.is_some());
-        if is_over {
+        // Without its end time, EM has not written all of it yet.
+        if run.is_some_and(|run| run.is_over() && run.ended_at.is_some()) {
             self.settings.finished
         } else {
             self.settings.unfinished

@@ -10,7 +10,7 @@ use tokio::{
 
 use super::{Common, Outage, Published, pace::Pace};
 use crate::{
-    enterprise_manager::{Error, Reading, SessionId, State, View},
+    enterprise_manager::{Error, Reading, Run, SessionId, View},
     operations::{metrics::GaugeGuard, traces::TraceContext},
     sharing::SharedReads,
 };
@@ -219,8 +219,7 @@ async fn place(places: &Semaphore) -> tokio::sync::SemaphorePermit<'_> {
 }
 
 fn is_over(reading: &Reading) -> bool {
-    let run = reading.session.run.as_ref();
-    run.is_some_and(|run| run.state == Some(State::Stopped))
+    reading.session.run.as_ref().is_some_and(Run::is_over)
 }
 
 /// Whether an error ends the watch. A session that is not there any more is not going to change;

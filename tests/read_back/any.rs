@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use proptest::{collection::vec, option, prelude::*, sample::select};
-use replica_session_gateway::enterprise_manager::{RunResult, State, TaskState};
+use replica_session_gateway::enterprise_manager::{RunResult, SessionState, TaskState};
 
 use simulator::{Generation, Link, NamedResource, Session, Style, Task, TimeFormat};
 
@@ -35,19 +35,19 @@ const PIECES: [&str; 24] = [
 ];
 
 pub const STATES: [State; 13] = [
-    State::Starting,
-    State::Working,
-    State::Pausing,
-    State::Resuming,
-    State::Stopping,
-    State::Stopped,
-    State::Idle,
-    State::Postprocessing,
-    State::Pending,
-    State::WaitingRepository,
-    State::WaitingSlot,
-    State::WaitingTape,
-    State::ActionRequired,
+    SessionState::Starting,
+    SessionState::Working,
+    SessionState::Pausing,
+    SessionState::Resuming,
+    SessionState::Stopping,
+    SessionState::Stopped,
+    SessionState::Idle,
+    SessionState::Postprocessing,
+    SessionState::Pending,
+    SessionState::WaitingRepository,
+    SessionState::WaitingSlot,
+    SessionState::WaitingTape,
+    SessionState::ActionRequired,
 ];
 pub const RESULTS: [RunResult; 4] = [
     RunResult::None,
@@ -145,7 +145,7 @@ fn task() -> impl Strategy<Value = Task> {
 }
 
 pub fn session() -> impl Strategy<Value = Session> {
-    let states = word(&STATES.map(State::text));
+    let states = word(&STATES.map(SessionState::text));
     let results = word(&RESULTS.map(RunResult::text));
     let what = (guid(), named(), named(), word(&["Replica"]));
     let when = (time(), option::of(time()));

@@ -57,7 +57,7 @@ impl Expected<'_> {
             ended_at: session.ended.map(|end| self.time(end)).filter(is_real_end),
             state: known(
                 &STATES,
-                em::State::text,
+                em::SessionState::text,
                 "State",
                 &session.state,
                 &mut unmapped,

@@ -1,6 +1,6 @@
 //! The entity's fields and their values; times have a file of their own.
 
-use replica_session_gateway::enterprise_manager::{BadResponse, RunResult, State};
+use replica_session_gateway::enterprise_manager::{BadResponse, RunResult, SessionState};
 
 use crate::document::{entity, pairs, read, run, session, unmapped};
 
@@ -14,20 +14,20 @@ fn refusal(element: &str, text: &str, why: &str) -> BadResponse {
 #[test]
 fn every_known_state_is_read() {
     for (text, state) in [
-        ("Starting", State::Starting),
-        ("Working", State::Working),
-        ("Pausing", State::Pausing),
-        ("Resuming", State::Resuming),
-        ("Stopping", State::Stopping),
-        ("Stopped", State::Stopped),
-        ("Idle", State::Idle),
-        ("Postprocessing", State::Postprocessing),
-        ("Pending", State::Pending),
-        ("WaitingRepository", State::WaitingRepository),
-        ("WaitingSlot", State::WaitingSlot),
-        ("WaitingTape", State::WaitingTape),
-        ("ActionRequired", State::ActionRequired),
-        ("\n Working\u{a0}", State::Working),
+        ("Starting", SessionState::Starting),
+        ("Working", SessionState::Working),
+        ("Pausing", SessionState::Pausing),
+        ("Resuming", SessionState::Resuming),
+        ("Stopping", SessionState::Stopping),
+        ("Stopped", SessionState::Stopped),
+        ("Idle", SessionState::Idle),
+        ("Postprocessing", SessionState::Postprocessing),
+        ("Pending", SessionState::Pending),
+        ("WaitingRepository", SessionState::WaitingRepository),
+        ("WaitingSlot", SessionState::WaitingSlot),
+        ("WaitingTape", SessionState::WaitingTape),
+        ("ActionRequired", SessionState::ActionRequired),
+        ("\n Working\u{a0}", SessionState::Working),
     ] {
         let children = format!("<State>{text}</State>");
         assert_eq!(run(&children).state, Some(state));
@@ -228,5 +228,5 @@ fn a_known_element_that_stands_there_twice_is_refused() {
         assert_eq!(read(xml), Err(expected));
     }
     let nil_first = "<State xsi:nil='true'/><State>Working</State>";
-    assert_eq!(run(nil_first).state, Some(State::Working));
+    assert_eq!(run(nil_first).state, Some(SessionState::Working));
 }

@@ -1,6 +1,6 @@
 //! Only Enterprise Manager's own vocabulary fills fields.
 
-use replica_session_gateway::enterprise_manager::State;
+use replica_session_gateway::enterprise_manager::SessionState;
 
 use crate::document::{EM, ID, entity, kind, read, run, session};
 
@@ -56,7 +56,7 @@ fn foreign_links_are_no_links() {
 fn the_innermost_declaration_counts() {
     let children = format!("<o:State xmlns:o='{EM}'>Idle</o:State><o:Result>Failed</o:Result>");
     let run = run(&children);
-    assert_eq!((run.state, run.result), (Some(State::Idle), None));
+    assert_eq!((run.state, run.result), (Some(SessionState::Idle), None));
 }
 
 #[test]

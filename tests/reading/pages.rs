@@ -8,7 +8,7 @@ use std::{
 
 use futures_executor::block_on;
 use replica_session_gateway::enterprise_manager::{
-    BadResponse, QueryPage, ReplicaSession, State, View, read_session_page,
+    BadResponse, QueryPage, ReplicaSession, SessionState, View, read_session_page,
 };
 
 use crate::document::{EM, ID, entity, kind, read};
@@ -89,7 +89,7 @@ fn a_row_is_read_as_the_session_s_own_document_is() {
     assert_eq!(page.items, [read(entity(children)).unwrap()]);
     assert_eq!(
         page.items[0].run.as_ref().unwrap().state,
-        Some(State::Working)
+        Some(SessionState::Working)
     );
 }
 

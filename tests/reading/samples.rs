@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use replica_session_gateway::enterprise_manager::{
-    Link, ReplicaSession, Run, RunResult, State, View, read_replica_session,
+    Link, ReplicaSession, Run, RunResult, SessionState, View, read_replica_session,
 };
 
 const PUBLISHED_ENTITY: &str =
@@ -65,7 +65,7 @@ fn the_published_entity_is_read_in_full_in_spite_of_its_no_break_spaces() {
             job_type: "Replica".to_owned(),
             created_at: Some("2014-10-19T06:46:31Z".parse().unwrap()),
             ended_at: Some("2014-10-19T07:02:35Z".parse().unwrap()),
-            state: Some(State::Stopped),
+            state: Some(SessionState::Stopped),
             result: Some(RunResult::Success),
             progress_percent: Some(100),
             is_retry: Some(false),
@@ -127,7 +127,7 @@ fn the_documented_entity_of_version_13_1_is_read_in_full() {
             job_type: "Replica".to_owned(),
             created_at: Some("2025-10-07T20:00:02.42Z".parse().unwrap()),
             ended_at: Some("2025-10-07T20:03:56.477Z".parse().unwrap()),
-            state: Some(State::Stopped),
+            state: Some(SessionState::Stopped),
             result: Some(RunResult::Success),
             progress_percent: Some(100),
             is_retry: Some(false),

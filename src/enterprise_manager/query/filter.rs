@@ -7,7 +7,7 @@
 use jiff::{RoundMode, Timestamp, TimestampRound, Unit};
 use uuid::Uuid;
 
-use crate::enterprise_manager::model::{RunResult, State};
+use crate::enterprise_manager::model::{RunResult, SessionState};
 
 /// Longest name that is looked for, in characters: the whole request has to fit in the 16 kB that
 /// HTTP.sys takes, where each character can take 12 bytes.
@@ -25,7 +25,7 @@ pub struct SessionFilter {
     /// `BackupServerName`.
     pub backup_server_name: Option<Name>,
     /// `State`: any of these; empty: any at all.
-    pub states: Vec<State>,
+    pub states: Vec<SessionState>,
     /// `Result`: any of these; empty: any at all.
     pub results: Vec<RunResult>,
     /// `IsRetry`.
@@ -188,7 +188,7 @@ mod tests {
             job_name: Some(Name::new(r#"R&D "x";Result=="Failed"#).unwrap()),
             backup_server_id: Some(id),
             backup_server_name: Some(Name::new("em 01").unwrap()),
-            states: vec![State::Working, State::Stopping],
+            states: vec![SessionState::Working, SessionState::Stopping],
             results: vec![RunResult::None],
             is_retry: Some(false),
             created: Span {

@@ -3,8 +3,8 @@
 use super::{error::BadResponse, guard::purpose::Purpose};
 
 pub(crate) mod filter;
-pub(crate) mod listing;
-pub(crate) mod lists;
+pub(crate) mod list;
+pub(crate) mod read;
 
 /// A GET request, and how to read its answer.
 pub(crate) trait ReadRequest: Sync {

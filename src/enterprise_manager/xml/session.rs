@@ -10,7 +10,7 @@ use super::{
 };
 use crate::enterprise_manager::{
     error::{BadResponse, excerpt},
-    model::{ReplicaSession, Run, RunResult, State, View},
+    model::{ReplicaSession, Run, RunResult, SessionState, View},
     session_id::SessionId,
 };
 
@@ -173,7 +173,7 @@ impl<'x> Fields<'x> {
             Some(text) if !is_known => keep(unmapped, element, text.trim()),
             _ => Ok(()),
         };
-        let state = self.state.as_deref().and_then(State::from_text);
+        let state = self.state.as_deref().and_then(SessionState::from_text);
         known("State", self.state, state.is_some())?;
         let result = self.result.as_deref().and_then(RunResult::from_text);
         known("Result", self.result, result.is_some())?;

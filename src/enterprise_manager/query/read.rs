@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use super::{
     ReadRequest,
     filter::tasks_of,
-    listing::{MAX_PAGE_SIZE, Position, SessionList, SessionPage, query},
+    list::{MAX_PAGE_SIZE, Position, SessionList, SessionPage, query},
 };
 use crate::enterprise_manager::{
     EnterpriseManager, Patience, SessionId,
