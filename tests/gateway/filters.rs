@@ -2,7 +2,9 @@
 //! read back by the simulator's parser, which shares nothing with it.
 
 use proptest::{prelude::*, sample::subsequence};
-use replica_session_gateway::enterprise_manager::{Name, RunResult, SessionFilter, Span, State};
+use replica_session_gateway::enterprise_manager::{
+    Name, RunResult, SessionFilter, SessionState, Span,
+};
 use simulator::{Comparison, Filter, Operator};
 
 /// Texts that somebody would try: pieces of the language, and of URLs, and anything else.
@@ -61,7 +63,7 @@ prop_compose! {
         job_id in prop::option::of(any::<u128>().prop_map(uuid::Uuid::from_u128)),
         job_name in name(),
         backup_server_name in name(),
-        states in subsequence(vec![State::Starting, State::Working, State::Stopped], 0..=3),
+        states in subsequence(vec![SessionState::Starting, SessionState::Working, SessionState::Stopped], 0..=3),
         results in subsequence(vec![RunResult::None, RunResult::Failed], 0..=2),
         is_retry: Option<bool>,
         seconds in prop::option::of(-60_000_000_000_i64..250_000_000_000),

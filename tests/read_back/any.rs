@@ -34,7 +34,7 @@ const PIECES: [&str; 24] = [
     "\u{ffff}",
 ];
 
-pub const STATES: [State; 13] = [
+pub const STATES: [SessionState; 13] = [
     SessionState::Starting,
     SessionState::Working,
     SessionState::Pausing,
