@@ -1,4 +1,4 @@
-//! What an answer that is given again costs, from one caller's socket to the gateway and back.
+//! The cost of a call that is served from the cache, measured at the client over a socket.
 
 use std::{hint::black_box, net::SocketAddr};
 
@@ -14,11 +14,11 @@ use simulator::{Options, Simulator};
 use tokio::runtime::Builder;
 use tonic::transport::Channel;
 
-/// The program's.
+/// The allocator of the program.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// A finished session that the simulator holds.
+/// A finished session of the simulator.
 const FINISHED: &str = "04f694ad-664c-4603-a747-00edecae4f17";
 
 fn hit(criterion: &mut Criterion) {

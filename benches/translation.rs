@@ -1,4 +1,4 @@
-//! What translating one answer costs: reading EM's XML, making the message, encoding it.
+//! The cost of translating one response: parsing EM's XML, converting to the message, encoding it.
 
 use std::hint::black_box;
 
@@ -10,7 +10,7 @@ use replica_session_gateway::{
     gateway::response,
 };
 
-/// The program's.
+/// The allocator of the program.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

@@ -1,4 +1,5 @@
-//! The contract as a product: its page, and the code in the documents for callers.
+//! The documentation of the contract: its generated page, and the code samples in the documents for
+//! callers.
 
 #![expect(
     clippy::unwrap_used,
@@ -17,7 +18,7 @@ use replica_session_gateway::proto::FILE_DESCRIPTOR_SET;
 
 const PACKAGE: &str = "enterprisemanager.v1";
 
-/// What `docs/api.md` has above the contract's own words.
+/// The introduction of `docs/api.md`, before the text that comes from the contract.
 const PREFACE: &str = "\
 # The contract
 
@@ -26,7 +27,7 @@ const PREFACE: &str = "\
 ";
 
 #[test]
-fn the_page_of_the_contract_says_what_the_contract_says() {
+fn the_page_of_the_contract_is_up_to_date() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/api.md");
     let page = page();
     if env::var_os("UPDATE_DOCS").is_some() {
@@ -40,7 +41,7 @@ fn the_page_of_the_contract_says_what_the_contract_says() {
 }
 
 #[test]
-fn the_code_in_the_documents_is_that_of_the_clients() {
+fn the_code_in_the_documents_is_that_of_the_example_clients() {
     for client in [
         "python/get_session.py",
         "typescript/get-session.ts",
@@ -58,7 +59,7 @@ fn the_code_in_the_documents_is_that_of_the_clients() {
     }
 }
 
-/// Panics unless the document shows what the client has between the marks `begin` and `end`.
+/// Asserts that the document contains what the client has between the marks `begin` and `end`.
 fn assert_shown(document: &str, client: &str, marks: &str) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let shown = fs::read_to_string(root.join(document)).unwrap();
@@ -88,13 +89,13 @@ fn page() -> String {
     page
 }
 
-/// One file of the contract, with its comments by the path of what they are about.
+/// One file of the contract, with its comments by the path of the item they belong to.
 struct FilePage<'f> {
     file: &'f FileDescriptorProto,
     comments: HashMap<&'f [i32], String>,
 }
 
-// Field numbers of descriptor.proto, which paths are made of.
+// Field numbers of descriptor.proto, of which paths consist.
 const FILE_PACKAGE: i32 = 2;
 const FILE_MESSAGES: i32 = 4;
 const FILE_ENUMS: i32 = 5;
@@ -216,7 +217,7 @@ impl<'f> FilePage<'f> {
     }
 }
 
-/// A comment as Markdown: what is in angle brackets would be taken for HTML.
+/// A comment as Markdown. Escapes angle brackets, which would be read as HTML.
 fn markdown(comment: &str) -> String {
     let lines = comment
         .lines()
@@ -226,7 +227,7 @@ fn markdown(comment: &str) -> String {
     })
 }
 
-/// A comment in a cell of a table.
+/// A comment as a table cell.
 fn cell(comment: &str) -> String {
     let words: Vec<_> = comment.split_whitespace().collect();
     words.join(" ").replace('|', "\\|")
@@ -262,7 +263,7 @@ fn kind(field: &FieldDescriptorProto, message: &DescriptorProto) -> String {
     }
 }
 
-/// The name of a type of the contract, linked to its heading, or of one from elsewhere.
+/// The name of a type, linked to its heading if the type is part of the contract.
 fn link(full_name: &str) -> String {
     let full_name = full_name.trim_start_matches('.');
     match full_name.strip_prefix(PACKAGE) {

@@ -1,7 +1,7 @@
-//! What must not be known is nowhere to be read: not in a log at its most talkative, of whatever
-//! crate, not in metrics, answers, traces or `Debug` output.
+//! Secrets appear nowhere: not in a log at trace level, of any crate, and not in metrics, responses,
+//! traces or `Debug` output.
 //!
-//! A program of its own, since a process has one log.
+//! A test program of its own, because a process has only one log.
 
 #![expect(
     clippy::unwrap_used,
@@ -41,11 +41,11 @@ use certificates::{authority, caller_tls, issue, trusting};
 use collector::Collector;
 use support::{Client, FINISHED, UNKNOWN, USERNAME, fault, fixture, request};
 
-/// With a colon, and with letters that XML, URLs and Base64 each write in another way.
+/// Contains a colon, and characters that XML, URLs and Base64 each encode differently.
 const PASSWORD: &str = "pa55:w&rd+/ü<>";
 const WRONG: &str = "wr0ng:w&rd+/ü<>";
 
-/// What all crates have to say, in memory.
+/// The log of all crates, in memory.
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);
 
@@ -69,7 +69,7 @@ impl Log {
             .with_span_events(tracing_subscriber::fmt::format::FmtSpan::FULL)
             .with_writer(move || writer.clone())
             .init();
-        // Some crates log in an older way, which the gateway passes on to nobody.
+        // Some crates use `log`, which the gateway does not forward.
         log::set_logger(Box::leak(Box::new(log.clone()))).unwrap();
         log::set_max_level(log::LevelFilter::Trace);
         log
@@ -93,7 +93,7 @@ impl log::Log for Log {
     fn flush(&self) {}
 }
 
-/// Everything secret that the simulator has seen, in every form that it has.
+/// Every secret that the simulators have received, in every encoding.
 fn secrets(simulators: &[&Simulator]) -> Vec<String> {
     let mut secrets = Vec::new();
     for password in [PASSWORD, WRONG] {
@@ -117,17 +117,17 @@ fn secrets(simulators: &[&Simulator]) -> Vec<String> {
     secrets
 }
 
-/// Calls that go well and badly in every way, with what came of them.
+/// Makes calls that succeed and fail in every way. Returns their results as text.
 async fn calls(simulator: &Simulator, client: &Client) -> String {
-    let mut told = String::new();
+    let mut output = String::new();
     let mut call = async |what: &str| {
         let mut client = client.clone();
         let mut question = request(FINISHED);
-        // A caller's own secret, which is none of the gateway's business.
+        // A secret of the caller, in a header that the gateway does not use.
         let metadata = question.metadata_mut();
         metadata.insert("authorization", "Bearer caller-secret".parse().unwrap());
         let answer = client.get(question).await;
-        writeln!(told, "{what}: {answer:?}").unwrap();
+        writeln!(output, "{what}: {answer:?}").unwrap();
     };
     call("logon").await;
     call("known").await;
@@ -153,7 +153,7 @@ async fn calls(simulator: &Simulator, client: &Client) -> String {
         simulator.answer_with(FINISHED, Canned::xml(fixture(name)));
         call(name).await;
     }
-    // A server that echoes what it was sent, as some do in error pages.
+    // A server that echoes the request, as some error pages do.
     let token = simulator.requests().pop().unwrap();
     let token = token.headers["x-restsvcsessionid"].to_str().unwrap();
     let echo = format!("X-RestSvcSessionId: {token}");
@@ -169,14 +169,14 @@ async fn calls(simulator: &Simulator, client: &Client) -> String {
     let mut client = client.clone();
     for id in [UNKNOWN, "not an id"] {
         let answer = client.get(request(id)).await;
-        writeln!(told, "{id}: {answer:?}").unwrap();
+        writeln!(output, "{id}: {answer:?}").unwrap();
     }
-    told
+    output
 }
 
-/// Logons whose answer shows what they were sent, with what came of them.
+/// Makes logons whose response echoes the request. Returns their results as text.
 async fn echoed_logons() -> String {
-    let mut told = String::new();
+    let mut output = String::new();
     let credentials = BASE64_STANDARD.encode(format!("{USERNAME}:{WRONG}"));
     for said in [
         WRONG.to_owned(),
@@ -195,14 +195,14 @@ async fn echoed_logons() -> String {
         let gateway = serve::start(settings).await.unwrap();
         let mut client = support::connect(gateway.address()).await;
         let answer = client.get(request(FINISHED)).await;
-        write!(told, "{answer:?}").unwrap();
+        write!(output, "{answer:?}").unwrap();
     }
-    told
+    output
 }
 
-/// That none of the secrets is in the log, or in what was told.
-fn assert_kept(secrets: &[String], log: &str, told: &str) {
-    // Each was seen, else the search would prove nothing.
+/// Asserts that none of the secrets is in the log or in the output.
+fn assert_kept(secrets: &[String], log: &str, output: &str) {
+    // Each was in use, or the search would prove nothing.
     assert!(secrets.len() >= 12, "{secrets:?}");
     for crate_name in [
         "replica_session_gateway",
@@ -213,7 +213,7 @@ fn assert_kept(secrets: &[String], log: &str, told: &str) {
     ] {
         assert!(log.contains(crate_name), "{crate_name} has said nothing");
     }
-    for text in [log, told] {
+    for text in [log, output] {
         for secret in secrets.iter().map(String::as_str).chain(["caller-secret"]) {
             let found = text.lines().find(|line| line.contains(secret));
             assert_eq!(found, None, "{secret}");
@@ -223,7 +223,7 @@ fn assert_kept(secrets: &[String], log: &str, told: &str) {
 }
 
 #[tokio::test]
-async fn no_secret_is_in_the_log_at_its_most_talkative_nor_anywhere_else() {
+async fn no_secret_is_in_a_trace_level_log_or_anywhere_else() {
     let log = Log::start();
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name);
@@ -254,14 +254,14 @@ async fn no_secret_is_in_the_log_at_its_most_talkative_nor_anywhere_else() {
     settings.reload_interval = Duration::from_millis(10);
     let collector = Collector::start().await;
     settings.traces = Some(TraceSettings::new(collector.endpoint.clone()));
-    let mut told = format!("{settings:?}\n");
+    let mut output = format!("{settings:?}\n");
 
     let gateway = serve::start(settings.clone()).await.unwrap();
     let server = format!("https://{}", gateway.address());
     let tls = trusting(&ours).identity(caller.identity());
     let endpoint = tonic::transport::Channel::from_shared(server.clone()).unwrap();
     let client = Client::new(endpoint.tls_config(tls).unwrap().connect_lazy());
-    told += &calls(&simulator, &client).await;
+    output += &calls(&simulator, &client).await;
 
     let options = GetOptions {
         id: FINISHED.to_owned(),
@@ -279,9 +279,9 @@ async fn no_secret_is_in_the_log_at_its_most_talkative_nor_anywhere_else() {
         max_age: None,
         failed_tasks: false,
     };
-    write!(told, "{options:?} {:?}", get(&options).await).unwrap();
+    write!(output, "{options:?} {:?}", get(&options).await).unwrap();
 
-    // A rejected password, from a value and over plaintext, and a door that stays closed.
+    // A rejected password, given as a value and sent over plaintext, and the back-off after it.
     let plain = Simulator::start(Options {
         accounts: vec![Account::new(USERNAME, PASSWORD, Role::PortalUser)],
         ..Options::default()
@@ -291,15 +291,15 @@ async fn no_secret_is_in_the_log_at_its_most_talkative_nor_anywhere_else() {
     let mut rejected = support::settings(&plain.url());
     rejected.traces.clone_from(&settings.traces);
     rejected.enterprise_manager.password = PasswordSource::Value(WRONG.into());
-    write!(told, "{rejected:?}").unwrap();
+    write!(output, "{rejected:?}").unwrap();
     let other = serve::start(rejected).await.unwrap();
     for _ in 0..2 {
         let mut client = support::connect(other.address()).await;
         let answer = client.get(request(FINISHED)).await;
-        write!(told, "{answer:?}").unwrap();
+        write!(output, "{answer:?}").unwrap();
     }
-    told += &echoed_logons().await;
-    // A file with a password that is picked up, and one that cannot be.
+    output += &echoed_logons().await;
+    // A password file that is reloaded, and one that cannot be read.
     fs::write(path("password"), WRONG).unwrap();
     tokio::time::sleep(Duration::from_millis(100)).await;
     fs::remove_file(path("password")).unwrap();
@@ -307,11 +307,11 @@ async fn no_secret_is_in_the_log_at_its_most_talkative_nor_anywhere_else() {
     simulator.invalidate_tokens();
     let mut again = client.clone();
     let answer = again.get(request(FINISHED)).await;
-    write!(told, "{answer:?}").unwrap();
+    write!(output, "{answer:?}").unwrap();
 
     for running in [&gateway, &other] {
         let metrics = format!("http://{}/metrics", running.admin_address());
-        told += &reqwest::get(metrics).await.unwrap().text().await.unwrap();
+        output += &reqwest::get(metrics).await.unwrap().text().await.unwrap();
     }
     drop((client, again));
     let secrets = secrets(&[&simulator, &plain]);
@@ -319,7 +319,7 @@ async fn no_secret_is_in_the_log_at_its_most_talkative_nor_anywhere_else() {
     other.stop().await;
     let spans = collector.spans();
     assert!(spans.len() > 30, "{} spans", spans.len());
-    told += &collector.text();
+    output += &collector.text();
 
-    assert_kept(&secrets, &log.text(), &told);
+    assert_kept(&secrets, &log.text(), &output);
 }

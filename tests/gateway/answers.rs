@@ -1,4 +1,4 @@
-//! What EM says reaches the caller, whole and typed.
+//! Sessions reach the caller complete and typed.
 
 use replica_session_gateway::proto::v1::{
     Link, ReplicaSession, ReplicaSessionView, ResourceReference,
@@ -7,7 +7,7 @@ use replica_session_gateway::proto::v1::{
 use simulator::{Canned, Options, RUNNING_SESSION_ID, Style};
 use std::time::{Duration, SystemTime};
 
-use super::support::{FINISHED, ask, fixture, get, request, start, start_with};
+use super::support::{FINISHED, fixture, get, request, send, start, start_with};
 
 #[tokio::test]
 async fn the_documented_entity_arrives_field_by_field() {
@@ -17,7 +17,7 @@ async fn the_documented_entity_arrives_field_by_field() {
         Canned::xml(fixture("session-entity-documented-13.1.xml")),
     );
     let before = SystemTime::now();
-    let response = ask(&setup.client, request(FINISHED)).await.unwrap();
+    let response = send(&setup.client, request(FINISHED)).await.unwrap();
     let read = SystemTime::try_from(response.read_time.unwrap()).unwrap();
     assert!(before <= read && read <= SystemTime::now());
 
@@ -91,11 +91,11 @@ async fn the_documented_entity_arrives_field_by_field() {
 }
 
 #[tokio::test]
-async fn the_reference_view_asks_for_and_gives_identity_and_links_only() {
+async fn the_reference_view_requests_and_returns_only_identity_and_links() {
     let setup = start().await;
     let mut reference = request(FINISHED);
     reference.get_mut().view = ReplicaSessionView::Reference.into();
-    let session = ask(&setup.client, reference)
+    let session = send(&setup.client, reference)
         .await
         .unwrap()
         .replica_session
@@ -115,7 +115,7 @@ async fn the_reference_view_asks_for_and_gives_identity_and_links_only() {
 }
 
 #[tokio::test]
-async fn every_form_of_an_id_asks_em_for_the_same_lower_case_uuid() {
+async fn every_form_of_an_id_reads_the_same_lower_case_uuid() {
     let setup = start().await;
     for id in [
         FINISHED.to_owned(),
@@ -135,9 +135,9 @@ async fn every_form_of_an_id_asks_em_for_the_same_lower_case_uuid() {
 }
 
 #[tokio::test]
-async fn a_path_before_the_api_is_kept() {
+async fn a_path_prefix_before_the_api_is_kept() {
     let setup = start_with(Options::default(), |settings| {
-        // A doubled slash is a path prefix that the simulator, like EM, tolerates.
+        // A doubled slash works as a path prefix: the simulator tolerates it, as EM does.
         let url = format!(
             "{}/em",
             settings
@@ -174,7 +174,7 @@ async fn a_running_session_advances_and_then_ends() {
 }
 
 #[tokio::test]
-async fn both_generations_of_em_say_the_same() {
+async fn both_generations_of_em_give_the_same_session() {
     let mut sessions = Vec::new();
     for style in [Style::version12(), Style::version13()] {
         let with_mark = Style {
@@ -188,7 +188,7 @@ async fn both_generations_of_em_say_the_same() {
             };
             let setup = start_with(options, |_| {}).await;
             let mut session = get(&setup.client, FINISHED).await.unwrap();
-            // The spelling of this one link is where they differ.
+            // The generations differ in the spelling of this link.
             session.links.retain(|link| link.rel != "Down");
             sessions.push(session);
         }
@@ -221,7 +221,7 @@ async fn every_session_fixture_arrives_over_the_wire() {
         if name.contains("reference") {
             question.get_mut().view = ReplicaSessionView::Reference.into();
         }
-        let answer = ask(&setup.client, question).await;
+        let answer = send(&setup.client, question).await;
         assert_eq!(answer.unwrap().replica_session.unwrap().id, id, "{name}");
         count += 1;
     }

@@ -1,5 +1,5 @@
-//! Callers who attack with frames that no gRPC library sends. Each time a good caller beside them
-//! is answered all the while.
+//! Clients that attack with frames no gRPC library sends. During each attack a well-behaved client
+//! must still get its responses.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -12,14 +12,13 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::support::{
-    FINISHED, Setup, bare_request, connect, framed, get, request, start, start_with,
+    FINISHED, SOON, Setup, bare_request, connect, framed, get, h2_without_window, request, start,
+    start_with,
 };
-
-const SOON: Duration = Duration::from_secs(10);
 
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
 
-/// Kinds of frames.
+/// HTTP/2 frame types.
 const HEADERS: u8 = 1;
 const SETTINGS: u8 = 4;
 const PING: u8 = 6;
@@ -35,29 +34,29 @@ fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
 /// The head of a call: `:method: POST`, `:scheme: http`, `:path: /`, all from HPACK's table.
 const HEAD: &[u8] = &[0x83, 0x86, 0x84];
 
-/// A connection that has said the preface.
-async fn spoken(address: SocketAddr) -> TcpStream {
+/// A connection on which the client preface has been sent.
+async fn preface_sent(address: SocketAddr) -> TcpStream {
     let mut stream = TcpStream::connect(address).await.unwrap();
     stream.write_all(PREFACE).await.unwrap();
     stream
 }
 
-/// Writes until the peer has had enough, and says after how many bytes.
-async fn flooded(stream: &mut TcpStream, piece: &[u8], at_most: usize) -> usize {
+/// Writes until the peer stops reading or closes. Returns the number of bytes written.
+async fn flood(stream: &mut TcpStream, piece: &[u8], at_most: usize) -> usize {
     let mut sent = 0;
     while sent < at_most {
         match timeout(SOON, stream.write_all(piece)).await {
             Ok(Ok(())) => sent += piece.len(),
             Ok(Err(_)) => break,
-            // It does not read any more: as good as an end, as long as it costs nothing.
+            // The peer stopped reading: as good as closing, since it costs the gateway nothing.
             Err(_) => return sent,
         }
     }
     sent
 }
 
-/// Runs the attack while a good caller asks, over and over.
-async fn beside<T>(setup: &Setup, attack: impl Future<Output = T>) -> T {
+/// Runs the attack while a well-behaved client repeats a call.
+async fn during<T>(setup: &Setup, attack: impl Future<Output = T>) -> T {
     let stop = CancellationToken::new();
     let client = connect(setup.gateway.address()).await;
     let stopped = stop.clone();
@@ -79,7 +78,7 @@ async fn beside<T>(setup: &Setup, attack: impl Future<Output = T>) -> T {
 }
 
 #[tokio::test]
-async fn a_head_that_is_continued_without_end_ends_the_attacker_s_connection() {
+async fn endless_continuation_frames_end_the_attacker_s_connection() {
     const MOST: usize = 64 * 1024 * 1024;
     let setup = start().await;
     let address = setup.gateway.address();
@@ -88,11 +87,11 @@ async fn a_head_that_is_continued_without_end_ends_the_attacker_s_connection() {
     literal.extend([b'a'; 16_000]);
     let empty = frame(CONTINUATION, 0, 1, b"").repeat(1000);
     for piece in [frame(CONTINUATION, 0, 1, &literal), empty] {
-        let sent = beside(&setup, async {
-            let mut stream = spoken(address).await;
+        let sent = during(&setup, async {
+            let mut stream = preface_sent(address).await;
             let head = frame(HEADERS, 0, 1, HEAD);
             stream.write_all(&head).await.unwrap();
-            flooded(&mut stream, &piece, MOST).await
+            flood(&mut stream, &piece, MOST).await
         })
         .await;
         assert!(sent < MOST, "{sent}");
@@ -100,7 +99,7 @@ async fn a_head_that_is_continued_without_end_ends_the_attacker_s_connection() {
 }
 
 #[tokio::test]
-async fn a_flood_of_frames_that_want_answers_costs_the_good_ones_nothing() {
+async fn a_flood_of_frames_that_require_replies_does_not_affect_other_clients() {
     const MOST: usize = 4 * 1024 * 1024;
     let setup = start().await;
     let address = setup.gateway.address();
@@ -108,27 +107,27 @@ async fn a_flood_of_frames_that_want_answers_costs_the_good_ones_nothing() {
         frame(PING, 0, 0, b"attacker").repeat(1000),
         frame(SETTINGS, 0, 0, &[0, 4, 0, 0, 0xff, 0xff]).repeat(1000),
         frame(WINDOW_UPDATE, 0, 0, &[0, 0, 0, 1]).repeat(1000),
-        // Of a kind that nobody knows, and that has to be ignored.
+        // A frame of unknown type, which must be ignored.
         frame(0xee, 0, 0, &[0; 1000]).repeat(100),
     ] {
-        // Nothing of what comes back is read.
-        beside(&setup, async {
-            let mut stream = spoken(address).await;
-            flooded(&mut stream, &piece, MOST).await
+        // The replies are never read.
+        during(&setup, async {
+            let mut stream = preface_sent(address).await;
+            flood(&mut stream, &piece, MOST).await
         })
         .await;
     }
 }
 
 #[tokio::test]
-async fn resets_that_the_gateway_is_made_to_send_end_the_attacker_s_connection() {
+async fn resets_provoked_from_the_gateway_end_the_attacker_s_connection() {
     let setup = start().await;
     let address = setup.gateway.address();
-    let ended = beside(&setup, async {
-        let mut stream = spoken(address).await;
+    let ended = during(&setup, async {
+        let mut stream = preface_sent(address).await;
         let mut calls = (0..20_000_u32).map(|number| {
             let id = 2 * number + 1;
-            // A window that grows by nothing is a fault of its stream.
+            // A window update of zero is a stream error.
             let fault = frame(WINDOW_UPDATE, 0, id, &[0; 4]);
             [frame(HEADERS, 4, id, HEAD), fault].concat()
         });
@@ -155,12 +154,12 @@ async fn resets_that_the_gateway_is_made_to_send_end_the_attacker_s_connection()
 }
 
 #[tokio::test]
-async fn a_table_that_the_caller_fills_does_not_grow() {
+async fn a_client_cannot_grow_the_hpack_table() {
     let setup = start().await;
     let address = setup.gateway.address();
-    beside(&setup, async {
-        let mut stream = spoken(address).await;
-        // Each call adds 4,000 bytes to HPACK's table, which holds 4,096, and refers to them often.
+    during(&setup, async {
+        let mut stream = preface_sent(address).await;
+        // Each call adds 4,000 bytes to the HPACK table, whose limit is 4,096, and refers to them often.
         let mut head = HEAD.to_vec();
         head.extend(b"\x40\x01a\x7f\xa1\x1e");
         head.extend([b'a'; 4000]);
@@ -176,13 +175,13 @@ async fn a_table_that_the_caller_fills_does_not_grow() {
 }
 
 #[tokio::test]
-async fn calls_that_are_begun_and_never_sent_leave_places_for_others() {
+async fn calls_whose_message_is_never_sent_leave_permits_for_other_connections() {
     let setup = start_with(Options::default(), |settings| {
         settings.calls.max_in_flight = 100;
     })
     .await;
     let address = setup.gateway.address();
-    beside(&setup, async {
+    during(&setup, async {
         let stream = TcpStream::connect(address).await.unwrap();
         let (sender, connection) = h2::client::handshake(stream).await.unwrap();
         let connection = tokio::spawn(connection);
@@ -195,7 +194,7 @@ async fn calls_that_are_begun_and_never_sent_leave_places_for_others() {
             sender = ready;
             calls.push(sender.send_request(bare_request(address), false).unwrap());
         }
-        // Long enough for the good caller to meet them all.
+        // Long enough for the well-behaved client to compete with all of them.
         tokio::time::sleep(Duration::from_millis(500)).await;
         connection.abort();
     })
@@ -203,23 +202,16 @@ async fn calls_that_are_begun_and_never_sent_leave_places_for_others() {
 }
 
 #[tokio::test]
-async fn peers_that_take_no_answers_leave_places_for_others() {
+async fn peers_that_read_no_responses_leave_permits_for_other_connections() {
     let setup = start_with(Options::default(), |settings| {
         settings.calls.max_in_flight = 100;
     })
     .await;
     let address = setup.gateway.address();
-    beside(&setup, async {
+    during(&setup, async {
         let mut connections = Vec::new();
         for _ in 0..3 {
-            let stream = TcpStream::connect(address).await.unwrap();
-            let (sender, connection) = h2::client::Builder::new()
-                .initial_window_size(0)
-                .handshake::<_, bytes::Bytes>(stream)
-                .await
-                .unwrap();
-            let connection = tokio::spawn(connection);
-            let mut sender = sender.ready().await.unwrap();
+            let (mut sender, connection) = h2_without_window(address).await;
             let mut calls = Vec::new();
             for _ in 0..200 {
                 sender = sender.ready().await.unwrap();

@@ -1,4 +1,4 @@
-//! Authorities and the certificates that they make.
+//! Certificate authorities and the certificates that they issue.
 
 use std::{fs, path::Path, sync::Arc};
 
@@ -17,7 +17,7 @@ use tonic::transport::{Certificate, ClientTlsConfig, Identity};
 
 pub type Authority = CertifiedIssuer<'static, KeyPair>;
 
-/// An authority of its own.
+/// A new authority.
 pub fn authority() -> Authority {
     let mut params = CertificateParams::default();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -32,7 +32,7 @@ pub struct Issued {
 }
 
 impl Issued {
-    /// For the simulator.
+    /// The TLS settings of a simulator with this certificate.
     pub fn server_config(&self) -> Arc<ServerConfig> {
         let pair = SingleCertAndKey::from(self.certified_key());
         let config = ServerConfig::builder()
@@ -41,7 +41,7 @@ impl Issued {
         Arc::new(config)
     }
 
-    /// For a server of another kind.
+    /// The certificate for a custom certificate resolver.
     pub fn certified_key(&self) -> Arc<CertifiedKey> {
         let key = PrivateKeyDer::from_pem_slice(self.key.as_bytes()).unwrap();
         let provider = aws_lc_rs::default_provider();
@@ -57,24 +57,24 @@ impl Issued {
         CertificateDer::from_pem_slice(self.certificate.as_bytes()).unwrap()
     }
 
-    /// For a caller.
+    /// The client certificate of a caller.
     pub fn identity(&self) -> Identity {
         Identity::from_pem(&self.certificate, &self.key)
     }
 
-    /// Into the two files of a folder that [`caller_tls`] names.
+    /// Writes the two files that [`caller_tls`] names into a folder.
     pub fn write(&self, folder: &Path) {
         fs::write(folder.join("tls.crt"), &self.certificate).unwrap();
         fs::write(folder.join("tls.key"), &self.key).unwrap();
     }
 }
 
-/// A certificate for these names: addresses, URIs, else DNS names.
+/// Issues a certificate for these names: IP addresses, URIs, or else DNS names.
 pub fn issue(authority: &Issuer<'_, KeyPair>, names: &[&str]) -> Issued {
     issue_with(authority, names, |_| {})
 }
 
-/// A certificate that has long expired.
+/// Issues a certificate that expired long ago.
 pub fn issue_expired(authority: &Issuer<'_, KeyPair>, names: &[&str]) -> Issued {
     issue_with(authority, names, |params| {
         params.not_before = date_time_ymd(2020, 1, 1);
@@ -104,7 +104,7 @@ fn issue_with(
     }
 }
 
-/// Settings of TLS towards callers from the files of a folder, and who may call.
+/// The settings for TLS towards callers, with the files of a folder and the allowed names.
 pub fn caller_tls(folder: &Path, client_ca: Option<&Authority>, allowed: &[&str]) -> CallerTls {
     CallerTls {
         cert_file: folder.join("tls.crt"),
@@ -121,7 +121,7 @@ pub fn caller_tls(folder: &Path, client_ca: Option<&Authority>, allowed: &[&str]
     }
 }
 
-/// What a caller needs to trust a gateway with a certificate of this authority.
+/// TLS settings of a caller that trusts this authority.
 pub fn trusting(authority: &Authority) -> ClientTlsConfig {
     ClientTlsConfig::new().ca_certificate(Certificate::from_pem(authority.pem()))
 }

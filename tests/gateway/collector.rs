@@ -1,4 +1,4 @@
-//! A collector of traces: OTLP over gRPC on a real socket, with what it has got.
+//! A trace collector: OTLP over gRPC on a real socket. It keeps what it receives.
 
 use std::sync::{Arc, Mutex};
 
@@ -19,7 +19,7 @@ use tonic::{
 
 /// A collector that runs until it is dropped.
 pub struct Collector {
-    /// Where it takes traces.
+    /// The address of the collector.
     pub endpoint: String,
     got: Got,
     server: JoinHandle<()>,
@@ -41,12 +41,12 @@ impl TraceService for Got {
 }
 
 impl Collector {
-    /// On a free port.
+    /// Starts a collector on a free port.
     pub async fn start() -> Self {
         Self::start_on("http", Server::builder()).await
     }
 
-    /// The same, with TLS.
+    /// Starts a collector with TLS on a free port.
     pub async fn start_with_tls(identity: Identity) -> Self {
         let tls = ServerTlsConfig::new().identity(identity);
         Self::start_on("https", Server::builder().tls_config(tls).unwrap()).await
@@ -66,7 +66,7 @@ impl Collector {
         }
     }
 
-    /// All spans, in the order of their ends.
+    /// All spans so far, in the order in which they ended.
     pub fn spans(&self) -> Vec<Span> {
         let got = self.got.0.lock().unwrap();
         let scopes = got
@@ -76,20 +76,20 @@ impl Collector {
         scopes.flat_map(|scope| scope.spans.clone()).collect()
     }
 
-    /// What the sender says of itself.
+    /// A resource attribute of the sender.
     pub fn resource(&self, name: &str) -> String {
         let got = self.got.0.lock().unwrap();
         let resource = got[0].1.resource_spans[0].resource.clone().unwrap();
         value(&resource.attributes, name)
     }
 
-    /// What was sent with the spans under this name.
+    /// A header of the export requests.
     pub fn header(&self, name: &str) -> String {
         let got = self.got.0.lock().unwrap();
         got[0].0.get(name).unwrap().to_str().unwrap().to_owned()
     }
 
-    /// Everything that it has got, as text.
+    /// Everything received, as text.
     pub fn text(&self) -> String {
         format!("{:?}", self.got.0.lock().unwrap())
     }
@@ -101,7 +101,7 @@ impl Drop for Collector {
     }
 }
 
-/// An attribute of a span as text; empty when it has none of this name.
+/// An attribute of a span as text; empty if the span does not have it.
 pub fn attribute(span: &Span, name: &str) -> String {
     value(&span.attributes, name)
 }

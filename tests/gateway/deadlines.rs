@@ -1,4 +1,4 @@
-//! Nobody waits longer than they said, and nothing goes on for those who have left.
+//! Deadlines are kept, and work for a caller that has left is cancelled.
 
 use std::time::Duration;
 
@@ -7,37 +7,38 @@ use tokio::time::{Instant, timeout};
 use tonic::{Code, Status};
 
 use super::support::{
-    FINISHED, Setup, ask, bare_request, eventually, fault, framed, get, h2, reason, request, start,
-    start_with,
+    FINISHED, Setup, bare_request, eventually, fault, framed, get, h2, reason, request, send,
+    start, start_with,
 };
 
-/// Far above what a loaded machine needs, far below the waits that are tested for.
+/// Tolerance: much more than a loaded machine needs, much less than the waits under test.
 const SLACK: Duration = Duration::from_secs(2);
 
 #[tokio::test]
-async fn the_caller_s_deadline_is_kept_whatever_em_does() {
+async fn the_caller_s_deadline_holds_whatever_em_does() {
     for trouble in ["silence", "trickle=1s", "latency=1m", "logon-latency=1m"] {
         let setup = start().await;
         setup.simulator.set_faults([fault(trouble)]);
         let asked = Instant::now();
-        let told = timeout(SLACK, bare_call(&setup, "200m", true)).await;
+        let result = timeout(SLACK, bare_call(&setup, "200m", true)).await;
         assert!(asked.elapsed() >= Duration::from_millis(200), "{trouble}");
-        let told = told.expect(trouble);
-        assert_eq!(told.code(), Code::DeadlineExceeded, "{trouble}");
-        assert_eq!(reason(&told), "DEADLINE_EXCEEDED", "{trouble}");
+        let status = result.expect(trouble);
+        assert_eq!(status.code(), Code::DeadlineExceeded, "{trouble}");
+        assert_eq!(reason(&status), "DEADLINE_EXCEEDED", "{trouble}");
     }
 }
 
 #[tokio::test]
-async fn a_caller_that_never_sends_its_message_is_held_to_its_deadline_too() {
+async fn the_deadline_holds_for_a_caller_that_never_sends_its_message() {
     let setup = start().await;
-    let told = timeout(SLACK, bare_call(&setup, "100m", false))
+    let status = timeout(SLACK, bare_call(&setup, "100m", false))
         .await
         .unwrap();
-    assert_eq!(told.code(), Code::DeadlineExceeded);
+    assert_eq!(status.code(), Code::DeadlineExceeded);
 }
 
-/// A call without a gRPC client, which would time it by itself and answer in the gateway's place.
+/// A call without a gRPC client library, which would enforce the deadline itself and hide what the
+/// gateway does.
 async fn bare_call(setup: &Setup, grpc_timeout: &'static str, with_message: bool) -> Status {
     let address = setup.gateway.address();
     let (mut sender, _connection) = h2(address).await;
@@ -54,18 +55,18 @@ async fn bare_call(setup: &Setup, grpc_timeout: &'static str, with_message: bool
 }
 
 #[tokio::test]
-async fn a_call_without_a_deadline_gets_the_default_one() {
+async fn a_call_without_a_deadline_gets_the_default_deadline() {
     let setup = start_with(Options::default(), |settings| {
         settings.calls.default_deadline = Duration::from_millis(100);
     })
     .await;
     setup.simulator.set_faults([fault("silence")]);
-    let told = timeout(SLACK, get(&setup.client, FINISHED)).await.unwrap();
-    assert_eq!(told.unwrap_err().code(), Code::DeadlineExceeded);
+    let result = timeout(SLACK, get(&setup.client, FINISHED)).await.unwrap();
+    assert_eq!(result.unwrap_err().code(), Code::DeadlineExceeded);
 }
 
 #[tokio::test]
-async fn no_deadline_reaches_beyond_the_limit() {
+async fn deadlines_are_limited_to_the_maximum() {
     let setup = start_with(Options::default(), |settings| {
         settings.calls.max_deadline = Duration::from_millis(100);
     })
@@ -73,12 +74,12 @@ async fn no_deadline_reaches_beyond_the_limit() {
     setup.simulator.set_faults([fault("silence")]);
     let mut question = request(FINISHED);
     question.set_timeout(Duration::from_secs(3600));
-    let told = timeout(SLACK, ask(&setup.client, question)).await.unwrap();
-    assert_eq!(told.unwrap_err().code(), Code::DeadlineExceeded);
+    let result = timeout(SLACK, send(&setup.client, question)).await.unwrap();
+    assert_eq!(result.unwrap_err().code(), Code::DeadlineExceeded);
 }
 
 #[tokio::test]
-async fn the_deadline_covers_waiting_for_a_place_at_em() {
+async fn the_deadline_covers_waiting_for_a_permit_for_em() {
     let setup = start_with(Options::default(), |settings| {
         settings.enterprise_manager.concurrency = 1;
         settings.calls.default_deadline = Duration::from_millis(200);
@@ -89,13 +90,13 @@ async fn the_deadline_covers_waiting_for_a_place_at_em() {
         .map(|_| tokio::spawn(get(&setup.client, FINISHED)))
         .collect();
     for call in calls {
-        let told = timeout(SLACK, call).await.unwrap().unwrap();
-        assert_eq!(told.unwrap_err().code(), Code::DeadlineExceeded);
+        let result = timeout(SLACK, call).await.unwrap().unwrap();
+        assert_eq!(result.unwrap_err().code(), Code::DeadlineExceeded);
     }
 }
 
 #[tokio::test]
-async fn a_caller_who_leaves_takes_its_request_at_em_along() {
+async fn a_caller_that_leaves_cancels_its_request_to_em() {
     let setup = start().await;
     get(&setup.client, FINISHED).await.unwrap();
     setup.simulator.set_faults([fault("silence")]);

@@ -1,4 +1,4 @@
-//! Health and reflection: what callers and meshes find out by themselves.
+//! The standard health and reflection services.
 
 use tokio_stream::StreamExt as _;
 use tonic::Code;
@@ -25,11 +25,11 @@ async fn health_is_reported_for_the_server_and_for_the_service() {
         assert_eq!(answer.into_inner().status(), ServingStatus::Serving);
     }
     let service = "nobody".to_owned();
-    let told = health
+    let status = health
         .check(HealthCheckRequest { service })
         .await
         .unwrap_err();
-    assert_eq!(told.code(), Code::NotFound);
+    assert_eq!(status.code(), Code::NotFound);
 }
 
 #[tokio::test]
@@ -46,14 +46,14 @@ async fn reflection_lists_the_services() {
     );
     let answers = client.server_reflection_info(tokio_stream::iter([request]));
     let answer = answers.await.unwrap().into_inner().next().await;
-    let told = format!("{:?}", answer.unwrap().unwrap());
+    let status = format!("{:?}", answer.unwrap().unwrap());
     for name in [SERVICE, "grpc.health.v1.Health"] {
-        assert!(told.contains(name), "{told}");
+        assert!(status.contains(name), "{status}");
     }
 }
 
 #[tokio::test]
-async fn the_older_reflection_shows_the_contract_with_its_comments() {
+async fn reflection_v1alpha_returns_the_contract_with_its_comments() {
     let setup = start().await;
     let request = v1alpha::ServerReflectionRequest {
         host: String::new(),

@@ -1,4 +1,4 @@
-//! The gateway ends without losing a call, and ends for sure.
+//! Graceful shutdown: no call is lost, and nothing delays the end beyond its timeout.
 
 use std::time::Duration;
 
@@ -13,9 +13,7 @@ use tonic_health::pb::{
     HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
 };
 
-use super::support::{FINISHED, Setup, channel, eventually, fault, get, start_with};
-
-const SOON: Duration = Duration::from_secs(10);
+use super::support::{FINISHED, SOON, Setup, channel, eventually, fault, get, start_with};
 
 #[tokio::test]
 async fn calls_in_flight_finish_and_new_connections_are_refused() {
@@ -39,7 +37,7 @@ async fn calls_in_flight_finish_and_new_connections_are_refused() {
 }
 
 #[tokio::test]
-async fn callers_learn_of_the_end_before_it_comes() {
+async fn health_and_readiness_change_before_the_shutdown() {
     let Setup {
         simulator: _simulator,
         gateway,
@@ -63,13 +61,13 @@ async fn callers_learn_of_the_end_before_it_comes() {
     assert_eq!(probe.status().as_u16(), 503);
     get(&client, FINISHED).await.unwrap();
 
-    // The watch ends with the drain instead of holding it up.
+    // The health watch ends with the drain and does not delay it.
     assert!(timeout(SOON, watched.next()).await.unwrap().is_none());
     timeout(SOON, stopping).await.unwrap().unwrap();
 }
 
 #[tokio::test]
-async fn peers_that_say_nothing_do_not_hold_up_the_end() {
+async fn silent_peers_do_not_delay_shutdown() {
     let setup = start_with(Options::default(), |settings| {
         settings.listener.handshake_timeout = Duration::from_secs(3600);
         settings.listener.drain_timeout = Duration::from_secs(3600);
@@ -77,7 +75,7 @@ async fn peers_that_say_nothing_do_not_hold_up_the_end() {
     .await;
     let address = setup.gateway.address();
     let silent = TcpStream::connect(address).await.unwrap();
-    // Speaks first, with an empty SETTINGS frame, and then never again, not even to acknowledge.
+    // Sends the preface and an empty SETTINGS frame, then nothing, not even an acknowledgement.
     let mut absent = TcpStream::connect(address).await.unwrap();
     let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
     absent.write_all(preface).await.unwrap();
@@ -90,7 +88,7 @@ async fn peers_that_say_nothing_do_not_hold_up_the_end() {
 }
 
 #[tokio::test]
-async fn a_call_that_does_not_finish_does_not_hold_up_the_end() {
+async fn a_call_that_does_not_finish_does_not_delay_shutdown() {
     let setup = start_with(Options::default(), |settings| {
         settings.listener.drain_timeout = Duration::from_millis(200);
     })

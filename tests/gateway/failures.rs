@@ -1,5 +1,5 @@
-//! Every failure has its code, its reason and its details, and tells nothing that only the
-//! operator may know.
+//! Every failure has a code, a reason and details, and discloses nothing that is for the operator
+//! only.
 
 use std::collections::BTreeSet;
 
@@ -9,11 +9,11 @@ use tonic::{Code, Request, Status};
 use tonic_types::StatusExt;
 
 use super::support::{
-    FINISHED, Setup, UNKNOWN, USERNAME, ask, canned, fault, fixture, get, reason, request, start,
+    FINISHED, Setup, UNKNOWN, USERNAME, canned, fault, fixture, get, reason, request, send, start,
 };
 
-/// Asks for the finished session when EM answers with `status` and a body of `media_type`.
-async fn answered(setup: &Setup, status: u16, media_type: &str, body: &[u8]) -> Status {
+/// Reads the finished session while EM answers with `status` and a body of `media_type`.
+async fn read_with(setup: &Setup, status: u16, media_type: &str, body: &[u8]) -> Status {
     let mut canned = canned(media_type, body);
     canned.status = status.try_into().unwrap();
     setup.simulator.answer_with(FINISHED, canned);
@@ -22,7 +22,7 @@ async fn answered(setup: &Setup, status: u16, media_type: &str, body: &[u8]) -> 
 
 type Change = Box<dyn Fn(&mut GetReplicaSessionRequest)>;
 
-fn checked(status: &Status, code: Code, expected: &str, what: &str) {
+fn assert_failure(status: &Status, code: Code, expected: &str, what: &str) {
     assert_eq!(status.code(), code, "{what}: {status:?}");
     assert_eq!(reason(status), expected, "{what}");
     assert!(status.message().len() <= 1024, "{what}");
@@ -34,9 +34,12 @@ fn checked(status: &Status, code: Code, expected: &str, what: &str) {
         "at Example",
         "role",
     ] {
-        let told = format!("{} {:?}", status.message(), status.get_error_details());
-        let told = told.replace("the role Portal User", "");
-        assert!(!told.contains(secret), "{what}: {secret} is told: {told}");
+        let failure = format!("{} {:?}", status.message(), status.get_error_details());
+        let failure = failure.replace("the role Portal User", "");
+        assert!(
+            !failure.contains(secret),
+            "{what}: {secret} is failure: {failure}"
+        );
     }
 }
 
@@ -44,7 +47,7 @@ const XML: &str = "application/xml";
 const HTML: &str = "text/html";
 const JSON: &str = "application/json";
 
-/// What EM's address answers with: status, media type, fixture; what the caller is told.
+/// EM's response (status, media type, fixture), and the code and reason that the caller gets.
 #[rustfmt::skip]
 const ANSWERS: &[(u16, &str, &str, Code, &str)] = &[
     (400, XML, "error-400.xml", Code::Internal, "EM_REQUEST_REFUSED"),
@@ -78,21 +81,21 @@ const ANSWERS: &[(u16, &str, &str, Code, &str)] = &[
 ];
 
 #[tokio::test]
-async fn every_answer_that_is_no_session_has_its_code_and_reason() {
+async fn every_response_that_is_not_a_session_has_its_code_and_reason() {
     let setup = start().await;
     for (status, media_type, body, code, expected) in ANSWERS {
-        let told = answered(&setup, *status, media_type, &fixture(body)).await;
+        let failure = read_with(&setup, *status, media_type, &fixture(body)).await;
         let what = format!("{status} {media_type} {body}");
-        checked(&told, *code, expected, &what);
+        assert_failure(&failure, *code, expected, &what);
     }
 }
 
 #[tokio::test]
-async fn a_404_without_an_error_document_is_not_taken_for_a_missing_session() {
+async fn a_404_without_an_error_document_does_not_mean_a_missing_session() {
     let setup = start().await;
-    let told = answered(&setup, 404, "application/xml", b"").await;
-    checked(
-        &told,
+    let failure = read_with(&setup, 404, "application/xml", b"").await;
+    assert_failure(
+        &failure,
         Code::Unavailable,
         "NOT_ENTERPRISE_MANAGER",
         "empty 404",
@@ -123,20 +126,20 @@ async fn unusable_documents_have_a_reason_each() {
             "EM_BAD_RESPONSE_INVALID_FIELD",
         ),
     ] {
-        let told = answered(&setup, 200, "application/xml", body.as_bytes()).await;
-        checked(&told, Code::Internal, expected, expected);
+        let failure = read_with(&setup, 200, "application/xml", body.as_bytes()).await;
+        assert_failure(&failure, Code::Internal, expected, expected);
     }
 }
 
 #[tokio::test]
-async fn an_unknown_session_names_the_resource_and_em_s_delay() {
+async fn not_found_names_the_resource_and_the_delay_of_em_s_data() {
     let setup = start().await;
     for style in [None, Some("unknown-id=500")] {
         setup.simulator.set_faults(style.map(fault));
-        let told = get(&setup.client, UNKNOWN).await.unwrap_err();
-        checked(&told, Code::NotFound, "SESSION_NOT_FOUND", "unknown id");
-        assert!(told.message().contains("15 minutes"));
-        let details = told.get_error_details();
+        let failure = get(&setup.client, UNKNOWN).await.unwrap_err();
+        assert_failure(&failure, Code::NotFound, "SESSION_NOT_FOUND", "unknown id");
+        assert!(failure.message().contains("15 minutes"));
+        let details = failure.get_error_details();
         let resource = details.resource_info().unwrap();
         assert_eq!(resource.resource_type, "ReplicaJobSession");
         assert_eq!(
@@ -148,7 +151,7 @@ async fn an_unknown_session_names_the_resource_and_em_s_delay() {
 }
 
 #[tokio::test]
-async fn a_wrong_request_names_its_field_and_never_reaches_em() {
+async fn an_invalid_request_names_its_field_and_never_reaches_em() {
     let setup = start().await;
     let duration = |seconds, nanos| Some(prost_types::Duration { seconds, nanos });
     let changes: Vec<(Change, &str, &str)> = vec![
@@ -184,9 +187,9 @@ async fn a_wrong_request_names_its_field_and_never_reaches_em() {
     for (change, field, expected) in changes {
         let mut question = request(FINISHED);
         change(question.get_mut());
-        let told = ask(&setup.client, question).await.unwrap_err();
-        checked(&told, Code::InvalidArgument, expected, field);
-        let details = told.get_error_details();
+        let failure = send(&setup.client, question).await.unwrap_err();
+        assert_failure(&failure, Code::InvalidArgument, expected, field);
+        let details = failure.get_error_details();
         assert_eq!(
             details.bad_request().unwrap().field_violations[0].field,
             field
@@ -196,15 +199,15 @@ async fn a_wrong_request_names_its_field_and_never_reaches_em() {
 }
 
 #[tokio::test]
-async fn a_timeout_in_another_form_than_grpc_s_is_refused() {
+async fn a_malformed_grpc_timeout_is_rejected() {
     let setup = start().await;
     let mut question: Request<_> = request(FINISHED);
     question
         .metadata_mut()
         .insert("grpc-timeout", "soon".parse().unwrap());
-    let told = ask(&setup.client, question).await.unwrap_err();
-    checked(
-        &told,
+    let failure = send(&setup.client, question).await.unwrap_err();
+    assert_failure(
+        &failure,
         Code::InvalidArgument,
         "INVALID_TIMEOUT",
         "grpc-timeout",
@@ -212,13 +215,13 @@ async fn a_timeout_in_another_form_than_grpc_s_is_refused() {
 }
 
 #[tokio::test]
-async fn an_account_without_the_role_is_told_apart_and_causes_no_further_logon() {
+async fn an_account_without_the_role_has_its_own_reason_and_causes_no_new_logon() {
     let setup = start().await;
     setup.simulator.set_role(USERNAME, Role::RestoreOperator);
     for _ in 0..5 {
-        let told = get(&setup.client, FINISHED).await.unwrap_err();
-        checked(
-            &told,
+        let failure = get(&setup.client, FINISHED).await.unwrap_err();
+        assert_failure(
+            &failure,
             Code::PermissionDenied,
             "EM_ACCESS_DENIED",
             "restore operator",
@@ -228,27 +231,31 @@ async fn an_account_without_the_role_is_told_apart_and_causes_no_further_logon()
 }
 
 #[tokio::test]
-async fn what_em_asks_to_wait_is_passed_on() {
+async fn em_s_retry_after_is_passed_on() {
     let setup = start().await;
     for (asked, told_to_wait) in [("120", 120), ("18446744073709551615", 900), ("0", 1)] {
         setup
             .simulator
             .set_faults([fault(&format!("503,retry-after={asked}"))]);
-        let told = get(&setup.client, FINISHED).await.unwrap_err();
-        checked(&told, Code::Unavailable, "EM_UNAVAILABLE", "503");
-        let delay = told.get_error_details().retry_info().unwrap().retry_delay;
+        let failure = get(&setup.client, FINISHED).await.unwrap_err();
+        assert_failure(&failure, Code::Unavailable, "EM_UNAVAILABLE", "503");
+        let delay = failure
+            .get_error_details()
+            .retry_info()
+            .unwrap()
+            .retry_delay;
         assert_eq!(delay.unwrap().as_secs(), told_to_wait);
     }
 }
 
 #[tokio::test]
-async fn a_logon_answered_by_something_else_is_told_apart() {
+async fn a_logon_answered_by_something_other_than_em_has_its_own_reason() {
     let setup = start().await;
     let page = canned("text/html", fixture("web-ui-login.html"));
     setup.simulator.answer_logon_with(page);
-    let told = get(&setup.client, FINISHED).await.unwrap_err();
-    checked(
-        &told,
+    let failure = get(&setup.client, FINISHED).await.unwrap_err();
+    assert_failure(
+        &failure,
         Code::FailedPrecondition,
         "NOT_ENTERPRISE_MANAGER",
         "web UI",
@@ -256,9 +263,9 @@ async fn a_logon_answered_by_something_else_is_told_apart() {
     let mut refused = Canned::xml(fixture("error-404.xml"));
     refused.status = 404.try_into().unwrap();
     setup.simulator.answer_logon_with(refused);
-    let told = get(&setup.client, FINISHED).await.unwrap_err();
-    checked(
-        &told,
+    let failure = get(&setup.client, FINISHED).await.unwrap_err();
+    assert_failure(
+        &failure,
         Code::Unavailable,
         "NOT_ENTERPRISE_MANAGER",
         "wrong path",
@@ -266,7 +273,7 @@ async fn a_logon_answered_by_something_else_is_told_apart() {
 }
 
 #[test]
-fn the_document_for_callers_lists_every_line_of_the_table() {
+fn the_document_for_callers_lists_every_reason() {
     let document = include_str!("../../docs/errors.md");
     let documented: BTreeSet<_> = document
         .lines()
@@ -283,7 +290,7 @@ fn the_document_for_callers_lists_every_line_of_the_table() {
     assert_eq!(documented, implemented);
 }
 
-/// `InvalidArgument` as gRPC's documentation writes it: `INVALID_ARGUMENT`.
+/// The name of a code in the form of gRPC's documentation: `INVALID_ARGUMENT`.
 fn code_name(code: Code) -> String {
     let mut name = String::new();
     for letter in format!("{code:?}").chars() {

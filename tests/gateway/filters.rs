@@ -1,5 +1,5 @@
-//! No text of a caller can change what is asked of EM: the expression that the gateway writes is
-//! read back by the simulator's parser, which shares nothing with it.
+//! Text from a caller cannot inject anything into a filter for EM. The simulator's parser, which
+//! shares no code with the gateway, reads back the expression that the gateway writes.
 
 use proptest::{prelude::*, sample::subsequence};
 use replica_session_gateway::enterprise_manager::{
@@ -7,7 +7,7 @@ use replica_session_gateway::enterprise_manager::{
 };
 use simulator::{Comparison, Filter, Operator};
 
-/// Texts that somebody would try: pieces of the language, and of URLs, and anything else.
+/// Text for injection attempts: fragments of the filter language and of URLs, and arbitrary text.
 fn hostile() -> impl Strategy<Value = String> {
     let piece = prop_oneof![
         prop::sample::select(vec![
@@ -55,7 +55,7 @@ fn hostile() -> impl Strategy<Value = String> {
 }
 
 fn name() -> impl Strategy<Value = Option<Name>> {
-    prop::option::of(hostile().prop_map(|text| Name::new(&text).expect("short and speakable")))
+    prop::option::of(hostile().prop_map(|text| Name::new(&text).expect("a valid name")))
 }
 
 prop_compose! {
@@ -83,8 +83,8 @@ prop_compose! {
     }
 }
 
-/// What the expression has to mean.
-fn meant(filter: &SessionFilter) -> Vec<Filter> {
+/// The meaning that the expression must have.
+fn expected(filter: &SessionFilter) -> Vec<Filter> {
     let compare = |property: &str, operator, value: &str| {
         Filter::Compare(Comparison {
             property: property.to_owned(),
@@ -132,9 +132,9 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn a_filter_means_what_its_values_say_whatever_they_hold(filter in filters()) {
+    fn a_filter_keeps_its_meaning_whatever_its_values_contain(filter in filters()) {
         let expression = filter.expression();
-        let mut meant = meant(&filter);
+        let mut meant = expected(&filter);
         if meant.is_empty() {
             prop_assert_eq!(expression, "");
             return Ok(());

@@ -1,5 +1,5 @@
-//! An Enterprise Manager that sends what no sane one would: each attack is on one session, and the
-//! others are answered all the while.
+//! A hostile Enterprise Manager. Each attack affects reads of one session; reads of another one must
+//! still succeed.
 
 use std::{
     net::SocketAddr,
@@ -22,7 +22,7 @@ use super::support::{Client, FINISHED, UNKNOWN, connect, fixture, get, reason, r
 
 const MIB: usize = 1024 * 1024;
 
-/// Sent once, and then again and again without end.
+/// Bytes that are sent once, and bytes that are then repeated endlessly.
 #[derive(Clone)]
 struct Attack {
     head: Vec<u8>,
@@ -38,12 +38,13 @@ impl Attack {
     }
 }
 
-/// A bare server that logs everybody on, answers for one session and attacks for any other.
+/// A gateway in front of a raw server. The server accepts every logon, serves one session, and
+/// attacks when any other is read.
 struct Hostile {
     gateway: Running,
     client: Client,
-    /// Bytes that the gateway has taken, as far as the kernel tells, of attacks.
-    taken: Arc<AtomicUsize>,
+    /// Bytes of repeated pieces that have been written.
+    written: Arc<AtomicUsize>,
     server: JoinHandle<()>,
 }
 
@@ -56,8 +57,8 @@ impl Drop for Hostile {
 async fn hostile(attack: Attack) -> Hostile {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
-    let taken = Arc::new(AtomicUsize::new(0));
-    let count = taken.clone();
+    let written = Arc::new(AtomicUsize::new(0));
+    let count = written.clone();
     let server = tokio::spawn(async move {
         loop {
             let (stream, _) = listener.accept().await.unwrap();
@@ -69,12 +70,12 @@ async fn hostile(attack: Attack) -> Hostile {
     Hostile {
         gateway,
         client,
-        taken,
+        written,
         server,
     }
 }
 
-async fn serve_one(mut stream: TcpStream, attack: Attack, taken: Arc<AtomicUsize>) {
+async fn serve_one(mut stream: TcpStream, attack: Attack, written: Arc<AtomicUsize>) {
     let mut received = Vec::new();
     loop {
         received.clear();
@@ -105,7 +106,7 @@ async fn serve_one(mut stream: TcpStream, attack: Attack, taken: Arc<AtomicUsize
             return;
         }
         while !attack.piece.is_empty() && stream.write_all(&attack.piece).await.is_ok() {
-            taken.fetch_add(attack.piece.len(), Ordering::Relaxed);
+            written.fetch_add(attack.piece.len(), Ordering::Relaxed);
         }
     }
 }
@@ -118,7 +119,7 @@ fn http(head: &str, body: &[u8]) -> Vec<u8> {
     [head.as_bytes(), body].concat()
 }
 
-/// Asks for the attacked session while a good caller asks for another one.
+/// Reads the attacked session while another client reads a different one.
 async fn attacked(hostile: &Hostile) -> Status {
     let mut question = request(UNKNOWN);
     question.set_timeout(Duration::from_secs(3));
@@ -129,16 +130,16 @@ async fn attacked(hostile: &Hostile) -> Status {
         get(&beside, FINISHED).await.unwrap();
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
-    let told = attacked.await.unwrap();
+    let status = attacked.await.unwrap();
     get(&beside, FINISHED).await.unwrap();
-    told
+    status
 }
 
-/// What the kernel's buffers hold beside what the gateway has read.
+/// Allowance for the kernel's socket buffers.
 const BUFFERS: usize = 16 * MIB;
 
 #[tokio::test]
-async fn a_body_without_end_is_cut_off_at_the_limit() {
+async fn an_endless_body_is_cut_off_at_the_limit() {
     const GIB: usize = 1024 * MIB;
     let xml = "HTTP/1.1 200 OK\r\nContent-Type: application/xml\r\n";
     let piece = vec![b'a'; 0x10000];
@@ -150,26 +151,26 @@ async fn a_body_without_end_is_cut_off_at_the_limit() {
             format!("{xml}Content-Length: {GIB}\r\n\r\n{document}"),
             piece.clone(),
         ),
-        // Ends when the connection does.
+        // Ends with the connection.
         Attack::new(format!("{xml}\r\n{document}"), piece.clone()),
     ] {
         let hostile = hostile(attack).await;
-        let told = attacked(&hostile).await;
-        assert_eq!(reason(&told), "EM_BAD_RESPONSE_TOO_LARGE");
-        let taken = hostile.taken.load(Ordering::Relaxed);
-        assert!(taken < BUFFERS, "{taken}");
+        let status = attacked(&hostile).await;
+        assert_eq!(reason(&status), "EM_BAD_RESPONSE_TOO_LARGE");
+        let written = hostile.written.load(Ordering::Relaxed);
+        assert!(written < BUFFERS, "{written}");
     }
 }
 
 #[tokio::test]
-async fn a_head_without_end_is_cut_off() {
+async fn an_endless_head_is_cut_off() {
     let ok = "HTTP/1.1 200 OK\r\n";
     let many = "X-Many: of these\r\n".repeat(1000);
     for attack in [
         Attack::new(ok, many),
         Attack::new(format!("{ok}X-Long: "), vec![b'a'; 0x10000]),
         Attack::new("HTTP/1.1 200 ", vec![b'a'; 0x10000]),
-        // After the body, where trailers may be.
+        // After the body, in the trailers.
         Attack::new(
             format!("{ok}Transfer-Encoding: chunked\r\n\r\n0\r\n"),
             "X-Trailer: a\r\n".repeat(1000),
@@ -181,11 +182,11 @@ async fn a_head_without_end_is_cut_off() {
     ] {
         let head = String::from_utf8_lossy(&attack.head).into_owned();
         let hostile = hostile(attack).await;
-        let told = attacked(&hostile).await;
-        assert!(!told.message().contains("aaaa"), "{head}");
-        assert_ne!(told.code(), Code::Ok);
-        let taken = hostile.taken.load(Ordering::Relaxed);
-        assert!(taken < BUFFERS, "{head}: {taken}");
+        let status = attacked(&hostile).await;
+        assert!(!status.message().contains("aaaa"), "{head}");
+        assert_ne!(status.code(), Code::Ok);
+        let written = hostile.written.load(Ordering::Relaxed);
+        assert!(written < BUFFERS, "{head}: {written}");
     }
 }
 
@@ -196,23 +197,23 @@ async fn a_redirect_is_not_followed() {
     for status in ["301 Moved", "302 Found", "307 Temporary Redirect"] {
         let head = format!("{status}\r\nLocation: http://{address}/api/");
         let hostile = hostile(Attack::new(http(&head, b""), "")).await;
-        let told = attacked(&hostile).await;
-        assert_eq!(reason(&told), "NOT_ENTERPRISE_MANAGER", "{status}");
+        let status = attacked(&hostile).await;
+        assert_eq!(reason(&status), "NOT_ENTERPRISE_MANAGER", "{status}");
     }
     let followed = tokio::time::timeout(Duration::from_millis(100), elsewhere.accept()).await;
     assert!(followed.is_err());
 }
 
 #[tokio::test]
-async fn interim_answers_without_end_end_with_the_call_s_deadline() {
+async fn endless_interim_responses_end_with_the_call_s_deadline() {
     let piece = "HTTP/1.1 100 Continue\r\n\r\n".repeat(1000);
     let hostile = hostile(Attack::new("", piece)).await;
-    // They are passed over as they come, so that they cost time and no memory.
-    let told = attacked(&hostile).await;
-    // Which of the two timers is first to say so does not matter.
-    let code = told.code();
+    // They are skipped as they arrive and cost no memory, only time.
+    let status = attacked(&hostile).await;
+    // Either of the two timers may fire first.
+    let code = status.code();
     assert!(
         matches!(code, Code::DeadlineExceeded | Code::Cancelled),
-        "{told:?}"
+        "{status:?}"
     );
 }

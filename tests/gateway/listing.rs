@@ -1,4 +1,4 @@
-//! Lists of sessions: pages, filters, and what may not be asked.
+//! Lists of sessions: pages, filters, page tokens, and invalid requests.
 
 use std::{collections::HashSet, time::Duration};
 
@@ -20,7 +20,7 @@ use super::support::{
     start_with,
 };
 
-/// The samples and the running session.
+/// The number of samples, the running session included.
 const SAMPLES: usize = 7;
 
 type Change = Box<dyn Fn(&mut ListReplicaSessionsRequest)>;
@@ -56,7 +56,7 @@ fn filtered(filter: ReplicaSessionFilter) -> ListReplicaSessionsRequest {
 }
 
 /// The last three digits of each id.
-fn ends(sessions: &[ReplicaSession]) -> Vec<&str> {
+fn id_suffixes(sessions: &[ReplicaSession]) -> Vec<&str> {
     sessions.iter().map(|session| &session.id[33..]).collect()
 }
 
@@ -67,7 +67,7 @@ fn with_history(history: u32) -> Options {
     }
 }
 
-/// The targets of the queries that EM has been asked.
+/// The targets of the queries that EM has received.
 fn queries(simulator: &Simulator) -> Vec<String> {
     let requests = simulator.requests().into_iter();
     requests
@@ -77,7 +77,7 @@ fn queries(simulator: &Simulator) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn a_list_without_wishes_gives_the_newest_hundred_with_everything() {
+async fn a_list_with_defaults_returns_the_newest_hundred_entities() {
     let setup = start_with(with_history(150), |_| {}).await;
     let first = list(&setup.client, ListReplicaSessionsRequest::default())
         .await
@@ -101,9 +101,9 @@ async fn a_list_without_wishes_gives_the_newest_hundred_with_everything() {
 }
 
 #[tokio::test]
-async fn pages_of_every_size_give_every_session_once_in_either_order_and_view() {
+async fn pages_of_any_size_return_each_session_once_in_either_order_and_view() {
     let options = Options {
-        // Eight a second.
+        // Eight sessions per second.
         history_interval: Some(Duration::from_millis(125)),
         ..with_history(30)
     };
@@ -128,7 +128,7 @@ async fn pages_of_every_size_give_every_session_once_in_either_order_and_view() 
                     (30 + SAMPLES, 30 + SAMPLES),
                     "{what}"
                 );
-                let ends = ends(&sessions);
+                let ends = id_suffixes(&sessions);
                 let (first, last) = (ends[0], *ends.last().unwrap());
                 match order {
                     ReplicaSessionOrder::OldestFirst => assert_eq!((first, last), ("a6b", "002")),
@@ -144,7 +144,7 @@ async fn pages_of_every_size_give_every_session_once_in_either_order_and_view() 
 }
 
 #[tokio::test]
-async fn sessions_that_appear_between_two_pages_push_none_to_the_next_one() {
+async fn sessions_that_appear_between_two_pages_shift_none_to_the_next_page() {
     let setup = start_with(with_history(20), |_| {}).await;
     let request = ListReplicaSessionsRequest {
         page_size: 10,
@@ -155,7 +155,7 @@ async fn sessions_that_appear_between_two_pages_push_none_to_the_next_one() {
         ..ListReplicaSessionsRequest::default()
     };
     let first = list(&setup.client, request.clone()).await.unwrap();
-    // Now the running session matches as well, and is the newest.
+    // Now the running session matches, too, and is the newest.
     setup.simulator.advance(Duration::from_secs(301));
     let rest = ListReplicaSessionsRequest {
         page_token: first.next_page_token,
@@ -298,14 +298,14 @@ async fn every_filter_selects() {
     ] {
         let what = format!("{filter:?}");
         let page = list(&setup.client, filtered(filter)).await.unwrap();
-        assert_eq!(ends(&page.replica_sessions), expected, "{what}");
+        assert_eq!(id_suffixes(&page.replica_sessions), expected, "{what}");
         assert_eq!(page.next_page_token, "", "{what}");
     }
 }
 
-/// One caller with a runtime of its own, for a test that is not asynchronous.
+/// Property test on a runtime of its own: proptest is not asynchronous.
 #[test]
-fn a_hostile_name_finds_its_own_job_and_nothing_else() {
+fn a_hostile_job_name_matches_only_its_own_job() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let hostile = [
         r#"x";State!="Stopped"#,
@@ -360,7 +360,7 @@ fn a_hostile_name_finds_its_own_job_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn a_page_of_a_thousand_is_given_in_one_call_to_em() {
+async fn a_page_of_a_thousand_takes_one_request_to_em() {
     let setup = start_with(with_history(1200), |_| {}).await;
     let request = ListReplicaSessionsRequest {
         page_size: 5000,
@@ -379,7 +379,7 @@ async fn a_page_of_a_thousand_is_given_in_one_call_to_em() {
 }
 
 #[tokio::test]
-async fn em_s_habits_make_no_difference() {
+async fn lists_do_not_depend_on_em_s_quirks() {
     for query in [
         QueryQuirks {
             no_container_when_empty: true,
@@ -424,8 +424,8 @@ async fn em_s_habits_make_no_difference() {
 }
 
 #[tokio::test]
-async fn what_em_says_beyond_its_last_page_ends_the_list() {
-    // All in one second, and more than a token remembers: paged by number.
+async fn any_response_beyond_em_s_last_page_ends_the_list() {
+    // All within one second and too many for a page token, which then holds a page number.
     let options = Options {
         history_interval: Some(Duration::ZERO),
         ..with_history(200)
@@ -454,17 +454,17 @@ async fn what_em_says_beyond_its_last_page_ends_the_list() {
             (page.replica_sessions.len(), page.next_page_token.as_str()),
             (0, "")
         );
-        // Of the first page it is a failure.
-        let told = list(&setup.client, request()).await.unwrap_err();
+        // For the first page the same response is a failure.
+        let status = list(&setup.client, request()).await.unwrap_err();
         assert_eq!(
-            (told.code(), &*reason(&told)),
+            (status.code(), &*reason(&status)),
             (Code::Internal, "EM_REQUEST_REFUSED")
         );
     }
 }
 
 #[tokio::test]
-async fn a_page_token_is_good_at_another_gateway_and_for_its_own_request_only() {
+async fn a_page_token_works_at_another_gateway_but_only_for_its_own_request() {
     let setup = start_with(with_history(20), |_| {}).await;
     let request = ListReplicaSessionsRequest {
         page_size: 5,
@@ -523,9 +523,9 @@ async fn a_page_token_is_good_at_another_gateway_and_for_its_own_request_only() 
     for (client, change) in changes {
         let mut request = request.clone();
         change(&mut request);
-        refused(client, request, "page_token", "INVALID_PAGE_TOKEN").await;
+        assert_invalid(client, request, "page_token", "INVALID_PAGE_TOKEN").await;
     }
-    // The same request in other words.
+    // The same request, written differently.
     let mut same = request;
     same.view = ReplicaSessionView::Entity.into();
     same.filter = Some(ReplicaSessionFilter::default());
@@ -535,14 +535,19 @@ async fn a_page_token_is_good_at_another_gateway_and_for_its_own_request_only() 
     );
 }
 
-async fn refused(client: &Client, request: ListReplicaSessionsRequest, field: &str, why: &str) {
-    let told = list(client, request).await.unwrap_err();
+async fn assert_invalid(
+    client: &Client,
+    request: ListReplicaSessionsRequest,
+    field: &str,
+    why: &str,
+) {
+    let status = list(client, request).await.unwrap_err();
     assert_eq!(
-        (told.code(), &*reason(&told)),
+        (status.code(), &*reason(&status)),
         (Code::InvalidArgument, why),
         "{field}"
     );
-    let details = told.get_error_details();
+    let details = status.get_error_details();
     assert_eq!(
         details.bad_request().unwrap().field_violations[0].field,
         field
@@ -550,7 +555,7 @@ async fn refused(client: &Client, request: ListReplicaSessionsRequest, field: &s
 }
 
 #[tokio::test]
-async fn a_wrong_request_names_its_field_and_never_reaches_em() {
+async fn an_invalid_request_names_its_field_and_never_reaches_em() {
     let setup = start().await;
     let time = |seconds, nanos| Some(prost_types::Timestamp { seconds, nanos });
     let range = |start_time, end_time| {
@@ -646,13 +651,13 @@ async fn a_wrong_request_names_its_field_and_never_reaches_em() {
     for (field, why, change) in fields {
         let mut request = ListReplicaSessionsRequest::default();
         change(&mut request);
-        refused(&setup.client, request, field, why).await;
+        assert_invalid(&setup.client, request, field, why).await;
     }
     assert_eq!(setup.simulator.counts().requests, 0);
 }
 
 #[tokio::test]
-async fn failures_are_told_as_those_of_get() {
+async fn failures_are_reported_as_by_get() {
     let setup = start().await;
     let ask = || list(&setup.client, ListReplicaSessionsRequest::default());
     for (body, code, why) in [
@@ -676,10 +681,10 @@ async fn failures_are_told_as_those_of_get() {
         setup
             .simulator
             .answer_query_with(Canned::xml(fixture(body)));
-        let told = ask().await.unwrap_err();
-        assert_eq!((told.code(), &*reason(&told)), (code, why), "{body}");
+        let status = ask().await.unwrap_err();
+        assert_eq!((status.code(), &*reason(&status)), (code, why), "{body}");
         assert!(
-            !told
+            !status
                 .get_error_details()
                 .error_info()
                 .unwrap()
@@ -701,18 +706,18 @@ async fn failures_are_told_as_those_of_get() {
 }
 
 #[tokio::test]
-async fn a_list_has_a_deadline_like_every_call() {
+async fn a_list_has_a_deadline() {
     let setup = start_with(Options::default(), |settings| {
         settings.calls.default_deadline = Duration::from_millis(100);
     })
     .await;
     setup.simulator.set_faults([fault("silence")]);
-    let told = list(&setup.client, ListReplicaSessionsRequest::default()).await;
-    assert_eq!(reason(&told.unwrap_err()), "DEADLINE_EXCEEDED");
+    let result = list(&setup.client, ListReplicaSessionsRequest::default()).await;
+    assert_eq!(reason(&result.unwrap_err()), "DEADLINE_EXCEEDED");
 }
 
 #[tokio::test]
-async fn equal_lists_in_flight_cost_one_call_to_em_unless_one_wants_its_own() {
+async fn equal_lists_in_flight_share_one_request_to_em_unless_fresh_data_is_required() {
     let setup: Setup = start().await;
     get(&setup.client, FINISHED).await.unwrap();
     setup.simulator.set_faults([fault("latency=300ms")]);
@@ -734,7 +739,7 @@ async fn equal_lists_in_flight_cost_one_call_to_em_unless_one_wants_its_own() {
         call.await.unwrap().unwrap();
     }
     assert_eq!(queries(&setup.simulator).len(), 3);
-    // And nothing is kept.
+    // Results are not cached.
     list(&setup.client, request(3)).await.unwrap();
     assert_eq!(queries(&setup.simulator).len(), 4);
 }

@@ -1,5 +1,4 @@
-//! One logon session for all calls, renewed when EM forgets it, and never tried against a
-//! rejection.
+//! One logon session for all calls: renewed when EM ends it, not retried after a rejection.
 
 use std::{fs, time::Duration};
 
@@ -15,7 +14,7 @@ use super::support::{
 };
 
 #[tokio::test]
-async fn nothing_is_asked_before_the_first_call_and_one_logon_serves_all_who_wait_for_it() {
+async fn the_first_call_logs_on_and_all_waiting_calls_share_the_logon() {
     let setup = start().await;
     setup.simulator.set_faults([fault("logon-latency=100ms")]);
     assert_eq!(setup.simulator.counts().connections, 0);
@@ -27,7 +26,7 @@ async fn nothing_is_asked_before_the_first_call_and_one_logon_serves_all_who_wai
 }
 
 #[tokio::test]
-async fn an_expired_logon_costs_one_relogon_and_no_failed_call() {
+async fn an_expired_logon_is_renewed_once_and_no_call_fails() {
     let setup = start().await;
     get(&setup.client, FINISHED).await.unwrap();
     setup.simulator.advance(Duration::from_secs(15 * 60 + 1));
@@ -36,7 +35,7 @@ async fn an_expired_logon_costs_one_relogon_and_no_failed_call() {
 }
 
 #[tokio::test]
-async fn two_hundred_calls_in_flight_at_expiry_cost_one_relogon_and_no_failed_call() {
+async fn two_hundred_calls_in_flight_at_expiry_share_one_renewal_and_none_fails() {
     let setup = start().await;
     get(&setup.client, FINISHED).await.unwrap();
     setup.simulator.set_faults([fault("latency=20ms")]);
@@ -53,41 +52,41 @@ async fn two_hundred_calls_in_flight_at_expiry_cost_one_relogon_and_no_failed_ca
 }
 
 #[tokio::test]
-async fn tokens_that_expire_all_the_time_fail_no_call() {
+async fn constantly_expiring_tokens_fail_no_call() {
     let setup = start().await;
     setup.simulator.set_faults([fault("expire=7")]);
     for _ in 0..50 {
         get(&setup.client, FINISHED).await.unwrap();
     }
-    // The call that meets the 401 reads twice.
+    // The call that gets the 401 reads twice.
     let logons = setup.simulator.counts().logons_accepted;
     assert!((8..=9).contains(&logons), "{logons}");
 }
 
 #[tokio::test]
-async fn a_second_401_is_the_end_of_the_call() {
+async fn a_second_401_fails_the_call() {
     let setup = start().await;
     setup.simulator.set_faults([fault("401")]);
-    let told = get(&setup.client, FINISHED).await.unwrap_err();
-    assert_eq!(told.code(), Code::FailedPrecondition);
-    assert_eq!(reason(&told), "EM_CREDENTIALS_REJECTED");
+    let status = get(&setup.client, FINISHED).await.unwrap_err();
+    assert_eq!(status.code(), Code::FailedPrecondition);
+    assert_eq!(reason(&status), "EM_CREDENTIALS_REJECTED");
     assert_eq!(setup.simulator.counts().logons_accepted, 2);
 }
 
 #[tokio::test]
-async fn a_rejected_logon_is_not_tried_again_by_further_calls() {
+async fn further_calls_do_not_retry_a_rejected_logon() {
     let setup = start().await;
     setup.simulator.set_password(USERNAME, "another");
     for _ in 0..20 {
-        let told = get(&setup.client, FINISHED).await.unwrap_err();
-        assert_eq!(told.code(), Code::FailedPrecondition);
-        assert_eq!(reason(&told), "EM_CREDENTIALS_REJECTED");
+        let status = get(&setup.client, FINISHED).await.unwrap_err();
+        assert_eq!(status.code(), Code::FailedPrecondition);
+        assert_eq!(reason(&status), "EM_CREDENTIALS_REJECTED");
     }
     assert_eq!(setup.simulator.counts().logons_rejected, 1);
 }
 
 #[tokio::test]
-async fn calls_that_wait_for_a_rejected_logon_all_learn_of_it_from_one_logon() {
+async fn all_calls_that_wait_for_a_rejected_logon_fail_with_it() {
     let setup = start().await;
     setup.simulator.set_password(USERNAME, "another");
     setup.simulator.set_faults([fault("logon-latency=100ms")]);
@@ -99,7 +98,7 @@ async fn calls_that_wait_for_a_rejected_logon_all_learn_of_it_from_one_logon() {
 }
 
 #[tokio::test]
-async fn a_rotated_password_file_opens_the_door_without_a_restart() {
+async fn a_rotated_password_file_ends_the_logon_back_off_without_a_restart() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("password");
     fs::write(&file, "old\n").unwrap();
@@ -107,8 +106,8 @@ async fn a_rotated_password_file_opens_the_door_without_a_restart() {
         settings.enterprise_manager.password = PasswordSource::File(file.clone());
     })
     .await;
-    let told = get(&setup.client, FINISHED).await.unwrap_err();
-    assert_eq!(reason(&told), "EM_CREDENTIALS_REJECTED");
+    let status = get(&setup.client, FINISHED).await.unwrap_err();
+    assert_eq!(reason(&status), "EM_CREDENTIALS_REJECTED");
 
     fs::write(&file, "simulated\r\n").unwrap();
     let answered = async {
@@ -136,7 +135,7 @@ async fn the_password_file_is_read_at_each_logon() {
     setup.simulator.invalidate_tokens();
     get(&setup.client, FINISHED).await.unwrap();
 
-    // While it is being replaced the last one will do.
+    // The previous password is used while the file is being replaced.
     fs::remove_file(&file).unwrap();
     setup.simulator.invalidate_tokens();
     get(&setup.client, FINISHED).await.unwrap();
@@ -144,7 +143,7 @@ async fn the_password_file_is_read_at_each_logon() {
 }
 
 #[tokio::test]
-async fn the_caller_who_leads_a_logon_may_leave_without_harm_to_the_others() {
+async fn the_caller_that_started_a_logon_may_leave_without_failing_the_others() {
     let setup = start().await;
     setup.simulator.set_faults([fault("logon-latency=300ms")]);
     let leader = tokio::spawn(get(&setup.client, FINISHED));
@@ -157,7 +156,7 @@ async fn the_caller_who_leads_a_logon_may_leave_without_harm_to_the_others() {
 }
 
 #[tokio::test]
-async fn a_logon_that_em_has_swallowed_is_tried_again_for_those_who_wait() {
+async fn a_logon_that_em_never_answers_is_retried_for_the_waiting_calls() {
     let (setup, call) = call_that_waits_for_a_logon("logon-latency=1h").await;
     let simulator = &setup.simulator;
     simulator.set_faults([]);
@@ -166,7 +165,7 @@ async fn a_logon_that_em_has_swallowed_is_tried_again_for_those_who_wait() {
 }
 
 #[tokio::test]
-async fn a_logon_that_em_answers_too_late_leaves_no_session_open() {
+async fn a_logon_answered_too_late_leaves_no_session_open() {
     let (setup, call) = call_that_waits_for_a_logon("logon-latency=3500ms").await;
     let simulator = &setup.simulator;
     simulator.set_faults([]);
@@ -177,14 +176,14 @@ async fn a_logon_that_em_answers_too_late_leaves_no_session_open() {
         (counts.logons_accepted, counts.logoffs) == (2, 1)
     })
     .await;
-    // The other one is still good.
-    let told = get(&setup.client, UNKNOWN).await.unwrap_err();
-    assert_eq!(told.code(), Code::NotFound);
+    // The other session is still valid.
+    let status = get(&setup.client, UNKNOWN).await.unwrap_err();
+    assert_eq!(status.code(), Code::NotFound);
     assert_eq!(simulator.counts().logons_accepted, 2);
 }
 
 #[tokio::test]
-async fn a_logon_that_em_answers_late_is_used_when_there_is_no_other() {
+async fn a_logon_answered_late_is_used_if_there_is_no_other() {
     let (setup, call) = call_that_waits_for_a_logon("logon-latency=3500ms").await;
     let simulator = &setup.simulator;
     call.abort();
@@ -203,7 +202,8 @@ async fn a_logon_that_em_answers_late_is_used_when_there_is_no_other() {
     assert_eq!((counts.logons_accepted, counts.logoffs), (1, 0));
 }
 
-/// A gateway whose first logon is at EM, which is this slow, and the call that waits for it.
+/// A gateway whose first logon is in flight to an EM that is this slow, and the call that waits for
+/// it.
 async fn call_that_waits_for_a_logon(
     slow: &str,
 ) -> (Setup, JoinHandle<Result<ReplicaSession, Status>>) {
@@ -216,12 +216,12 @@ async fn call_that_waits_for_a_logon(
 }
 
 #[tokio::test]
-async fn an_em_that_refuses_its_own_tokens_is_not_flooded_with_logons() {
+async fn an_em_that_rejects_its_own_tokens_is_not_flooded_with_logons() {
     let setup = start().await;
     setup.simulator.set_faults([fault("401")]);
     for _ in 0..50 {
-        let told = get(&setup.client, FINISHED).await.unwrap_err();
-        assert_eq!(reason(&told), "EM_CREDENTIALS_REJECTED");
+        let status = get(&setup.client, FINISHED).await.unwrap_err();
+        assert_eq!(reason(&status), "EM_CREDENTIALS_REJECTED");
     }
     let logons = setup.simulator.counts().logons_accepted;
     assert!(logons <= 6, "{logons}");
@@ -235,20 +235,20 @@ async fn an_em_that_refuses_its_own_tokens_is_not_flooded_with_logons() {
 }
 
 #[tokio::test]
-async fn a_401_that_only_the_body_tells_renews_the_logon_as_well() {
+async fn a_401_only_in_the_body_renews_the_logon_too() {
     let setup = start().await;
     let body = fixture("error-401.xml");
     setup.simulator.answer_with(FINISHED, Canned::xml(body));
-    let told = get(&setup.client, FINISHED).await.unwrap_err();
-    assert_eq!(reason(&told), "EM_CREDENTIALS_REJECTED");
+    let status = get(&setup.client, FINISHED).await.unwrap_err();
+    assert_eq!(reason(&status), "EM_CREDENTIALS_REJECTED");
     assert_eq!(setup.simulator.counts().logons_accepted, 2);
 }
 
 #[tokio::test]
-async fn a_logon_without_a_session_id_still_serves_calls() {
+async fn a_logon_without_a_session_id_serves_calls() {
     let setup = start().await;
     get(&setup.client, FINISHED).await.unwrap();
-    // The token of the logon that has just been made, in an answer without a body.
+    // The token of the logon just made, in a response without a body.
     let received = setup.simulator.requests().pop().unwrap();
     let token = received.headers["x-restsvcsessionid"].clone();
     let mut bare = Canned::new(201_u16.try_into().unwrap(), "");
@@ -259,7 +259,7 @@ async fn a_logon_without_a_session_id_still_serves_calls() {
 }
 
 #[tokio::test]
-async fn requests_carry_what_em_needs_and_nothing_that_confuses_it() {
+async fn requests_have_the_headers_that_em_needs_and_no_others_that_change_its_response() {
     let setup = start().await;
     get(&setup.client, FINISHED).await.unwrap();
     let requests = setup.simulator.requests();
@@ -289,7 +289,7 @@ async fn requests_carry_what_em_needs_and_nothing_that_confuses_it() {
 }
 
 #[tokio::test]
-async fn the_logon_session_is_deleted_at_the_end() {
+async fn the_logon_session_is_deleted_at_shutdown() {
     let setup = start().await;
     get(&setup.client, FINISHED).await.unwrap();
     drop(setup.client);

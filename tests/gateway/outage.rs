@@ -1,4 +1,4 @@
-//! EM goes away and comes back; the gateway stays.
+//! Outages of EM: the gateway stays up, fails calls in time, and recovers.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use tonic_types::StatusExt as _;
 use super::support::{FINISHED, connect, eventually, fault, get, reason, settings, start};
 
 #[tokio::test]
-async fn calls_fail_in_time_while_em_is_gone_and_succeed_soon_after_its_return() {
+async fn calls_fail_in_time_during_an_outage_and_succeed_soon_after_it() {
     let setup = start().await;
     get(&setup.client, FINISHED).await.unwrap();
     let address = setup.simulator.address();
@@ -19,9 +19,9 @@ async fn calls_fail_in_time_while_em_is_gone_and_succeed_soon_after_its_return()
     let gone_until = Instant::now() + Duration::from_secs(1);
     while Instant::now() < gone_until {
         let call = timeout(Duration::from_secs(5), get(&setup.client, FINISHED));
-        let told = call.await.unwrap().unwrap_err();
-        assert_eq!(told.code(), Code::Unavailable);
-        assert_eq!(reason(&told), "EM_UNAVAILABLE");
+        let status = call.await.unwrap().unwrap_err();
+        assert_eq!(status.code(), Code::Unavailable);
+        assert_eq!(reason(&status), "EM_UNAVAILABLE");
     }
 
     let options = Options {
@@ -35,31 +35,31 @@ async fn calls_fail_in_time_while_em_is_gone_and_succeed_soon_after_its_return()
 
 #[tokio::test]
 async fn the_gateway_starts_and_serves_without_em() {
-    // A port that nobody listens on: that of a simulator that has ended.
+    // A port without a listener: that of a simulator that has stopped.
     let ended = Simulator::start(Options::default()).await.unwrap();
     let url = ended.url();
     ended.stop().await;
     let gateway = replica_session_gateway::serve::start(settings(&url))
         .await
         .unwrap();
-    let told = get(&connect(gateway.address()).await, FINISHED)
+    let status = get(&connect(gateway.address()).await, FINISHED)
         .await
         .unwrap_err();
-    assert_eq!(told.code(), Code::Unavailable);
-    assert_eq!(reason(&told), "EM_UNAVAILABLE");
+    assert_eq!(status.code(), Code::Unavailable);
+    assert_eq!(reason(&status), "EM_UNAVAILABLE");
 }
 
 #[tokio::test]
-async fn an_em_that_cannot_be_reached_is_soon_not_tried_for_every_call() {
+async fn an_unreachable_em_is_soon_no_longer_tried_for_every_call() {
     let setup = start().await;
     setup.simulator.stop().await;
     let untried = async {
         loop {
-            let told = get(&setup.client, FINISHED).await.unwrap_err();
-            assert_eq!(reason(&told), "EM_UNAVAILABLE");
-            // A call that has been tried is told to wait for a second; one that has not, until
-            // the next try.
-            let retry = told.get_error_details().retry_info().unwrap().retry_delay;
+            let status = get(&setup.client, FINISHED).await.unwrap_err();
+            assert_eq!(reason(&status), "EM_UNAVAILABLE");
+            // The retry delay of a call that reached out to EM is a second; that of a call rejected by
+            // the circuit breaker lasts until its next attempt.
+            let retry = status.get_error_details().retry_info().unwrap().retry_delay;
             if retry.unwrap() < Duration::from_secs(1) {
                 return;
             }
@@ -69,7 +69,7 @@ async fn an_em_that_cannot_be_reached_is_soon_not_tried_for_every_call() {
 }
 
 #[tokio::test]
-async fn requests_that_em_has_swallowed_do_not_keep_others_out_for_long() {
+async fn requests_that_em_never_answers_do_not_block_others_for_long() {
     let setup = start().await;
     get(&setup.client, FINISHED).await.unwrap();
     setup.simulator.set_faults([fault("silence=8")]);
@@ -81,7 +81,7 @@ async fn requests_that_em_has_swallowed_do_not_keep_others_out_for_long() {
         simulator.counts().in_flight == 8
     })
     .await;
-    // All places are taken by requests that will never be answered; their deadlines are 10 s off.
+    // Requests that will never be answered hold all permits; their deadlines are 10 s away.
     let answered = timeout(Duration::from_secs(6), get(&setup.client, FINISHED));
     answered.await.unwrap().unwrap();
     for call in swallowed {

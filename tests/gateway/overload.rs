@@ -1,5 +1,4 @@
-//! More work than there is room for is refused at once, and EM is never asked for more than it
-//! can take.
+//! Overload: excess calls are rejected at once, and EM never gets more requests than its limit.
 
 use std::{future::poll_fn, time::Duration};
 
@@ -19,7 +18,7 @@ use super::support::{
 };
 
 #[tokio::test]
-async fn em_never_has_more_requests_than_it_may_have() {
+async fn em_never_has_more_requests_in_flight_than_the_limit() {
     let setup = start_with(Options::default(), |settings| {
         settings.enterprise_manager.concurrency = 3;
     })
@@ -33,7 +32,7 @@ async fn em_never_has_more_requests_than_it_may_have() {
 }
 
 #[tokio::test]
-async fn a_call_beyond_the_limit_is_refused_at_once_and_told_when_to_come_back() {
+async fn a_call_beyond_the_limit_is_rejected_at_once_with_a_retry_delay() {
     let setup = start_with(Options::default(), |settings| {
         settings.calls.max_in_flight = 2;
     })
@@ -49,18 +48,18 @@ async fn a_call_beyond_the_limit_is_refused_at_once_and_told_when_to_come_back()
     })
     .await;
 
-    let told = timeout(Duration::from_secs(2), get(&setup.client, FINISHED)).await;
-    let told = told.unwrap().unwrap_err();
-    assert_eq!(told.code(), Code::ResourceExhausted);
-    assert_eq!(reason(&told), "OVERLOADED");
-    let details = told.get_error_details();
+    let result = timeout(Duration::from_secs(2), get(&setup.client, FINISHED)).await;
+    let status = result.unwrap().unwrap_err();
+    assert_eq!(status.code(), Code::ResourceExhausted);
+    assert_eq!(reason(&status), "OVERLOADED");
+    let details = status.get_error_details();
     assert!(details.retry_info().unwrap().retry_delay.is_some());
 
     simulator.set_faults([]);
     for call in waiting {
         call.abort();
     }
-    eventually("their places are free", || {
+    eventually("their permits are released", || {
         simulator.counts().in_flight == 0
     })
     .await;
@@ -68,7 +67,7 @@ async fn a_call_beyond_the_limit_is_refused_at_once_and_told_when_to_come_back()
 }
 
 #[tokio::test]
-async fn lists_may_have_a_part_of_the_calls_in_flight() {
+async fn lists_may_use_part_of_the_limit_on_calls() {
     let setup = start_with(Options::default(), |settings| {
         settings.calls.max_in_flight = 32;
         settings.enterprise_manager.concurrency = 16;
@@ -92,9 +91,9 @@ async fn lists_may_have_a_part_of_the_calls_in_flight() {
         simulator.counts().in_flight == 2
     })
     .await;
-    let told = timeout(Duration::from_secs(2), list(3)).await;
-    let told = told.unwrap().unwrap_err();
-    assert_eq!(reason(&told), "OVERLOADED");
+    let result = timeout(Duration::from_secs(2), list(3)).await;
+    let status = result.unwrap().unwrap_err();
+    assert_eq!(reason(&status), "OVERLOADED");
     simulator.set_faults([]);
     get(&setup.client, FINISHED).await.unwrap();
     for list in waiting {
@@ -103,7 +102,7 @@ async fn lists_may_have_a_part_of_the_calls_in_flight() {
 }
 
 #[tokio::test]
-async fn thousands_of_calls_at_once_are_all_answered_one_way_or_the_other() {
+async fn thousands_of_simultaneous_calls_all_get_a_response() {
     let setup = start().await;
     setup.simulator.set_faults([fault("latency=1ms")]);
     let calls = (0..3000).map(|_| get(&setup.client, FINISHED));
@@ -111,8 +110,8 @@ async fn thousands_of_calls_at_once_are_all_answered_one_way_or_the_other() {
     for answer in join_all(calls).await {
         match answer {
             Ok(_) => answered += 1,
-            Err(told) => {
-                assert_eq!(reason(&told), "OVERLOADED");
+            Err(status) => {
+                assert_eq!(reason(&status), "OVERLOADED");
                 refused += 1;
             }
         }
@@ -123,7 +122,7 @@ async fn thousands_of_calls_at_once_are_all_answered_one_way_or_the_other() {
 }
 
 #[tokio::test]
-async fn a_burst_of_refusals_does_not_cost_the_caller_its_connection() {
+async fn a_burst_of_rejected_calls_does_not_end_the_connection() {
     let setup = start_with(Options::default(), |settings| {
         settings.calls.max_in_flight = 1;
     })
@@ -135,16 +134,16 @@ async fn a_burst_of_refusals_does_not_cost_the_caller_its_connection() {
     eventually("a call is in flight", || simulator.counts().in_flight == 1).await;
     let calls = (0..3000).map(|_| get(&setup.client, FINISHED));
     for answer in join_all(calls).await {
-        if let Err(told) = answer {
-            assert_eq!(reason(&told), "OVERLOADED");
+        if let Err(status) = answer {
+            assert_eq!(reason(&status), "OVERLOADED");
         }
     }
     slow.await.unwrap().unwrap();
 }
 
 #[tokio::test]
-async fn a_refused_call_whose_message_comes_late_is_answered_and_not_reset() {
-    let (setup, mut calls) = full_house().await;
+async fn a_rejected_call_whose_message_arrives_late_is_answered_and_not_reset() {
+    let (setup, mut calls) = at_capacity().await;
     let head = bare_request(setup.gateway.address());
     let (answer, mut message) = calls.send_request(head, false).unwrap();
     let reset = timeout(
@@ -159,8 +158,8 @@ async fn a_refused_call_whose_message_comes_late_is_answered_and_not_reset() {
 }
 
 #[tokio::test]
-async fn a_refused_call_whose_message_never_comes_is_answered_all_the_same() {
-    let (setup, mut calls) = full_house().await;
+async fn a_rejected_call_whose_message_never_arrives_is_answered() {
+    let (setup, mut calls) = at_capacity().await;
     for method in ["Get", "List"] {
         let head = bare_call(setup.gateway.address(), method);
         let (answer, _message) = calls.send_request(head, false).unwrap();
@@ -169,8 +168,8 @@ async fn a_refused_call_whose_message_never_comes_is_answered_all_the_same() {
     }
 }
 
-/// A gateway whose only place is taken, and a bare connection to it.
-async fn full_house() -> (Setup, SendRequest<Bytes>) {
+/// A gateway whose only permit is in use, and a bare connection to it.
+async fn at_capacity() -> (Setup, SendRequest<Bytes>) {
     let setup = start_with(Options::default(), |settings| {
         settings.calls.max_in_flight = 1;
     })
@@ -187,7 +186,7 @@ async fn full_house() -> (Setup, SendRequest<Bytes>) {
 }
 
 #[tokio::test]
-async fn a_silent_em_makes_neither_health_nor_probes_slow() {
+async fn a_silent_em_does_not_slow_down_health_or_probes() {
     let setup = start_with(Options::default(), |settings| {
         settings.calls.max_in_flight = 4;
     })

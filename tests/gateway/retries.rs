@@ -1,4 +1,4 @@
-//! A passing fault of EM is not the caller's business; a lasting one gets EM no further load.
+//! Retries hide transient failures of EM from callers, within a budget that limits the extra load.
 
 use futures_util::future::join_all;
 use tonic::Code;
@@ -6,7 +6,7 @@ use tonic::Code;
 use super::support::{FINISHED, fault, get, reason, start};
 
 #[tokio::test]
-async fn a_fault_that_passes_is_not_seen_by_the_caller() {
+async fn a_transient_failure_is_hidden_from_the_caller() {
     for trouble in [
         "502=1",
         "503=2",
@@ -23,17 +23,17 @@ async fn a_fault_that_passes_is_not_seen_by_the_caller() {
 }
 
 #[tokio::test]
-async fn an_internal_error_of_em_is_tried_again_once() {
+async fn an_internal_error_of_em_is_retried_once() {
     let setup = start().await;
     setup.simulator.set_faults([fault("500")]);
-    let told = get(&setup.client, FINISHED).await.unwrap_err();
-    assert_eq!(told.code(), Code::Internal);
-    assert_eq!(reason(&told), "EM_INTERNAL_ERROR");
+    let status = get(&setup.client, FINISHED).await.unwrap_err();
+    assert_eq!(status.code(), Code::Internal);
+    assert_eq!(reason(&status), "EM_INTERNAL_ERROR");
     assert_eq!(setup.simulator.counts().session_reads, 2);
 }
 
 #[tokio::test]
-async fn an_em_that_fails_everything_gets_at_most_a_tenth_more_requests_than_calls() {
+async fn an_em_that_fails_every_request_gets_at_most_a_tenth_more_requests_than_calls() {
     let setup = start().await;
     setup.simulator.set_faults([fault("503")]);
     let calls = (0..200).map(|_| get(&setup.client, FINISHED));
@@ -45,7 +45,7 @@ async fn an_em_that_fails_everything_gets_at_most_a_tenth_more_requests_than_cal
 }
 
 #[tokio::test]
-async fn answers_that_will_not_change_are_not_asked_for_again() {
+async fn permanent_failures_are_not_retried() {
     for trouble in ["400", "403", "404", "501", "html"] {
         let setup = start().await;
         setup.simulator.set_faults([fault(trouble)]);

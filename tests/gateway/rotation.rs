@@ -1,4 +1,5 @@
-//! Files that change while calls are made: nobody notices, and broken ones harm nobody.
+//! Certificates, authorities, pins and passwords that change while calls are made. No call fails, and
+//! invalid files are ignored.
 
 use std::{
     fs,
@@ -26,24 +27,22 @@ use tokio_util::sync::CancellationToken;
 use super::{
     callers::secured,
     certificates::{Authority, Issued, authority, issue, trusting},
-    support::{Client, FINISHED, PASSWORD, Setup, USERNAME, get, reason, start_with},
+    support::{Client, FINISHED, PASSWORD, SOON, Setup, USERNAME, get, reason, start_with},
 };
 
-const SOON: Duration = Duration::from_secs(10);
-
-/// Often enough for a test.
-fn watched_closely(settings: &mut Settings) {
+/// Looks for changes often enough for a test.
+fn reload_quickly(settings: &mut Settings) {
     settings.reload_interval = Duration::from_millis(20);
 }
 
-/// Callers who ask all the time.
+/// Callers that make calls continuously.
 struct Load {
     stop: CancellationToken,
     callers: Vec<JoinHandle<usize>>,
 }
 
 impl Load {
-    /// Each call by a client that is made for it.
+    /// Starts callers that create a client for each call.
     fn start(client: impl Fn() -> Client + Clone + Send + 'static) -> Self {
         let stop = CancellationToken::new();
         let caller = |_| {
@@ -61,7 +60,7 @@ impl Load {
         Self { stop, callers }
     }
 
-    /// That every call was answered, and that there were some.
+    /// Stops, and asserts that there were calls and every one succeeded.
     async fn succeeded(self) {
         self.stop.cancel();
         for caller in self.callers {
@@ -75,7 +74,7 @@ async fn metrics(gateway: &Running) -> String {
     reqwest::get(url).await.unwrap().text().await.unwrap()
 }
 
-/// Waits until so many changes have been picked up, or refused.
+/// Waits until this many changes have had this outcome.
 async fn reloaded(gateway: &Running, what: &str, outcome: &str, times: usize) {
     let line = format!("gateway_reloads_total{{what=\"{what}\",outcome=\"{outcome}\"}} {times}\n");
     let has_come = async {
@@ -86,7 +85,7 @@ async fn reloaded(gateway: &Running, what: &str, outcome: &str, times: usize) {
     timeout(SOON, has_come).await.expect(&line);
 }
 
-/// A folder as Kubernetes mounts a secret: its files are links through a link that is swapped.
+/// A folder like a secret mounted by Kubernetes: its files are links through a link that is swapped.
 struct Mounted {
     folder: TempDir,
     version: usize,
@@ -120,16 +119,16 @@ impl Mounted {
 }
 
 #[tokio::test]
-async fn a_new_certificate_of_the_gateway_fails_no_call() {
-    let setup = secured(&[], watched_closely).await;
+async fn rotating_the_gateway_s_certificate_fails_no_call() {
+    let setup = secured(&[], reload_quickly).await;
     let url = format!("https://{}", setup.gateway.address())
         .parse()
         .unwrap();
     let old = presented_certificate(&url).await.unwrap().pin;
-    let load = Load::start(setup.maker(trusting(&setup.authority)));
+    let load = Load::start(setup.client_factory(trusting(&setup.authority)));
 
     let new = issue(&setup.authority, &["127.0.0.1"]);
-    // As tools do that write one file after the other.
+    // Some tools write one file after the other.
     fs::write(setup.folder.path().join("tls.crt"), &new.certificate).unwrap();
     tokio::time::sleep(Duration::from_millis(10)).await;
     fs::write(setup.folder.path().join("tls.key"), &new.key).unwrap();
@@ -141,11 +140,11 @@ async fn a_new_certificate_of_the_gateway_fails_no_call() {
 }
 
 #[tokio::test]
-async fn another_authority_of_callers_fails_no_call_of_those_it_vouches_for() {
+async fn rotating_the_callers_authority_fails_no_call_of_a_caller_it_trusts() {
     let (old, new) = (authority(), authority());
     let mut mounted = Mounted::new(&[("ca.crt", &old.pem())]);
     let setup = secured(&["spiffe://mesh/*"], |settings| {
-        watched_closely(settings);
+        reload_quickly(settings);
         let tls = settings.tls.as_mut().unwrap();
         tls.client_ca_file = Some(mounted.path("ca.crt"));
     })
@@ -157,19 +156,19 @@ async fn another_authority_of_callers_fails_no_call_of_those_it_vouches_for() {
     };
     let of_old = setup.client(with(&old));
     get(&of_old, FINISHED).await.unwrap();
-    let early = Load::start(setup.maker(with(&old)));
+    let early = Load::start(setup.client_factory(with(&old)));
 
     let both = old.pem() + &new.pem();
     mounted.replace(&[("ca.crt", &both)]);
     reloaded(&setup.gateway, "client_ca", "applied", 1).await;
-    let late = Load::start(setup.maker(with(&new)));
+    let late = Load::start(setup.client_factory(with(&new)));
     get(&of_old, FINISHED).await.unwrap();
     early.succeeded().await;
 
     mounted.replace(&[("ca.crt", &new.pem())]);
     reloaded(&setup.gateway, "client_ca", "applied", 2).await;
     get(&setup.client(with(&old)), FINISHED).await.unwrap_err();
-    // Connections that the old authority has let in do not stay.
+    // Connections accepted under the old authority are closed.
     let sent_away = async {
         while get(&of_old, FINISHED).await.is_ok() {
             tokio::time::sleep(Duration::from_millis(20)).await;
@@ -179,7 +178,7 @@ async fn another_authority_of_callers_fails_no_call_of_those_it_vouches_for() {
     late.succeeded().await;
 }
 
-/// A server's certificate that can be replaced while it serves.
+/// A server certificate that can be replaced while the server runs.
 #[derive(Debug)]
 struct Replaceable(Mutex<Arc<CertifiedKey>>);
 
@@ -209,7 +208,7 @@ impl ResolvesServerCert for Replaceable {
     }
 }
 
-/// Rotates what is trusted for Enterprise Manager and its certificate, from `old` to `new` to a
+/// Rotates the trust in Enterprise Manager and its certificate, from `old` to `new`, and then to a
 /// certificate that is not trusted.
 async fn rotates(what: [&str; 3], mounted: &mut Mounted, trust: Trust, old: &Issued, new: &Issued) {
     let certificate = Replaceable::new(old);
@@ -218,7 +217,7 @@ async fn rotates(what: [&str; 3], mounted: &mut Mounted, trust: Trust, old: &Iss
         gateway,
         client,
     } = start_with(certificate.options(), |settings| {
-        watched_closely(settings);
+        reload_quickly(settings);
         settings.enterprise_manager.trust = trust;
     })
     .await;
@@ -236,7 +235,7 @@ async fn rotates(what: [&str; 3], mounted: &mut Mounted, trust: Trust, old: &Iss
     assert!(simulator.counts().connections > connections);
     load.succeeded().await;
 
-    // Neither open connections nor resumed TLS sessions outlive the trust.
+    // Neither open connections nor resumed TLS sessions outlive the trust in their certificate.
     mounted.replace(&[("trusted", what[2])]);
     reloaded(&gateway, "em_trust", "applied", 3).await;
     let told = get(&client, FINISHED).await.unwrap_err();
@@ -248,7 +247,7 @@ async fn rotates(what: [&str; 3], mounted: &mut Mounted, trust: Trust, old: &Iss
 }
 
 #[tokio::test]
-async fn another_authority_of_enterprise_manager_fails_no_call() {
+async fn rotating_enterprise_manager_s_authority_fails_no_call() {
     let (old, new) = (authority(), authority());
     let mut mounted = Mounted::new(&[("trusted", &old.pem())]);
     let trust = Trust::Authorities(mounted.path("trusted"));
@@ -266,7 +265,7 @@ async fn another_authority_of_enterprise_manager_fails_no_call() {
 }
 
 #[tokio::test]
-async fn another_pin_of_enterprise_manager_fails_no_call() {
+async fn rotating_enterprise_manager_s_pin_fails_no_call() {
     let authority = authority();
     let certificates = [(); 2].map(|()| issue(&authority, &["em.example"]));
     let [old, new] = certificates
@@ -290,14 +289,14 @@ async fn another_pin_of_enterprise_manager_fails_no_call() {
 }
 
 #[tokio::test]
-async fn another_password_fails_no_call() {
+async fn rotating_the_password_fails_no_call() {
     let mut mounted = Mounted::new(&[("password", PASSWORD)]);
     let Setup {
         simulator,
         gateway,
         client,
     } = start_with(Options::default(), |settings| {
-        watched_closely(settings);
+        reload_quickly(settings);
         settings.enterprise_manager.password = PasswordSource::File(mounted.path("password"));
     })
     .await;
@@ -319,7 +318,7 @@ async fn another_password_fails_no_call() {
 }
 
 #[tokio::test]
-async fn broken_files_leave_the_last_good_ones_in_use_and_are_refused_once() {
+async fn invalid_files_leave_the_last_valid_ones_in_use_and_are_reported_once() {
     let authority = authority();
     let em = issue(&authority, &["localhost"]);
     let folder = tempfile::tempdir().unwrap();
@@ -329,7 +328,7 @@ async fn broken_files_leave_the_last_good_ones_in_use_and_are_refused_once() {
     let certificate = Replaceable::new(&em);
     let simulator = Simulator::start(certificate.options()).await.unwrap();
     let setup = secured(&["reporter.example"], |settings| {
-        watched_closely(settings);
+        reload_quickly(settings);
         let upstream = &mut settings.enterprise_manager;
         upstream.url = simulator.url().parse().unwrap();
         upstream.trust = Trust::Authorities(path("em-ca.crt"));
@@ -337,7 +336,7 @@ async fn broken_files_leave_the_last_good_ones_in_use_and_are_refused_once() {
     })
     .await;
     let tls = setup.named(&["reporter.example"]);
-    let load = Load::start(setup.maker(tls));
+    let load = Load::start(setup.client_factory(tls));
 
     let own = |name: &str| setup.folder.path().join(name);
     let another = issue(&setup.authority, &["127.0.0.1"]);
@@ -361,7 +360,7 @@ async fn broken_files_leave_the_last_good_ones_in_use_and_are_refused_once() {
             None => fs::remove_file(&path).unwrap(),
         }
         reloaded(&setup.gateway, what, "refused", 1).await;
-        // The logon needs the password, and a connection the rest.
+        // A new logon uses the password, a new connection the other files.
         simulator.invalidate_tokens();
         get(&setup.client(setup.named(&["reporter.example"])), FINISHED)
             .await
@@ -369,7 +368,7 @@ async fn broken_files_leave_the_last_good_ones_in_use_and_are_refused_once() {
         let text = metrics(&setup.gateway).await;
         let refused = format!("gateway_reload_refused{{what=\"{what}\"}}");
         assert!(text.contains(&format!("{refused} 1\n")), "{text}");
-        // Looked at many times meanwhile.
+        // The files have been checked many times meanwhile.
         tokio::time::sleep(Duration::from_millis(200)).await;
         reloaded(&setup.gateway, what, "refused", 1).await;
 
@@ -382,20 +381,20 @@ async fn broken_files_leave_the_last_good_ones_in_use_and_are_refused_once() {
 }
 
 #[tokio::test]
-async fn certificates_tell_when_they_expire() {
+async fn the_expiry_of_certificates_is_a_metric() {
     let authority = authority();
     let certificate = Replaceable::new(&issue(&authority, &["localhost"]));
     let simulator = Simulator::start(certificate.options()).await.unwrap();
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("ca.crt"), authority.pem()).unwrap();
     let setup = secured(&[], |settings| {
-        watched_closely(settings);
+        reload_quickly(settings);
         settings.enterprise_manager.url = simulator.url().parse().unwrap();
         settings.enterprise_manager.trust = Trust::Authorities(folder.path().join("ca.crt"));
     })
     .await;
     let told = |side: &str| {
-        // The beginning of 2040, which is what the tests' certificates say.
+        // 1 January 2040, the expiry of the tests' certificates.
         format!("gateway_certificate_expiry_timestamp_seconds{{side=\"{side}\"}} 2208988800\n")
     };
     let text = metrics(&setup.gateway).await;

@@ -1,4 +1,4 @@
-//! A simulator, a gateway in front of it, and callers.
+//! A simulator, a gateway in front of it, and clients.
 
 use std::{future::Future, net::SocketAddr, time::Duration};
 
@@ -14,40 +14,46 @@ use replica_session_gateway::{
     settings::{EnterpriseManagerSettings, PasswordSource, Settings},
 };
 use simulator::{Canned, Fault, Options, Simulator};
-use tokio::{net::TcpStream, task::JoinHandle, time::timeout};
+use tokio::{io::AsyncReadExt as _, net::TcpStream, task::JoinHandle, time::timeout};
 use tonic::{Request, Status, Streaming, transport::Channel};
 use tonic_types::{ErrorDetails, StatusExt};
 
-/// A finished session that the simulator holds: the vendor's documented sample.
+/// A finished session of the simulator: the sample from the vendor's documentation.
 pub const FINISHED: &str = "04f694ad-664c-4603-a747-00edecae4f17";
 
-/// An id that the simulator does not hold.
+/// The id of no session.
 pub const UNKNOWN: &str = "b6f1a9d2-30f4-4c0e-9a53-0d1c52e8f0ff";
 
 pub const USERNAME: &str = r"TECH\gateway";
 pub const PASSWORD: &str = "simulated";
 
-/// Generous for a loaded machine; nothing waits for it when all is well.
+/// A timeout that is generous for a loaded machine; a passing test never waits for it.
 pub const SOON: Duration = Duration::from_secs(10);
 
 /// The events of a watch.
 pub type Events = Streaming<WatchReplicaSessionResponse>;
 
+/// An HTTP/2 connection without a gRPC library, and the task that drives it.
+pub type H2 = (
+    h2::client::SendRequest<Bytes>,
+    JoinHandle<Result<(), h2::Error>>,
+);
+
 pub type Client = ReplicaSessionServiceClient<Channel>;
 
-/// A gateway with its simulator, and one caller.
+/// A gateway with its simulator and one client.
 pub struct Setup {
     pub simulator: Simulator,
     pub gateway: Running,
     pub client: Client,
 }
 
-/// With everything at its default.
+/// Starts a simulator and a gateway with default settings.
 pub async fn start() -> Setup {
     start_with(Options::default(), |_| {}).await
 }
 
-/// With a simulator of these options and a gateway of changed settings.
+/// Starts a simulator with these options and a gateway with changed settings.
 pub async fn start_with(options: Options, change: impl FnOnce(&mut Settings)) -> Setup {
     let simulator = Simulator::start(options).await.unwrap();
     let mut settings = settings(&simulator.url());
@@ -61,7 +67,8 @@ pub async fn start_with(options: Options, change: impl FnOnce(&mut Settings)) ->
     }
 }
 
-/// Settings of a gateway for the EM at `url`, on free ports, that drains without a pause.
+/// Settings of a gateway for the EM at `url`, on free ports, that shuts down without a lame-duck
+/// phase.
 pub fn settings(url: &str) -> Settings {
     let free = SocketAddr::from(([127, 0, 0, 1], 0));
     Settings {
@@ -76,7 +83,7 @@ pub fn settings(url: &str) -> Settings {
     }
 }
 
-/// A caller with a connection of its own.
+/// A client with its own connection.
 pub async fn connect(address: SocketAddr) -> Client {
     Client::new(channel(address).await)
 }
@@ -87,16 +94,16 @@ pub async fn channel(address: SocketAddr) -> Channel {
     endpoint.connect().await.unwrap()
 }
 
-/// Asks for the entity of one session, as EM has it now.
+/// Reads the entity of one session, without reuse of earlier results.
 pub fn get(
     client: &Client,
     id: &str,
 ) -> impl Future<Output = Result<ReplicaSession, Status>> + use<> {
-    let response = ask(client, request(id));
+    let response = send(client, request(id));
     async move { Ok(response.await?.replica_session.unwrap()) }
 }
 
-/// A request for the entity of one session, as EM has it now.
+/// A request for the entity of one session that accepts no cached result.
 pub fn request(id: &str) -> Request<GetReplicaSessionRequest> {
     Request::new(GetReplicaSessionRequest {
         id: id.to_owned(),
@@ -107,7 +114,7 @@ pub fn request(id: &str) -> Request<GetReplicaSessionRequest> {
 }
 
 /// Sends one request.
-pub fn ask(
+pub fn send(
     client: &Client,
     request: Request<GetReplicaSessionRequest>,
 ) -> impl Future<Output = Result<GetReplicaSessionResponse, Status>> + use<> {
@@ -133,7 +140,7 @@ pub async fn event(events: &mut Events) -> Event {
     event.unwrap().expect("an event").event.unwrap()
 }
 
-/// The next event of a watch, which has to be how the session is.
+/// The next event of a watch, which must be a snapshot.
 pub async fn snapshot(events: &mut Events) -> ReplicaSession {
     match event(events).await {
         Event::Snapshot(snapshot) => {
@@ -144,7 +151,7 @@ pub async fn snapshot(events: &mut Events) -> ReplicaSession {
     }
 }
 
-/// The next event of a watch, which has to be an outage.
+/// The next event of a watch, which must be an outage.
 pub async fn outage(events: &mut Events) -> EnterpriseManagerOutage {
     match event(events).await {
         Event::Outage(outage) => outage,
@@ -152,14 +159,14 @@ pub async fn outage(events: &mut Events) -> EnterpriseManagerOutage {
     }
 }
 
-/// How a watch ends that has nothing more to tell.
+/// The end of a watch, which must have no further event.
 pub async fn ended(events: &mut Events) -> Result<(), Status> {
     let end = timeout(SOON, events.message()).await.unwrap()?;
     assert_eq!(end, None);
     Ok(())
 }
 
-/// A number that the gateway counts.
+/// The value of a metric; 0 if it is missing.
 pub async fn metric(setup: &Setup, name: &str) -> u64 {
     let url = format!("http://{}/metrics", setup.gateway.admin_address());
     let text = reqwest::get(url).await.unwrap().text().await.unwrap();
@@ -167,14 +174,14 @@ pub async fn metric(setup: &Setup, name: &str) -> u64 {
     line.map_or(0, |number| number.trim().parse().unwrap())
 }
 
-/// Waits until the gateway counts so many; fails the test when that is not soon.
+/// Waits until a metric has this value. Fails the test if that takes longer than [`SOON`].
 pub async fn metric_becomes(setup: &Setup, name: &str, number: u64) {
     let counted = async { while metric(setup, name).await != number {} };
     let soon = timeout(SOON, counted).await;
     assert!(soon.is_ok(), "{name} does not become {number}");
 }
 
-/// EM's answer about a session that is running.
+/// EM's response for a running session.
 pub fn running(id: &str, percent: i32) -> Canned {
     let document = String::from_utf8(fixture("session-running.xml")).unwrap();
     let (_, uid) = document.split_once("urn:veeam:ReplicaJobSession:").unwrap();
@@ -184,24 +191,50 @@ pub fn running(id: &str, percent: i32) -> Canned {
     Canned::xml(format!("{before}<Progress>{percent}</Progress>{after}"))
 }
 
-/// A bare HTTP/2 connection, and what becomes of it.
-pub async fn h2(
-    address: SocketAddr,
-) -> (
-    h2::client::SendRequest<Bytes>,
-    JoinHandle<Result<(), h2::Error>>,
-) {
+/// Opens an HTTP/2 connection without a gRPC library.
+pub async fn h2(address: SocketAddr) -> H2 {
+    h2_with(address, &h2::client::Builder::new()).await
+}
+
+/// The same, with a flow-control window of zero: the gateway can send heads and no messages.
+pub async fn h2_without_window(address: SocketAddr) -> H2 {
+    h2_with(address, h2::client::Builder::new().initial_window_size(0)).await
+}
+
+async fn h2_with(address: SocketAddr, builder: &h2::client::Builder) -> H2 {
     let stream = TcpStream::connect(address).await.unwrap();
-    let (sender, connection) = h2::client::handshake(stream).await.unwrap();
+    let (sender, connection) = builder.handshake(stream).await.unwrap();
     (sender.ready().await.unwrap(), tokio::spawn(connection))
 }
 
-/// The head of a `Get` on a bare connection.
+/// Waits for the response to a call on a bare connection, which must be a success.
+pub async fn assert_ok(response: h2::client::ResponseFuture) {
+    let head = timeout(Duration::from_secs(5), response)
+        .await
+        .unwrap()
+        .unwrap();
+    let mut body = head.into_body();
+    while let Some(chunk) = body.data().await {
+        chunk.unwrap();
+    }
+    let trailers = body.trailers().await.unwrap().unwrap();
+    assert_eq!(trailers["grpc-status"], "0");
+}
+
+/// Waits until the peer has closed the connection.
+pub async fn closed(stream: &mut TcpStream) {
+    let mut rest = Vec::new();
+    // An error counts as closed, too.
+    let closed = timeout(Duration::from_secs(5), stream.read_to_end(&mut rest));
+    drop(closed.await.unwrap());
+}
+
+/// The request head of a `Get` on a bare connection.
 pub fn bare_request(address: SocketAddr) -> http::Request<()> {
     bare_call(address, "Get")
 }
 
-/// The head of a call on a bare connection.
+/// The request head of a call on a bare connection.
 pub fn bare_call(address: SocketAddr, method: &str) -> http::Request<()> {
     http::Request::post(format!(
         "http://{address}/enterprisemanager.v1.ReplicaSessionService/{method}"
@@ -211,7 +244,7 @@ pub fn bare_call(address: SocketAddr, method: &str) -> http::Request<()> {
     .unwrap()
 }
 
-/// A gRPC message as it goes over the wire.
+/// A gRPC message with its five-byte prefix.
 pub fn framed(message: &impl prost::Message) -> Bytes {
     let body = message.encode_to_vec();
     let length = u32::try_from(body.len()).unwrap().to_be_bytes();
@@ -237,7 +270,7 @@ pub fn fixture(name: &str) -> Vec<u8> {
     std::fs::read(format!("{folder}/{name}")).unwrap()
 }
 
-/// A canned 200 answer with a media type.
+/// A 200 with this media type and body.
 pub fn canned(media_type: &str, body: impl Into<Vec<u8>>) -> Canned {
     let mut canned = Canned::xml(body.into());
     canned
@@ -246,12 +279,12 @@ pub fn canned(media_type: &str, body: impl Into<Vec<u8>>) -> Canned {
     canned
 }
 
-/// A fault from its text.
+/// The fault with this text form.
 pub fn fault(text: &str) -> Fault {
     text.parse().unwrap()
 }
 
-/// Waits until `condition` holds; fails the test when it does not within 5 s.
+/// Waits until `condition` holds. Fails the test if it does not within 5 s.
 pub async fn eventually(what: &str, condition: impl Fn() -> bool) {
     for _ in 0..5000 {
         if condition() {

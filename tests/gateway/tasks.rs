@@ -1,4 +1,4 @@
-//! The tasks of a session: listed, and with the session when that failed.
+//! The tasks of a session: as a list, and the failed ones as part of a `Get`.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use tonic::{Code, Status};
 use tonic_types::StatusExt;
 
 use super::support::{
-    Client, FINISHED, UNKNOWN, ask, fault, fixture, reason, request, start, start_with,
+    Client, FINISHED, UNKNOWN, fault, fixture, reason, request, send, start, start_with,
 };
 
 const FAILED: &str = "b6f1a9d2-30f4-4c0e-9a53-0d1c52e8f009";
@@ -30,7 +30,7 @@ fn of(session_id: &str) -> ListReplicaTaskSessionsRequest {
     }
 }
 
-fn seen(tasks: &[ReplicaTaskSession]) -> Vec<(&str, State, RunResult)> {
+fn states(tasks: &[ReplicaTaskSession]) -> Vec<(&str, State, RunResult)> {
     let row = |task: &ReplicaTaskSession| (task.state(), task.result());
     tasks
         .iter()
@@ -38,7 +38,7 @@ fn seen(tasks: &[ReplicaTaskSession]) -> Vec<(&str, State, RunResult)> {
         .collect()
 }
 
-/// What EM has been asked, without the host.
+/// The targets of the requests that EM has received.
 fn targets(simulator: &Simulator) -> Vec<String> {
     simulator
         .requests()
@@ -89,7 +89,7 @@ async fn a_task_arrives_field_by_field() {
     assert_eq!(task.total_size_bytes, Some(60 << 30));
     assert!(task.unmapped.is_empty());
     assert_eq!(
-        seen(&answer.replica_task_sessions),
+        states(&answer.replica_task_sessions),
         [
             ("fs02", State::Completed, RunResult::Failed),
             ("fs03", State::Completed, RunResult::Warning),
@@ -102,7 +102,7 @@ async fn a_task_has_no_result_before_it_is_completed() {
     let setup = start().await;
     let answer = tasks(&setup.client, of(RUNNING_SESSION_ID)).await.unwrap();
     assert_eq!(
-        seen(&answer.replica_task_sessions),
+        states(&answer.replica_task_sessions),
         [
             ("app01", State::Completed, RunResult::Success),
             ("app02", State::InProgress, RunResult::None),
@@ -115,11 +115,11 @@ async fn a_task_has_no_result_before_it_is_completed() {
 }
 
 #[tokio::test]
-async fn the_tasks_of_a_session_beyond_em_s_thirty_days_are_found_by_a_query() {
+async fn the_tasks_of_a_session_older_than_thirty_days_are_found_by_a_query() {
     let setup = start().await;
     let answer = tasks(&setup.client, of(FINISHED)).await.unwrap();
     assert_eq!(
-        seen(&answer.replica_task_sessions),
+        states(&answer.replica_task_sessions),
         [("app01", State::Completed, RunResult::Success)]
     );
     let [.., list, query] = &*targets(&setup.simulator) else {
@@ -134,7 +134,7 @@ async fn the_tasks_of_a_session_beyond_em_s_thirty_days_are_found_by_a_query() {
             .starts_with("/api/query?type=ReplicaTaskSession&format=Entities&filter=JobSessionUid")
     );
 
-    // An EM that does not offer the query has said all there is to say.
+    // If EM does not support the query, the empty list is the result.
     let mut refused = Canned::xml(fixture("error-400.xml"));
     refused.status = 400.try_into().unwrap();
     setup.simulator.answer_query_with(refused);
@@ -143,12 +143,12 @@ async fn the_tasks_of_a_session_beyond_em_s_thirty_days_are_found_by_a_query() {
     let mut down = Canned::xml(fixture("error-503.xml"));
     down.status = 503.try_into().unwrap();
     setup.simulator.answer_query_with(down);
-    let told = tasks(&setup.client, of(FINISHED)).await.unwrap_err();
-    assert_eq!(told.code(), Code::Unavailable);
+    let status = tasks(&setup.client, of(FINISHED)).await.unwrap_err();
+    assert_eq!(status.code(), Code::Unavailable);
 }
 
 #[tokio::test]
-async fn tasks_come_in_pages_too() {
+async fn tasks_are_paged() {
     let setup = start().await;
     let mut request = ListReplicaTaskSessionsRequest {
         page_size: 2,
@@ -159,7 +159,7 @@ async fn tasks_come_in_pages_too() {
     request.page_token.clone_from(&first.next_page_token);
     let second = tasks(&setup.client, request.clone()).await.unwrap();
     assert_eq!(
-        seen(&second.replica_task_sessions),
+        states(&second.replica_task_sessions),
         [("app03", State::Pending, RunResult::None)]
     );
     assert_eq!(second.next_page_token, "");
@@ -173,21 +173,21 @@ async fn tasks_come_in_pages_too() {
             ..request
         },
     ] {
-        let told = tasks(&setup.client, wrong).await.unwrap_err();
-        assert_eq!(reason(&told), "INVALID_PAGE_TOKEN");
+        let status = tasks(&setup.client, wrong).await.unwrap_err();
+        assert_eq!(reason(&status), "INVALID_PAGE_TOKEN");
     }
 }
 
 #[tokio::test]
-async fn what_cannot_be_answered_is_told_as_by_get() {
+async fn failures_are_reported_as_by_get() {
     let setup = start().await;
-    let told = tasks(&setup.client, of(UNKNOWN)).await.unwrap_err();
+    let status = tasks(&setup.client, of(UNKNOWN)).await.unwrap_err();
     assert_eq!(
-        (told.code(), &*reason(&told)),
+        (status.code(), &*reason(&status)),
         (Code::NotFound, "SESSION_NOT_FOUND")
     );
     assert_eq!(
-        told.get_error_details().error_info().unwrap().metadata["id"],
+        status.get_error_details().error_info().unwrap().metadata["id"],
         UNKNOWN
     );
     let reads = setup.simulator.counts().requests;
@@ -203,9 +203,9 @@ async fn what_cannot_be_answered_is_told_as_by_get() {
             "INVALID_PAGE_SIZE",
         ),
     ] {
-        let told = tasks(&setup.client, request).await.unwrap_err();
-        assert_eq!(reason(&told), why);
-        let details = told.get_error_details();
+        let status = tasks(&setup.client, request).await.unwrap_err();
+        assert_eq!(reason(&status), why);
+        let details = status.get_error_details();
         assert_eq!(
             details.bad_request().unwrap().field_violations[0].field,
             field
@@ -222,22 +222,22 @@ async fn what_cannot_be_answered_is_told_as_by_get() {
         setup
             .simulator
             .answer_tasks_with(FAILED, Canned::xml(fixture(body)));
-        let told = tasks(&setup.client, of(FAILED)).await.unwrap_err();
-        assert_eq!(reason(&told), why);
+        let status = tasks(&setup.client, of(FAILED)).await.unwrap_err();
+        assert_eq!(reason(&status), why);
     }
 }
 
 #[tokio::test]
-async fn get_tells_the_failed_tasks_at_the_price_of_one_more_call() {
+async fn get_includes_the_failed_tasks_with_one_more_request() {
     let setup = start().await;
     let with_tasks = |id| {
         let mut question = request(id);
         question.get_mut().include_failed_tasks = true;
         question
     };
-    let answer = ask(&setup.client, with_tasks(FAILED)).await.unwrap();
+    let answer = send(&setup.client, with_tasks(FAILED)).await.unwrap();
     assert_eq!(
-        seen(&answer.failed_tasks),
+        states(&answer.failed_tasks),
         [
             ("fs02", State::Completed, RunResult::Failed),
             ("fs03", State::Completed, RunResult::Warning),
@@ -246,21 +246,21 @@ async fn get_tells_the_failed_tasks_at_the_price_of_one_more_call() {
     assert!(answer.failed_tasks_read_time.unwrap().seconds >= answer.read_time.unwrap().seconds);
     assert_eq!(setup.simulator.counts().session_reads, 2);
 
-    // A run that is over and went well has none to tell, so EM is not asked.
-    let answer = ask(&setup.client, with_tasks(FINISHED)).await.unwrap();
+    // A successful run has no failed tasks, so EM gets no request for them.
+    let answer = send(&setup.client, with_tasks(FINISHED)).await.unwrap();
     assert_eq!(
         (answer.failed_tasks.len(), answer.failed_tasks_read_time),
         (0, None)
     );
     assert_eq!(setup.simulator.counts().session_reads, 3);
-    // One that is under way may have some.
-    let answer = ask(&setup.client, with_tasks(RUNNING_SESSION_ID))
+    // A running one may have some.
+    let answer = send(&setup.client, with_tasks(RUNNING_SESSION_ID))
         .await
         .unwrap();
     assert_eq!(answer.failed_tasks.len(), 0);
     assert!(answer.failed_tasks_read_time.is_some());
-    // Nobody who does not ask pays.
-    let answer = ask(&setup.client, request(FAILED)).await.unwrap();
+    // Without the option there is no additional request.
+    let answer = send(&setup.client, request(FAILED)).await.unwrap();
     assert_eq!(
         (answer.failed_tasks.len(), answer.failed_tasks_read_time),
         (0, None)
@@ -269,16 +269,16 @@ async fn get_tells_the_failed_tasks_at_the_price_of_one_more_call() {
 }
 
 #[tokio::test]
-async fn get_fails_as_a_whole_when_the_tasks_cannot_be_read() {
+async fn get_fails_if_the_tasks_cannot_be_read() {
     let setup = start().await;
     let mut question = request(FAILED);
     question.get_mut().include_failed_tasks = true;
     let mut denied = Canned::xml(fixture("error-403.xml"));
     denied.status = 403.try_into().unwrap();
     setup.simulator.answer_tasks_with(FAILED, denied);
-    let told = ask(&setup.client, question).await.unwrap_err();
+    let status = send(&setup.client, question).await.unwrap_err();
     assert_eq!(
-        (told.code(), &*reason(&told)),
+        (status.code(), &*reason(&status)),
         (Code::PermissionDenied, "EM_ACCESS_DENIED")
     );
 }
@@ -290,10 +290,10 @@ async fn one_deadline_covers_the_session_and_its_failed_tasks() {
     })
     .await;
     setup.simulator.set_faults([fault("latency=400ms")]);
-    ask(&setup.client, request(FAILED)).await.unwrap();
+    send(&setup.client, request(FAILED)).await.unwrap();
     let mut question = request(FAILED);
     question.get_mut().include_failed_tasks = true;
-    let told = ask(&setup.client, question).await.unwrap_err();
-    assert_eq!(reason(&told), "DEADLINE_EXCEEDED");
+    let status = send(&setup.client, question).await.unwrap_err();
+    assert_eq!(reason(&status), "DEADLINE_EXCEEDED");
     assert_eq!(setup.simulator.counts().session_reads, 3);
 }

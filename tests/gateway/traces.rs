@@ -1,4 +1,4 @@
-//! Traces: what the collector gets of a call, and what Enterprise Manager is told.
+//! Traces: the spans that the collector gets, and the trace context that Enterprise Manager gets.
 
 use std::{collections::HashSet, time::Duration};
 
@@ -25,7 +25,7 @@ const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 const PARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 const METHOD: &str = "enterprisemanager.v1.ReplicaSessionService/Get";
 
-/// A gateway that sends traces at once, and who gets them.
+/// A gateway that exports spans at once, and the collector.
 async fn traced(change: impl FnOnce(&mut Settings)) -> (Collector, Setup) {
     let collector = Collector::start().await;
     let endpoint = collector.endpoint.clone();
@@ -40,7 +40,7 @@ async fn traced(change: impl FnOnce(&mut Settings)) -> (Collector, Setup) {
     (collector, setup)
 }
 
-/// The spans, once there are so many.
+/// Waits for this many spans.
 async fn spans(collector: &Collector, count: usize) -> Vec<Span> {
     let what = format!("{count} spans");
     eventually(&what, || collector.spans().len() >= count).await;
@@ -49,7 +49,7 @@ async fn spans(collector: &Collector, count: usize) -> Vec<Span> {
     spans
 }
 
-/// Adds the caller's trace to a request.
+/// Adds the caller's trace context to a request.
 fn in_trace<T>(mut request: Request<T>, parent: &str) -> Request<T> {
     let metadata = request.metadata_mut();
     metadata.insert("traceparent", parent.parse().unwrap());
@@ -73,7 +73,7 @@ fn is_error(span: &Span) -> bool {
     status.code() == StatusCode::Error
 }
 
-/// A header of the last request to Enterprise Manager; empty without one.
+/// A header of the last request to Enterprise Manager; empty if missing.
 fn last_header(setup: &Setup, name: &str) -> String {
     let requests = setup.simulator.requests();
     let value = requests.last().unwrap().headers.get(name).cloned();
@@ -81,8 +81,7 @@ fn last_header(setup: &Setup, name: &str) -> String {
 }
 
 #[tokio::test]
-async fn a_call_is_a_span_in_its_caller_s_trace_and_each_request_to_em_a_child_that_em_is_told_of()
-{
+async fn a_call_is_a_span_in_its_caller_s_trace_and_each_request_to_em_a_child_span() {
     let (collector, setup) = traced(|_| {}).await;
     let mut asked = in_trace(request(FINISHED), PARENT);
     let id = "night-42".parse().unwrap();
@@ -149,7 +148,7 @@ async fn a_call_is_a_span_in_its_caller_s_trace_and_each_request_to_em_a_child_t
 }
 
 #[tokio::test]
-async fn every_method_has_a_span_with_its_requests_below_it() {
+async fn every_method_has_a_span_with_its_requests_as_children() {
     let (collector, setup) = traced(|_| {}).await;
     let mut client = setup.client.clone();
     let list = ListReplicaSessionsRequest::default();
@@ -200,7 +199,7 @@ async fn every_method_has_a_span_with_its_requests_below_it() {
 }
 
 #[tokio::test]
-async fn each_retry_is_a_span_that_says_which_it_is_and_what_was_wrong() {
+async fn each_retry_is_a_span_with_its_number_and_error() {
     let (collector, setup) = traced(|_| {}).await;
     get(&setup.client, FINISHED).await.unwrap();
     spans(&collector, 3).await;
@@ -221,7 +220,7 @@ async fn each_retry_is_a_span_that_says_which_it_is_and_what_was_wrong() {
 }
 
 #[tokio::test]
-async fn a_failed_call_says_why_and_is_an_error_only_when_a_server_is_at_fault() {
+async fn a_failed_call_has_its_reason_and_is_an_error_only_for_server_failures() {
     let (collector, setup) = traced(|_| {}).await;
     let told = get(&setup.client, UNKNOWN).await.unwrap_err();
     assert_eq!(told.code(), Code::NotFound);
@@ -253,7 +252,7 @@ async fn a_failed_call_says_why_and_is_an_error_only_when_a_server_is_at_fault()
 }
 
 #[tokio::test]
-async fn who_shares_a_read_is_linked_to_the_one_who_began_it_and_who_reuses_an_answer_says_so() {
+async fn a_shared_read_is_linked_to_the_call_that_started_it_and_reuse_is_recorded() {
     let (collector, setup) = traced(|_| {}).await;
     setup.simulator.set_faults([fault("latency=300ms")]);
     let old = || {
@@ -286,7 +285,7 @@ async fn who_shares_a_read_is_linked_to_the_one_who_began_it_and_who_reuses_an_a
 }
 
 #[tokio::test]
-async fn polls_of_a_watch_are_traces_of_their_own_that_are_linked_to_it() {
+async fn polls_of_a_watch_are_separate_traces_linked_to_it() {
     let (collector, setup) = traced(|settings| {
         settings.watch.interval = Duration::from_millis(20);
         settings.watch.longest_interval = Duration::from_millis(20);
@@ -330,7 +329,7 @@ async fn polls_of_a_watch_are_traces_of_their_own_that_are_linked_to_it() {
 }
 
 #[tokio::test]
-async fn a_trace_that_its_caller_does_not_record_is_handed_on_and_not_exported() {
+async fn an_unsampled_trace_is_propagated_and_not_exported() {
     let (collector, setup) = traced(|_| {}).await;
     let unrecorded = PARENT.replace("-01", "-00");
     let mut client = setup.client.clone();
@@ -338,7 +337,7 @@ async fn a_trace_that_its_caller_does_not_record_is_handed_on_and_not_exported()
     client.get(asked).await.unwrap();
     assert_eq!(last_header(&setup, "traceparent"), unrecorded);
     assert_eq!(last_header(&setup, "tracestate"), "tool=one");
-    // One that is recorded comes behind it, and alone.
+    // A sampled trace follows and is the only one to arrive.
     client
         .get(in_trace(request(FINISHED), PARENT))
         .await
@@ -348,7 +347,7 @@ async fn a_trace_that_its_caller_does_not_record_is_handed_on_and_not_exported()
 }
 
 #[tokio::test]
-async fn without_a_collector_em_is_told_the_caller_s_trace_and_nothing_that_is_none() {
+async fn without_a_collector_em_gets_the_caller_s_trace_context_if_it_is_valid() {
     let setup = start_with(Options::default(), |_| {}).await;
     let mut client = setup.client.clone();
     let asked = in_trace(request(FINISHED), PARENT);
@@ -367,7 +366,7 @@ async fn without_a_collector_em_is_told_the_caller_s_trace_and_nothing_that_is_n
 }
 
 #[tokio::test]
-async fn sampling_decides_about_traces_that_begin_here() {
+async fn sampling_applies_to_traces_that_start_here() {
     let (collector, setup) = traced(|settings| {
         let traces = settings.traces.as_mut().unwrap();
         traces.sampling = Sampling {
@@ -388,12 +387,12 @@ async fn sampling_decides_about_traces_that_begin_here() {
 }
 
 #[tokio::test]
-async fn a_collector_that_is_not_there_costs_no_call_and_little_memory_and_is_counted() {
+async fn a_missing_collector_fails_no_call_takes_little_memory_and_is_counted() {
     let setup = start_with(Options::default(), |settings| {
         settings.traces = Some(TraceSettings {
             queue: 4,
             delay: Duration::from_millis(5),
-            // The port of the discard service, which nobody has on loopback.
+            // The port of the discard service, which is never open on loopback.
             ..TraceSettings::new("http://127.0.0.1:9".to_owned())
         });
     })
@@ -417,7 +416,7 @@ async fn a_collector_that_is_not_there_costs_no_call_and_little_memory_and_is_co
 }
 
 #[tokio::test]
-async fn a_collector_with_tls_gets_spans_where_its_authority_is_trusted_and_none_elsewhere() {
+async fn a_collector_with_tls_gets_spans_only_if_its_authority_is_trusted() {
     let (ours, theirs) = (authority(), authority());
     let identity = issue(&ours, &["127.0.0.1"]).identity();
     let collector = Collector::start_with_tls(identity).await;
@@ -439,7 +438,7 @@ async fn a_collector_with_tls_gets_spans_where_its_authority_is_trusted_and_none
 }
 
 #[tokio::test]
-async fn a_caller_who_may_not_call_has_a_span_and_what_is_no_method_has_none() {
+async fn a_caller_without_permission_has_a_span_and_an_unknown_method_has_none() {
     let folder = tempfile::tempdir().unwrap();
     let ours = authority();
     issue(&ours, &["127.0.0.1"]).write(folder.path());
@@ -474,7 +473,7 @@ async fn a_caller_who_may_not_call_has_a_span_and_what_is_no_method_has_none() {
 }
 
 #[tokio::test]
-async fn the_last_spans_are_sent_before_the_gateway_ends() {
+async fn the_last_spans_are_exported_before_the_gateway_stops() {
     let (collector, setup) = traced(|settings| {
         settings.traces.as_mut().unwrap().delay = Duration::from_secs(3600);
     })

@@ -1,4 +1,4 @@
-//! Which Enterprise Manager the gateway believes.
+//! Which certificates of Enterprise Manager the gateway trusts.
 
 use replica_session_gateway::{
     enterprise_manager::presented_certificate,
@@ -12,7 +12,7 @@ use super::{
     support::{FINISHED, Setup, get, reason, start_with},
 };
 
-/// A simulator whose certificate `authority` has made for `name`.
+/// Options of a simulator with a certificate that `authority` issued for `name`.
 fn certified(authority: &Authority, name: &str) -> Options {
     Options {
         tls: Some(issue(authority, &[name]).server_config()),
@@ -33,14 +33,14 @@ async fn trusting(authority: Option<&Authority>, options: Options) -> Setup {
 }
 
 #[tokio::test]
-async fn a_certificate_of_the_given_authority_is_trusted() {
+async fn a_certificate_of_the_configured_authority_is_trusted() {
     let authority = authority();
     let setup = trusting(Some(&authority), certified(&authority, "localhost")).await;
     get(&setup.client, FINISHED).await.unwrap();
 }
 
 #[tokio::test]
-async fn any_other_certificate_is_refused_without_a_logon() {
+async fn any_other_certificate_is_rejected_before_the_logon() {
     let (ours, other) = (authority(), authority());
     for (what, trusted, options) in [
         (
@@ -56,15 +56,15 @@ async fn any_other_certificate_is_refused_without_a_logon() {
         ),
     ] {
         let setup = trusting(trusted, options).await;
-        let told = get(&setup.client, FINISHED).await.unwrap_err();
-        assert_eq!(told.code(), Code::FailedPrecondition, "{what}");
-        assert_eq!(reason(&told), "EM_UNTRUSTED_CERTIFICATE", "{what}");
+        let status = get(&setup.client, FINISHED).await.unwrap_err();
+        assert_eq!(status.code(), Code::FailedPrecondition, "{what}");
+        assert_eq!(reason(&status), "EM_UNTRUSTED_CERTIFICATE", "{what}");
         assert_eq!(setup.simulator.counts().requests, 0, "{what}");
     }
 }
 
 #[tokio::test]
-async fn tls_and_plaintext_mixed_up_are_told_apart_from_an_outage() {
+async fn confusing_tls_with_plaintext_is_distinguished_from_an_outage() {
     let authority = authority();
     for (options, scheme) in [
         (certified(&authority, "localhost"), "http"),
@@ -76,16 +76,16 @@ async fn tls_and_plaintext_mixed_up_are_told_apart_from_an_outage() {
             *url = format!("{scheme}://127.0.0.1:{port}").parse().unwrap();
         })
         .await;
-        let told = get(&setup.client, FINISHED).await.unwrap_err();
-        assert_eq!(reason(&told), "NOT_ENTERPRISE_MANAGER", "{scheme}");
-        assert_eq!(told.code(), Code::FailedPrecondition, "{scheme}");
+        let status = get(&setup.client, FINISHED).await.unwrap_err();
+        assert_eq!(reason(&status), "NOT_ENTERPRISE_MANAGER", "{scheme}");
+        assert_eq!(status.code(), Code::FailedPrecondition, "{scheme}");
     }
 }
 
 #[tokio::test]
-async fn a_pinned_certificate_is_trusted_whatever_it_says_and_no_other_is() {
+async fn only_the_pinned_certificate_is_trusted_whatever_its_content() {
     let authority = authority();
-    // Neither its name nor its authority would do.
+    // Neither its name nor its authority would be accepted.
     let options = certified(&authority, "em.example");
     let pin = pin_of(options.clone()).await;
     let other = Pin::of(b"another certificate");
@@ -103,14 +103,14 @@ async fn a_pinned_certificate_is_trusted_whatever_it_says_and_no_other_is() {
         .await;
         let answer = get(&setup.client, FINISHED).await;
         assert_eq!(answer.is_ok(), is_trusted);
-        if let Err(told) = answer {
-            assert_eq!(reason(&told), "EM_UNTRUSTED_CERTIFICATE");
+        if let Err(status) = answer {
+            assert_eq!(reason(&status), "EM_UNTRUSTED_CERTIFICATE");
             assert_eq!(setup.simulator.counts().requests, 0);
         }
     }
 }
 
-/// The pin that `em-certificate` shows of the simulator's certificate.
+/// The pin of the simulator's certificate as `em-certificate` prints it.
 async fn pin_of(options: Options) -> Pin {
     let simulator = Simulator::start(options).await.unwrap();
     let url = simulator.url().parse().unwrap();

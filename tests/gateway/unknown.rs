@@ -1,4 +1,4 @@
-//! What EM says and the contract has no word for is counted, whatever call it came to.
+//! Values of EM that the contract does not define are counted, whichever call met them.
 
 use jiff::Timestamp;
 use replica_session_gateway::proto::v1::{
@@ -8,7 +8,7 @@ use simulator::{NamedResource, Options, Session, Task};
 
 use super::support::{UNKNOWN, get, metric, start_with};
 
-/// A session of an EM that is newer than this gateway.
+/// A session of an EM newer than this gateway.
 fn newer() -> Session {
     let named = |name: &str| NamedResource {
         id: UNKNOWN.to_owned(),
@@ -41,7 +41,7 @@ fn newer() -> Session {
         more_links: Vec::new(),
         tasks: vec![
             task("7a5c0000-0000-4000-8000-000000000001", "Cleaning", "Odd"),
-            // Said too early, and known.
+            // A known value, but too early: the task is not completed.
             task(
                 "7a5c0000-0000-4000-8000-000000000002",
                 "InProgress",
@@ -52,7 +52,7 @@ fn newer() -> Session {
 }
 
 #[tokio::test]
-async fn an_unknown_value_is_counted_of_a_session_of_a_page_and_of_a_task() {
+async fn unknown_values_are_counted_for_sessions_pages_and_tasks() {
     let options = Options {
         sessions: vec![newer()],
         ..Options::default()

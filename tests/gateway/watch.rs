@@ -1,4 +1,4 @@
-//! A watch tells how a session is, each change, outages, and the end.
+//! Watches: the current session, its changes, outages, and the end.
 
 use std::time::Duration;
 
@@ -19,18 +19,18 @@ use super::support::{
     reason, running, snapshot, start_with, watch, watch_request,
 };
 
-/// Polls quickly.
-fn quickly(settings: &mut Settings) {
+/// Sets short poll intervals.
+fn poll_quickly(settings: &mut Settings) {
     settings.watch.interval = Duration::from_millis(20);
     settings.watch.longest_interval = Duration::from_millis(40);
 }
 
 async fn start_quick() -> Setup {
-    start_with(Options::default(), quickly).await
+    start_with(Options::default(), poll_quickly).await
 }
 
 #[tokio::test]
-async fn a_watch_tells_the_session_now_then_each_change_and_ends_with_the_run() {
+async fn a_watch_sends_the_session_then_each_change_and_ends_with_the_run() {
     let setup = start_quick().await;
     let mut events = watch(&setup.client, RUNNING_SESSION_ID).await.unwrap();
     let mut last = snapshot(&mut events).await;
@@ -42,7 +42,7 @@ async fn a_watch_tells_the_session_now_then_each_change_and_ends_with_the_run() 
         last = next;
     }
     setup.simulator.advance(Duration::from_secs(300));
-    // Its progress may have grown by itself as well.
+    // The progress may have increased meanwhile, too.
     let mut end = snapshot(&mut events).await;
     while end.state() == State::Working {
         end = snapshot(&mut events).await;
@@ -54,7 +54,7 @@ async fn a_watch_tells_the_session_now_then_each_change_and_ends_with_the_run() 
 }
 
 #[tokio::test]
-async fn a_session_that_is_over_is_told_once() {
+async fn a_finished_session_is_sent_once() {
     let setup = start_quick().await;
     for _ in 0..2 {
         let mut events = watch(&setup.client, FINISHED).await.unwrap();
@@ -65,7 +65,7 @@ async fn a_session_that_is_over_is_told_once() {
 }
 
 #[tokio::test]
-async fn what_is_wrong_from_the_start_is_an_ordinary_status() {
+async fn failures_at_the_start_are_ordinary_statuses() {
     let setup = start_quick().await;
     let mut timeless = watch_request(RUNNING_SESSION_ID);
     let metadata = timeless.metadata_mut();
@@ -75,16 +75,16 @@ async fn what_is_wrong_from_the_start_is_an_ordinary_status() {
         (watch_request("x"), Code::InvalidArgument, "INVALID_ID"),
         (timeless, Code::InvalidArgument, "INVALID_TIMEOUT"),
     ] {
-        let told = refusal(&setup, request).await;
-        assert_eq!((told.code(), reason(&told).as_str()), (code, expected));
+        let status = refusal(&setup, request).await;
+        assert_eq!((status.code(), reason(&status).as_str()), (code, expected));
     }
     setup.simulator.set_role(USERNAME, Role::RestoreOperator);
-    let told = refusal(&setup, watch_request(RUNNING_SESSION_ID)).await;
-    assert_eq!(told.code(), Code::PermissionDenied);
-    assert_eq!(reason(&told), "EM_ACCESS_DENIED");
+    let status = refusal(&setup, watch_request(RUNNING_SESSION_ID)).await;
+    assert_eq!(status.code(), Code::PermissionDenied);
+    assert_eq!(reason(&status), "EM_ACCESS_DENIED");
 }
 
-/// The status in place of an answer, before any message.
+/// The status of a watch that fails before its first event.
 async fn refusal(
     setup: &Setup,
     request: Request<replica_session_gateway::proto::v1::WatchReplicaSessionRequest>,
@@ -101,13 +101,13 @@ async fn a_session_that_disappears_ends_the_watch() {
     let mut gone = Canned::xml(fixture("error-404.xml"));
     gone.status = 404.try_into().unwrap();
     setup.simulator.answer_with(RUNNING_SESSION_ID, gone);
-    let told = ended(&mut events).await.unwrap_err();
-    assert_eq!(told.code(), Code::NotFound);
-    assert_eq!(reason(&told), "SESSION_NOT_FOUND");
+    let status = ended(&mut events).await.unwrap_err();
+    assert_eq!(status.code(), Code::NotFound);
+    assert_eq!(reason(&status), "SESSION_NOT_FOUND");
 }
 
 #[tokio::test]
-async fn an_outage_is_an_event_and_so_is_its_end() {
+async fn the_start_and_the_end_of_an_outage_are_events() {
     let setup = start_quick().await;
     setup.simulator.answer_with(UNKNOWN, running(UNKNOWN, 42));
     let mut events = watch(&setup.client, UNKNOWN).await.unwrap();
@@ -126,7 +126,7 @@ async fn an_outage_is_an_event_and_so_is_its_end() {
     assert!(time(again.next_attempt_time) > time(first.next_attempt_time));
     assert!(time(first.next_attempt_time) > time(first.start_time));
 
-    // Who comes meanwhile is told what is known, and that it grows old.
+    // A new watcher gets the last known session and the outage.
     let mut late = watch(&setup.client, UNKNOWN).await.unwrap();
     assert_eq!(snapshot(&mut late).await, before);
     outage(&mut late).await;
@@ -135,7 +135,7 @@ async fn an_outage_is_an_event_and_so_is_its_end() {
     for events in [&mut events, &mut late] {
         assert_eq!(recovery(events).await, before);
     }
-    // Nothing of the outage is left.
+    // The outage leaves no trace.
     let mut later = watch(&setup.client, UNKNOWN).await.unwrap();
     assert_eq!(snapshot(&mut later).await, before);
     let change = running(UNKNOWN, 43);
@@ -143,7 +143,7 @@ async fn an_outage_is_an_event_and_so_is_its_end() {
     assert_eq!(snapshot(&mut later).await.progress_percent, Some(43));
 }
 
-/// The first snapshot after any number of outage events.
+/// The first snapshot, after any number of outage events.
 async fn recovery(events: &mut tonic::Streaming<WatchReplicaSessionResponse>) -> ReplicaSession {
     use replica_session_gateway::proto::v1::watch_replica_session_response::Event;
     loop {
@@ -154,7 +154,7 @@ async fn recovery(events: &mut tonic::Streaming<WatchReplicaSessionResponse>) ->
 }
 
 #[tokio::test]
-async fn an_outage_that_is_there_from_the_start_is_an_event_too() {
+async fn an_outage_from_the_start_is_an_event_too() {
     let setup = start_quick().await;
     setup.simulator.set_faults([fault("503")]);
     let mut events = watch(&setup.client, RUNNING_SESSION_ID).await.unwrap();
@@ -164,7 +164,7 @@ async fn an_outage_that_is_there_from_the_start_is_an_event_too() {
 }
 
 #[tokio::test]
-async fn what_the_operator_may_put_right_does_not_end_a_watch_that_has_begun() {
+async fn failures_that_an_operator_can_fix_do_not_end_a_watch() {
     let setup = start_quick().await;
     let mut events = watch(&setup.client, RUNNING_SESSION_ID).await.unwrap();
     snapshot(&mut events).await;
@@ -175,9 +175,9 @@ async fn what_the_operator_may_put_right_does_not_end_a_watch_that_has_begun() {
 }
 
 #[tokio::test]
-async fn an_em_that_does_not_answer_is_an_outage() {
+async fn an_em_that_never_answers_is_an_outage() {
     let setup = start_with(Options::default(), |settings| {
-        quickly(settings);
+        poll_quickly(settings);
         settings.watch.read_timeout = Duration::from_millis(100);
     })
     .await;
@@ -190,9 +190,9 @@ async fn an_em_that_does_not_answer_is_an_outage() {
 }
 
 #[tokio::test]
-async fn a_session_that_does_not_change_is_confirmed_now_and_then() {
+async fn an_unchanged_session_is_confirmed_from_time_to_time() {
     let setup = start_with(Options::default(), |settings| {
-        quickly(settings);
+        poll_quickly(settings);
         settings.watch.repeat_interval = Duration::from_millis(50);
     })
     .await;
@@ -205,9 +205,9 @@ async fn a_session_that_does_not_change_is_confirmed_now_and_then() {
 }
 
 #[tokio::test]
-async fn a_watch_has_no_deadline_but_its_caller_s() {
+async fn a_watch_has_only_its_caller_s_deadline() {
     let setup = start_with(Options::default(), |settings| {
-        quickly(settings);
+        poll_quickly(settings);
         settings.calls.default_deadline = Duration::from_millis(100);
         settings.calls.max_deadline = Duration::from_millis(100);
     })
@@ -222,18 +222,18 @@ async fn a_watch_has_no_deadline_but_its_caller_s() {
     let mut bounded = setup.client.clone().watch(request).await.unwrap();
     let bounded = bounded.get_mut();
     snapshot(bounded).await;
-    let told = ended(bounded).await.unwrap_err();
-    assert_eq!(told.code(), Code::DeadlineExceeded);
-    assert_eq!(reason(&told), "DEADLINE_EXCEEDED");
+    let status = ended(bounded).await.unwrap_err();
+    assert_eq!(status.code(), Code::DeadlineExceeded);
+    assert_eq!(reason(&status), "DEADLINE_EXCEEDED");
 
     setup.simulator.answer_with(UNKNOWN, running(UNKNOWN, 2));
     assert_eq!(snapshot(&mut endless).await.progress_percent, Some(2));
 }
 
 #[tokio::test]
-async fn a_connection_that_has_its_age_sends_watches_to_a_new_one() {
+async fn a_connection_at_its_maximum_age_sends_watches_to_a_new_one() {
     let setup = start_with(Options::default(), |settings| {
-        quickly(settings);
+        poll_quickly(settings);
         settings.listener.max_connection_age = Duration::from_millis(300);
     })
     .await;
@@ -242,10 +242,10 @@ async fn a_connection_that_has_its_age_sends_watches_to_a_new_one() {
     for _ in 0..2 {
         let mut events = watch(&client, UNKNOWN).await.unwrap();
         snapshot(&mut events).await;
-        let told = ended(&mut events).await.unwrap_err();
-        assert_eq!(told.code(), Code::Unavailable);
-        assert_eq!(reason(&told), "WATCH_INTERRUPTED");
-        let details = told.get_error_details();
+        let status = ended(&mut events).await.unwrap_err();
+        assert_eq!(status.code(), Code::Unavailable);
+        assert_eq!(reason(&status), "WATCH_INTERRUPTED");
+        let details = status.get_error_details();
         let delay = details.retry_info().unwrap().retry_delay.unwrap();
         assert!(delay <= Duration::from_secs(1), "{delay:?}");
     }

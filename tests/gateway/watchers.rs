@@ -1,4 +1,4 @@
-//! Thousands may watch: EM notices nothing of them, and each costs the gateway little.
+//! Many watchers: the load on EM does not depend on their number, and each costs the gateway little.
 
 use std::time::{Duration, Instant};
 
@@ -26,8 +26,8 @@ fn session(number: usize) -> String {
     format!("5e550000-0000-4000-8000-{number:012x}")
 }
 
-/// Watches so many sessions, each by so many watchers, over so many connections; returns when each
-/// has been told how its session is.
+/// Watches this many sessions with this many watchers each, over this many connections. Returns once
+/// every watcher has its first snapshot.
 async fn crowd(setup: &Setup, sessions: usize, watchers: usize, connections: usize) -> Vec<Events> {
     for number in 0..sessions {
         let id = session(number);
@@ -54,7 +54,7 @@ async fn crowd(setup: &Setup, sessions: usize, watchers: usize, connections: usi
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn two_thousand_watchers_of_twenty_sessions_cost_em_what_twenty_watchers_do() {
+async fn two_thousand_watchers_of_twenty_sessions_load_em_like_twenty_watchers() {
     const INTERVAL: Duration = Duration::from_millis(500);
     let setup = start_with(Options::default(), |settings| {
         settings.watch.interval = INTERVAL;
@@ -74,7 +74,7 @@ async fn two_thousand_watchers_of_twenty_sessions_cost_em_what_twenty_watchers_d
     for progress in join_all(told).await {
         assert_eq!(progress.unwrap(), Some(2));
     }
-    // Each session at once and then once per interval.
+    // Each session is read at once and then once per interval.
     let reads = setup.simulator.counts().session_reads;
     let rounds = began.elapsed().as_millis() / INTERVAL.as_millis() + 1;
     assert!(u128::from(reads) <= 20 * rounds, "{reads} in {rounds}");
@@ -104,7 +104,7 @@ async fn a_poller_ends_with_its_last_watcher() {
 }
 
 #[tokio::test]
-async fn a_watch_is_counted_as_handled_when_it_has_ended() {
+async fn a_watch_is_counted_as_handled_once_it_has_ended() {
     let setup = start_with(Options::default(), |_| {}).await;
     let handled = |code: &str| {
         format!(
@@ -124,7 +124,7 @@ async fn a_watch_is_counted_as_handled_when_it_has_ended() {
 }
 
 #[tokio::test]
-async fn watches_have_a_limit_of_their_own() {
+async fn watches_have_their_own_limit() {
     let setup = start_with(Options::default(), |settings| {
         settings.calls.max_watches = 2;
         settings.calls.max_in_flight = 1;
@@ -145,7 +145,7 @@ async fn watches_have_a_limit_of_their_own() {
 }
 
 #[tokio::test]
-async fn a_connection_that_takes_all_watches_it_can_leaves_some_to_others() {
+async fn a_connection_that_takes_as_many_watches_as_it_can_leaves_some_to_others() {
     let setup = start_with(Options::default(), |settings| {
         settings.calls.max_watches = 160;
         settings.watch.interval = NEVER;
@@ -172,7 +172,7 @@ async fn a_connection_that_takes_all_watches_it_can_leaves_some_to_others() {
 }
 
 #[tokio::test]
-async fn polls_leave_places_at_em_to_calls() {
+async fn polls_leave_permits_for_em_to_calls() {
     let setup = start_with(Options::default(), |settings| {
         settings.watch.interval = Duration::from_millis(20);
         settings.enterprise_manager.concurrency = 4;
@@ -188,7 +188,7 @@ async fn polls_leave_places_at_em_to_calls() {
 }
 
 #[tokio::test]
-async fn a_poll_that_never_gets_its_turn_is_told_as_an_outage() {
+async fn a_poll_that_never_gets_a_permit_is_reported_as_an_outage() {
     let setup = start_with(Options::default(), |settings| {
         settings.watch.interval = Duration::from_millis(20);
         settings.watch.longest_interval = Duration::from_millis(50);
@@ -199,14 +199,14 @@ async fn a_poll_that_never_gets_its_turn_is_told_as_an_outage() {
     .await;
     let mut crowd = crowd(&setup, 3, 1, 1).await;
     setup.simulator.set_faults([fault("silence")]);
-    // Two of the three have the places for polls, and their answers never come.
+    // Two of the three hold the permits for polls and are never answered.
     let first = select_all(crowd.iter_mut().map(|events| Box::pin(outage(events)))).await;
     assert_eq!(first.0.reason, "EM_UNAVAILABLE");
     assert_eq!(setup.simulator.counts().in_flight, 2);
 }
 
 #[tokio::test]
-async fn the_drain_ends_a_thousand_watches_in_order() {
+async fn the_drain_ends_a_thousand_watches_gracefully() {
     let setup = start_with(Options::default(), |settings| {
         settings.watch.interval = NEVER;
         settings.listener.drain_timeout = NEVER;
@@ -225,8 +225,8 @@ async fn the_drain_ends_a_thousand_watches_in_order() {
     }
 }
 
-/// A bare connection whose peer gives no room for answers, with a watch on it. Room is given when
-/// the sender is used.
+/// A watch on a bare connection whose flow-control window is closed. Sending on the channel opens
+/// it.
 async fn narrow_watch(setup: &Setup) -> (h2::RecvStream, oneshot::Sender<()>) {
     let stream = TcpStream::connect(setup.gateway.address()).await.unwrap();
     let (sender, mut connection) = h2::client::Builder::new()
@@ -250,7 +250,7 @@ async fn narrow_watch(setup: &Setup) -> (h2::RecvStream, oneshot::Sender<()>) {
     let question = watch_request(RUNNING_SESSION_ID).into_inner();
     body.send_data(framed(&question), true).unwrap();
     let head = timeout(SOON, head).await.unwrap().unwrap();
-    // Kept, or the connection would end with its last sender.
+    // Kept, because the connection would end with its last sender.
     std::mem::forget(sender);
     (head.into_body(), give_room)
 }
@@ -264,7 +264,7 @@ fn impatient(settings: &mut Settings) {
 }
 
 #[tokio::test]
-async fn a_slow_reader_is_told_the_newest_state_and_not_all_that_it_has_missed() {
+async fn a_slow_reader_gets_the_newest_state_and_not_every_missed_change() {
     let setup = start_with(Options::default(), impatient).await;
     let change = |percent| {
         let answer = running(RUNNING_SESSION_ID, percent);
@@ -292,11 +292,11 @@ async fn a_slow_reader_is_told_the_newest_state_and_not_all_that_it_has_missed()
             told.push(session.progress_percent.unwrap());
         }
     }
-    // What was on its way, and the newest.
+    // The snapshot that was in flight, and the newest one.
     assert!(told.len() <= 3, "{told:?}");
 }
 
-/// Takes a whole message off the front.
+/// Removes a complete message from the front.
 fn message(bytes: &mut Vec<u8>) -> Option<WatchReplicaSessionResponse> {
     let length = u32::from_be_bytes(bytes.get(1..5)?.try_into().unwrap());
     let end = 5 + usize::try_from(length).unwrap();
@@ -306,7 +306,7 @@ fn message(bytes: &mut Vec<u8>) -> Option<WatchReplicaSessionResponse> {
 }
 
 #[tokio::test]
-async fn a_watcher_that_takes_nothing_does_not_hold_up_the_end() {
+async fn a_watcher_that_reads_nothing_does_not_delay_shutdown() {
     let setup = start_with(Options::default(), impatient).await;
     let (_body, _give_room) = narrow_watch(&setup).await;
     timeout(SOON, setup.gateway.stop()).await.unwrap();

@@ -1,4 +1,4 @@
-//! Bodies look like those of real servers, in either style.
+//! Bodies are those of real servers, in either style.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ macro_rules! fixture {
     };
 }
 
-/// The text without white space between elements, which publications add.
+/// The document without the white space that published bodies have between elements.
 fn compact(xml: &str) -> String {
     xml.lines().map(str::trim).collect()
 }
@@ -23,7 +23,7 @@ async fn body(style: Style, href_host: &str, target: &str) -> String {
     let simulator = started(Options {
         style,
         href_host: href_host.to_owned(),
-        // The documented tasks are older than a list reaches back.
+        // The documented tasks are older than 30 days.
         listed_for: Duration::MAX,
         ..Options::default()
     })
@@ -100,7 +100,7 @@ async fn hrefs_do_not_name_the_host_that_was_asked() {
 }
 
 #[tokio::test]
-async fn a_byte_order_mark_stands_before_successful_bodies_only() {
+async fn only_successful_bodies_have_a_byte_order_mark() {
     let simulator = started(Options {
         style: Style {
             byte_order_mark: true,

@@ -1,4 +1,4 @@
-//! A client that shows every byte: one request per connection, answers read to their end.
+//! A client that exposes every byte: one request per connection, read to its end.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -18,7 +18,7 @@ pub const OPERATOR: &str = "Authorization: Basic VEVDSFxvcGVyYXRvcjpzaW11bGF0ZWQ
 pub const DOCUMENTED_2014: &str = "/api/replicaSessions/0bcf5a1e-866c-4b40-8bc3-ce64753b9a6b";
 pub const DOCUMENTED_2025: &str = "/api/replicaSessions/04f694ad-664c-4603-a747-00edecae4f17";
 
-/// An answer, or as much of it as arrived.
+/// A response, or as much of it as arrived.
 pub struct Answer {
     pub status: u16,
     pub reason: String,
@@ -38,7 +38,7 @@ impl Answer {
         std::str::from_utf8(&self.body).expect("bodies are UTF-8")
     }
 
-    /// What stands between `<name>` and `</name>`, for the first such element.
+    /// The text between `<name>` and `</name>` of the first such element.
     pub fn element(&self, name: &str) -> Option<&str> {
         let (_, rest) = self.text().split_once(&format!("<{name}>"))?;
         Some(rest.split_once(&format!("</{name}>"))?.0)
@@ -94,12 +94,12 @@ pub async fn log_on(simulator: &Simulator, authorization: &str) -> Answer {
     send(simulator, "POST", "/api/sessionMngr/?v=latest", &headers).await
 }
 
-/// Logs on as a portal user and gives the token's header.
+/// Logs on as a portal user. Returns the header with the token.
 pub async fn token(simulator: &Simulator) -> String {
     token_of(&log_on(simulator, GATEWAY).await)
 }
 
-/// The token's header, from the answer to a logon.
+/// The header with the token of a logon response.
 pub fn token_of(logon: &Answer) -> String {
     let token = logon.header("X-RestSvcSessionId").expect("a token");
     format!("X-RestSvcSessionId: {token}")
@@ -110,7 +110,7 @@ pub async fn get(simulator: &Simulator, token: &str, target: &str) -> Answer {
     send(simulator, "GET", target, &[token]).await
 }
 
-/// Waits until `condition` holds, for so long at most.
+/// Waits until `condition` holds, or for `limit`. Returns whether it holds.
 pub async fn holds_within(limit: Duration, condition: impl Fn() -> bool) -> bool {
     let start = Instant::now();
     while !condition() {

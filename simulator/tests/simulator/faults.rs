@@ -1,4 +1,4 @@
-//! What can be made to go wrong does.
+//! Every fault has its effect.
 
 use std::time::Duration;
 
@@ -125,7 +125,7 @@ async fn a_trickled_body_arrives_whole_and_late() {
 }
 
 #[tokio::test]
-async fn silence_lasts_until_the_client_gives_up() {
+async fn silence_lasts_until_the_client_disconnects() {
     let (simulator, token) = faulty("silence").await;
     let stream = sent(
         simulator.address(),
@@ -175,7 +175,7 @@ async fn unknown_ids_can_be_500() {
 }
 
 #[tokio::test]
-async fn tokens_can_expire_after_so_many_reads() {
+async fn tokens_can_expire_after_a_number_of_reads() {
     let (simulator, old) = faulty("expire=2").await;
     assert_eq!(statuses(&simulator, &old).await, [200, 200, 401]);
     let new = token(&simulator).await;
@@ -183,7 +183,7 @@ async fn tokens_can_expire_after_so_many_reads() {
 }
 
 #[tokio::test]
-async fn answers_can_be_prescribed_for_known_and_unknown_sessions() {
+async fn canned_responses_work_for_known_and_unknown_sessions() {
     let (simulator, token) = faulty("unknown-id=500").await;
     let canned = Canned::new(StatusCode::IM_A_TEAPOT, vec![0xff, 0x00]);
     simulator.answer_with("04F694AD-664c-4603-a747-00edecae4f17", canned.clone());
@@ -200,7 +200,7 @@ async fn answers_can_be_prescribed_for_known_and_unknown_sessions() {
 }
 
 #[tokio::test]
-async fn a_prescribed_answer_can_be_chunked() {
+async fn a_canned_response_can_be_chunked() {
     let (simulator, token) = faulty("latency=0s").await;
     let mut canned = Canned::xml("<Nothing/>");
     let chunked = HeaderValue::from_static("chunked");
@@ -234,7 +234,7 @@ fn faults_are_read_from_text() {
 }
 
 #[test]
-fn a_text_that_is_no_fault_is_told_the_valid_forms() {
+fn the_error_for_an_invalid_fault_lists_the_valid_forms() {
     for text in [
         "",
         "latency",

@@ -1,4 +1,4 @@
-//! Starting, stopping, and requests that are given up.
+//! Starting, stopping, and requests that their client abandons.
 
 use std::{sync::Arc, time::Duration};
 
@@ -18,9 +18,9 @@ use tokio_rustls::{
 use crate::client::{DOCUMENTED_2025, get, holds_within, request, sent, simulator, started, token};
 use simulator::{Fault, Options, Simulator};
 
-/// How soon a request must end after its client has gone.
+/// How soon a request must end after its client disconnects.
 const SOON: Duration = Duration::from_millis(100);
-/// Ample for anything that happens at all.
+/// A timeout that a passing test never reaches.
 const SECOND: Duration = Duration::from_secs(1);
 
 fn fault(text: &str) -> Fault {
@@ -51,7 +51,7 @@ async fn in_flight(simulator: &Simulator, count: u64) -> bool {
 }
 
 #[tokio::test]
-async fn a_request_that_its_client_gives_up_ends_soon() {
+async fn a_request_ends_soon_after_its_client_disconnects() {
     let simulator = simulator().await;
     let token = token(&simulator).await;
     for text in ["latency=1h", "silence", "trickle=1h"] {
@@ -138,7 +138,7 @@ async fn stopping_closes_every_connection_and_frees_the_address() {
     simulator.stop().await;
 
     let mut rest = Vec::new();
-    // Closed in either way: by an end or by a reset.
+    // The connection may be closed or reset.
     assert_eq!(waiting.read_to_end(&mut rest).await.unwrap_or(0), 0);
     assert!(TcpStream::connect(address).await.is_err());
 
@@ -178,7 +178,7 @@ async fn an_address_in_use_is_an_error() {
 }
 
 #[tokio::test]
-async fn requests_are_counted_and_remembered() {
+async fn requests_are_counted_and_recorded() {
     let simulator = simulator().await;
     let token = token(&simulator).await;
     let target = format!("{DOCUMENTED_2025}?format=Entity");
@@ -201,7 +201,7 @@ async fn requests_are_counted_and_remembered() {
 }
 
 #[tokio::test]
-async fn only_the_last_1024_requests_are_remembered() {
+async fn only_the_last_1024_requests_are_recorded() {
     let simulator = simulator().await;
     let mut stream = TcpStream::connect(simulator.address())
         .await

@@ -1,4 +1,4 @@
-//! Logging on, staying on, logging off.
+//! Logon, expiry, roles and logoff.
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ fn session_id(logon: &Answer) -> &str {
 }
 
 #[tokio::test]
-async fn good_credentials_get_a_token_a_cookie_and_a_logon_session() {
+async fn valid_credentials_get_a_token_a_cookie_and_a_logon_session() {
     let simulator = simulator().await;
     let logon = log_on(&simulator, GATEWAY).await;
 
@@ -47,7 +47,7 @@ async fn logon_works_without_slash_or_version() {
 }
 
 #[tokio::test]
-async fn bad_credentials_are_challenged() {
+async fn invalid_credentials_get_a_challenge() {
     let simulator = simulator().await;
     for authorization in [
         "Authorization: Basic VEVDSFxnYXRld2F5Ondyb25n", // TECH\gateway:wrong
@@ -77,7 +77,7 @@ async fn logon_without_content_length_is_answered_by_the_http_layer() {
 }
 
 #[tokio::test]
-async fn a_cookie_wins_over_the_header() {
+async fn the_cookie_takes_precedence_over_the_header() {
     let simulator = simulator().await;
     let header = token(&simulator).await;
     let cookie = header.replace("X-RestSvcSessionId: ", "Cookie: a=b; x-restsvcsessionid=");
@@ -99,7 +99,7 @@ async fn a_cookie_wins_over_the_header() {
 }
 
 #[tokio::test]
-async fn a_logon_session_expires_when_idle_and_not_when_used() {
+async fn a_logon_session_expires_only_when_idle() {
     let simulator = simulator().await;
     let token = token(&simulator).await;
     for _ in 0..3 {
@@ -122,7 +122,7 @@ async fn the_idle_timeout_can_be_shortened() {
 }
 
 #[tokio::test]
-async fn no_token_an_invented_one_and_an_invalidated_one_are_answered_401() {
+async fn missing_invented_and_invalidated_tokens_are_answered_401() {
     let simulator = simulator().await;
     let token = token(&simulator).await;
     assert_eq!(status(&simulator, "X-Nothing: at all").await, 401);
@@ -161,7 +161,7 @@ async fn logoff_takes_the_session_id_and_works_once() {
 }
 
 #[tokio::test]
-async fn live_logon_sessions_are_listed() {
+async fn open_logon_sessions_are_listed() {
     let simulator = simulator().await;
     let logon = log_on(&simulator, GATEWAY).await;
     let list = get(&simulator, &token_of(&logon), "/api/logonSessions").await;
@@ -193,7 +193,7 @@ async fn restore_operators_log_on_but_may_not_read_sessions() {
 }
 
 #[tokio::test]
-async fn a_changed_password_counts_from_the_next_logon() {
+async fn a_changed_password_applies_from_the_next_logon() {
     let simulator = simulator().await;
     let token = token(&simulator).await;
     simulator.set_password(r"TECH\gateway", "other");
@@ -202,7 +202,7 @@ async fn a_changed_password_counts_from_the_next_logon() {
 }
 
 #[tokio::test]
-async fn the_answer_to_a_logon_can_be_prescribed() {
+async fn the_response_to_a_logon_can_be_canned() {
     let simulator = simulator().await;
     simulator.answer_logon_with(Canned::xml("<Nothing/>"));
     let answer = log_on(&simulator, GATEWAY).await;

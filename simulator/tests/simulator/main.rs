@@ -1,4 +1,4 @@
-//! The simulator keeps to what is known of real servers.
+//! The simulator behaves as real servers are known to.
 
 mod bodies;
 mod client;

@@ -1,9 +1,9 @@
-//! The query service.
+//! The query service: pages, filters, order, and errors.
 
 use crate::client::{Answer, get, started, token};
 use simulator::{Options, QueryQuirks, Simulator, Style};
 
-/// The samples and the running session.
+/// The number of samples, the running session included.
 const SAMPLES: usize = 7;
 
 async fn query(simulator: &Simulator, parameters: &str) -> Answer {
@@ -25,7 +25,7 @@ fn count(answer: &Answer, what: &str) -> usize {
 }
 
 #[tokio::test]
-async fn pages_hold_100_items_unless_told_otherwise() {
+async fn pages_have_100_items_by_default() {
     let simulator = with_history(150).await;
     let first = query(&simulator, "").await;
     assert_eq!(count(&first, "<Ref "), 100);
@@ -95,7 +95,7 @@ async fn queries_reach_back_without_limit_and_sort_by_creation_time() {
     assert_eq!(newest.element("State"), Some("Working"));
 }
 
-/// The ids that a query for entities with this filter finds, by their last digits.
+/// The last three digits of the ids that a query with this filter finds.
 async fn found(simulator: &Simulator, filter: &str) -> Vec<String> {
     let filter: String = form_urlencoded(filter);
     let answer = query(simulator, &format!("&format=Entities&filter={filter}")).await;
@@ -152,7 +152,7 @@ async fn filters_compare_each_property_as_it_is_meant() {
         ("CreationTime<2025-10-07T20:00:02.42Z", vec!["a6b"]),
         ("CreationTime<=2025-10-07T20:00:02.42", vec!["a6b", "f17"]),
         (r#"CreationTime<"2014-10-20""#, vec!["a6b"]),
-        // One that runs has no end.
+        // A running session has no end.
         (
             r#"EndTime>="2025-11-01"; EndTime < "2025-12-01""#,
             vec!["b4e"],
@@ -173,7 +173,7 @@ async fn filters_compare_each_property_as_it_is_meant() {
 }
 
 #[tokio::test]
-async fn blanks_count_in_quotes_only_and_a_doubled_quote_is_one() {
+async fn blanks_count_only_in_quotes_and_a_doubled_quote_is_one() {
     let simulator = started(Options {
         history: 3,
         history_jobs: vec![r#"A "B"; C"#.to_owned(), "AB".to_owned(), "A B".to_owned()],
@@ -184,7 +184,7 @@ async fn blanks_count_in_quotes_only_and_a_doubled_quote_is_one() {
         (r#"JobName=="A ""B""; C""#, vec!["001"]),
         (r#"JobName=="AB""#, vec!["002"]),
         (r#"JobName=="A B""#, vec!["003"]),
-        // Dropped, as a real server does without an error.
+        // Blanks outside quotes are dropped.
         ("JobName==A B", vec!["002"]),
     ] {
         assert_eq!(found(&simulator, filter).await, expected, "{filter}");
@@ -245,7 +245,7 @@ async fn results_sort_by_any_property_that_can_be_filtered() {
 }
 
 #[tokio::test]
-async fn what_is_not_known_of_real_servers_can_be_had_either_way() {
+async fn unknown_behaviour_of_real_servers_is_configurable() {
     let empty = "&format=Entities&filter=JobName==nothing";
     let simulator = with_history(3).await;
     let answer = query(&simulator, empty).await;
@@ -293,13 +293,13 @@ async fn older_releases_write_the_filter_in_page_links_in_lower_case() {
 }
 
 #[tokio::test]
-async fn what_is_wrong_is_400() {
+async fn invalid_queries_are_answered_400() {
     let simulator = with_history(0).await;
     for parameters in [
         "&page=0",
         "&pageSize=x",
         "&sortAsc=CreationTime&sortDesc=CreationTime",
-        // These are the elements' names.
+        // The names of the elements are not those of the properties.
         "&sortAsc=CreationTimeUTC",
         "&filter=EndTimeUTC>2025-01-01",
         "&sortDesc=Progress",

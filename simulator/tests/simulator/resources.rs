@@ -1,4 +1,4 @@
-//! Which resources there are, and what becomes of them.
+//! The resources, and how the running session changes.
 
 use std::time::Duration;
 
@@ -82,7 +82,7 @@ async fn letter_case_and_doubled_slashes_do_not_matter() {
 }
 
 #[tokio::test]
-async fn tasks_answer_to_both_spellings() {
+async fn both_spellings_of_task_paths_work() {
     let simulator = simulator().await;
     let token = token(&simulator).await;
     for spelling in ["replicaTaskSessions", "repicaTaskSessions"] {
@@ -136,7 +136,7 @@ async fn unknown_paths_are_404_and_wrong_methods_405() {
 }
 
 #[tokio::test]
-async fn lists_end_at_30_days_and_single_sessions_do_not() {
+async fn only_lists_are_limited_to_30_days() {
     let simulator = simulator().await;
     let listed = |list: &Answer, id: &str| list.text().contains(id);
 
@@ -180,7 +180,7 @@ async fn the_running_session_advances_and_stops_after_five_minutes() {
 }
 
 #[tokio::test]
-async fn the_tasks_of_the_running_session_keep_pace_with_it() {
+async fn the_tasks_of_the_running_session_advance_with_it() {
     let simulator = simulator().await;
     let token = token(&simulator).await;
     let expect = |pairs: [(&str, &str); 3]| {
@@ -207,7 +207,7 @@ async fn the_tasks_of_the_running_session_keep_pace_with_it() {
 }
 
 #[tokio::test]
-async fn a_failed_session_keeps_its_reason_in_its_tasks_and_is_retried() {
+async fn a_failed_session_has_its_reason_in_its_tasks_and_is_retried() {
     let simulator = simulator().await;
     let token = token(&simulator).await;
     for (id, result, is_retry) in [
@@ -231,7 +231,7 @@ async fn a_failed_session_keeps_its_reason_in_its_tasks_and_is_retried() {
 }
 
 #[tokio::test]
-async fn the_tasks_of_a_session_are_listed_for_30_days_and_found_for_longer() {
+async fn tasks_are_listed_for_30_days_and_readable_for_longer() {
     let simulator = simulator().await;
     let token = token(&simulator).await;
     let tasks = format!("{DOCUMENTED_2014}/replicaTaskSessions?format=Entity");
