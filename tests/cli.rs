@@ -5,6 +5,8 @@
     reason = "in a test, a failing unwrap is a failing test"
 )]
 
+#[path = "cli/configuration.rs"]
+mod configuration;
 #[path = "cli/crowd.rs"]
 mod crowd;
 #[path = "cli/watch.rs"]
@@ -575,25 +577,4 @@ async fn a_port_that_is_taken_is_named() {
     let (code, _, err) = run(serve).await;
     assert_eq!(code, 64);
     assert!(err.contains("--listen") && err.contains(&address), "{err}");
-}
-
-#[tokio::test]
-async fn help_and_readme_name_every_option() {
-    let (code, out, _) = run(&mut program(&["serve", "--help"])).await;
-    assert_eq!(code, 0);
-    let options: Vec<_> = out
-        .lines()
-        .filter_map(|line| line.trim_start().strip_prefix("--"))
-        .filter_map(|line| line.split_whitespace().next())
-        .collect();
-    assert!(options.len() >= 18, "{options:?}");
-    let readme = include_str!("../docs/configuration.md");
-    for option in options {
-        assert!(
-            readme.contains(&format!("| `--{option}`")),
-            "{option} is not in docs/configuration.md"
-        );
-        let variable = format!("GATEWAY_{}", option.replace('-', "_").to_uppercase());
-        assert!(out.contains(&format!("[env: {variable}")), "{option}");
-    }
 }

@@ -1,8 +1,8 @@
-//! Which callers may call: patterns for the names in their certificates.
+//! Patterns for the names in callers' certificates, of `--allow-caller`.
 
 use std::{fmt, str::FromStr};
 
-/// A URI or DNS name that a client certificate has to carry among its alternative names. A URI may
+/// A URI or DNS name that a caller's certificate must carry among its alternative names. A URI may
 /// end in `/*`, which stands for one path segment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CallerPattern {
@@ -15,12 +15,12 @@ pub enum CallerPattern {
 }
 
 impl CallerPattern {
-    /// Whether this DNS name of a certificate is meant.
+    /// Whether this DNS name of a certificate matches.
     pub fn matches_dns(&self, name: &str) -> bool {
         matches!(self, Self::Dns(wanted) if wanted.eq_ignore_ascii_case(name))
     }
 
-    /// Whether this URI of a certificate is meant.
+    /// Whether this URI of a certificate matches.
     pub fn matches_uri(&self, uri: &str) -> bool {
         match self {
             Self::Dns(_) => false,
@@ -30,7 +30,7 @@ impl CallerPattern {
     }
 }
 
-/// One plain path segment. Escapes are no part of it: whoever reads them sees another path.
+/// One plain path segment, without escapes: a reader that decodes them would see another path.
 fn is_segment(text: &str) -> bool {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
     !matches!(text, "" | "." | "..") && text.bytes().all(is_plain)

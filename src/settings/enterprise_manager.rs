@@ -34,16 +34,20 @@ const PASSWORD_VARIABLE: &str = "GATEWAY_EM_PASSWORD";
 #[command(next_help_heading = "Enterprise Manager")]
 pub struct EnterpriseManagerOptions {
     /// Address of Enterprise Manager, such as https://em.example:9398; a path before /api is kept
-    /// (required)
+    /// [required]
     #[arg(long, env = "GATEWAY_EM_URL", value_name = "URL")]
     pub em_url: Option<String>,
 
-    /// Account to log on with, such as DOMAIN\user; it needs no role but Portal User (required)
+    /// Account to log on with, such as DOMAIN\user, or user@domain for Enterprise Manager on Linux; it
+    /// needs no role but Portal User [required]
     #[arg(long, env = "GATEWAY_EM_USERNAME", value_name = "NAME")]
     pub em_username: Option<String>,
 
-    /// File with the account's password, read at each logon (required, unless GATEWAY_EM_PASSWORD
-    /// holds the password)
+    /// File with the account's password, read at each logon [required, unless GATEWAY_EM_PASSWORD
+    /// holds the password]
+    ///
+    /// A trailing newline is not part of the password. There is no option for the password itself,
+    /// because everyone on the machine can read a process's arguments.
     #[arg(long, env = "GATEWAY_EM_PASSWORD_FILE", value_name = "FILE", value_parser = path())]
     pub em_password_file: Option<PathBuf>,
 
@@ -57,7 +61,10 @@ pub struct EnterpriseManagerOptions {
     pub em_ca_file: Option<PathBuf>,
 
     /// Pin (SHA-256 fingerprint) of the certificate to trust for Enterprise Manager, such as its
-    /// usual self-signed one: see em-certificate; several, separated by commas, while it is renewed
+    /// usual self-signed one; several, separated by commas, while it is renewed
+    ///
+    /// The certificate's names, dates and issuer do not matter then. The subcommand em-certificate
+    /// shows the pin.
     #[arg(
         long,
         env = "GATEWAY_EM_PIN_SHA256",
@@ -74,7 +81,10 @@ pub struct EnterpriseManagerOptions {
     #[arg(long, env = "GATEWAY_EM_ALLOW_PLAINTEXT", value_parser = yes_or_no)]
     pub em_allow_plaintext: bool,
 
-    /// Concurrent requests to Enterprise Manager
+    /// Maximum number of concurrent requests to Enterprise Manager
+    ///
+    /// Polls of watched sessions use at most half of them, first reads of new watches a quarter, lists
+    /// a quarter.
     #[arg(long, env = "GATEWAY_EM_CONCURRENCY", value_name = "N", default_value = "8", value_parser = at_least_one)]
     pub em_concurrency: usize,
 }

@@ -19,7 +19,7 @@ use super::{
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Args)]
 #[command(next_help_heading = "Connections")]
 pub struct ListenerSettings {
-    /// Open connections of callers; further ones are closed at once
+    /// Maximum number of connections from callers; further ones are closed at once
     #[arg(long, env = "GATEWAY_MAX_CONNECTIONS", value_name = "N", default_value = "4096", value_parser = at_least_one)]
     pub max_connections: usize,
 
@@ -59,11 +59,18 @@ pub struct CallSettings {
     #[arg(long, env = "GATEWAY_MAX_DEADLINE", value_name = "DURATION", default_value = "60s", value_parser = positive_duration)]
     pub max_deadline: Duration,
 
-    /// Calls in flight, watches apart; further ones are refused at once with RESOURCE_EXHAUSTED
+    /// Maximum number of calls in flight, watches apart; further ones are refused at once with
+    /// RESOURCE_EXHAUSTED
+    ///
+    /// A sixteenth more is reserved for connections with few calls, so that no connection can shut out
+    /// the others. At most a sixteenth may be lists, because their answers are long: 2 MB for a
+    /// thousand sessions of the usual size, and never more than 32 MiB.
     #[arg(long, env = "GATEWAY_MAX_IN_FLIGHT", value_name = "N", default_value = "1024", value_parser = at_least_one)]
     pub max_in_flight: usize,
 
-    /// Open watches; further ones are refused at once with RESOURCE_EXHAUSTED
+    /// Maximum number of open watches; further ones are refused at once with RESOURCE_EXHAUSTED
+    ///
+    /// A sixteenth more is reserved for connections with few watches.
     #[arg(long, env = "GATEWAY_MAX_WATCHES", value_name = "N", default_value = "10000", value_parser = at_least_one, help_heading = "Watches")]
     pub max_watches: usize,
 }
@@ -83,7 +90,7 @@ pub struct WatchSettings {
     )]
     pub interval: Duration,
 
-    /// Longest interval; while nothing changes, each interval is half as long again as the last one
+    /// Longest interval; while nothing changes, the interval grows by half each time
     #[arg(
         id = "watch_interval_max",
         long = "watch-interval-max",

@@ -48,8 +48,12 @@ pub struct ServeOptions {
     #[command(flatten)]
     pub calls: CallSettings,
 
-    /// File with at least 32 bytes of key to sign page tokens with, the same for all replicas;
-    /// without it, tokens are only protected against accidental changes
+    /// File with at least 32 bytes to sign page tokens with, the same for all replicas [default: the
+    /// key is derived from --em-url and --em-username]
+    ///
+    /// `head -c 32 /dev/urandom` makes one. The derived key also survives restarts and is the same for
+    /// all replicas, but only protects against accidental changes. Forging a token gains nothing: it
+    /// can only ask for what a caller may ask for anyway.
     #[arg(long, env = "GATEWAY_PAGE_TOKEN_KEY_FILE", value_name = "FILE", value_parser = path(), help_heading = "Calls")]
     pub page_token_key_file: Option<PathBuf>,
 
@@ -77,11 +81,11 @@ pub struct ServeOptions {
     #[command(flatten)]
     pub listener: ListenerSettings,
 
-    /// How long calls are still accepted after SIGTERM, so that callers can notice
+    /// How long calls are still accepted after SIGTERM, so that callers can notice the end
     #[arg(long, env = "GATEWAY_LAME_DUCK", value_name = "DURATION", default_value = "3s", value_parser = duration, help_heading = "Connections")]
     pub lame_duck: Duration,
 
-    /// Format of the log on standard error
+    /// Format of the log on standard error: text or json
     #[arg(
         long,
         env = "GATEWAY_LOG_FORMAT",
@@ -91,7 +95,7 @@ pub struct ServeOptions {
     )]
     pub log_format: LogFormat,
 
-    /// What to log, such as info or info,replica_session_gateway=debug
+    /// What to log, such as info,replica_session_gateway=debug; debug is the finest level
     #[arg(
         long,
         env = "GATEWAY_LOG_FILTER",

@@ -1,5 +1,6 @@
-//! Where traces go: from the environment variables that OpenTelemetry names, so that what runs on a
-//! platform need not be told twice.
+//! Where traces go: from the environment variables that OpenTelemetry defines, so that a platform's
+//! own settings apply. A variable is named where its value is taken; all that the gateway cannot do is
+//! refused at the start, because a collector that gets nothing is hard to explain later.
 
 use std::{env, fmt, fs, str::FromStr, time::Duration};
 
@@ -8,115 +9,139 @@ use url::Url;
 use super::SettingError;
 use crate::runtime::certificates::certificates;
 
-/// Spans that may wait for the collector, unless told otherwise: OpenTelemetry's own number.
-const QUEUE: usize = 2048;
-
-/// How long spans are gathered, unless told otherwise: OpenTelemetry's own number.
-const DELAY: Duration = Duration::from_secs(5);
-
 /// Where traces go, and which.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TraceSettings {
     /// Address of a collector that speaks OTLP over gRPC: `http://` or `https://`, host, port.
     pub endpoint: String,
-    /// The only CA certificates to trust for an `https://` address, in PEM; none: the platform's.
+    /// The only CA certificates to trust for an `https://` address, in PEM; `None`: the platform's.
     pub ca: Option<Vec<u8>>,
     /// Which calls are traced.
     pub sampling: Sampling,
-    /// Spans that may wait for the collector; one more is dropped, and counted.
+    /// Spans that may wait for the collector; further ones are dropped, and counted.
     pub queue: usize,
-    /// How long spans are gathered before they are sent.
+    /// How long spans are collected before they are sent.
     pub delay: Duration,
 }
 
 /// Which calls are traced.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Sampling {
-    /// What the caller has decided for its trace goes for the call.
+    /// A call in a caller's trace follows the caller's decision.
     pub follows_parent: bool,
-    /// The part of all other traces: 1 for all, 0 for none.
+    /// The part of all other calls that is traced: from 0 for none to 1 for all.
     pub ratio: f64,
 }
 
 impl TraceSettings {
-    /// Everything at its default but for the collector's address.
+    /// OpenTelemetry's defaults for everything but the collector's address.
     pub fn new(endpoint: String) -> Self {
         Self {
             endpoint,
             ca: None,
             sampling: Sampling::default(),
-            queue: QUEUE,
-            delay: DELAY,
+            queue: 2048,
+            delay: Duration::from_secs(5),
         }
     }
 
-    /// What the environment of the process says; none: no traces.
+    /// From the environment of the process; `None` where no collector is named, or traces are off.
     ///
     /// # Errors
     ///
-    /// The first variable that asks for what there is not.
+    /// The first variable that asks for something the gateway cannot do.
     pub fn from_environment() -> Result<Option<Self>, SettingError> {
-        Self::of(|name| env::var(name).ok())
+        Self::from_variables(|name| env::var(name).ok())
     }
 
-    fn of(variable: impl Fn(&str) -> Option<String>) -> Result<Option<Self>, SettingError> {
-        // An empty variable is one that is not set, says OpenTelemetry.
-        let given = |name: &'static str| {
-            let value = variable(name).map(|value| value.trim().to_owned());
-            value.filter(|value| !value.is_empty()).map(|v| (name, v))
+    fn from_variables(
+        lookup: impl Fn(&str) -> Option<String>,
+    ) -> Result<Option<Self>, SettingError> {
+        // OpenTelemetry treats an empty variable as unset.
+        let variable = |name: &'static str| {
+            let value = lookup(name)?.trim().to_owned();
+            (!value.is_empty()).then_some(Variable { name, value })
         };
-        let is = |name, value| given(name).is_some_and(|(_, given)| given == value);
-        let either = |own, common| given(own).or_else(|| given(common));
+        // A variable for traces wins over that for all signals.
+        let either = |traces, all| variable(traces).or_else(|| variable(all));
+        let has_value = |name, value: &str| {
+            variable(name).is_some_and(|given| given.value.eq_ignore_ascii_case(value))
+        };
+
+        if has_value("OTEL_SDK_DISABLED", "true") || has_value("OTEL_TRACES_EXPORTER", "none") {
+            return Ok(None);
+        }
         let endpoint = either(
             "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
             "OTEL_EXPORTER_OTLP_ENDPOINT",
         );
-        let is_off = variable("OTEL_SDK_DISABLED").is_some_and(|v| v.eq_ignore_ascii_case("true"))
-            || is("OTEL_TRACES_EXPORTER", "none");
-        let Some((name, endpoint)) = endpoint.filter(|_| !is_off) else {
+        let Some(endpoint) = endpoint else {
             return Ok(None);
         };
-        let mut settings = Self::new(checked(name, endpoint)?);
-        let protocol = either(
+        let mut settings = Self::new(endpoint.parsed(check_endpoint)?);
+        if let Some(protocol) = either(
             "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL",
             "OTEL_EXPORTER_OTLP_PROTOCOL",
-        );
-        if let Some((name, protocol)) = protocol.filter(|(_, protocol)| protocol != "grpc") {
-            let problem =
-                format!("is {protocol}; this gateway speaks grpc, to port 4317 as a rule");
-            return Err(SettingError::new(name, problem));
+        ) {
+            protocol.must_be("grpc", "this gateway speaks grpc, to port 4317 as a rule")?;
         }
-        let compression = either(
+        if let Some(compression) = either(
             "OTEL_EXPORTER_OTLP_TRACES_COMPRESSION",
             "OTEL_EXPORTER_OTLP_COMPRESSION",
-        );
-        if let Some((name, kind)) = compression.filter(|(_, kind)| kind != "none") {
-            let problem = format!("is {kind}; this gateway sends traces without compression");
-            return Err(SettingError::new(name, problem));
+        ) {
+            compression.must_be("none", "this gateway sends traces without compression")?;
         }
-        let client = either(
+        if let Some(certificate) = either(
             "OTEL_EXPORTER_OTLP_TRACES_CLIENT_CERTIFICATE",
             "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE",
-        );
-        if let Some((name, _)) = client {
+        ) {
             let problem = "is set; this gateway shows the collector no certificate";
-            return Err(SettingError::new(name, problem));
+            return Err(certificate.wrong(problem));
         }
-        let ca = either(
+        if let Some(path) = either(
             "OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE",
             "OTEL_EXPORTER_OTLP_CERTIFICATE",
-        );
-        settings.ca = ca.map(|(name, path)| read_ca(name, &path)).transpose()?;
-        if let Some((name, sampler)) = given("OTEL_TRACES_SAMPLER") {
-            settings.sampling = Sampling::of(name, &sampler, given("OTEL_TRACES_SAMPLER_ARG"))?;
+        ) {
+            settings.ca = Some(path.parsed(read_ca)?);
         }
-        if let Some((name, queue)) = given("OTEL_BSP_MAX_QUEUE_SIZE") {
-            settings.queue = number(name, &queue)?;
+        if let Some(sampler) = variable("OTEL_TRACES_SAMPLER") {
+            settings.sampling = sampler.parsed(str::parse)?;
+            if sampler.value.ends_with("traceidratio")
+                && let Some(ratio) = variable("OTEL_TRACES_SAMPLER_ARG")
+            {
+                settings.sampling.ratio = ratio.parsed(ratio_of_calls)?;
+            }
         }
-        if let Some((name, delay)) = given("OTEL_BSP_SCHEDULE_DELAY") {
-            settings.delay = Duration::from_millis(number(name, &delay)?);
+        if let Some(queue) = variable("OTEL_BSP_MAX_QUEUE_SIZE") {
+            settings.queue = queue.parsed(number)?;
+        }
+        if let Some(delay) = variable("OTEL_BSP_SCHEDULE_DELAY") {
+            settings.delay = Duration::from_millis(delay.parsed(number)?);
         }
         Ok(Some(settings))
+    }
+}
+
+/// An environment variable that is set.
+struct Variable {
+    name: &'static str,
+    value: String,
+}
+
+impl Variable {
+    fn parsed<T>(&self, parse: impl FnOnce(&str) -> Result<T, String>) -> Result<T, SettingError> {
+        parse(&self.value).map_err(|problem| self.wrong(problem))
+    }
+
+    fn must_be(&self, only: &str, why: &str) -> Result<(), SettingError> {
+        if self.value == only {
+            return Ok(());
+        }
+        Err(self.wrong(format!("is {}; {why}", self.value)))
+    }
+
+    fn wrong(&self, problem: impl Into<String>) -> SettingError {
+        SettingError::new(self.name, problem)
     }
 }
 
@@ -140,67 +165,56 @@ impl fmt::Display for Sampling {
     }
 }
 
-impl Sampling {
-    fn of(
-        name: &'static str,
-        sampler: &str,
-        argument: Option<(&'static str, String)>,
-    ) -> Result<Self, SettingError> {
-        let own = sampler.strip_prefix("parentbased_");
-        let ratio = match own.unwrap_or(sampler) {
-            "always_on" => 1.0,
+impl FromStr for Sampling {
+    type Err = String;
+
+    /// Reads the name of a sampler; `traceidratio` is of all calls until its argument is known.
+    fn from_str(sampler: &str) -> Result<Self, String> {
+        let root = sampler.strip_prefix("parentbased_");
+        let ratio = match root.unwrap_or(sampler) {
+            "always_on" | "traceidratio" => 1.0,
             "always_off" => 0.0,
-            "traceidratio" => match argument {
-                None => 1.0,
-                Some((name, ratio)) => ratio
-                    .parse()
-                    .ok()
-                    .filter(|ratio| (0.0..=1.0).contains(ratio))
-                    .ok_or_else(|| {
-                        SettingError::new(name, format!("is {ratio}, not between 0 and 1"))
-                    })?,
-            },
             _ => {
-                let problem = format!(
+                return Err(format!(
                     "is {sampler}; there are always_on, always_off and traceidratio, each also \
                      with parentbased_ before it"
-                );
-                return Err(SettingError::new(name, problem));
+                ));
             }
         };
         Ok(Self {
-            follows_parent: own.is_some(),
+            follows_parent: root.is_some(),
             ratio,
         })
     }
 }
 
-/// An address that can be connected to.
-fn checked(name: &'static str, endpoint: String) -> Result<String, SettingError> {
-    let url: Option<Url> = endpoint.parse().ok();
-    let is_one = url.is_some_and(|url| {
-        matches!(url.scheme(), "http" | "https")
-            && url.has_host()
-            && url.username().is_empty()
-            && url.password().is_none()
-    });
-    // Without its value: it may hold what somebody took for a place for credentials.
-    let problem = "is not an address such as http://collector.example:4317";
-    is_one
-        .then_some(endpoint)
-        .ok_or_else(|| SettingError::new(name, problem))
+fn ratio_of_calls(text: &str) -> Result<f64, String> {
+    text.parse()
+        .ok()
+        .filter(|ratio| (0.0..=1.0).contains(ratio))
+        .ok_or_else(|| format!("is {text}, not between 0 and 1"))
 }
 
-fn read_ca(name: &'static str, path: &str) -> Result<Vec<u8>, SettingError> {
-    let wrong = |why: String| SettingError::new(name, format!("{path} {why}"));
-    let pem = fs::read(path).map_err(|error| wrong(format!("cannot be read: {error}")))?;
-    certificates(&pem).map_err(|why| wrong(why.clone()))?;
+fn check_endpoint(endpoint: &str) -> Result<String, String> {
+    endpoint
+        .parse()
+        .ok()
+        .filter(|url: &Url| matches!(url.scheme(), "http" | "https") && url.has_host())
+        .filter(|url| url.username().is_empty() && url.password().is_none())
+        .map(|_| endpoint.to_owned())
+        // The value is left out: it may hold credentials.
+        .ok_or_else(|| "is not an address such as http://collector.example:4317".to_owned())
+}
+
+fn read_ca(path: &str) -> Result<Vec<u8>, String> {
+    let pem = fs::read(path).map_err(|error| format!("{path} cannot be read: {error}"))?;
+    certificates(&pem).map_err(|why| format!("{path} {why}"))?;
     Ok(pem)
 }
 
-fn number<N: FromStr>(name: &'static str, text: &str) -> Result<N, SettingError> {
-    let number = text.parse();
-    number.map_err(|_| SettingError::new(name, format!("is {text}, which is not such a number")))
+fn number<N: FromStr>(text: &str) -> Result<N, String> {
+    text.parse()
+        .map_err(|_| format!("is {text}, which is not such a number"))
 }
 
 #[cfg(test)]
@@ -214,11 +228,11 @@ mod tests {
             let found = variables.iter().find(|(given, _)| *given == name);
             found.map(|(_, value)| (*value).to_owned())
         };
-        TraceSettings::of(variable).map_err(|error| error.to_string())
+        TraceSettings::from_variables(variable).map_err(|error| error.to_string())
     }
 
     #[test]
-    fn there_are_traces_only_where_an_endpoint_is_named_and_nothing_turns_them_off() {
+    fn traces_need_an_endpoint_and_can_be_turned_off() {
         assert_eq!(of(&[]), Ok(None));
         assert_eq!(of(&[("OTEL_EXPORTER_OTLP_ENDPOINT", "")]), Ok(None));
         let default = TraceSettings::new("http://collector:4317".to_owned());
@@ -231,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn sampling_queue_and_delay_are_what_the_variables_say() {
+    fn sampling_queue_and_delay_come_from_their_variables() {
         let settings = of(&[
             ENDPOINT,
             ("OTEL_TRACES_SAMPLER", "traceidratio"),
@@ -250,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_done_is_said_with_the_variable_s_name() {
+    fn an_error_names_the_variable_and_no_secret() {
         for (name, value) in [
             ("OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4317"),
             (

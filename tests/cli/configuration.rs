@@ -1,0 +1,134 @@
+//! `docs/configuration.md` is made from the options of `serve`: it has no text of its own about any
+//! of them.
+
+use std::{env, fmt::Write as _, fs, path::Path};
+
+use clap::{Arg, Args as _, Command};
+use replica_session_gateway::settings::ServeOptions;
+
+const BEFORE: &str = "\
+# Settings
+
+<!-- Made from src/settings/ by `UPDATE_DOCS=1 cargo test --test cli`; do not edit. -->
+
+Every option of `serve` is also an environment variable: `--em-url` is `GATEWAY_EM_URL`. An option wins
+over its variable. Durations look like `500ms`, `3s`, `5m`. A wrong setting ends the program at once, with
+exit code 64 and one sentence that names the setting. `/status` and the first line of the log show all
+settings in effect, and where each was set.
+
+`--em-url`, `--em-username` and the password are required; all else has a default.
+[operators.md](operators.md) says how the settings of TLS work together, and
+[performance.md](performance.md#watches) what a watch costs.
+";
+
+const AFTER: &str = "
+## Traces
+
+`OTEL_EXPORTER_OTLP_ENDPOINT` names a collector; [traces.md](traces.md#settings) lists this and the other
+variables of OpenTelemetry that the gateway reads.
+";
+
+#[test]
+fn the_page_of_the_settings_says_what_the_options_say() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/configuration.md");
+    let page = page();
+    if env::var_os("UPDATE_DOCS").is_some() {
+        fs::write(&path, &page).unwrap();
+    }
+    let documented = fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        documented == page,
+        "docs/configuration.md is not what the options say: UPDATE_DOCS=1 cargo test --test cli"
+    );
+}
+
+#[test]
+fn every_option_has_the_environment_variable_of_its_name() {
+    let command = ServeOptions::augment_args(Command::new("serve"));
+    assert!(command.get_arguments().count() >= 18);
+    for option in command.get_arguments() {
+        let name = option.get_long().unwrap();
+        assert_eq!(option.get_id().as_str(), name.replace('-', "_"));
+        let variable = format!("GATEWAY_{}", option.get_id().as_str().to_uppercase());
+        assert_eq!(option.get_env().unwrap(), variable.as_str(), "{name}");
+    }
+}
+
+fn page() -> String {
+    let command = ServeOptions::augment_args(Command::new("serve"));
+    let heading = |option: &Arg| option.get_help_heading().unwrap().to_owned();
+    let mut headings: Vec<_> = command.get_arguments().map(heading).collect();
+    headings.dedup();
+    let mut page = BEFORE.to_owned();
+    for (number, title) in headings.iter().enumerate() {
+        // The help puts all options of a heading together, wherever they are defined.
+        if headings[..number].contains(title) {
+            continue;
+        }
+        write!(
+            page,
+            "\n## {title}\n\n| option | default | meaning |\n| --- | --- | --- |\n"
+        )
+        .unwrap();
+        for option in command
+            .get_arguments()
+            .filter(|option| heading(option) == *title)
+        {
+            page += &row(option);
+        }
+    }
+    page + AFTER
+}
+
+fn row(option: &Arg) -> String {
+    let help = option.get_help().unwrap().to_string();
+    let more = option.get_long_help().map(ToString::to_string);
+    let more = more.as_deref().and_then(|long| long.split_once("\n\n"));
+    // What clap does not know of a default stands in brackets at the end of the help.
+    let (meaning, bracket) = match help
+        .strip_suffix(']')
+        .and_then(|help| help.rsplit_once(" ["))
+    {
+        Some((meaning, bracket)) => (meaning, Some(bracket.trim_start_matches("default: "))),
+        None => (help.as_str(), None),
+    };
+    let default = match (bracket, option.get_default_values()) {
+        (Some(bracket), _) => formatted(bracket),
+        (None, [value]) => format!("`{}`", value.to_str().unwrap()),
+        (None, _) if option.get_action().takes_values() => "none".to_owned(),
+        (None, _) => "off".to_owned(),
+    };
+    let meaning = match more {
+        Some((_, more)) => format!("{meaning}. {more}"),
+        None => meaning.to_owned(),
+    };
+    let name = option.get_long().unwrap();
+    format!("| `--{name}` | {default} | {} |\n", formatted(&meaning))
+}
+
+/// Options, paths, addresses, names and settings of the log as code.
+fn formatted(text: &str) -> String {
+    let code = |word: &str| {
+        let bare = word.trim_end_matches([',', ';', ':', '.']);
+        let is_code = ["--", "/"].iter().any(|start| bare.starts_with(start))
+            || ["://", "_", "\\", "="]
+                .iter()
+                .any(|mark| bare.contains(mark));
+        if is_code && !word.contains('`') {
+            format!("`{bare}`{}", &word[bare.len()..])
+        } else {
+            word.to_owned()
+        }
+    };
+    let mut in_code = false;
+    let words = text.split_whitespace().map(|word| {
+        let was_in_code = in_code;
+        in_code ^= word.matches('`').count() % 2 == 1;
+        if was_in_code || in_code {
+            word.to_owned()
+        } else {
+            code(word)
+        }
+    });
+    words.collect::<Vec<_>>().join(" ")
+}
