@@ -25,8 +25,8 @@ use crate::{
     proto::{FILE_DESCRIPTOR_SET, v1::replica_session_service_server::ReplicaSessionServiceServer},
     runtime::{certificates::Expiry, reload, workers::Workers},
     settings::{EM_CA_FILE, EM_PASSWORD_FILE, EM_PIN_FILE, SettingError, Settings},
-    sharing::{self, SharedReads},
-    watching::{self, Watching},
+    sharing::{ReadRegistry, SharedReads},
+    watching::{PollerRegistry, Watching},
 };
 
 /// Largest request accepted, in bytes. A `Get` takes below 100, a `List` with everything 5000.
@@ -137,17 +137,17 @@ pub async fn start(settings: Settings) -> Result<Running, StartError> {
         traces.clone(),
         SessionService::NAME,
     );
-    let common = sharing::Common::new(settings.reuse, metrics.reads());
+    let registry = ReadRegistry::new(settings.reuse, metrics.reads());
     let places = settings.enterprise_manager.concurrency;
-    let watches = watching::Common::new(settings.watch, places, metrics.clone(), traces);
+    let pollers = PollerRegistry::new(settings.watch, places, metrics.clone(), traces);
     let tokens = PageTokens::new(&settings.page_token_secret());
     let reporter = HealthReporter::new();
     set_health(&reporter, ServingStatus::Serving).await;
     let threads = Workers::start(settings.workers).map_err(StartError::Threads)?;
     let workers = threads.handles().iter().map(|runtime| {
         let enterprise_manager = enterprise_manager.with_own_connections()?;
-        let reads = SharedReads::new(enterprise_manager, common.clone());
-        let watching = Watching::new(reads.clone(), watches.clone());
+        let reads = SharedReads::new(enterprise_manager, registry.clone());
+        let watching = Watching::new(reads.clone(), pollers.clone());
         let sessions = Gateway::new(reads, watching, tokens.clone(), metrics.clone());
         Ok(Worker {
             runtime: runtime.clone(),

@@ -19,6 +19,7 @@ use super::{
 use crate::{
     enterprise_manager::SessionId,
     operations::{metrics::MethodMetrics, traces::TraceContext},
+    sharing::ReadTerms,
 };
 
 /// One call. It travels in the request's extensions, shared between the call's frame, which ends
@@ -76,6 +77,15 @@ impl CallContext {
     pub(super) fn deadline(&self) -> Instant {
         let deadline = self.deadline.ok().flatten();
         deadline.expect("every such call has one, or was refused")
+    }
+
+    /// How the call wants a session, page or tasks read.
+    pub(super) fn read_terms(&self, max_age: Option<Duration>) -> ReadTerms<'_> {
+        ReadTerms {
+            max_age,
+            deadline: self.deadline(),
+            trace: &self.origin,
+        }
     }
 
     /// The call is about this session.

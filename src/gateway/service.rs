@@ -59,16 +59,19 @@ impl Gateway {
         call: &CallContext,
     ) -> Result<GetReplicaSessionResponse, Failure> {
         let question: Question = request.try_into()?;
-        let (id, max_age, deadline) = (question.id, question.max_age, call.deadline());
+        let id = question.id;
         call.is_about(id);
         let reading = self
             .reads
-            .replica_session(id, question.view, max_age, deadline, &call.origin)
+            .replica_session(id, question.view, call.read_terms(question.max_age))
             .await
             .map_err(|error| Failure::EnterpriseManager(error, Some(id)))?;
         let mut response = convert::response(&reading);
         if question.with_failed_tasks && may_have_failed_tasks(&reading) {
-            let tasks = self.reads.tasks(id, max_age, deadline, &call.origin).await;
+            let tasks = self
+                .reads
+                .tasks(id, call.read_terms(question.max_age))
+                .await;
             let tasks = tasks.map_err(|error| Failure::EnterpriseManager(error, Some(id)))?;
             let failed = tasks.tasks.iter().filter(|task| has_failed(task));
             response.failed_tasks = failed.map(convert::task).collect();
@@ -100,9 +103,7 @@ impl Gateway {
             .session_page(
                 question.list,
                 question.position,
-                question.max_age,
-                call.deadline(),
-                &call.origin,
+                call.read_terms(question.max_age),
             )
             .await
             .map_err(|error| Failure::EnterpriseManager(error, None))?;
@@ -121,7 +122,7 @@ impl Gateway {
         call.is_about(id);
         let reading = self
             .reads
-            .tasks(id, question.max_age, call.deadline(), &call.origin)
+            .tasks(id, call.read_terms(question.max_age))
             .await
             .map_err(|error| Failure::EnterpriseManager(error, Some(id)))?;
         // EM gives all tasks at once: the page is cut here.

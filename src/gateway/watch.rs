@@ -3,7 +3,7 @@
 use std::{future::pending, pin::Pin, sync::Arc};
 
 use futures_util::{Stream, stream};
-use tokio::{sync::watch::Receiver, time::sleep_until};
+use tokio::time::sleep_until;
 use tonic::Status;
 
 use super::{
@@ -20,7 +20,7 @@ use crate::{
         EnterpriseManagerOutage, WatchReplicaSessionResponse as Event,
         watch_replica_session_response::Event as Kind,
     },
-    watching::{Outage, Seen},
+    watching::{Outage, Snapshot, Subscription},
 };
 
 /// The events of one watch.
@@ -30,7 +30,7 @@ pub type Events = Pin<Box<dyn Stream<Item = Result<Event, Status>> + Send>>;
 struct Watcher {
     call: Arc<CallContext>,
     id: SessionId,
-    seen: Receiver<Seen>,
+    seen: Subscription,
     leash: Leash,
     metrics: Arc<Metrics>,
     /// The numbers of what has been told.
@@ -47,13 +47,13 @@ struct Watcher {
 pub(super) async fn watch(
     call: Arc<CallContext>,
     id: SessionId,
-    mut seen: Receiver<Seen>,
+    mut seen: Subscription,
     leash: Leash,
     metrics: Arc<Metrics>,
 ) -> Result<Events, Failure> {
-    let first = seen.wait_for(Seen::is_known).await;
+    let first = seen.wait_for(Snapshot::is_known).await;
     let first = first.map_err(|_| poller_is_gone())?.clone();
-    if let (None, Some(Err(error))) = (first.snapshot, first.end) {
+    if let (None, Some(Err(error))) = (first.reading, first.end) {
         return Err(Failure::EnterpriseManager(error, Some(id)));
     }
     let watcher = Watcher {
@@ -104,16 +104,16 @@ impl Watcher {
     }
 
     /// What is to be told first of what has not been told.
-    fn untold(&mut self, seen: &Seen) -> Option<Kind> {
-        if let Some((number, reading)) = &seen.snapshot
-            && *number > self.told_snapshot
+    fn untold(&mut self, seen: &Snapshot) -> Option<Kind> {
+        if let Some(reading) = &seen.reading
+            && seen.reading_number > self.told_snapshot
         {
-            self.told_snapshot = *number;
+            self.told_snapshot = seen.reading_number;
             return Some(Kind::Snapshot(convert::snapshot(reading)));
         }
-        let (number, outage) = seen.outage.as_ref()?;
-        (*number > self.told_outage).then(|| {
-            self.told_outage = *number;
+        let outage = seen.outage.as_ref()?;
+        (seen.outage_number > self.told_outage).then(|| {
+            self.told_outage = seen.outage_number;
             Kind::Outage(outage_event(self.id, outage))
         })
     }

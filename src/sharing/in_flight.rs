@@ -1,141 +1,143 @@
-//! Questions in flight: equal ones share one read.
+//! Reads in flight: callers with equal requests wait for the same one.
 
 use std::{collections::HashMap, future::Future, hash::Hash, pin::Pin, sync::Arc, time::Duration};
 
 use futures_util::future::{FutureExt as _, Shared, WeakShared};
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
+use prometheus_client::metrics::counter::Counter;
 use tokio::time::Instant;
 
+use super::ReadTerms;
 use crate::{
     enterprise_manager::{Error, Patience},
     operations::{metrics::ReadCounters, traces::TraceContext},
 };
 
-/// What becomes of a read, shared by all who wait for it.
-pub type Outcome<A> = Result<Arc<A>, Error>;
+/// The answer or the error of a read, shared by all who wait for it.
+pub type SharedResult<A> = Result<Arc<A>, Error>;
 
 /// A read under way.
-pub(super) type Read<A> = Pin<Box<dyn Future<Output = Outcome<A>> + Send>>;
+pub(super) type Read<A> = Pin<Box<dyn Future<Output = SharedResult<A>> + Send>>;
 
-/// The reads of one kind that somebody waits for, by their questions.
-pub(super) struct InFlight<Q, A> {
-    reads: Mutex<HashMap<Q, Flight<A>>>,
-    counted: ReadCounters,
-    /// What spans call it.
-    name: &'static str,
+/// The reads of one kind that callers wait for, by what they ask for.
+pub(super) struct InFlight<K, A> {
+    flights: Mutex<HashMap<K, Flight<A>>>,
+    counters: ReadCounters,
+    /// Name of the span attribute that holds where an answer came from.
+    attribute: &'static str,
 }
 
-/// A read that somebody waits for. The map does not: it ends when the last one leaves.
+/// A read that callers wait for. The reference is weak, so that a read whose last caller has left
+/// is dropped, and its request to Enterprise Manager is aborted.
 struct Flight<A> {
     started: Instant,
-    patience: Arc<Patience>,
+    context: Arc<Patience>,
     read: WeakShared<Read<A>>,
 }
 
-impl<Q, A> InFlight<Q, A>
+impl<K, A> InFlight<K, A>
 where
-    Q: Clone + Eq + Hash + Send + 'static,
+    K: Clone + Eq + Hash + Send + 'static,
     A: Send + Sync + 'static,
 {
-    /// Nothing in flight.
-    pub(super) fn new(name: &'static str, counted: ReadCounters) -> Arc<Self> {
+    /// Without any reads.
+    pub(super) fn new(attribute: &'static str, counters: ReadCounters) -> Arc<Self> {
         Arc::new(Self {
-            name,
-            reads: Mutex::default(),
-            counted,
+            attribute,
+            flights: Mutex::default(),
+            counters,
         })
     }
 
-    /// The read of an equal question that began at most `max_age` ago, else a new one. A
-    /// `max_age` of zero joins nothing. `kept` is asked for an answer that a read has left just
-    /// before.
+    /// Joins the read under way for `key` if the terms allow it, and starts a new one otherwise.
+    /// `kept` is called in between: a read that has just ended may have left its answer there.
     pub(super) fn join_or_start<F>(
         self: &Arc<Self>,
-        question: Q,
-        max_age: Option<Duration>,
-        (deadline, origin): (Instant, &TraceContext),
+        key: K,
+        terms: &ReadTerms<'_>,
         kept: impl FnOnce() -> Option<Arc<A>>,
         read: impl FnOnce(Arc<Patience>) -> F + Send + 'static,
     ) -> Shared<Read<A>>
     where
-        F: Future<Output = Outcome<A>> + Send + 'static,
+        F: Future<Output = SharedResult<A>> + Send + 'static,
     {
-        let mut in_flight = self.lock();
-        if max_age != Some(Duration::ZERO) {
-            if let Some(read) = in_flight
-                .get(&question)
-                .filter(|other| max_age.is_none_or(|age| other.started.elapsed() <= age))
-                .and_then(|other| {
-                    other.patience.extend(deadline);
-                    Some((other.read.upgrade()?, other.patience.origin()))
-                })
-            {
-                let (read, first) = read;
-                self.counted.shared.inc();
-                origin.set_attribute(self.name, || "shared");
-                origin.link_to(first);
+        let mut flights = self.flights.lock();
+        if terms.accepts_earlier() {
+            if let Some(read) = flights.get(&key).and_then(|flight| flight.join(terms)) {
+                self.note(&self.counters.shared, "shared", terms.trace);
                 return read;
             }
             if let Some(answer) = kept() {
-                self.counted.reused.inc();
-                origin.set_attribute(self.name, || "reused");
+                self.note(&self.counters.reused, "reused", terms.trace);
                 let read: Read<A> = Box::pin(std::future::ready(Ok(answer)));
                 return read.shared();
             }
         }
-        self.counted.asked.inc();
-        origin.set_attribute(self.name, || "asked");
+        self.note(&self.counters.asked, "asked", terms.trace);
         let started = Instant::now();
-        let patience = Arc::new(Patience::until(deadline).of(origin.clone()));
-        let leave = Leave {
+        let context = Arc::new(Patience::until(terms.deadline).of(terms.trace.clone()));
+        let removal = Removal {
             in_flight: self.clone(),
-            question: question.clone(),
+            key: key.clone(),
             started,
         };
-        let begin = {
-            let patience = patience.clone();
-            || read(patience)
-        };
-        // The read is made in its box: made outside, all its three kilobytes would be copied, twice.
-        let read: Read<A> = Box::pin(async move {
-            let outcome = begin().await;
-            drop(leave);
-            outcome
+        let read_context = context.clone();
+        // `read` is called inside the box: outside, its future of three kilobytes would be copied
+        // twice.
+        let boxed: Read<A> = Box::pin(async move {
+            let result = read(read_context).await;
+            drop(removal);
+            result
         });
-        let read = read.shared();
-        in_flight.insert(
-            question,
+        let read = boxed.shared();
+        flights.insert(
+            key,
             Flight {
                 started,
-                patience,
+                context,
                 read: read.downgrade().expect("it has not been polled"),
             },
         );
         read
     }
-}
 
-impl<Q, A> InFlight<Q, A> {
-    fn lock(&self) -> MutexGuard<'_, HashMap<Q, Flight<A>>> {
-        self.reads.lock()
+    fn note(&self, counter: &Counter, source: &'static str, trace: &TraceContext) {
+        counter.inc();
+        trace.set_attribute(self.attribute, || source);
     }
 }
 
-/// Takes a read out of the map when it ends, in whatever way.
-struct Leave<Q: Eq + Hash, A> {
-    in_flight: Arc<InFlight<Q, A>>,
-    question: Q,
+impl<A> Flight<A> {
+    /// The read, if it is young enough and callers still wait for it. From then on it may take
+    /// until the deadline of this caller too.
+    fn join(&self, terms: &ReadTerms<'_>) -> Option<Shared<Read<A>>> {
+        let is_young = |max_age: Duration| self.started.elapsed() <= max_age;
+        if !terms.max_age.is_none_or(is_young) {
+            return None;
+        }
+        let read = self.read.upgrade()?;
+        self.context.extend(terms.deadline);
+        terms.trace.link_to(self.context.origin());
+        Some(read)
+    }
+}
+
+/// Removes a read from the map when it ends or is dropped.
+struct Removal<K: Eq + Hash, A> {
+    in_flight: Arc<InFlight<K, A>>,
+    key: K,
     started: Instant,
 }
 
-impl<Q: Eq + Hash, A> Drop for Leave<Q, A> {
+impl<K: Eq + Hash, A> Drop for Removal<K, A> {
     fn drop(&mut self) {
-        let mut in_flight = self.in_flight.lock();
-        // A later one may have taken its place.
-        if let Some(other) = in_flight.get(&self.question)
-            && other.started == self.started
+        let mut flights = self.in_flight.flights.lock();
+        // A later read with the same key may have replaced this one.
+        if flights
+            .get(&self.key)
+            .is_some_and(|flight| flight.started == self.started)
         {
-            in_flight.remove(&self.question);
+            flights.remove(&self.key);
         }
     }
 }

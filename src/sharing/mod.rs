@@ -1,7 +1,19 @@
-//! One call to Enterprise Manager for many equal questions, and short reuse of its answers.
+//! One read of Enterprise Manager for many equal requests, and short reuse of its answers.
 //!
-//! EM is slow, fragile, and itself a cache of up to 15 minutes: asking it the same thing many
-//! times within a moment harms it and tells nobody anything new.
+//! Enterprise Manager (EM) is slow and easily overloaded, and itself a cache: it renews its data
+//! every 15 minutes. Asking it the same thing several times within a moment costs it a lot and
+//! tells nobody anything new. So callers whose requests are equal wait for one read, and the answer
+//! about a session is kept for a few seconds, or minutes once its run is over.
+//!
+//! A read belongs to all callers who wait for it. It outlives the caller who began it, since the
+//! others would otherwise have to start over; it may take until the latest of their deadlines; and
+//! when the last of them leaves, it is dropped and its request aborted. It belongs to the trace of
+//! the caller who began it; spans of the others link to that one. Errors are shared with those who
+//! wait, and never kept.
+//!
+//! `quick_cache` stores the kept answers, but its own coalescing is not used, nor that of `moka`:
+//! there, the read is part of the first caller's future, and when that caller leaves, the next one
+//! starts it again. Neither knows a maximum age for each caller, or deadlines that move.
 
 mod in_flight;
 
@@ -19,28 +31,47 @@ use crate::{
     settings::ReuseSettings,
 };
 use in_flight::InFlight;
-pub use in_flight::Outcome;
+pub use in_flight::SharedResult;
 
-/// Where a call's span says whence its session is: `asked`, `shared` or `reused`.
+/// Name of the span attribute that says where the session came from: `asked`, `shared` or `reused`.
 pub const SESSION_READ: &str = "gateway.read.session";
 
-type Question = (SessionId, View);
+type SessionKey = (SessionId, View);
 
-/// Reads through one worker's connections, and shares with all workers.
+/// Reads through one worker's connections, and shares the reads with all workers.
 #[derive(Clone)]
 pub struct SharedReads {
     enterprise_manager: Arc<EnterpriseManager>,
-    common: Arc<Common>,
+    registry: Arc<ReadRegistry>,
 }
 
-/// What all workers share.
-pub struct Common {
-    sessions: Arc<InFlight<Question, Reading>>,
+/// The reads under way and the answers that are kept, of all workers.
+pub struct ReadRegistry {
+    sessions: Arc<InFlight<SessionKey, Reading>>,
     pages: Arc<InFlight<(SessionList, Position), SessionPage>>,
     tasks: Arc<InFlight<SessionId, TaskReading>>,
-    kept: Cache<Question, Kept, ByBytes>,
+    kept: Cache<SessionKey, Kept, ByBytes>,
     settings: ReuseSettings,
-    reads: ReadCounters,
+    counters: ReadCounters,
+}
+
+/// How a caller wants something read.
+#[derive(Debug, Clone, Copy)]
+pub struct ReadTerms<'t> {
+    /// Greatest age of the answer. Zero asks for an answer that EM gives after this call began;
+    /// `None` leaves the choice to the settings.
+    pub max_age: Option<Duration>,
+    /// When the caller stops waiting.
+    pub deadline: Instant,
+    /// The caller's trace.
+    pub trace: &'t TraceContext,
+}
+
+impl ReadTerms<'_> {
+    /// Whether an answer may come from a read that began before this caller asked.
+    fn accepts_earlier(&self) -> bool {
+        self.max_age != Some(Duration::ZERO)
+    }
 }
 
 /// An answer that may be given again.
@@ -54,38 +85,39 @@ struct Kept {
 #[derive(Clone)]
 struct ByBytes;
 
-impl Weighter<Question, Kept> for ByBytes {
-    fn weight(&self, _: &Question, kept: &Kept) -> u64 {
+impl Weighter<SessionKey, Kept> for ByBytes {
+    fn weight(&self, _: &SessionKey, kept: &Kept) -> u64 {
         kept.reading.size() as u64
     }
 }
 
-impl Common {
-    /// Nothing in flight, nothing kept.
-    pub fn new(settings: ReuseSettings, reads: ReadCounters) -> Arc<Self> {
+impl ReadRegistry {
+    /// Without any reads or kept answers.
+    pub fn new(settings: ReuseSettings, counters: ReadCounters) -> Arc<Self> {
+        /// Size of a usual answer in memory, in bytes.
         const TYPICAL_ANSWER: usize = 3000;
         let capacity = settings.capacity;
         Arc::new(Self {
-            sessions: InFlight::new(SESSION_READ, reads.clone()),
-            pages: InFlight::new("gateway.read.page", reads.clone()),
-            tasks: InFlight::new("gateway.read.tasks", reads.clone()),
+            sessions: InFlight::new(SESSION_READ, counters.clone()),
+            pages: InFlight::new("gateway.read.page", counters.clone()),
+            tasks: InFlight::new("gateway.read.tasks", counters.clone()),
             kept: Cache::with_weighter(capacity / TYPICAL_ANSWER, capacity as u64, ByBytes),
             settings,
-            reads,
+            counters,
         })
     }
 
-    /// A kept answer that is young enough.
-    fn kept(&self, question: Question, max_age: Option<Duration>) -> Option<Arc<Reading>> {
-        let kept = self.kept.get(&question)?;
-        let oldest = max_age.unwrap_or_else(|| self.reuse_time(&kept.reading));
-        (kept.at.elapsed() < oldest).then_some(kept.reading)
+    /// The kept answer, if it is young enough.
+    fn kept(&self, key: SessionKey, max_age: Option<Duration>) -> Option<Arc<Reading>> {
+        let kept = self.kept.get(&key)?;
+        let max_age = max_age.unwrap_or_else(|| self.reuse_time(&kept.reading));
+        (kept.at.elapsed() < max_age).then_some(kept.reading)
     }
 
-    /// How long an answer may be given again to callers who do not say.
+    /// How long an answer is reused for callers who set no maximum age.
     fn reuse_time(&self, reading: &Reading) -> Duration {
         let run = reading.session.run.as_ref();
-        // Without its end time, EM has not written all of it yet.
+        // A stopped run without an end time is not final: EM has yet to write the rest.
         if run.is_some_and(|run| run.is_over() && run.ended_at.is_some()) {
             self.settings.finished
         } else {
@@ -93,24 +125,24 @@ impl Common {
         }
     }
 
-    /// Keeps an answer, drops what EM no longer confirms. An answer that was asked for anew by
-    /// somebody who wants no old ones replaces what is kept, and is not worth keeping otherwise.
-    fn note(&self, question: Question, outcome: &Outcome<Reading>, wanted: bool) {
-        match outcome {
+    /// Keeps an answer, and drops the kept one when EM no longer gives it. The answer to a caller
+    /// who accepts no earlier one only replaces what is kept: such a caller will not use it again.
+    fn keep(&self, key: SessionKey, result: &SharedResult<Reading>, accepts_earlier: bool) {
+        match result {
             Ok(reading) if !self.reuse_time(reading).is_zero() => {
                 let kept = Kept {
                     reading: reading.clone(),
                     at: Instant::now(),
                 };
-                if wanted {
-                    self.kept.insert(question, kept);
+                if accepts_earlier {
+                    self.kept.insert(key, kept);
                 } else {
-                    // Fails when nothing is kept, which is as well.
-                    drop(self.kept.replace(question, kept, true));
+                    // Fails when nothing is kept, which is fine.
+                    drop(self.kept.replace(key, kept, true));
                 }
             }
             Err(Error::SessionNotFound { .. } | Error::AccessDenied { .. }) => {
-                self.kept.remove(&question);
+                self.kept.remove(&key);
             }
             _ => {}
         }
@@ -118,56 +150,52 @@ impl Common {
 }
 
 impl SharedReads {
-    /// Reads through the connections of `enterprise_manager`, sharing with all who have `common`.
-    pub fn new(enterprise_manager: EnterpriseManager, common: Arc<Common>) -> Self {
+    /// Reads through the connections of `enterprise_manager`, and shares with all who have the same
+    /// registry.
+    pub fn new(enterprise_manager: EnterpriseManager, registry: Arc<ReadRegistry>) -> Self {
         Self {
             enterprise_manager: Arc::new(enterprise_manager),
-            common,
+            registry,
         }
     }
 
-    /// Reads one session: a kept answer if it is young enough, else the answer to a question in
-    /// flight, else EM's. Of a `max_age` of zero, only EM's: read after this call began.
-    ///
-    /// Dropping the future leaves others who wait for the same answer alone; when the last one
-    /// leaves, the request at EM is aborted. It is in the trace of the one who began it.
+    /// Reads one session: the kept answer if it is young enough, else the answer of an equal read in
+    /// flight, else EM's.
     ///
     /// # Errors
     ///
-    /// Why EM gave no session. Errors are shared with those who wait, and never kept.
+    /// Why EM gave no session.
     pub async fn replica_session(
         &self,
         id: SessionId,
         view: View,
-        max_age: Option<Duration>,
-        deadline: Instant,
-        origin: &TraceContext,
-    ) -> Outcome<Reading> {
-        let question = (id, view);
-        let takes_old_ones = max_age != Some(Duration::ZERO);
-        let kept = || self.common.kept(question, max_age);
-        if takes_old_ones && let Some(reading) = kept() {
-            self.common.reads.reused.inc();
-            origin.set_attribute(SESSION_READ, || "reused");
+        terms: ReadTerms<'_>,
+    ) -> SharedResult<Reading> {
+        let key = (id, view);
+        let accepts_earlier = terms.accepts_earlier();
+        let kept = || self.registry.kept(key, terms.max_age);
+        if accepts_earlier && let Some(reading) = kept() {
+            self.registry.counters.reused.inc();
+            terms.trace.set_attribute(SESSION_READ, || "reused");
             return Ok(reading);
         }
-        let (enterprise_manager, common) = (self.enterprise_manager.clone(), self.common.clone());
-        let read = move |patience: Arc<Patience>| async move {
-            let outcome = enterprise_manager
-                .replica_session(id, view, &patience)
+        let (enterprise_manager, registry) =
+            (self.enterprise_manager.clone(), self.registry.clone());
+        let read = move |context: Arc<Patience>| async move {
+            let result = enterprise_manager
+                .replica_session(id, view, &context)
                 .await;
-            common.note(question, &outcome, takes_old_ones);
-            outcome
+            registry.keep(key, &result, accepts_earlier);
+            result
         };
-        // Asked for kept answers again: one that ended since then has left its answer there.
-        self.common
+        self.registry
             .sessions
-            .join_or_start(question, max_age, (deadline, origin), kept, read)
+            .join_or_start(key, &terms, kept, read)
             .await
     }
 
-    /// Reads one page of a list: the answer to an equal question in flight that began at most
-    /// `max_age` ago, else EM's. Answers are not kept: who lists wants to see what is new.
+    /// Reads one page of a list: the answer of an equal read in flight, else EM's. Pages are not
+    /// kept: callers list sessions to see what is new.
     ///
     /// # Errors
     ///
@@ -176,22 +204,20 @@ impl SharedReads {
         &self,
         list: SessionList,
         position: Position,
-        max_age: Option<Duration>,
-        deadline: Instant,
-        origin: &TraceContext,
-    ) -> impl Future<Output = Outcome<SessionPage>> + use<> {
+        terms: ReadTerms<'_>,
+    ) -> impl Future<Output = SharedResult<SessionPage>> + use<> {
         let enterprise_manager = self.enterprise_manager.clone();
-        let question = (list.clone(), position.clone());
-        let read = move |patience: Arc<Patience>| async move {
-            let page = enterprise_manager.session_page(&list, &position, &patience);
+        let key = (list.clone(), position.clone());
+        let read = move |context: Arc<Patience>| async move {
+            let page = enterprise_manager.session_page(&list, &position, &context);
             page.await.map(Arc::new)
         };
-        self.common
+        self.registry
             .pages
-            .join_or_start(question, max_age, (deadline, origin), || None, read)
+            .join_or_start(key, &terms, || None, read)
     }
 
-    /// Reads the tasks of one session, likewise.
+    /// Reads the tasks of one session, in the same way as a page.
     ///
     /// # Errors
     ///
@@ -199,16 +225,12 @@ impl SharedReads {
     pub fn tasks(
         &self,
         id: SessionId,
-        max_age: Option<Duration>,
-        deadline: Instant,
-        origin: &TraceContext,
-    ) -> impl Future<Output = Outcome<TaskReading>> + use<> {
+        terms: ReadTerms<'_>,
+    ) -> impl Future<Output = SharedResult<TaskReading>> + use<> {
         let enterprise_manager = self.enterprise_manager.clone();
-        let read = move |patience: Arc<Patience>| async move {
-            enterprise_manager.tasks(id, &patience).await.map(Arc::new)
+        let read = move |context: Arc<Patience>| async move {
+            enterprise_manager.tasks(id, &context).await.map(Arc::new)
         };
-        self.common
-            .tasks
-            .join_or_start(id, max_age, (deadline, origin), || None, read)
+        self.registry.tasks.join_or_start(id, &terms, || None, read)
     }
 }

@@ -1,8 +1,12 @@
-//! One poller for all who watch the same session, on whatever worker they are.
+//! One poller for all watchers of the same session, on whatever worker they are.
 //!
-//! A poller begins with the first watcher, publishes what Enterprise Manager says, and ends with
-//! the run or with the last watcher. What it publishes is a state and not a queue: who takes
-//! events slowly finds the newest one.
+//! Enterprise Manager (EM) notifies nobody of changes, so sessions are polled. One poller each keeps
+//! the load at EM independent of the number of watchers. It starts with the first watcher, publishes
+//! what EM answers, and ends with the session's run or with the last watcher.
+//!
+//! It publishes a state through `tokio::sync::watch`, not events through a channel: a watcher that
+//! reads slowly finds the newest state, skips what it has missed, and needs no queue that would have
+//! to be bounded.
 
 mod pace;
 mod poller;
@@ -10,7 +14,7 @@ mod poller;
 use std::{collections::HashMap, sync::Arc};
 
 use jiff::Timestamp;
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 use tokio::sync::{Semaphore, watch};
 
 use crate::{
@@ -28,104 +32,112 @@ use poller::Poller;
 #[derive(Clone)]
 pub struct Watching {
     reads: SharedReads,
-    common: Arc<Common>,
+    registry: Arc<PollerRegistry>,
 }
 
-/// What all workers share.
-pub struct Common {
-    pollers: Mutex<Pollers>,
-    /// Polls that may be under way at a time: half of the places at EM.
+/// The pollers of all workers, and their limits.
+pub struct PollerRegistry {
+    pollers: Mutex<HashMap<SessionId, Published>>,
+    /// Limits concurrent polls to half of EM's concurrency limit.
     polls: Semaphore,
-    /// First reads that may be under way at a time: a quarter of the places, so that a new watcher
-    /// does not wait behind the polls of all others, and that some are left for calls.
+    /// Limits concurrent first reads to a quarter of it, so that a new watcher does not wait behind
+    /// the polls of all others, and calls still get permits.
     first_reads: Semaphore,
     settings: WatchSettings,
     metrics: Arc<Metrics>,
     traces: Traces,
 }
 
-/// The pollers, each with the watch that began it.
-type Pollers = HashMap<SessionId, (Published, TraceContext)>;
+/// A poller as its watchers find it.
+struct Published {
+    snapshot: Arc<watch::Sender<Snapshot>>,
+    /// The trace of the watch that began the polling.
+    begun_by: TraceContext,
+}
 
-/// Where a poller puts what it has seen.
-type Published = Arc<watch::Sender<Seen>>;
+/// The snapshots of one session, of which a watcher gets the newest. Dropping it ends the watch.
+pub type Subscription = watch::Receiver<Snapshot>;
 
-/// What a poller knows of its session. The numbers grow with everything that is to be told.
+/// What a poller knows of its session. The poller numbers what watchers have to be sent, upwards
+/// from 1; a watcher sends what has a higher number than the last it sent.
 #[derive(Debug, Clone, Default)]
-pub struct Seen {
-    /// The newest answer of EM, and the number of the last one that was worth telling.
-    pub snapshot: Option<(u64, Arc<Reading>)>,
+pub struct Snapshot {
+    /// EM's newest answer.
+    pub reading: Option<Arc<Reading>>,
+    /// The number of the last answer that was worth sending.
+    pub reading_number: u64,
     /// Why EM gives no answer at the moment.
-    pub outage: Option<(u64, Arc<Outage>)>,
-    /// Set when there will be nothing more: the run is over, or the trouble is for good.
+    pub outage: Option<Arc<Outage>>,
+    /// The number of the outage.
+    pub outage_number: u64,
+    /// Set when nothing more will come: the run is over, or the error is permanent.
     pub end: Option<Result<(), Error>>,
 }
 
 /// A time in which EM gives no answer.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Outage {
-    /// Why, the last time.
+    /// Why the last read failed.
     pub error: Error,
-    /// When it began.
+    /// When the first read failed.
     pub started_at: Timestamp,
-    /// When EM is asked next.
+    /// When the next read is due.
     pub next_at: Timestamp,
 }
 
-impl Common {
-    /// Nobody watches anything. `places` is how many requests EM may have at a time.
+impl PollerRegistry {
+    /// Without any pollers. `em_concurrency` is the maximum number of concurrent requests to EM.
     pub fn new(
         settings: WatchSettings,
-        places: usize,
+        em_concurrency: usize,
         metrics: Arc<Metrics>,
         traces: Traces,
     ) -> Arc<Self> {
         Arc::new(Self {
             pollers: Mutex::default(),
-            polls: Semaphore::new((places / 2).max(1)),
-            first_reads: Semaphore::new((places / 4).max(1)),
+            polls: Semaphore::new((em_concurrency / 2).max(1)),
+            first_reads: Semaphore::new((em_concurrency / 4).max(1)),
             settings,
             metrics,
             traces,
         })
     }
-
-    fn lock(&self) -> MutexGuard<'_, Pollers> {
-        self.pollers.lock()
-    }
 }
 
 impl Watching {
-    /// Polls through `reads`, together with all who have `common`.
-    pub fn new(reads: SharedReads, common: Arc<Common>) -> Self {
-        Self { reads, common }
+    /// Polls through `reads`, together with all who have the same registry.
+    pub fn new(reads: SharedReads, registry: Arc<PollerRegistry>) -> Self {
+        Self { reads, registry }
     }
 
-    /// Joins those who watch the session, or begins to. What is known of it is there at once, or
-    /// within [`WatchSettings::patience`]. Dropping the receiver leaves.
+    /// Subscribes to a session, and starts its poller if there is none. What is known of the session
+    /// is there at once, or within [`WatchSettings::read_timeout`].
     ///
-    /// Must be called within a runtime: a new poller is a task of it. Its first read is in the trace
-    /// of `origin`.
-    pub fn join(&self, id: SessionId, origin: &TraceContext) -> watch::Receiver<Seen> {
-        let mut pollers = self.common.lock();
-        if let Some((published, begun_by)) = pollers.get(&id) {
-            origin.set_attribute(SESSION_READ, || "shared");
-            origin.link_to(begun_by);
-            return published.subscribe();
+    /// Must be called within a runtime, which runs a new poller. Its first read belongs to `trace`.
+    pub fn join(&self, id: SessionId, trace: &TraceContext) -> Subscription {
+        let mut pollers = self.registry.pollers.lock();
+        if let Some(published) = pollers.get(&id) {
+            trace.set_attribute(SESSION_READ, || "shared");
+            trace.link_to(&published.begun_by);
+            return published.snapshot.subscribe();
         }
-        let (published, receiver) = watch::channel(Seen::default());
-        let published = Arc::new(published);
-        pollers.insert(id, (published.clone(), origin.clone()));
-        let (reads, common) = (self.reads.clone(), self.common.clone());
-        let poller = Poller::new(id, origin.clone(), reads, common, published);
+        let (sender, subscription) = watch::channel(Snapshot::default());
+        let snapshot = Arc::new(sender);
+        let published = Published {
+            snapshot: snapshot.clone(),
+            begun_by: trace.clone(),
+        };
+        pollers.insert(id, published);
+        let (reads, registry) = (self.reads.clone(), self.registry.clone());
+        let poller = Poller::new(id, trace.clone(), reads, registry, snapshot);
         tokio::spawn(poller.run());
-        receiver
+        subscription
     }
 }
 
-impl Seen {
-    /// Whether there is anything to tell.
+impl Snapshot {
+    /// Whether there is anything to send.
     pub fn is_known(&self) -> bool {
-        self.snapshot.is_some() || self.outage.is_some() || self.end.is_some()
+        self.reading.is_some() || self.outage.is_some() || self.end.is_some()
     }
 }

@@ -1,14 +1,14 @@
-//! How often a session is read that somebody watches.
+//! How often a watched session is read.
 
 use std::time::Duration;
 
 use crate::settings::WatchSettings;
 
-/// No setting makes a pause longer: times have to stay within what clocks can say.
+/// Longest pause, whatever the settings: the time of the next read must be representable.
 const LONGEST: Duration = Duration::from_secs(24 * 3600);
 
-/// The pause before the next read. EM renews its data every 15 minutes, all of it at a time; so
-/// just after a change nothing is gained by asking often, and asking ever more rarely costs little.
+/// The pause before the next read. EM renews all its data every 15 minutes: frequent reads just
+/// after a change gain nothing, and pauses that grow while nothing changes cost little.
 #[derive(Debug)]
 pub(super) struct Pace {
     shortest: Duration,
@@ -17,7 +17,7 @@ pub(super) struct Pace {
 }
 
 impl Pace {
-    /// As the settings say.
+    /// Starts with the shortest pause of the settings.
     pub(super) fn new(settings: &WatchSettings) -> Self {
         let shortest = settings.interval.min(LONGEST);
         Self {
@@ -27,32 +27,35 @@ impl Pace {
         }
     }
 
-    /// After a read that brought news: the shortest pause.
-    pub(super) fn after_news(&mut self) -> Duration {
-        self.pause = self.shortest;
-        with_jitter(self.pause)
-    }
-
-    /// After a read that brought nothing new: half as long again as the last time.
-    pub(super) fn after_nothing(&mut self) -> Duration {
+    /// After an answer: the shortest pause if the session has changed, else half as long again as
+    /// the last one.
+    pub(super) fn after_answer(&mut self, changed: bool) -> Duration {
+        if changed {
+            self.pause = self.shortest;
+            return with_jitter(self.pause);
+        }
         let pause = self.pause;
         self.pause = (pause * 3 / 2).min(self.longest);
         with_jitter(pause)
     }
 
-    /// After a failed read: the shortest pause, but what EM asks for.
-    pub(super) fn after_trouble(&self, asked: Option<Duration>) -> Duration {
-        with_jitter(self.shortest.max(asked.unwrap_or_default()).min(LONGEST))
+    /// After a failed read: the shortest pause, or EM's `Retry-After` if that is longer.
+    pub(super) fn after_error(&self, retry_after: Option<Duration>) -> Duration {
+        with_jitter(
+            self.shortest
+                .max(retry_after.unwrap_or_default())
+                .min(LONGEST),
+        )
     }
 
-    /// How old an answer may be that somebody else has got and that still counts as a new one.
+    /// Greatest age at which the answer to another caller still counts as new.
     pub(super) fn acceptable_age(&self) -> Duration {
         self.pause / 10
     }
 }
 
-/// Up to a fifth longer and never shorter, so that sessions that were first watched together, or
-/// failed together, are not read together for ever.
+/// Lengthens a pause by up to a fifth, so that sessions that were first watched together, or failed
+/// together, do not stay in step.
 fn with_jitter(pause: Duration) -> Duration {
     pause.mul_f64(1.0 + 0.2 * fastrand::f64())
 }
@@ -79,33 +82,33 @@ mod tests {
     #[test]
     fn pauses_grow_while_nothing_changes_up_to_the_longest_and_shrink_with_news() {
         let mut pace = pace();
-        assert_about(pace.after_news(), 30);
+        assert_about(pace.after_answer(true), 30);
         for seconds in [30, 45, 67, 101, 120, 120] {
-            assert_about(pace.after_nothing(), seconds);
+            assert_about(pace.after_answer(false), seconds);
         }
-        assert_about(pace.after_news(), 30);
-        assert_about(pace.after_nothing(), 30);
+        assert_about(pace.after_answer(true), 30);
+        assert_about(pace.after_answer(false), 30);
     }
 
     #[test]
-    fn an_em_in_trouble_is_tried_at_the_shortest_pause_or_when_it_asks_for() {
+    fn a_failing_em_is_read_after_the_shortest_pause_or_its_retry_after() {
         let mut pace = pace();
         for _ in 0..9 {
-            pace.after_nothing();
+            pace.after_answer(false);
         }
-        assert_about(pace.after_trouble(None), 30);
-        assert_about(pace.after_trouble(Some(Duration::from_secs(1))), 30);
-        assert_about(pace.after_trouble(Some(Duration::from_secs(300))), 300);
+        assert_about(pace.after_error(None), 30);
+        assert_about(pace.after_error(Some(Duration::from_secs(1))), 30);
+        assert_about(pace.after_error(Some(Duration::from_secs(300))), 300);
     }
 
     #[test]
-    fn no_setting_is_too_long_for_clocks() {
+    fn a_pause_is_a_day_at_most() {
         let mut pace = Pace::new(&WatchSettings {
             interval: Duration::MAX,
             longest_interval: Duration::ZERO,
             ..WatchSettings::default()
         });
-        assert_about(pace.after_nothing(), 24 * 3600);
-        assert_about(pace.after_trouble(Some(Duration::MAX)), 24 * 3600);
+        assert_about(pace.after_answer(false), 24 * 3600);
+        assert_about(pace.after_error(Some(Duration::MAX)), 24 * 3600);
     }
 }

@@ -4,125 +4,131 @@ use std::{future::Future, pin::pin, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use tokio::{
-    sync::Semaphore,
-    time::{Instant, error::Elapsed, sleep, timeout, timeout_at},
+    sync::{Semaphore, SemaphorePermit, watch},
+    time::{Instant, sleep, timeout, timeout_at},
 };
 
-use super::{Common, Outage, Published, pace::Pace};
+use super::{Outage, PollerRegistry, Snapshot, pace::Pace};
 use crate::{
     enterprise_manager::{Error, Reading, Run, SessionId, View},
     operations::{metrics::GaugeGuard, traces::TraceContext},
-    sharing::SharedReads,
+    sharing::{ReadTerms, SharedReads, SharedResult},
 };
 
-/// Reads one session again and again, for as long as somebody watches it.
+/// Reads one session again and again while it is watched.
 pub(super) struct Poller {
     id: SessionId,
-    /// The watch that began it.
+    /// The trace of the watch that began the polling.
     begun_by: TraceContext,
     reads: SharedReads,
-    common: Arc<Common>,
-    published: Published,
+    registry: Arc<PollerRegistry>,
+    snapshot: Arc<watch::Sender<Snapshot>>,
     pace: Pace,
-    /// The number of the last thing told.
-    told: u64,
-    told_at: Instant,
+    /// The number of the last thing that was worth sending.
+    last_number: u64,
+    last_sent_at: Instant,
     _counted: GaugeGuard,
 }
-
-type Outcome = Result<Arc<Reading>, Error>;
 
 impl Poller {
     pub(super) fn new(
         id: SessionId,
         begun_by: TraceContext,
         reads: SharedReads,
-        common: Arc<Common>,
-        published: Published,
+        registry: Arc<PollerRegistry>,
+        snapshot: Arc<watch::Sender<Snapshot>>,
     ) -> Self {
         Self {
             id,
             begun_by,
             reads,
-            pace: Pace::new(&common.settings),
-            told: 0,
-            told_at: Instant::now(),
-            _counted: common.metrics.poller(),
-            common,
-            published,
+            pace: Pace::new(&registry.settings),
+            last_number: 0,
+            last_sent_at: Instant::now(),
+            _counted: registry.metrics.poller(),
+            registry,
+            snapshot,
         }
     }
 
-    /// Reads and publishes until the run is over or nobody watches any more.
+    /// Reads and publishes until the run is over or the last watcher has left.
     pub(super) async fn run(mut self) {
-        let mut read = self.unless_left(self.first_read()).await;
-        while let Some(outcome) = read {
-            let pause = match outcome {
-                Ok(reading) => self.note_answer(&reading),
-                Err(error) => self.note_error(error),
+        let mut read = self.while_watched(self.first_read()).await;
+        while let Some(result) = read {
+            let pause = match result {
+                Ok(reading) => self.publish_reading(&reading),
+                Err(error) => self.publish_error(error),
             };
             let Some(pause) = pause else { return };
-            if self.unless_left(sleep(pause)).await.is_none() {
+            if self.while_watched(sleep(pause)).await.is_none() {
                 return;
             }
-            read = self.unless_left(self.poll()).await;
+            read = self.while_watched(self.poll()).await;
         }
     }
 
-    /// The session now, or as `Get` would give it to who does not mind.
-    async fn first_read(&self) -> Outcome {
-        let deadline = Instant::now() + self.common.settings.read_timeout;
+    /// The session as `Get` without a maximum age returns it. The deadline includes the wait for a
+    /// permit, since the first watcher waits for this.
+    async fn first_read(&self) -> SharedResult<Reading> {
+        let deadline = Instant::now() + self.registry.settings.read_timeout;
         let read = async {
-            let _place = place(&self.common.first_reads).await;
+            let _permit = acquire(&self.registry.first_reads).await;
             self.read(None, deadline, &self.begun_by).await
         };
-        // Somebody waits for it, so the wait for a place counts.
-        timeout_at(deadline, read).await.unwrap_or_else(no_answer)
+        timeout_at(deadline, read)
+            .await
+            .unwrap_or_else(|_| Err(no_answer()))
     }
 
-    async fn poll(&self) -> Outcome {
-        // As many as there are watched sessions may wait here, but none for ever: who has not had
-        // a turn for so long has no news, and those who watch are told so.
-        let wait = self.common.settings.queue_timeout;
-        let place = timeout(wait, place(&self.common.polls)).await;
-        let Ok(_place) = place else {
+    /// Reads the session once more. The wait for a permit has a timeout of its own: all watched
+    /// sessions may queue here, and watchers have to learn when theirs gets no turn.
+    async fn poll(&self) -> SharedResult<Reading> {
+        let wait = self.registry.settings.queue_timeout;
+        let Ok(_permit) = timeout(wait, acquire(&self.registry.polls)).await else {
             return Err(Error::Disconnected {
                 why: format!("no turn within {wait:?}, behind the polls of other sessions"),
             });
         };
-        let deadline = Instant::now() + self.common.settings.read_timeout;
-        let origin = self.common.traces.poll(&self.begun_by, self.id);
-        let read = self.read(Some(self.pace.acceptable_age()), deadline, &origin);
-        let outcome = timeout_at(deadline, read).await.unwrap_or_else(no_answer);
-        if outcome.is_err() {
-            origin.set_error();
+        let deadline = Instant::now() + self.registry.settings.read_timeout;
+        let trace = self.registry.traces.poll(&self.begun_by, self.id);
+        let read = self.read(Some(self.pace.acceptable_age()), deadline, &trace);
+        let result = timeout_at(deadline, read)
+            .await
+            .unwrap_or_else(|_| Err(no_answer()));
+        if result.is_err() {
+            trace.set_error();
         }
-        origin.end();
-        outcome
+        trace.end();
+        result
     }
 
     async fn read(
         &self,
         max_age: Option<Duration>,
         deadline: Instant,
-        origin: &TraceContext,
-    ) -> Outcome {
+        trace: &TraceContext,
+    ) -> SharedResult<Reading> {
+        let terms = ReadTerms {
+            max_age,
+            deadline,
+            trace,
+        };
         self.reads
-            .replica_session(self.id, View::Entity, max_age, deadline, origin)
+            .replica_session(self.id, View::Entity, terms)
             .await
     }
 
-    /// Does the work unless the last watcher leaves meanwhile; then this poller is out of the map
-    /// and has to end.
-    async fn unless_left<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+    /// Does the work unless the last watcher leaves meanwhile. In that case this poller has been
+    /// removed from the map and must end.
+    async fn while_watched<T>(&self, work: impl Future<Output = T>) -> Option<T> {
         let mut work = pin!(work);
         loop {
             tokio::select! {
                 done = work.as_mut() => return Some(done),
-                () = self.published.closed() => {
-                    let mut pollers = self.common.lock();
-                    // Whoever has come since found this poller in the map, and counts on it.
-                    if self.published.receiver_count() == 0 {
+                () = self.snapshot.closed() => {
+                    let mut pollers = self.registry.pollers.lock();
+                    // A watcher that has joined since found this poller in the map and relies on it.
+                    if self.snapshot.receiver_count() == 0 {
                         pollers.remove(&self.id);
                         return None;
                     }
@@ -131,101 +137,101 @@ impl Poller {
         }
     }
 
-    /// Publishes an answer. Returns the pause until the next one; none when there will be none.
-    fn note_answer(&mut self, reading: &Arc<Reading>) -> Option<Duration> {
-        let is_over = is_over(reading);
+    /// Publishes an answer. Returns the pause until the next read, `None` when the run is over.
+    fn publish_reading(&mut self, reading: &Arc<Reading>) -> Option<Duration> {
+        let is_over = reading.session.run.as_ref().is_some_and(Run::is_over);
         let (changed, recovered) = {
-            let seen = self.published.borrow();
-            let before = seen.snapshot.as_ref().map(|(_, before)| &before.session);
-            (before != Some(&reading.session), seen.outage.is_some())
+            let last = self.snapshot.borrow();
+            let before = last.reading.as_ref().map(|before| &before.session);
+            (before != Some(&reading.session), last.outage.is_some())
         };
         if recovered {
             tracing::info!(id = %self.id, "the watched session can be read again");
         }
-        let is_told =
-            changed || recovered || self.told_at.elapsed() >= self.common.settings.repeat_interval;
-        if is_told {
-            self.told += 1;
-            self.told_at = Instant::now();
+        let since_last = self.last_sent_at.elapsed();
+        let is_due = since_last >= self.registry.settings.repeat_interval;
+        let is_sent = changed || recovered || is_due;
+        if is_sent {
+            self.next_number();
         }
-        let number = self.told;
-        self.published.send_if_modified(|seen| {
-            // Also when nobody is told: who joins next sees how new it is.
-            seen.snapshot = Some((number, reading.clone()));
-            seen.outage = None;
-            seen.end = is_over.then_some(Ok(()));
-            is_told || is_over
+        let number = self.last_number;
+        self.snapshot.send_if_modified(|snapshot| {
+            // Also when nothing is sent: the next watcher to join sees how new the answer is.
+            snapshot.reading = Some(reading.clone());
+            snapshot.reading_number = number;
+            snapshot.outage = None;
+            snapshot.end = is_over.then_some(Ok(()));
+            is_sent || is_over
         });
-        let pause = if changed {
-            self.pace.after_news()
-        } else {
-            self.pace.after_nothing()
-        };
+        let pause = self.pace.after_answer(changed);
         (!is_over).then_some(pause)
     }
 
-    /// Publishes that there is no answer. Returns the pause until the next try; none when it is
-    /// for good.
-    fn note_error(&mut self, error: Error) -> Option<Duration> {
-        let pause = self.pace.after_trouble(error.retry_after());
+    /// Publishes that there is no answer. Returns the pause until the next read, `None` when the
+    /// error is permanent.
+    fn publish_error(&mut self, error: Error) -> Option<Duration> {
         let (is_known, started_at) = {
-            let seen = self.published.borrow();
-            let started_at = seen.outage.as_ref().map(|(_, outage)| outage.started_at);
-            (seen.snapshot.is_some(), started_at)
+            let last = self.snapshot.borrow();
+            let started_at = last.outage.as_ref().map(|outage| outage.started_at);
+            (last.reading.is_some(), started_at)
         };
-        if is_for_good(&error, is_known) {
+        if is_permanent(&error, is_known) {
             let end = Some(Err(error));
-            self.published.send_modify(|seen| seen.end = end);
+            self.snapshot.send_modify(|snapshot| snapshot.end = end);
             return None;
         }
-        let now = Timestamp::now();
         if started_at.is_none() {
             tracing::warn!(id = %self.id, "the watched session cannot be read: {error}");
         }
-        let outage = Outage {
+        let pause = self.pace.after_error(error.retry_after());
+        let now = Timestamp::now();
+        let outage = Arc::new(Outage {
             error,
             started_at: started_at.unwrap_or(now),
             next_at: now.checked_add(pause).unwrap_or(Timestamp::MAX),
-        };
-        self.told += 1;
-        self.told_at = Instant::now();
-        let outage = Some((self.told, Arc::new(outage)));
-        self.published.send_modify(|seen| seen.outage = outage);
+        });
+        self.next_number();
+        let number = self.last_number;
+        self.snapshot.send_modify(|snapshot| {
+            snapshot.outage = Some(outage);
+            snapshot.outage_number = number;
+        });
         Some(pause)
+    }
+
+    fn next_number(&mut self) {
+        self.last_number += 1;
+        self.last_sent_at = Instant::now();
     }
 }
 
 impl Drop for Poller {
     fn drop(&mut self) {
-        let mut pollers = self.common.lock();
-        // A later one may have taken its place.
-        if let Some((published, _)) = pollers.get(&self.id)
-            && Arc::ptr_eq(published, &self.published)
+        let mut pollers = self.registry.pollers.lock();
+        // A later poller of the same session may have replaced this one.
+        if let Some(published) = pollers.get(&self.id)
+            && Arc::ptr_eq(&published.snapshot, &self.snapshot)
         {
             pollers.remove(&self.id);
         }
     }
 }
 
-fn no_answer(_: Elapsed) -> Outcome {
-    Err(Error::Disconnected {
+fn no_answer() -> Error {
+    Error::Disconnected {
         why: "given up after waiting for an answer".to_owned(),
-    })
+    }
 }
 
-async fn place(places: &Semaphore) -> tokio::sync::SemaphorePermit<'_> {
-    let place = places.acquire().await;
-    place.expect("the semaphores are never closed")
+async fn acquire(limit: &Semaphore) -> SemaphorePermit<'_> {
+    let permit = limit.acquire().await;
+    permit.expect("the semaphores are never closed")
 }
 
-fn is_over(reading: &Reading) -> bool {
-    reading.session.run.as_ref().is_some_and(Run::is_over)
-}
-
-/// Whether an error ends the watch. A session that is not there any more is not going to change;
-/// everything else may pass, if only because the operator puts it right. But who watches a session
-/// that has never been read is told at once what will not pass by itself.
-fn is_for_good(error: &Error, is_known: bool) -> bool {
+/// Whether an error ends the watch. A missing session will not come back; every other error may
+/// pass, if only because an operator corrects something. But a watcher of a session that has never
+/// been read learns at once of an error that will not pass by itself.
+fn is_permanent(error: &Error, is_known: bool) -> bool {
     match error {
         Error::SessionNotFound { .. } => true,
         error => !error.is_transient() && !is_known,
