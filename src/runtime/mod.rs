@@ -1,4 +1,5 @@
-//! What the gateway runs on: threads, and files that may change while it runs.
+//! What the process needs at run time, whatever it serves: worker threads, certificates, and files
+//! that are reloaded when they change.
 
 pub mod certificates;
 pub mod reload;

@@ -1,7 +1,8 @@
-//! Files that change while the gateway runs: certificates, keys, pins, the password.
+//! Reloads files that change while the gateway runs: certificates, keys, pins, the password.
 //!
-//! They are looked at every few seconds, by content. So it does not matter how they are replaced:
-//! written over, renamed, or by a link to another folder, as Kubernetes does.
+//! Their content is compared every few seconds. File system notifications would be sooner, but they
+//! depend on how a file is replaced: overwritten, renamed, or behind a symbolic link to another
+//! folder, as Kubernetes does; and not every file system sends them.
 
 use std::{
     fmt::Display,
@@ -19,16 +20,16 @@ use tokio::{task::spawn_blocking, time::sleep};
 use super::certificates::Expiry;
 use crate::operations::metrics::Metrics;
 
-/// Largest file that is read, in bytes: enough for every authority there is.
+/// Maximum size of a file in bytes: enough for a bundle of all public authorities.
 const LARGEST: u64 = 1024 * 1024;
 
-/// What a file holds; it may be a secret.
+/// The content of a file; it may be a secret.
 pub type Content = SecretBox<Vec<u8>>;
 
 /// Files that belong together, such as a certificate and its key. `N` names the setting that each
 /// path comes from, so that an error can say which one to correct.
 pub struct Files<N> {
-    /// What they are, for the log and the metrics.
+    /// What they are, in the log and as a metric's label.
     what: &'static str,
     paths: Vec<(N, PathBuf)>,
     /// What was read last, whether it was applied or refused.
@@ -111,8 +112,8 @@ impl<E: 'static> Watched<E> {
     }
 }
 
-/// Looks at all the files again and again, and takes note of when certificates expire. Runs until
-/// it is dropped.
+/// Checks all files every `interval`, and updates the metrics of when certificates expire. Runs until
+/// dropped.
 pub async fn run<E: Display + Send + 'static>(
     mut watched: Vec<Watched<E>>,
     interval: Duration,
@@ -126,21 +127,21 @@ pub async fn run<E: Display + Send + 'static>(
             }
         }
         sleep(interval).await;
-        // A file system can hang; then the files stay as they are, and nothing else does.
+        // A file system that hangs delays reloading and nothing else.
         let looked = spawn_blocking(move || {
             let look = |watched: &mut Watched<E>| Some((watched.what, (watched.look)()?));
             let outcomes: Vec<_> = watched.iter_mut().filter_map(look).collect();
             (watched, outcomes)
         });
         let Ok((back, outcomes)) = looked.await else {
-            tracing::error!("files are no longer watched; a restart is needed to change them");
+            tracing::error!("reloading of files has stopped; changes need a restart");
             return;
         };
         watched = back;
         for (what, outcome) in outcomes {
             metrics.reloaded(what, outcome.is_ok());
             match outcome {
-                Ok(()) => tracing::info!(what, "a change of files is in use"),
+                Ok(()) => tracing::info!(what, "changed files are in use"),
                 Err(error) => {
                     tracing::error!(what, %error, "changed files are refused; the last good ones stay in use");
                 }

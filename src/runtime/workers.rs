@@ -1,8 +1,8 @@
 //! One single-threaded runtime per core.
 //!
-//! Connections are dealt out to the workers in turn and stay there with all their calls, so that
-//! cores share next to nothing. Against one runtime that steals work between threads this saves a
-//! quarter of the CPU time of a call; see `docs/performance.md`.
+//! Connections are assigned to the workers in turn and stay there with all their calls, so that cores
+//! share next to nothing. Compared with tokio's multi-threaded runtime, which moves tasks between
+//! threads, this saves a quarter of a call's CPU time; see `docs/performance.md`.
 
 use std::{io, thread, time::Duration};
 
@@ -12,12 +12,12 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-/// A timer that is always due soon. A sleeping runtime is woken, by a system call and a further
-/// round of its loop, for each new timer that is due before all others; so without this one nearly
-/// every call would pay for its deadline.
+/// Period of a timer that is always due soon. Setting a timer that is due before all others wakes a
+/// sleeping runtime, which costs a system call and another turn of its loop. Without this timer,
+/// nearly every call would pay that for its deadline.
 const HEARTBEAT: Duration = Duration::from_millis(250);
 
-/// Threads that run connections. They end when this is dropped.
+/// The threads that run connections. They end when this is dropped.
 pub struct Workers {
     handles: Vec<Handle>,
     stop: CancellationToken,
@@ -28,7 +28,7 @@ impl Workers {
     ///
     /// # Errors
     ///
-    /// When the system gives no more threads.
+    /// When a thread or its runtime cannot be created.
     pub fn start(count: usize) -> io::Result<Self> {
         let stop = CancellationToken::new();
         let mut workers = Self {
@@ -45,14 +45,14 @@ impl Workers {
                     runtime.block_on(async {
                         while timeout(HEARTBEAT, stop.cancelled()).await.is_err() {}
                     });
-                    // A name look-up that hangs must not hold up the end.
+                    // A name look-up that hangs must not delay the shutdown.
                     runtime.shutdown_background();
                 })?;
         }
         Ok(workers)
     }
 
-    /// The runtimes.
+    /// The runtimes, one per worker.
     pub fn handles(&self) -> &[Handle] {
         &self.handles
     }

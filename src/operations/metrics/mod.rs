@@ -1,4 +1,7 @@
-//! What is counted: in Prometheus' text form, under the names that gRPC dashboards know.
+//! Metrics, in `OpenMetrics` and in Prometheus' text format.
+//!
+//! `prometheus-client` holds them: its metrics are fields that code updates directly, where the
+//! `metrics` facade looks each one up by name. `docs/metrics.md` describes each to operators.
 
 mod calls;
 mod durations;
@@ -18,16 +21,16 @@ pub use calls::{CallMetrics, MethodMetrics};
 pub use durations::Durations;
 pub use upstream::{LogonOutcome, RequestMetrics, RequestOutcome, UpstreamMetrics};
 
-/// Names and values of labels. Only fixed texts: nobody outside can add series.
+/// Label names and values. They are static, so that no client can add series.
 type Labels<const N: usize> = [(&'static str, &'static str); N];
 
-/// Everything that the gateway counts; shared by all who count.
+/// All metrics of the gateway.
 #[derive(Debug, Default)]
 pub struct Metrics {
     registry: Registry,
-    /// Calls of callers.
+    /// gRPC calls.
     pub calls: CallMetrics,
-    /// What is asked of Enterprise Manager.
+    /// Requests to Enterprise Manager.
     pub upstream: Arc<UpstreamMetrics>,
     connections: Gauge,
     accepted: Counter,
@@ -45,36 +48,36 @@ pub struct Metrics {
 /// Why a connection was not served.
 #[derive(Debug, Clone, Copy)]
 pub enum RefusedConnection {
-    /// As many as allowed were open.
+    /// The maximum number of connections was open.
     Limit,
-    /// There was no TLS handshake, or not in time.
+    /// The TLS handshake failed or took too long.
     Tls,
 }
 
-/// What counts where answers come from.
+/// Counters of reads, by where their answer comes from.
 #[derive(Debug, Clone)]
 pub struct ReadCounters {
     /// Enterprise Manager was asked.
     pub asked: Counter,
-    /// An equal question was under way.
+    /// An equal read was in flight.
     pub shared: Counter,
-    /// An earlier answer was young enough.
+    /// A kept answer was young enough.
     pub reused: Counter,
 }
 
-/// What counts what becomes of the spans of traces.
+/// Counters of trace spans.
 #[derive(Debug, Clone)]
 pub struct SpanCounters {
-    /// The collector has them.
+    /// Accepted by the collector.
     pub exported: Counter,
-    /// The collector could not be reached, or did not take them.
+    /// Not delivered: the collector was unreachable or refused them.
     pub failed: Counter,
-    /// The queue was full.
+    /// Dropped, because the queue was full.
     pub dropped: Counter,
 }
 
 impl Metrics {
-    /// All at zero.
+    /// Registers all metrics, at zero.
     pub fn new() -> Arc<Self> {
         let mut metrics = Self::default();
         let registry = &mut metrics.registry;
@@ -82,68 +85,64 @@ impl Metrics {
         metrics.upstream.register(registry);
         registry.register(
             "gateway_connections",
-            "Connections of callers that are open",
+            "Open client connections",
             metrics.connections.clone(),
         );
         registry.register(
             "gateway_connections_accepted",
-            "Connections of callers that were accepted",
+            "Accepted client connections",
             metrics.accepted.clone(),
         );
         registry.register(
             "gateway_connections_refused",
-            "Connections of callers that were closed because too many were open (limit), or for want \
-             of a TLS handshake (tls)",
+            "Client connections that were closed because too many were open (limit) or the TLS \
+             handshake failed (tls)",
             metrics.refused.clone(),
         );
         registry.register(
             "gateway_reads",
-            "Reads of sessions, pages and tasks: Enterprise Manager was asked (asked), an equal question was under \
-             way (shared), an earlier answer was young enough (reused)",
+            "Reads of sessions, pages and tasks: Enterprise Manager was asked (asked), an equal read was \
+             in flight (shared), a kept answer was young enough (reused)",
             metrics.answers.clone(),
         );
         registry.register(
             "gateway_trace_spans",
-            "Spans that the collector of traces has got (exported), has not got (failed), or that did \
-             not fit into the queue to it (dropped)",
+            "Trace spans that the collector accepted (exported), that could not be delivered to it \
+             (failed), or that did not fit into the queue (dropped)",
             metrics.spans.clone(),
         );
-        registry.register(
-            "gateway_watches",
-            "Watches that are open",
-            metrics.watches.clone(),
-        );
+        registry.register("gateway_watches", "Open watches", metrics.watches.clone());
         registry.register(
             "gateway_watched_sessions",
-            "Sessions that are polled at Enterprise Manager because somebody watches them",
+            "Sessions that are polled because they are watched",
             metrics.pollers.clone(),
         );
         registry.register(
             "gateway_watch_events",
-            "Events that watches have been told",
+            "Events sent to watches",
             metrics.watch_events.clone(),
         );
         registry.register(
             "gateway_reloads",
-            "Changed files that have been picked up (applied) or not (refused)",
+            "Changes of files that are in use (applied) or were refused (refused)",
             metrics.reloads.clone(),
         );
         registry.register(
             "gateway_reload_refused",
-            "Whether the files that are there now are refused, and the last good ones in use",
+            "1 while the current files are refused and the last good ones stay in use",
             metrics.stale.clone(),
         );
         registry.register(
             "gateway_certificate_expiry_timestamp_seconds",
-            "When the gateway's own certificate (listener) and the one that Enterprise Manager has \
-             presented last (enterprise_manager) expire, in seconds since 1970",
+            "Expiry of the gateway's own certificate (listener) and of the one that Enterprise Manager \
+             presented last (enterprise_manager), in seconds since 1970",
             metrics.certificate_expiry.clone(),
         );
         let build = Family::<Labels<1>, Gauge>::default();
         build
             .get_or_create(&[("version", env!("CARGO_PKG_VERSION"))])
             .set(1);
-        registry.register("gateway_build_info", "1, with the version", build);
+        registry.register("gateway_build_info", "1, labelled with the version", build);
         #[cfg(target_os = "linux")]
         registry.register_collector(Box::new(process::Process));
         for refused in [RefusedConnection::Limit, RefusedConnection::Tls] {
@@ -153,18 +152,18 @@ impl Metrics {
         Arc::new(metrics)
     }
 
-    /// Counts a connection until the guard is dropped.
+    /// Counts a connection, as open until the guard is dropped.
     pub fn connection(&self) -> GaugeGuard {
         self.accepted.inc();
         GaugeGuard::new(&self.connections)
     }
 
-    /// Counts a connection that is not served.
+    /// Counts a connection that was closed unserved.
     pub fn refused(&self, why: RefusedConnection) {
         self.refused.get_or_create(&why.labels()).inc();
     }
 
-    /// What counts the reads of sessions, pages and tasks.
+    /// The counters of reads of sessions, pages and tasks.
     pub fn reads(&self) -> ReadCounters {
         let from = |source| self.answers.get_or_create_owned(&[("source", source)]);
         ReadCounters {
@@ -174,7 +173,7 @@ impl Metrics {
         }
     }
 
-    /// What counts the spans of traces.
+    /// The counters of trace spans.
     pub fn spans(&self) -> SpanCounters {
         let of = |outcome| self.spans.get_or_create_owned(&[("outcome", outcome)]);
         SpanCounters {
@@ -199,7 +198,7 @@ impl Metrics {
         self.watch_events.inc();
     }
 
-    /// Counts a change of files that is in use now, or is refused.
+    /// Counts a change of files that was applied or refused.
     pub fn reloaded(&self, what: &'static str, is_applied: bool) {
         let outcome = if is_applied { "applied" } else { "refused" };
         let labels = [("what", what), ("outcome", outcome)];
@@ -208,14 +207,14 @@ impl Metrics {
         stale.set(i64::from(!is_applied));
     }
 
-    /// When the certificate of this side expires, in seconds since 1970.
+    /// Sets when the certificate of this side expires, in seconds since 1970.
     pub fn certificate_expires(&self, side: &'static str, seconds: i64) {
         let expiry = self.certificate_expiry.get_or_create(&[("side", side)]);
         expiry.set(seconds);
     }
 
-    /// The same in the older form, which has no units and no end, and names a counter in full
-    /// wherever it names it.
+    /// The metrics in Prometheus' text format. In contrast to `OpenMetrics` it has no `UNIT` and `EOF`
+    /// lines, and `HELP` and `TYPE` lines name counters with `_total`.
     pub fn plain_text(&self) -> String {
         let text = self.text();
         let is_counter = |name: &str| text.contains(&format!("# TYPE {name} counter\n"));
@@ -232,7 +231,7 @@ impl Metrics {
         lines.collect::<Vec<_>>().concat()
     }
 
-    /// The text that Prometheus scrapes, in the form of `OpenMetrics`.
+    /// The metrics in `OpenMetrics` format.
     pub fn text(&self) -> String {
         let mut text = String::new();
         encode(&mut text, &self.registry).expect("a String takes everything");
@@ -240,7 +239,7 @@ impl Metrics {
     }
 }
 
-/// One more of what a gauge counts, until dropped.
+/// Keeps a gauge one higher until dropped.
 #[derive(Debug)]
 pub struct GaugeGuard(Gauge);
 

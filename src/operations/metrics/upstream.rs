@@ -1,4 +1,7 @@
-//! What is asked of Enterprise Manager, and what comes of it.
+//! Requests to Enterprise Manager, logons and retries.
+//!
+//! The outcomes are enums here, so that their labels are a fixed set and each is in a scrape from the
+//! start, at zero.
 
 use std::{sync::atomic::AtomicU64, time::Instant};
 
@@ -20,7 +23,7 @@ macro_rules! outcomes {
         impl $name {
             const ALL: &[Self] = &[$(Self::$outcome),*];
 
-            /// What it is called.
+            /// The value of the label `outcome`.
             pub fn label(self) -> &'static str {
                 match self {
                     $(Self::$outcome => $label,)*
@@ -31,7 +34,7 @@ macro_rules! outcomes {
 }
 
 outcomes! {
-    /// What became of one HTTP request to Enterprise Manager.
+    /// How an HTTP request to Enterprise Manager ended.
     RequestOutcome:
     Ok = "ok", "2xx.";
     Unauthorized = "unauthorized", "401: the logon session is over, or the password wrong.";
@@ -41,27 +44,27 @@ outcomes! {
     Unavailable = "unavailable", "502, 503, 504.";
     ServerError = "server_error", "Another 5xx.";
     Other = "other", "A status that Enterprise Manager never gives.";
-    Unreachable = "unreachable", "No connection came about.";
-    Lost = "lost", "The connection was lost before the answer was complete.";
+    Unreachable = "unreachable", "No connection was established.";
+    Lost = "lost", "The connection was lost before the response was complete.";
     Untrusted = "untrusted_certificate", "The certificate is not trusted.";
-    Foreign = "not_enterprise_manager", "What answers does not speak HTTP, or not TLS.";
-    Unusable = "unusable", "The answer is too large.";
-    GivenUp = "given_up", "Everybody who waited for the answer had left.";
+    Foreign = "not_enterprise_manager", "The peer speaks no HTTP, or no TLS.";
+    Unusable = "unusable", "The response is too large.";
+    GivenUp = "given_up", "Every caller who waited for the response had left.";
 }
 
 outcomes! {
-    /// What became of one logon.
+    /// How a logon ended.
     LogonOutcome:
     Accepted = "accepted", "Enterprise Manager gave a token.";
     Rejected = "rejected", "Enterprise Manager rejected user name or password.";
-    TimedOut = "timed_out", "There was no answer in time.";
+    TimedOut = "timed_out", "There was no response in time.";
     Failed = "failed", "Anything else.";
 }
 
-/// What is counted of Enterprise Manager.
+/// Metrics of Enterprise Manager.
 #[derive(Debug)]
 pub struct UpstreamMetrics {
-    /// By number of the outcome: an array, so that a request costs an addition and no search.
+    /// By number of the outcome, so that counting a request needs no look-up by label.
     requests: Vec<Counter>,
     requests_family: Family<Labels<1>, Counter>,
     seconds: Durations,
@@ -69,9 +72,10 @@ pub struct UpstreamMetrics {
     logons: Family<Labels<1>, Counter>,
     retries: Counter,
     unknown_values: Family<Labels<1>, Counter>,
-    /// 1 while requests fail at once because no connection comes about.
+    /// 1 while the circuit breaker is open: requests fail at once because connections cannot be
+    /// established.
     pub circuit_open: Gauge,
-    /// 1 while no logon is tried because the last one was in vain.
+    /// 1 while no logon is attempted because the last one failed.
     pub logon_suspended: Gauge,
     last_success: Gauge<f64, AtomicU64>,
 }
@@ -106,59 +110,60 @@ impl Default for UpstreamMetrics {
     }
 }
 
-/// What Enterprise Manager may say that the contract has no value or field for.
+/// Values of the label `what`: the elements that may have a value, or exist, outside the contract.
 const UNKNOWN: [&str; 3] = ["State", "Result", "other"];
 
 impl UpstreamMetrics {
     pub(super) fn register(&self, registry: &mut Registry) {
         registry.register(
             "gateway_em_requests",
-            "HTTP requests to Enterprise Manager that have ended, logons among them",
+            "Completed HTTP requests to Enterprise Manager, including logons, by outcome",
             self.requests_family.clone(),
         );
         registry.register(
             "gateway_em_request_seconds",
-            "Time from a request to Enterprise Manager to the end of its answer, or to its failure",
+            "Duration of HTTP requests to Enterprise Manager, to the end of the response or the failure",
             self.seconds.clone(),
         );
         registry.register(
             "gateway_em_requests_in_flight",
-            "HTTP requests that Enterprise Manager has now",
+            "HTTP requests to Enterprise Manager in flight",
             self.in_flight.clone(),
         );
         registry.register(
             "gateway_em_logons",
-            "Logons to Enterprise Manager that have ended",
+            "Completed logons to Enterprise Manager, by outcome",
             self.logons.clone(),
         );
         registry.register(
             "gateway_em_retries",
-            "Reads of Enterprise Manager that were tried again",
+            "Retried reads of Enterprise Manager",
             self.retries.clone(),
         );
         registry.register(
             "gateway_em_unknown_values",
-            "Answers with a State, a Result or another element that the contract has no place for",
+            "Sessions and tasks with a State, a Result or another element that the contract does not define",
             self.unknown_values.clone(),
         );
         registry.register(
             "gateway_em_circuit_open",
-            "1 while reads fail at once because no connection to Enterprise Manager comes about",
+            "1 while the circuit breaker is open: reads fail at once because no connection to Enterprise Manager can be established",
             self.circuit_open.clone(),
         );
         registry.register(
             "gateway_em_logon_suspended",
-            "1 while no logon is tried because the last one was in vain",
+            "1 while logons are suspended because the last one failed",
             self.logon_suspended.clone(),
         );
         registry.register(
             "gateway_em_last_success_timestamp_seconds",
-            "When Enterprise Manager last answered a read, in seconds since 1970; 0 for never",
+            "Time of the last read that Enterprise Manager answered, in seconds since 1970; 0 if none",
             self.last_success.clone(),
         );
     }
 
-    /// Counts a request until it has ended; dropped before that, it counts as given up.
+    /// Counts a request as in flight until the guard is dropped. Unless [`RequestMetrics::ended`] is
+    /// called, it then counts as given up.
     pub fn request(&self) -> RequestMetrics<'_> {
         self.in_flight.inc();
         RequestMetrics {
@@ -174,25 +179,25 @@ impl UpstreamMetrics {
         self.logons.get_or_create(&labels).inc();
     }
 
-    /// Counts a read that is tried again.
+    /// Counts a retry.
     pub fn retried(&self) {
         self.retries.inc();
     }
 
-    /// Counts an element of an answer that the contract has no place for.
+    /// Counts a value of this element, or the element itself, that the contract does not define.
     pub fn unknown_value(&self, element: &str) {
         let what = UNKNOWN.into_iter().find(|what| *what == element);
         let labels = [("what", what.unwrap_or("other"))];
         self.unknown_values.get_or_create(&labels).inc();
     }
 
-    /// A read was answered at this moment, in seconds since 1970.
+    /// Sets the time of the last successful read, in seconds since 1970.
     pub fn succeeded(&self, seconds: f64) {
         self.last_success.set(seconds);
     }
 }
 
-/// A request that has not ended.
+/// A request in flight.
 #[derive(Debug)]
 pub struct RequestMetrics<'u> {
     upstream: &'u UpstreamMetrics,
@@ -201,7 +206,7 @@ pub struct RequestMetrics<'u> {
 }
 
 impl RequestMetrics<'_> {
-    /// The request has ended like this.
+    /// Counts the request with this outcome.
     pub fn ended(mut self, outcome: RequestOutcome) {
         self.outcome = outcome;
     }

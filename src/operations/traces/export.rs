@@ -1,5 +1,8 @@
-//! Sends spans to the collector. Whatever it does, no call waits for it: spans are handed over
-//! without waiting, and one too many is dropped and counted.
+//! Exports spans to the collector, with the SDK's batch processor and OTLP exporter.
+//!
+//! No call ever waits for the collector: spans go into a bounded queue, and one that does not fit is
+//! dropped. The SDK does this too, but silently; the wrappers here count what was exported, failed
+//! and dropped, and log when the collector becomes unreachable.
 
 use std::{
     sync::{
@@ -30,20 +33,20 @@ use crate::{
     settings::{Sampling, SettingError, TraceSettings},
 };
 
-/// How long the last spans may take.
+/// Maximum time for exporting the last spans at shutdown.
 const LAST_SPANS: Duration = Duration::from_secs(2);
 
-/// What sends the spans.
+/// Exports the spans, until it is stopped or dropped.
 #[derive(Debug)]
 pub struct Export(Option<SdkTracerProvider>);
 
-/// Begins to send traces where the settings say; nothing is made without settings. Must be called
-/// within the runtime that is to serve the connection to the collector, which is made at the first
-/// need.
+/// Starts exporting traces; without settings there are neither traces nor an export. Must be called
+/// within the runtime that runs the connection to the collector, which is established when first
+/// needed.
 ///
 /// # Errors
 ///
-/// Why there can be no connection to the collector.
+/// When the endpoint or its certificate authority cannot be used.
 pub fn start(
     settings: Option<&TraceSettings>,
     counted: SpanCounters,
@@ -68,7 +71,7 @@ pub fn start(
         SettingError::new("OTEL_EXPORTER_OTLP_ENDPOINT", problem)
     })?;
     let waiting = Arc::new(AtomicUsize::new(0));
-    let exporter = Told {
+    let exporter = CountingExporter {
         exporter,
         waiting: waiting.clone(),
         is_failing: AtomicBool::new(false),
@@ -82,10 +85,10 @@ pub fn start(
     let provider = SdkTracerProvider::builder()
         .with_resource(resource())
         .with_sampler(sampler(settings.sampling))
-        .with_span_processor(Bounded {
+        .with_span_processor(BoundedProcessor {
             next: batches.build(),
             waiting,
-            most: settings.queue,
+            capacity: settings.queue,
             counted,
         })
         .build();
@@ -101,13 +104,13 @@ pub fn start(
 }
 
 impl Export {
-    /// Sends what there is, and no more after that. Takes 2 s at most.
+    /// Exports the remaining spans and stops. Takes 2 s at most.
     pub async fn stop(&mut self) {
         let Some(provider) = self.0.take() else {
             return;
         };
         let stop = move || provider.shutdown_with_timeout(LAST_SPANS);
-        // A thread of its own may wait: the runtime has to serve the connection meanwhile.
+        // It blocks, and the runtime has to run the connection meanwhile.
         let stopped = tokio::task::spawn_blocking(stop).await;
         if !matches!(stopped, Ok(Ok(()))) {
             tracing::warn!("the last spans have not been sent within {LAST_SPANS:?}");
@@ -116,7 +119,7 @@ impl Export {
 }
 
 impl Drop for Export {
-    /// Lets go at once: whoever drops it may be the runtime that it would have to wait for.
+    /// Stops without waiting: it may be dropped on the runtime that it would have to wait for.
     fn drop(&mut self) {
         if let Some(provider) = self.0.take() {
             thread::spawn(move || provider.shutdown_with_timeout(Duration::ZERO));
@@ -124,7 +127,7 @@ impl Drop for Export {
     }
 }
 
-/// Who sends the spans. What the environment says comes before what is said here.
+/// Describes this process to the collector. The environment overrides the attributes set here.
 fn resource() -> Resource {
     let mut id = [0; 16];
     fastrand::fill(&mut id);
@@ -159,24 +162,24 @@ fn sampler(sampling: Sampling) -> Sampler {
     }
 }
 
-/// Lets no more spans in than may wait, and counts those that it keeps out, which the queue behind
-/// it would drop without a word.
+/// Passes on no more spans than fit into the queue, and counts those it drops. The queue itself would
+/// drop them silently.
 #[derive(Debug)]
-struct Bounded {
+struct BoundedProcessor {
     next: BatchSpanProcessor,
-    /// Spans between here and the exporter.
+    /// Number of spans in the queue.
     waiting: Arc<AtomicUsize>,
-    most: usize,
+    capacity: usize,
     counted: SpanCounters,
 }
 
-impl SpanProcessor for Bounded {
+impl SpanProcessor for BoundedProcessor {
     fn on_start(&self, span: &mut Span, context: &opentelemetry::Context) {
         self.next.on_start(span, context);
     }
 
     fn on_end(&self, span: SpanData) {
-        if self.waiting.fetch_add(1, Ordering::AcqRel) < self.most {
+        if self.waiting.fetch_add(1, Ordering::AcqRel) < self.capacity {
             self.next.on_end(span);
         } else {
             self.waiting.fetch_sub(1, Ordering::AcqRel);
@@ -197,17 +200,17 @@ impl SpanProcessor for Bounded {
     }
 }
 
-/// Counts what becomes of spans, and logs that the collector cannot be reached: once, and once when
-/// it can again.
+/// Counts exported and failed spans, and logs once when the collector becomes unreachable and once
+/// when it is reachable again.
 #[derive(Debug)]
-struct Told {
+struct CountingExporter {
     exporter: opentelemetry_otlp::SpanExporter,
     waiting: Arc<AtomicUsize>,
     is_failing: AtomicBool,
     counted: SpanCounters,
 }
 
-impl SpanExporter for Told {
+impl SpanExporter for CountingExporter {
     async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
         let spans = batch.len();
         self.waiting.fetch_sub(spans, Ordering::AcqRel);
