@@ -182,9 +182,7 @@ impl SharedReads {
         let (enterprise_manager, registry) =
             (self.enterprise_manager.clone(), self.registry.clone());
         let read = move |context: Arc<Patience>| async move {
-            let result = enterprise_manager
-                .replica_session(id, view, &context)
-                .await;
+            let result = enterprise_manager.replica_session(id, view, &context).await;
             registry.keep(key, &result, accepts_earlier);
             result
         };
