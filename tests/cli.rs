@@ -304,7 +304,7 @@ async fn settings_come_from_the_environment_too() {
 }
 
 #[tokio::test]
-async fn the_demonstration_answers_and_get_tells_failures_apart() {
+async fn the_demonstration_answers_and_the_exit_codes_of_get_differ() {
     let mut demo = program(&["demo"]).spawn().unwrap();
     let mut out = lines(demo.stdout.take());
     let server = format!("--server={}", after(&mut out, "Gateway    ").await);
@@ -409,7 +409,7 @@ async fn the_demonstration_answers_and_get_tells_failures_apart() {
 }
 
 #[tokio::test]
-async fn the_simulator_alone_serves_a_gateway_elsewhere_and_tells_what_it_was_asked() {
+async fn the_simulator_alone_serves_a_gateway_elsewhere_and_prints_its_counts() {
     let mut simulate = program(&["simulate", "--listen=127.0.0.1:0"])
         .spawn()
         .unwrap();
@@ -441,7 +441,7 @@ async fn the_simulator_alone_serves_a_gateway_elsewhere_and_tells_what_it_was_as
 }
 
 #[tokio::test]
-async fn callers_with_and_without_an_allowed_certificate_learn_what_to_do() {
+async fn a_caller_without_an_allowed_certificate_gets_a_hint() {
     let folder = tempfile::tempdir().unwrap();
     let file = |name: &str, content: String| {
         let path = folder.path().join(name);
@@ -552,7 +552,7 @@ async fn a_gateway_out_of_file_descriptors_recovers_when_connections_end() {
 }
 
 #[tokio::test]
-async fn a_log_that_nobody_reads_any_more_fails_no_call() {
+async fn a_closed_log_fails_no_call() {
     let mut demo = program(&["demo"]);
     let mut demo = demo.env("GATEWAY_LOG_FILTER", "debug").spawn().unwrap();
     let server = after(&mut lines(demo.stdout.take()), "Gateway    ").await;

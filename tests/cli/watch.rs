@@ -1,4 +1,4 @@
-//! `watch` waits for a run, through whatever happens to connections, and says how it went.
+//! `watch` follows a run to its end through lost connections, and reports how it went.
 
 use replica_session_gateway::{
     serve::{self, Running},
@@ -92,7 +92,7 @@ async fn the_exit_code_says_how_the_run_went_or_why_that_is_not_known() {
 }
 
 #[tokio::test]
-async fn changes_are_told_a_line_each() {
+async fn each_change_is_printed_on_a_line() {
     let simulator = Simulator::start(Options::default()).await.unwrap();
     let gateway = gateway(&simulator, 0).await;
     let server = server(&gateway);
@@ -141,7 +141,7 @@ async fn changes_are_told_a_line_each() {
 }
 
 #[tokio::test]
-async fn gateways_that_stop_or_vanish_and_outages_are_waited_out() {
+async fn watch_rides_out_gateway_restarts_and_outages() {
     let simulator = Simulator::start(Options::default()).await.unwrap();
     let first = gateway(&simulator, 0).await;
     let port = first.address().port();
