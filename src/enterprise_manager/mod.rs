@@ -32,6 +32,7 @@ pub use model::{
 pub use query::filter::{InvalidName, MAX_NAME, Name, SessionFilter, Span};
 pub use query::list::{MAX_GIVEN, MAX_PAGE_SIZE, Order, Position, SessionList, SessionPage};
 pub use session_id::{InvalidSessionId, SessionId, parse_id, parse_uuid};
+pub(crate) use xml::read_session_id;
 pub use xml::{
     MAX_TASKS, QueryPage, read_replica_session, read_session_page, read_task_list, read_task_page,
     read_time,

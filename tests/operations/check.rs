@@ -127,7 +127,7 @@ async fn a_slow_logon_is_waited_for_and_the_password_sent_once() {
 #[tokio::test]
 async fn a_report_that_is_not_written_leaves_the_earlier_one() {
     let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("report.md");
+    let path = folder.path().join("report.json");
     std::fs::write(&path, "the earlier one, which is much longer than nothing").unwrap();
     let report = format!("--report={}", path.display());
     let (code, out) = check("http://127.0.0.1:1", &[&report]).await;
@@ -136,10 +136,10 @@ async fn a_report_that_is_not_written_leaves_the_earlier_one() {
     assert_eq!(kept, "the earlier one, which is much longer than nothing");
 
     let simulator = Simulator::start(Options::default()).await.unwrap();
-    std::fs::write(&path, "x".repeat(100_000)).unwrap();
+    std::fs::write(&path, "#".repeat(100_000)).unwrap();
     let (code, out) = check(&simulator.url(), &[&report]).await;
     assert_eq!(code, 0, "{out}");
-    assert!(!std::fs::read_to_string(&path).unwrap().contains("xxxxx"));
+    assert!(!std::fs::read_to_string(&path).unwrap().contains("#####"));
 }
 
 #[tokio::test]

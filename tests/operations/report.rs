@@ -1,11 +1,16 @@
-//! `check --report`: what is sent to strangers gives nothing away, and says what was seen.
+//! `check --report`: what is sent to strangers identifies nobody, and a fixture can be made of it.
 
-use std::{collections::BTreeMap, fs};
+use std::{fs, path::Path};
 
 use http::{HeaderMap, HeaderValue, StatusCode};
-use replica_session_gateway::cli::check::questions;
+use proptest::{char::range, collection::vec, prelude::*, sample::select};
+use quick_xml::{Reader, events::Event};
+use replica_session_gateway::{
+    cli::check::report::{REQUESTS, Redactor},
+    enterprise_manager::{ReplicaSession, View, read_replica_session},
+};
+use serde_json::Value;
 use simulator::{Account, Canned, Fault, Options, QueryQuirks, Role, Simulator, Style, TimeFormat};
-
 use tokio::{
     process::Command,
     time::{Duration, sleep, timeout},
@@ -18,10 +23,10 @@ const PASSWORD: &str = "HUSHpassword";
 
 const PAGE: &str = include_str!("../../docs/report.md");
 
-/// The report about this Enterprise Manager, and what the check said.
+/// The report about this Enterprise Manager, and what the check printed.
 async fn report(simulator: &Simulator) -> (String, String) {
     let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("report.md");
+    let path = folder.path().join("report.json");
     let mut command = program(&["check", "--em-allow-plaintext", "--em-username", USER]);
     command
         .args(["--em-url", &simulator.url(), "--report"])
@@ -32,13 +37,11 @@ async fn report(simulator: &Simulator) -> (String, String) {
     (fs::read_to_string(path).unwrap(), out)
 }
 
-/// What each question is answered with: what was seen, and whether the assumption holds.
-fn answers(report: &str) -> BTreeMap<&str, (&str, &str)> {
-    let rows = report.lines().filter_map(|line| {
-        let cells: Vec<_> = line.split('|').map(str::trim).collect();
-        (cells.len() == 7).then(|| (cells[1], (cells[4], cells[5])))
-    });
-    rows.collect()
+/// The answer to the request of this name.
+fn answer<'r>(report: &'r Value, name: &str) -> &'r Value {
+    let exchanges = report["exchanges"].as_array().unwrap();
+    let exchange = exchanges.iter().find(|exchange| exchange["name"] == name);
+    &exchange.unwrap_or_else(|| panic!("{name}: {report:#}"))["answer"]
 }
 
 fn options() -> Options {
@@ -52,7 +55,7 @@ fn options() -> Options {
 }
 
 #[tokio::test]
-async fn a_report_says_what_was_seen_and_the_sessions_are_logged_off() {
+async fn a_report_records_what_was_sent_and_the_sessions_are_logged_off() {
     let simulator = Simulator::start(Options {
         style: Style {
             times: TimeFormat::Microseconds,
@@ -68,39 +71,46 @@ async fn a_report_says_what_was_seen_and_the_sessions_are_logged_off() {
     })
     .await
     .unwrap();
-    let (report, out) = report(&simulator).await;
-    assert!(report.starts_with("# What an Enterprise Manager does: report, format 1\n"));
-    let answers = answers(&report);
-    for (id, seen, holds) in [
-        ("bom-xml", "query, 100 entities", "yes"),
-        ("declaration", "no declaration ×4; utf-8 ×1", "yes"),
-        ("charset", "none", "yes"),
-        ("compression", "no", "yes"),
-        ("task-link", "repicaTaskSessions ×100", "yes"),
-        ("time-digits", "6", "yes"),
-        ("name-suffix", "9999-99-99 99:99:99.999999", "yes"),
-        ("unknown-session", "404; Error", "yes"),
-        ("page-size-default", "status 200; 100; items 100", "yes"),
-        ("page-size-1000", "status 200; 500; items 157", "NO"),
-        ("page-past-end", "400; Error", "yes"),
-        ("job-types", "Replica ×100", "yes"),
-        ("json-keys", "JobName", "yes"),
-        ("dead-token", "401; Error", "yes"),
-        ("tls-version", "–", "not seen"),
+    let (text, out) = report(&simulator).await;
+    let report: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(report["format"], 2);
+    for (name, status, part) in [
+        ("root", 200, "SupportedVersion Name=\"v1_7\""),
+        ("logon", 201, "<UserName>XXXXXXX\\XXXXxxxx</UserName>"),
+        ("newest sessions", 200, "<State>Stopped</State>"),
+        ("session", 200, "/repicaTaskSessions\""),
+        (
+            "session",
+            200,
+            "Href=\"https://xxxx-xx99.XXXX.xxxxx:9398/api/replicaSessions/aaaaaaaa-aaaa-",
+        ),
+        ("session, JSON", 200, "\"JobName\""),
+        ("page of 1000", 200, "PageSize=\"500\""),
+        ("page of the usual size", 200, "[…]"),
+        ("page past the end", 400, "<Error "),
+        ("unknown session", 404, "StatusCode=\"404\""),
+        ("token after logoff", 401, "<Error "),
     ] {
-        let answer = answers.get(id).unwrap_or_else(|| panic!("{id}: {report}"));
-        assert!(answer.0.contains(seen), "{id}: {answer:?}");
-        assert_eq!(answer.1, holds, "{id}");
+        let answer = answer(&report, name);
+        assert_eq!(answer["status"], status, "{name}");
+        let body = answer["body"].as_str().unwrap();
+        assert!(body.contains(part), "{name}: {body}");
     }
-    for (id, question, assumed) in questions() {
-        let row = format!("| {id} | {question} | {assumed} |");
-        assert!(report.contains(&row), "{row}: {report}");
-    }
-    assert!(out.contains("✓ report"), "{out}");
+    let session = answer(&report, "session");
+    let body = session["body"].as_str().unwrap();
+    assert!(body.starts_with('\u{feff}'), "{body}");
+    assert!(
+        session["headers"]
+            .to_string()
+            .contains("content-type: application/xml")
+    );
+    assert!(
+        out.contains("✓ report    34 of 34 requests are answered"),
+        "{out}"
+    );
     assert!(out.contains("✓ logoff"), "{out}");
     let counts = simulator.counts();
-    assert_eq!(counts.logons_accepted, 3);
-    assert_eq!(counts.logoffs, 3);
+    assert_eq!((counts.logons_accepted, counts.logoffs), (3, 3));
     // Reads, logons and logoffs only.
     for request in simulator.requests() {
         let is_logon = request.target.starts_with("/api/sessionMngr/");
@@ -114,8 +124,8 @@ async fn a_report_says_what_was_seen_and_the_sessions_are_logged_off() {
 }
 
 /// Names, hosts, ids and secrets of all kinds, and where they could get through.
-fn assert_gives_nothing_away(report: &str, told: &str) {
-    for (what, text) in [("report", report), ("output", told)] {
+fn assert_identifies_nobody(report: &str, printed: &str) {
+    for (what, text) in [("report", report), ("output", printed)] {
         let text = text.replace(USER, "").to_ascii_lowercase();
         for secret in [
             "hush",
@@ -129,19 +139,25 @@ fn assert_gives_nothing_away(report: &str, told: &str) {
             assert_eq!(found, None, "{secret} in the {what}");
         }
     }
-    // Nor anything with the form of an id.
+    // GUIDs are numbers.
     let is_id = |word: &&str| word.len() == 36 && word.matches('-').count() == 4;
     let words = report.split(|c: char| !c.is_ascii_alphanumeric() && c != '-');
-    assert_eq!(words.filter(is_id).count(), 0, "{report}");
+    for id in words.filter(is_id) {
+        let id = id.to_ascii_lowercase();
+        assert!(id.starts_with("aaaaaaaa-aaaa-4aaa-8aaa-000000000"), "{id}");
+    }
 }
 
 #[tokio::test]
-async fn nothing_that_enterprise_manager_says_is_in_a_report() {
+async fn nothing_that_identifies_is_in_a_report() {
     let simulator = Simulator::start(options()).await.unwrap();
     let (report, out) = report(&simulator).await;
-    assert!(report.contains("| states |"), "{report}");
+    assert!(
+        report.contains("<JobName>XXXX xxx xx x xxxxxxxx</JobName>"),
+        "{report}"
+    );
     let out: Vec<_> = out.lines().filter(|line| line.contains("report")).collect();
-    assert_gives_nothing_away(&report, &out.join("\n"));
+    assert_identifies_nobody(&report, &out.join("\n"));
 }
 
 /// A document that says HUSH wherever one can say something, and the headers too.
@@ -169,7 +185,7 @@ fn hushed(status: StatusCode, body: &str) -> Canned {
 }
 
 const HUSHED_SESSION: &str = r#"<ReplicaJobSession xmlns:HUSH="urn:HUSH" HUSH="HUSH" Type="HUSH"
-    Href="https://hush.example/HUSH" Name="HUSH@2025-01-01 HUSH" UID="urn:veeam:HUSH:04f694ad-664c-4603-a747-00edecae4f17">
+    Href="https://hush.example/HUSH" Name="HUSH@2025-01-01 HUSH" UID="urn:veeam:ReplicaJobSession:04f694ad-664c-4603-a747-00edecae4f17">
     <Links><Link Rel="HUSH" Type="HUSH" Href="https://hush.example/repicaHUSH" /></Links>
     <JobUid>HUSH</JobUid><JobName>HUSH</JobName><JobType>HUSH</JobType>
     <CreationTimeUTC>HUSH 2025</CreationTimeUTC><EndTimeUTC>2025-HUSH</EndTimeUTC>
@@ -178,7 +194,7 @@ const HUSHED_SESSION: &str = r#"<ReplicaJobSession xmlns:HUSH="urn:HUSH" HUSH="H
     </ReplicaJobSession>"#;
 
 #[tokio::test]
-async fn nor_where_it_says_what_nobody_expects() {
+async fn nor_where_nobody_expects_it() {
     let simulator = Simulator::start(options()).await.unwrap();
     let page = format!(
         r#"<?xml version="1.0" encoding="HUSH"?><!--HUSH--><QueryResult HUSH="HUSH" xmlns="urn:HUSH"><Entities>
@@ -191,12 +207,13 @@ async fn nor_where_it_says_what_nobody_expects() {
     let error = r#"<HUSH Message="HUSH" HUSH="HUSH"><StackTrace>HUSH</StackTrace></HUSH>"#;
     simulator.answer_tasks_with(id, hushed(StatusCode::INTERNAL_SERVER_ERROR, error));
     let (report, out) = report(&simulator).await;
-    assert!(report.contains("another"), "{report}");
+    assert!(report.contains("<StackTrace>XXXX</StackTrace>"), "{report}");
+    assert!(report.contains("x-xxxx: XXXX"), "{report}");
     let out: Vec<_> = out
         .lines()
         .filter(|line| !line.contains("settings"))
         .collect();
-    assert_gives_nothing_away(&report, &out.join("\n"));
+    assert_identifies_nobody(&report, &out.join("\n"));
 }
 
 #[tokio::test]
@@ -228,7 +245,7 @@ async fn a_check_that_is_interrupted_logs_off_whatever_it_logged_on() {
     let mut command = program(&["check", "--em-allow-plaintext", "--em-username", USER]);
     let mut child = command
         .args(["--em-url", &simulator.url(), "--report"])
-        .arg(folder.path().join("report.md"))
+        .arg(folder.path().join("report.json"))
         .env("GATEWAY_EM_PASSWORD", PASSWORD)
         .spawn()
         .unwrap();
@@ -252,14 +269,371 @@ async fn a_check_that_is_interrupted_logs_off_whatever_it_logged_on() {
 }
 
 #[test]
-fn the_page_about_reports_has_every_question() {
+fn the_page_about_reports_has_every_request() {
     let rows: Vec<_> = PAGE
         .lines()
-        .filter(|line| line.starts_with("| `"))
+        .filter(|line| line.starts_with("| ") && line.contains(" /api/"))
         .collect();
-    let wanted = questions();
-    let wanted: Vec<_> = wanted
-        .map(|(id, question, assumed)| format!("| `{id}` | {question} | {assumed} |"))
-        .collect();
-    assert_eq!(rows, wanted);
+    let requests = REQUESTS.iter();
+    let wanted = requests.map(|request| {
+        let (name, line, shows) = (request.name, request.line, request.shows);
+        format!("| {name} | `{line}` | {shows} |")
+    });
+    assert_eq!(rows, wanted.collect::<Vec<_>>());
+}
+
+fn redacted(body: &str) -> String {
+    Redactor::default().body(body.as_bytes()).unwrap()
+}
+
+/// What stays of a document: its tags, with the names of attributes, and its blanks.
+fn structure(xml: &str) -> Vec<String> {
+    let mut reader = Reader::from_str(xml.trim_start_matches('\u{feff}'));
+    let mut structure = Vec::new();
+    loop {
+        structure.push(match reader.read_event().unwrap() {
+            Event::Start(tag) | Event::Empty(tag) => {
+                let attributes = tag.attributes().map(|attribute| attribute.unwrap());
+                let names = attributes.map(|attribute| attribute.key.as_ref().to_owned());
+                format!("{} {:?}", tag.name().as_ref(), names.collect::<Vec<_>>())
+            }
+            Event::Text(text) => {
+                let blanks = text.chars().filter(|c| c.is_whitespace());
+                format!(
+                    "{} characters, {:?}",
+                    text.chars().count(),
+                    blanks.collect::<String>()
+                )
+            }
+            Event::Eof => return structure,
+            Event::End(tag) => format!("end of {}", tag.name().as_ref()),
+            Event::Decl(declaration) => format!("{declaration:?}"),
+            Event::GeneralRef(reference) => format!("{reference:?}"),
+            other => panic!("in no fixture: {other:?}"),
+        });
+    }
+}
+
+/// The session in this document, whatever its id.
+fn read(xml: &str) -> ReplicaSession {
+    let (_, id) = xml.split_once("urn:veeam:ReplicaJobSession:").unwrap();
+    read_replica_session(xml.as_bytes(), id[..36].parse().unwrap(), View::Entity).unwrap()
+}
+
+#[test]
+fn a_recorded_answer_is_a_fixture() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/enterprise-manager");
+    let mut sessions = 0;
+    for file in fs::read_dir(folder).unwrap() {
+        let path = file.unwrap().path();
+        let Ok(body) = fs::read_to_string(&path) else {
+            continue;
+        };
+        let name = path.file_name().unwrap().to_str().unwrap();
+        let recorded = redacted(&body);
+        assert_eq!(recorded.len(), body.len(), "{name}: {recorded}");
+        if name.ends_with(".xml") {
+            assert_eq!(structure(&recorded), structure(&body), "{name}: {recorded}");
+        }
+        if name.ends_with(".json") {
+            let json = recorded.trim_start_matches('\u{feff}');
+            serde_json::from_str::<Value>(json).unwrap();
+        }
+        if body.contains("<ReplicaJobSession ") && !name.contains("list") && !name.contains("query")
+        {
+            let (run, recorded) = (read(&body).run.unwrap(), read(&recorded).run.unwrap());
+            assert_eq!(
+                (run.state, run.result),
+                (recorded.state, recorded.result),
+                "{name}"
+            );
+            assert_eq!(
+                (run.created_at, run.ended_at),
+                (recorded.created_at, recorded.ended_at)
+            );
+            assert_eq!(
+                (run.progress_percent, run.is_retry),
+                (recorded.progress_percent, recorded.is_retry)
+            );
+            sessions += 1;
+        }
+    }
+    assert!(sessions > 15);
+}
+
+#[test]
+fn a_text_becomes_its_shape_and_keeps_what_names_nobody() {
+    for (body, shape) in [
+        (
+            "<JobName>Büro  &amp; \\\\FS01 &#xB;&#72;&#x48;</JobName>",
+            "<JobName>Xéxx  &amp; \\\\XX99 &#xB;&#88;&#x58;</JobName>",
+        ),
+        ("<JobName>Stopped</JobName>", "<JobName>Xxxxxxx</JobName>"),
+        (
+            "<State>Stopped</State><State>Gone</State>",
+            "<State>Stopped</State><State>Xxxx</State>",
+        ),
+        ("<Progress>42</Progress>", "<Progress>42</Progress>"),
+        (
+            "<TotalSize>17179869184</TotalSize>",
+            "<TotalSize>99999999999</TotalSize>",
+        ),
+        (
+            "<Progress>01234567890</Progress>",
+            "<Progress>99999999999</Progress>",
+        ),
+        (
+            "<EndTimeUTC>2025-10-07T20:03:56.477Z</EndTimeUTC>",
+            "<EndTimeUTC>2025-10-07T20:03:56.477Z</EndTimeUTC>",
+        ),
+        (
+            "<Reason>2025-10-07T20:03:56Z</Reason>",
+            "<Reason>9999-99-99X99:99:99X</Reason>",
+        ),
+        (
+            r#"<Ref Name="weekly@office@2025-10-07 20:00:02" Type="JobReference"/>"#,
+            r#"<Ref Name="xxxxxx@xxxxxx@2025-10-07 20:00:02" Type="JobReference"/>"#,
+        ),
+        (
+            r#"<Ref UID='urn:veeam:Job:724E3C07-4e12-44f5-998f-d568071216d8'/>"#,
+            r#"<Ref UID='urn:veeam:Job:AAAAAAAA-AAAA-4AAA-8AAA-000000000001'/>"#,
+        ),
+        (
+            r#"<Link Href="http://localhost:9398/api/query?type=Secret&amp;filter=JobName%3d%3d%22ab%C3%22&amp;page=2"/>"#,
+            r#"<Link Href="http://localhost:9398/api/query?type=Xxxxxx&amp;filter=XxxXxxx%3d%3d%22xx%58%22&amp;page=2"/>"#,
+        ),
+        (
+            r#"<Error Message="There is no backup task with id [fs01]" StatusCode="500"><StackTrace>at X</StackTrace>"#,
+            r#"<Error Message="There is no xxxxxx xxxx with id [xx99]" StatusCode="500"><StackTrace>xx X</StackTrace>"#,
+        ),
+        (
+            r#"{"jobName":"a \"b\" \u00fc","state":"Stopped","progress":42,"isRetry":false,"totalSize":17179869184}"#,
+            r#"{"jobName":"x \"x\" \u0058","state":"Stopped","progress":42,"isRetry":false,"totalSize":99999999999}"#,
+        ),
+        ("Secret text", "Xxxxxx xxxx"),
+    ] {
+        assert_eq!(redacted(body), shape);
+    }
+    let mut redactor = Redactor::default();
+    for (name, value, shape) in [
+        (
+            "content-type",
+            "application/xml; charset=utf-8",
+            "content-type: application/xml; charset=utf-8",
+        ),
+        (
+            "server",
+            "Microsoft-HTTPAPI/2.0",
+            "server: Microsoft-HTTPAPI/2.0",
+        ),
+        ("server", "fs01", "server: xx99"),
+        ("x-office", "Stopped", "x-xxxxxx: Xxxxxxx"),
+        (
+            "www-authenticate",
+            "Basic Realm=RestSvc",
+            "www-authenticate: Basic Realm=RestSvc",
+        ),
+        // The base64 of a GUID's text, and of the bytes of the same one.
+        (
+            "x-restsvcsessionid",
+            "NDRjZmJkYmUtNWE5NS00MTU2LTg4NjctOTFmMDY5YjdjMmNj",
+            "x-restsvcsessionid: YWFhYWFhYWEtYWFhYS00YWFhLThhYWEtMDAwMDAwMDAwMDAx",
+        ),
+        (
+            "set-cookie",
+            "X-RestSvcSessionId=NDRj/x==; Path=/api;",
+            "set-cookie: X-RestSvcSessionId=XXXx/x==; Path=/api;",
+        ),
+        (
+            "x-restsvcsessionid",
+            "vr3PRJVaVkGIZ5HwabfCzA==",
+            "x-restsvcsessionid: qqqqqqqqqkqKqgAAAAAAAQ==",
+        ),
+        (
+            "x-restsvcsessionid",
+            "secret1",
+            "x-restsvcsessionid: xxxxxx9",
+        ),
+    ] {
+        assert_eq!(redactor.header(name, value.as_bytes()), shape);
+    }
+    for (body, looks) in [
+        (&b"\xff\xfeS\0"[..], "UTF-16, little-endian"),
+        (b"\xfe\xff\0S", "UTF-16, big-endian"),
+        (b"\x1f\x8bS", "gzip"),
+        (b"S\xfc", "not UTF-8"),
+        (b"S\0", "not text"),
+    ] {
+        assert_eq!(redactor.body(body), Err(looks));
+    }
+}
+
+/// Two texts of the same shape, of words that are in no list.
+fn secrets() -> impl Strategy<Value = (String, String)> {
+    let both = |from, to| (range(from, to), range(from, to));
+    let letter = prop_oneof![
+        4 => both('a', 'z'),
+        2 => both('A', 'Z'),
+        2 => both('0', '9'),
+        1 => both('à', 'ö'),
+        1 => both('一', '九'),
+        1 => both('\u{10400}', '\u{10427}'),
+    ];
+    // Neither of what begins an escape.
+    let between = select(" -_.:;,/@$!?='\"<>()[]{}|~^*+".chars().collect::<Vec<_>>());
+    let word = (vec(letter, 8..14), between.prop_map(|c| (c, c)));
+    vec(word, 1..4).prop_map(|words| {
+        let characters = words
+            .into_iter()
+            .flat_map(|(word, behind)| word.into_iter().chain([behind]));
+        let (mut one, mut other): (String, String) = characters.unzip();
+        (one.pop(), other.pop());
+        (one, other)
+    })
+}
+
+/// Documents in which `§` is a secret. Some are not well-formed, even before a secret has a quote in it.
+const PLANTED: [&str; 12] = [
+    r#"<?xml version="1.0" encoding="§"?><?§ §?><!--§--><!DOCTYPE § [<!ENTITY § "§">]><§ §="§" xmlns="§" xmlns:§="§"/>"#,
+    "<ReplicaJobSession Href='§' Type='§' Name='§@2025-10-07 20:00:02' UID='§'><JobName>§</JobName><State>§</State>",
+    "<JobUid>urn:veeam:Job:§</JobUid><JobType>§</JobType><Result>§</Result><Progress>§</Progress><IsRetry>§</IsRetry>",
+    "<CreationTimeUTC>§</CreationTimeUTC><EndTimeUTC>2025-10-07T20:00:02Z§</EndTimeUTC><§>Stopped</§><a:§ §:b='§'>",
+    "<Link Rel='§' Href='https://§:9398/api/jobs/§?format=§&amp;page=§'/><Link Href='//§'/><Link Href='§//§'/>",
+    "<JobName><![CDATA[§]]>§<b>§</b>§</JobName>§ <PagingInfo PageNum='§' PageSize='§'",
+    "<Error Message='There is no § with id [§]' StatusCode='§'><StackTrace>   at § in §:line 1</StackTrace></Error>",
+    "<html><head><title>§</title><script>var § = '§';</script></head><body class=§ id='§'>§<br>§&§;</body>",
+    r#"{"§":"§","State":"§","progress":§,"Href":"https://§/api","Name":"§@2025-10-07 20:00:02","§":[§,true,"§"]}"#,
+    r#"{"Message":"§","UID":"urn:veeam:Job:§","Type":§,"unfinished":"§"#,
+    "§",
+    "<§",
+];
+
+/// Pieces of documents, to be put together in any order.
+const PIECES: [&str; 24] = [
+    "<",
+    ">",
+    "</",
+    "/>",
+    "<!--",
+    "-->",
+    "<![CDATA[",
+    "]]>",
+    "<?",
+    "?>",
+    "\"",
+    "'",
+    "=",
+    "{",
+    "}",
+    ":",
+    ",",
+    " ",
+    "<State>",
+    "<Name>",
+    " Href='https://",
+    "\"Name\":",
+    "&amp;",
+    "Stopped",
+];
+
+/// The template with the secrets in it, in turn.
+fn planted<'s>(template: &str, mut secrets: impl Iterator<Item = &'s str>) -> String {
+    let text = template.chars().map(|c| match c {
+        '§' => secrets.next().unwrap().to_owned(),
+        c => c.to_string(),
+    });
+    text.collect()
+}
+
+/// Whether nothing of these secrets is in the redacted body: it is the same with others of their shape, and
+/// has none of their words.
+fn assert_hides(template: &str, secrets: &[(String, String)]) -> Result<(), TestCaseError> {
+    let one = planted(
+        template,
+        secrets.iter().map(|(one, _)| one.as_str()).cycle(),
+    );
+    let other = planted(
+        template,
+        secrets.iter().map(|(_, other)| other.as_str()).cycle(),
+    );
+    let shape = redacted(&one);
+    prop_assert_eq!(&shape, &redacted(&other), "{}", one);
+    for word in secrets
+        .iter()
+        .flat_map(|(one, _)| one.split(|c: char| !c.is_alphanumeric()))
+    {
+        let is_shape = word.chars().all(|c| "Xx9".contains(c));
+        prop_assert!(
+            word.is_empty() || is_shape || !shape.contains(word),
+            "{}: {}",
+            word,
+            shape
+        );
+    }
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn no_secret_gets_into_a_report_wherever_it_stands(secrets in vec(secrets(), 5..9)) {
+        for template in PLANTED {
+            assert_hides(template, &secrets)?;
+        }
+        for name in ["server", "location", "set-cookie", "x-restsvcsessionid", "content-type", "age"] {
+            let (one, other) = &secrets[0];
+            let header = |value: &str| Redactor::default().header(name, value.as_bytes());
+            prop_assert_eq!(header(one), header(other));
+        }
+        let (one, other) = &secrets[0];
+        let unknown = |name: &str| Redactor::default().header(name, b"chunked");
+        prop_assert_eq!(unknown(one), unknown(other));
+    }
+
+    #[test]
+    fn nor_out_of_a_document_that_is_broken_in_any_way(
+        secrets in vec(secrets(), 1..4),
+        pieces in vec(prop_oneof![select(&PIECES[..]), Just("§")], 1..40),
+    ) {
+        assert_hides(&pieces.concat(), &secrets)?;
+    }
+
+    #[test]
+    fn nor_where_it_is_encoded((one, other) in secrets(), template in select(&PLANTED[..])) {
+        let encode = |secret: &str, encode: fn(char) -> String| {
+            let letters = secret.chars().filter(char::is_ascii_alphanumeric);
+            let encoded: String = letters.map(encode).collect();
+            redacted(&planted(template, [encoded.as_str()].into_iter().cycle()))
+        };
+        for encoding in [
+            |c| format!("&#{};", u32::from(c)),
+            |c| format!("&#x{:X};", u32::from(c)),
+        ] {
+            prop_assert_eq!(encode(&one, encoding), encode(&other, encoding));
+        }
+        let in_url = |secret: &str| {
+            let encoded: String = secret.bytes().map(|byte| format!("%{byte:02x}")).collect();
+            redacted(&format!("<Link Href='https://host/api?filter={encoded}'/>"))
+        };
+        prop_assert_eq!(in_url(&one), in_url(&other));
+        let in_json = |secret: &str| {
+            let encoded: String = secret.encode_utf16().map(|unit| format!("\\u{unit:04x}")).collect();
+            redacted(&format!(r#"{{"{encoded}":"{encoded}","State":"{encoded}"}}"#))
+        };
+        prop_assert_eq!(in_json(&one), in_json(&other));
+        for units in [u16::to_le_bytes, u16::to_be_bytes] {
+            let bytes: Vec<_> = format!("<{one}").encode_utf16().flat_map(units).collect();
+            prop_assert!(Redactor::default().body(&bytes).is_err());
+        }
+    }
+
+    #[test]
+    fn nor_a_guid(guids in vec(any::<u128>(), 1..4), others in vec(any::<u128>(), 4)) {
+        let text = |guids: &[u128]| -> String {
+            let guids = guids.iter().map(|guid| uuid::Uuid::from_u128(*guid));
+            guids.map(|guid| format!("<JobName>{guid} {{{guid}}}</JobName><Link Href='/api/jobs/{guid}'/>")).collect()
+        };
+        prop_assert_eq!(redacted(&text(&guids)), redacted(&text(&others[..guids.len()])));
+    }
 }

@@ -1,17 +1,15 @@
-//! `check`: whether the settings of `serve` work with this Enterprise Manager, one step after the
-//! other, and what to change where they do not.
+//! `check`: whether the settings of `serve` work with this Enterprise Manager, step by step, and what
+//! to change where they do not.
 //!
-//! What Enterprise Manager says is judged here and never printed, but for the id, time and state of
-//! one session: the output can be shown around.
+//! The output can be shown to others: it has no text of Enterprise Manager's but the id, time and state
+//! of one session.
 
-mod mix_ups;
-mod outcome;
-mod outline;
-mod report;
-mod shown;
+mod network;
+mod output;
+mod problem;
+mod recognise;
+pub mod report;
 mod steps;
-mod trouble;
-mod way;
 
 use std::{
     fs::File,
@@ -30,10 +28,10 @@ use crate::{
     runtime::certificates::Expiry,
     settings::{ServeOptions, SettingError, Settings, positive_duration},
 };
-use report::Open;
-pub use report::questions;
-use shown::Shown;
-use steps::Look;
+use output::Output;
+use problem::Problem;
+use report::OpenLogon;
+use steps::{Check, Target};
 
 /// Check that the settings of serve work with this Enterprise Manager
 ///
@@ -48,9 +46,9 @@ use steps::Look;
 /// password is wrong, 130 interrupted.
 #[derive(Debug, Clone, Args)]
 pub struct CheckOptions {
-    /// File to write what this Enterprise Manager does at the points where the gateway has to assume
-    /// something. Some 30 reads more; no name, host, id or secret is in it, so that it can be sent to the
-    /// maintainers
+    /// File to record in how this Enterprise Manager answers some thirty more requests, which only read.
+    /// Texts are replaced by their shape: no name, host, id or secret is in it, so that it can be sent to
+    /// the maintainers
     #[arg(long, value_name = "FILE")]
     pub report: Option<PathBuf>,
 
@@ -77,46 +75,42 @@ pub async fn run(options: CheckOptions) -> Result<ExitCode, CommandError> {
     Ok(check(options, &mut io::stdout(), signals.next()).await)
 }
 
-/// Checks, and shows each step on `out` as soon as it is done. Returns the exit code: 0 when all
-/// went well, else that of the first step that did not. Each step has its time, and the whole ends
-/// early with `interrupted`; the logon session is ended in any case.
+/// Runs the check, and prints each step on `out` when it is done. Returns the exit code: 0 when all steps
+/// succeeded, else that of the first one that failed. `interrupted` ends it early; the logon session is
+/// ended in any case.
 async fn check(
     options: CheckOptions,
     out: &mut impl Write,
     interrupted: impl Future<Output = ()>,
 ) -> ExitCode {
-    let mut shown = Shown::new(out, options.json);
-    match load(options.settings, options.report) {
-        Err(error) => shown.bad(
-            "settings",
-            &error.to_string(),
-            "correct it",
-            ExitCode::USAGE,
-        ),
-        Ok(Loaded {
-            settings,
+    let mut output = Output::new(out, options.json);
+    let loaded = match load(options.settings, options.report) {
+        Ok(loaded) => loaded,
+        Err(error) => {
+            output.failed("settings", Problem::from(error));
+            return output.finish(&steps::NAMES);
+        }
+    };
+    output.ok("settings", steps::describe(&loaded.settings));
+    let enterprise_manager = &loaded.enterprise_manager;
+    let open = OpenLogon::default();
+    let mut check = Check {
+        output: &mut output,
+        target: Target {
             enterprise_manager,
-            report,
-        }) => {
-            shown.good("settings", &steps::told(&settings));
-            let open = Open::default();
-            let mut look = Look {
-                shown: &mut shown,
-                enterprise_manager: &enterprise_manager,
-                settings: &settings.enterprise_manager,
-                longest: options.step_timeout,
-            };
-            tokio::select! {
-                () = look.all(report, &open) => {}
-                () = interrupted => {
-                    open.end(&enterprise_manager).await;
-                    enterprise_manager.log_off().await;
-                    return ExitCode::INTERRUPTED;
-                }
-            }
+            settings: &loaded.settings.enterprise_manager,
+            time_limit: options.step_timeout,
+        },
+        tls: None,
+    };
+    tokio::select! {
+        () = check.run(loaded.report, &open) => output.finish(&steps::NAMES),
+        () = interrupted => {
+            open.end(enterprise_manager).await;
+            enterprise_manager.log_off().await;
+            ExitCode::INTERRUPTED
         }
     }
-    shown.end(&steps::NAMES)
 }
 
 struct Loaded {
@@ -137,19 +131,17 @@ fn load(options: ServeOptions, report: Option<PathBuf>) -> Result<Loaded, Settin
         Metrics::new().upstream.clone(),
         Traces::default(),
     )?;
-    // Now, and not after Enterprise Manager has been asked.
-    let create = |path: PathBuf| {
-        let wrong = |error| format!("{} cannot be written: {error}", path.display());
-        // What an earlier check has written stays until there is something to write.
-        let file = File::options()
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(&path);
-        file.map_err(|error| SettingError::new("--report", wrong(error)))
+    // Opened before Enterprise Manager is asked. An earlier report stays until this one is written.
+    let open = |path: PathBuf| {
+        let mut options = File::options();
+        let options = options.write(true).create(true).truncate(false);
+        options.open(&path).map_err(|error| {
+            let why = format!("{} cannot be written: {error}", path.display());
+            SettingError::new("--report", why)
+        })
     };
     Ok(Loaded {
-        report: report.map(create).transpose()?,
+        report: report.map(open).transpose()?,
         settings,
         enterprise_manager,
     })

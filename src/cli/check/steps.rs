@@ -1,26 +1,27 @@
-//! The steps of a check, one after the other; what follows a failed one is not done.
+//! The steps of a check in their order. When one fails, those that need it are not done.
 
 use std::{fs::File, io::Write, time::Duration};
 
 use tokio::time::{Instant, timeout};
+use uuid::Uuid;
 
 use super::{
-    outcome::{Good, Outcome, good, odd},
-    report::{Counts, Open, report},
-    shown::Shown,
-    trouble::{Trouble, access_denied, of_error},
-    way::{connected, encrypted, recognised, resolved},
+    network::{connect_to_any, establish_tls, recognise_server, resolve_host},
+    output::{Output, Success},
+    problem::{Problem, of_error},
+    recognise::session_uids,
+    report::{OpenLogon, report},
 };
 use crate::{
     cli::ExitCode,
     enterprise_manager::{
-        EnterpriseManager, Error, Order, Patience, Position, ReplicaSession, SessionFilter,
+        EnterpriseManager, Handshake, Order, Patience, Position, ReplicaSession, SessionFilter,
         SessionId, SessionList, View,
     },
     settings::{EnterpriseManagerSettings, Settings, Trust},
 };
 
-/// The steps in their order.
+/// The steps in their order, without `settings` and `report`.
 pub(super) const NAMES: [&str; 9] = [
     "resolve",
     "connect",
@@ -33,17 +34,28 @@ pub(super) const NAMES: [&str; 9] = [
     "logoff",
 ];
 
-/// One look at one Enterprise Manager.
-pub(super) struct Look<'l, 'o, W> {
-    pub(super) shown: &'l mut Shown<'o, W>,
-    pub(super) enterprise_manager: &'l EnterpriseManager,
-    pub(super) settings: &'l EnterpriseManagerSettings,
-    /// Longest time for each step.
-    pub(super) longest: Duration,
+/// What a step ends with.
+type StepResult<T = ()> = Result<Success<T>, Problem>;
+
+/// What is checked.
+#[derive(Clone, Copy)]
+pub(super) struct Target<'t> {
+    pub(super) enterprise_manager: &'t EnterpriseManager,
+    pub(super) settings: &'t EnterpriseManagerSettings,
+    /// For each step, and each request of a report.
+    pub(super) time_limit: Duration,
+}
+
+/// One check of one Enterprise Manager.
+pub(super) struct Check<'c, 'o, W> {
+    pub(super) output: &'c mut Output<'o, W>,
+    pub(super) target: Target<'c>,
+    /// What was agreed upon with the server, once that is done.
+    pub(super) tls: Option<Handshake>,
 }
 
 /// What the settings say, in one line.
-pub(super) fn told(settings: &Settings) -> String {
+pub(super) fn describe(settings: &Settings) -> String {
     let em = &settings.enterprise_manager;
     let trust = match &em.trust {
         Trust::Platform => "the platform's certificate authorities".to_owned(),
@@ -63,252 +75,221 @@ pub(super) fn told(settings: &Settings) -> String {
     )
 }
 
-impl<'l, W: Write> Look<'l, '_, W> {
-    /// Takes all the steps. Whatever has been logged on is logged off, unless the future is dropped.
-    pub(super) async fn all(&mut self, report: Option<File>, open: &Open) {
+impl<W: Write> Check<'_, '_, W> {
+    /// Takes all the steps, and logs off, unless the future is dropped.
+    pub(super) async fn run(&mut self, report: Option<File>, open: &OpenLogon) {
         if self.until_logged_on().await.is_some() {
-            self.read().await;
+            self.read_sessions().await;
             if let Some(file) = report {
                 self.report(file, open).await;
             }
-            let logoff = self.log_off();
-            self.step("logoff", logoff).await;
+            self.step("logoff", log_off(self.target.enterprise_manager))
+                .await;
         } else {
             if report.is_some() {
-                self.shown
-                    .not_done("report", "not done; its file is as it was");
+                self.output
+                    .not_done("report", "not done; the file is unchanged");
             }
-            // A logon that was given up may still have come about.
-            self.enterprise_manager.log_off().await;
+            // The server may have accepted a logon whose answer was not waited for.
+            self.target.enterprise_manager.log_off().await;
         }
     }
 
-    /// Each request has its time; it may take many of them.
-    async fn report(&mut self, file: File, open: &Open) {
-        let (enterprise_manager, settings) = (self.enterprise_manager, self.settings);
-        let written = report(enterprise_manager, settings, self.longest, open, file);
-        match written.await {
-            Ok(Counts {
-                hold,
-                fail,
-                not_seen,
-            }) => self.shown.good(
-                "report",
-                &format!(
-                    "{hold} assumptions hold, {fail} do not, {not_seen} could not be seen; please read the \
-                     file and send it to the maintainers"
-                ),
-            ),
-            Err(error) => {
-                let told = format!("the file cannot be written: {error}");
-                self.shown.bad("report", &told, "make room, or name another file", ExitCode::CANNOT_CREATE);
-            }
-        }
-    }
-
-    /// Takes a step within its time, and shows it.
+    /// Takes a step within its time limit, and prints it. None if it failed.
     async fn step<T>(
         &mut self,
         name: &'static str,
-        step: impl Future<Output = Outcome<T>>,
+        step: impl Future<Output = StepResult<T>>,
     ) -> Option<T> {
-        let outcome = timeout(self.longest, step).await;
-        let outcome = outcome.unwrap_or_else(|_| Err(Trouble::too_long(self.longest)));
-        match outcome {
-            Ok(Good {
-                value,
-                told,
-                remedy,
-            }) => {
-                match remedy {
-                    Some(remedy) => self.shown.odd(name, &told, &remedy),
-                    None => self.shown.good(name, &told),
-                }
-                Some(value)
-            }
-            Err(trouble) => {
-                self.bad(name, &trouble);
+        match self.in_time(step).await {
+            Ok(success) => Some(self.output.succeeded(name, success)),
+            Err(problem) => {
+                self.output.failed(name, problem);
                 None
             }
         }
     }
 
-    fn bad(&mut self, name: &'static str, trouble: &Trouble) {
-        let Trouble { told, remedy, .. } = trouble;
-        self.shown.bad(name, told, remedy, trouble.exit_code);
+    async fn in_time<T>(
+        &self,
+        step: impl Future<Output = Result<T, Problem>>,
+    ) -> Result<T, Problem> {
+        let time_limit = self.target.time_limit;
+        timeout(time_limit, step)
+            .await
+            .unwrap_or_else(|_| Err(Problem::timed_out(time_limit)))
     }
 
     async fn until_logged_on(&mut self) -> Option<()> {
-        let settings = self.settings;
+        let settings = self.target.settings;
         let url = &settings.url;
-        let addresses = self.step("resolve", resolved(url)).await?;
-        let stream = self.step("connect", connected(url, addresses)).await?;
+        let addresses = self.step("resolve", resolve_host(url)).await?;
+        let stream = self.step("connect", connect_to_any(url, addresses)).await?;
         if url.scheme() == "https" {
-            self.step("tls", encrypted(settings, stream)).await?;
+            self.tls = Some(self.step("tls", establish_tls(settings, stream)).await?);
         } else {
-            // Or a server that takes one connection at a time would never answer.
+            // A server that takes one connection at a time would not answer the next one.
             drop(stream);
-            let why = "--em-url is http://, over which the password travels readable";
-            self.shown.not_done("tls", why);
+            let why = "--em-url is http://, over which anybody on the way can read the password";
+            self.output.not_done("tls", why);
         }
-        let recognised = recognised(self.enterprise_manager, settings);
-        self.step("recognise", recognised).await?;
-        let logged_on = logged_on(self.enterprise_manager, settings, self.longest);
-        self.step("logon", logged_on).await
+        let recognise = recognise_server(self.target.enterprise_manager, settings);
+        self.step("recognise", recognise).await?;
+        self.step("logon", log_on(self.target)).await
     }
 
-    /// What the account may do, the newest session in a list, and that session by itself.
-    async fn read(&mut self) {
-        let (enterprise_manager, settings) = (self.enterprise_manager, self.settings);
-        let listed = newest(enterprise_manager, self.longest);
-        let listed = timeout(self.longest, listed).await;
-        let newest = match listed {
-            Ok(Ok(newest)) => newest,
-            Ok(Err(Error::AccessDenied { .. })) => {
-                self.bad("role", &access_denied());
+    /// The newest session in a list, what the account may do, and that session by itself.
+    async fn read_sessions(&mut self) {
+        const NONE: &str = "there is no replica session yet";
+        let newest = match self.in_time(newest_session(self.target)).await {
+            Ok(newest) => newest,
+            Err(problem) if problem.exit_code == ExitCode::NO_PERMISSION => {
+                self.output.failed("role", problem);
                 return;
             }
-            failed => {
-                let trouble = match &failed {
-                    Ok(Err(error)) => of_error(error, settings),
-                    _ => Trouble::too_long(self.longest),
-                };
-                self.shown.not_done("role", "cannot be seen without a list");
-                let told = format!("no list of sessions: {}", trouble.told);
-                self.bad("list", &Trouble { told, ..trouble });
-                let any = timeout(self.longest, any_session(enterprise_manager)).await;
-                match any.ok().flatten() {
-                    Some(id) => {
-                        let read = read_one(enterprise_manager, settings, id, self.longest);
-                        self.step("read", read).await;
-                    }
-                    None => self.shown.not_done("read", "no session is known"),
-                }
+            Err(problem) => {
+                self.without_list(problem).await;
                 return;
             }
         };
-        let role = role(enterprise_manager, newest.as_ref());
+        let role = role(self.target.enterprise_manager, newest.as_ref());
         self.step("role", role).await;
         let Some(session) = newest else {
-            self.shown
-                .good("list", "works; there is no replica session yet");
-            self.shown.good("read", "there is no replica session yet");
+            self.output.ok("list", format!("works; {NONE}"));
+            self.output.ok("read", NONE);
             return;
         };
         let created = session.run.as_ref().and_then(|run| run.created_at);
         let created = created.map_or_else(String::new, |at| format!(", created {at:.0}"));
-        let told = format!("the newest session is {}{created}", session.id);
-        self.shown.good("list", &told);
-        let read = read_one(enterprise_manager, settings, session.id, self.longest);
-        self.step("read", read).await;
+        let text = format!("the newest session is {}{created}", session.id);
+        self.output.ok("list", text);
+        self.read_one(session.id).await;
     }
 
-    fn log_off(&self) -> impl Future<Output = Outcome<()>> + use<'l, W> {
-        const NO_HARM: &str =
-            "no harm: Enterprise Manager forgets the session after 15 idle minutes";
-        let enterprise_manager = self.enterprise_manager;
-        async move {
-            if enterprise_manager.cannot_log_off() {
-                return odd(
-                    "not possible: the logon has named no session".to_owned(),
-                    NO_HARM,
-                );
-            }
-            match enterprise_manager.log_off().await {
-                Some(200..300) => good((), "logged off"),
-                Some(status) => odd(
-                    format!("the logoff is answered with status {status}"),
-                    NO_HARM,
+    /// Without the query service, any session of the plain list will do to try reading one.
+    async fn without_list(&mut self, problem: Problem) {
+        let text = format!("no list of sessions: {}", problem.text);
+        self.output
+            .not_done("role", "cannot be determined without a list");
+        self.output.failed("list", Problem { text, ..problem });
+        let any = any_session(self.target.enterprise_manager);
+        match timeout(self.target.time_limit, any).await.ok().flatten() {
+            Some(id) => self.read_one(id).await,
+            None => self.output.not_done("read", "no session is known"),
+        }
+    }
+
+    async fn read_one(&mut self, id: SessionId) {
+        self.step("read", read_one(self.target, id)).await;
+    }
+
+    async fn report(&mut self, file: File, open: &OpenLogon) {
+        match report(self.target, self.tls, open, file).await {
+            Ok((sent, answered)) => self.output.ok(
+                "report",
+                format!(
+                    "{answered} of {sent} requests are answered; please read the file and send it to \
+                     the maintainers"
                 ),
-                None => odd("the logoff is not answered".to_owned(), NO_HARM),
+            ),
+            Err(error) => {
+                let text = format!("the file cannot be written: {error}");
+                let remedy = "make room, or name another file";
+                let problem = Problem::new(ExitCode::CANNOT_CREATE, text, remedy);
+                self.output.failed("report", problem);
             }
         }
     }
 }
 
-async fn logged_on(
-    enterprise_manager: &EnterpriseManager,
-    settings: &EnterpriseManagerSettings,
-    longest: Duration,
-) -> Outcome<()> {
-    // A second one beside it could count as a second wrong password, and would leave a session open.
-    let patience = longest + Duration::from_secs(1);
-    match enterprise_manager.log_on(patience).await {
-        Ok(()) => good((), format!("as {}", settings.username)),
-        Err(error) => Err(of_error(&error, settings)),
+async fn log_on(target: Target<'_>) -> StepResult {
+    // Longer than the step: a second logon beside the first could count as a second wrong password,
+    // and would leave a session open.
+    let time_limit = target.time_limit + Duration::from_secs(1);
+    match target.enterprise_manager.log_on(time_limit).await {
+        Ok(()) => Ok(Success::new((), format!("as {}", target.settings.username))),
+        Err(error) => Err(of_error(&error, target.settings)),
     }
 }
 
+async fn log_off(enterprise_manager: &EnterpriseManager) -> StepResult {
+    let text = if enterprise_manager.cannot_log_off() {
+        "not possible: the answer to the logon named no session".to_owned()
+    } else {
+        match enterprise_manager.log_off().await {
+            Some(200..300) => return Ok(Success::new((), "logged off")),
+            Some(status) => format!("the logoff is answered with status {status}"),
+            None => "the logoff is not answered".to_owned(),
+        }
+    };
+    Ok(Success::new((), text)
+        .but("no harm: Enterprise Manager ends the session after 15 idle minutes"))
+}
+
 /// The newest session, if there is any.
-async fn newest(
-    enterprise_manager: &EnterpriseManager,
-    longest: Duration,
-) -> Result<Option<ReplicaSession>, Error> {
+async fn newest_session(target: Target<'_>) -> Result<Option<ReplicaSession>, Problem> {
     let list = SessionList {
         filter: SessionFilter::default(),
         view: View::Entity,
         order: Order::NewestFirst,
         page_size: 1,
     };
-    let patience = Patience::until(Instant::now() + longest);
+    let patience = Patience::until(Instant::now() + target.time_limit);
     let begin = Position::default();
-    let page = enterprise_manager.session_page(&list, &begin, &patience);
-    Ok(page.await?.sessions.into_iter().next())
+    let page = target
+        .enterprise_manager
+        .session_page(&list, &begin, &patience);
+    let page = page
+        .await
+        .map_err(|error| of_error(&error, target.settings))?;
+    Ok(page.sessions.into_iter().next())
 }
 
-/// A session of the plain list, which needs no query service: any one will do.
+/// A session of the plain list.
 async fn any_session(enterprise_manager: &EnterpriseManager) -> Option<SessionId> {
-    const MARK: &str = "urn:veeam:ReplicaJobSession:";
-    let answer = enterprise_manager
-        .ask_logged_on("api/replicaSessions")
-        .await;
-    let answer = answer.ok().filter(|answer| answer.status == 200)?;
+    let answer = enterprise_manager.ask_logged_on("api/replicaSessions");
+    let answer = answer.await.ok().filter(|answer| answer.status == 200)?;
     let text = String::from_utf8_lossy(&answer.body);
-    let id = text.split_once(MARK)?.1.get(..36)?;
-    id.parse().ok()
+    let (id, _) = session_uids(&text).next()?;
+    id.to_string().parse().ok()
 }
 
-/// Which role the account has, as far as can be seen: one may read what the other may not.
+/// The role of the account, by a list that one of two roles may read.
 async fn role(
     enterprise_manager: &EnterpriseManager,
     newest: Option<&ReplicaSession>,
-) -> Outcome<()> {
+) -> StepResult {
     let run = newest.and_then(|session| session.run.as_ref());
-    let job = run.and_then(|run| run.job_uid.rsplit(':').next()?.parse().ok());
-    let job: uuid::Uuid = job.unwrap_or_default();
-    let path = format!("api/jobs/{job}/replicaSessions");
-    let status = enterprise_manager.ask_logged_on(&path).await;
-    match status.map(|answer| answer.status) {
-        Ok(403) => good((), "may read replica sessions and no jobs: Portal User"),
-        Ok(200) => odd(
-            "may read replica sessions and jobs: Portal Administrator".to_owned(),
-            "Portal User is enough",
-        ),
-        _ => good(
+    let job: Option<Uuid> = run.and_then(|run| run.job_uid.rsplit(':').next()?.parse().ok());
+    let path = format!("api/jobs/{}/replicaSessions", job.unwrap_or_default());
+    let answer = enterprise_manager.ask_logged_on(&path).await;
+    Ok(match answer.map(|answer| answer.status) {
+        Ok(403) => Success::new((), "may read replica sessions and no jobs: Portal User"),
+        Ok(200) => Success::new(
+            (),
+            "may read replica sessions and jobs: Portal Administrator",
+        )
+        .but("Portal User is enough"),
+        _ => Success::new(
             (),
             "may read replica sessions: Portal User or Portal Administrator",
         ),
-    }
+    })
 }
 
-async fn read_one(
-    enterprise_manager: &EnterpriseManager,
-    settings: &EnterpriseManagerSettings,
-    id: SessionId,
-    longest: Duration,
-) -> Outcome<()> {
-    let patience = Patience::until(Instant::now() + longest);
-    let asked = Instant::now();
-    let reading = enterprise_manager.replica_session(id, View::Entity, &patience);
-    match reading.await {
-        Ok(reading) => {
-            let state = reading.session.run.as_ref().and_then(|run| run.state);
-            let state = state.map_or("in a state that this gateway does not know", |state| {
-                state.text()
-            });
-            let took = asked.elapsed().as_millis();
-            good((), format!("{id}, {state}, in {took} ms"))
-        }
-        Err(error) => Err(of_error(&error, settings)),
-    }
+async fn read_one(target: Target<'_>, id: SessionId) -> StepResult {
+    let sent = Instant::now();
+    let patience = Patience::until(sent + target.time_limit);
+    let reading = target
+        .enterprise_manager
+        .replica_session(id, View::Entity, &patience);
+    let reading = reading
+        .await
+        .map_err(|error| of_error(&error, target.settings))?;
+    let state = reading.session.run.as_ref().and_then(|run| run.state);
+    let state = state.map_or("in a state that this gateway does not know", |state| {
+        state.text()
+    });
+    let took = sent.elapsed().as_millis();
+    Ok(Success::new((), format!("{id}, {state}, in {took} ms")))
 }

@@ -1,132 +1,288 @@
-//! `check --report`: what this Enterprise Manager does at the points where nobody has been seen
-//! writing down what it does, in a form that gives nothing away.
+//! `check --report`: a recording of how this Enterprise Manager answers some thirty requests, with every text
+//! replaced by its shape.
 //!
-//! Markdown, since whoever sends it has to be able to read it first; one line per question, so that a
-//! program can read it too.
+//! The gateway was written without an Enterprise Manager at hand, from what others have published. A report
+//! from a real one shows where that is incomplete, and a recorded answer can become a
+//! fixture of the tests. So the answers are recorded, not judged: a list of questions answers only what
+//! somebody thought of.
 
-mod evidence;
-mod gather;
-mod probes;
-mod safe;
+mod redact;
+mod requests;
 
-use std::{fmt::Write as _, fs::File, io, io::Write as _, time::Duration};
+use std::{
+    collections::HashMap,
+    fs::File,
+    io::{self, Write as _},
+    time::Duration,
+};
 
-use crate::{enterprise_manager::EnterpriseManager, settings::EnterpriseManagerSettings};
-use evidence::Evidence;
-pub(super) use gather::Open;
-use gather::gather;
-use probes::{PROBES, Probe};
-use safe::Safe;
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use parking_lot::Mutex;
+use serde::Serialize;
+use tokio::time::{Instant, timeout};
+use uuid::Uuid;
 
-/// Of the form below. One more when its columns change; questions come and go.
-const FORMAT: u32 = 1;
+use super::{recognise::session_uids, steps::Target};
+use crate::enterprise_manager::{Answer, EnterpriseManager, Handshake, read_session_id};
+pub use redact::Redactor;
+use requests::Credentials;
+pub use requests::{REQUESTS, Request};
 
-/// What a question has been answered with.
-struct Finding {
-    seen: Safe,
-    holds: Holds,
+/// Of the form below. One more when it changes; requests come and go.
+const FORMAT: u32 = 2;
+
+/// An id that no session, task or logon has.
+const NOBODY: &str = "5a5a5a5a-5a5a-4a5a-8a5a-5a5a5a5a5a5a";
+
+/// How long a logoff may take that is not recorded.
+const LOGOFF_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// After so many requests in a row without an answer, no more are sent.
+const MAX_UNANSWERED: u32 = 3;
+
+/// Bytes of a body that are recorded at most; of a longer one, the end is recorded too.
+const MAX_RECORDED: usize = 96 * 1024;
+
+/// Bytes of the end of such a body: paging information stands there.
+const RECORDED_END: usize = 4 * 1024;
+
+/// The file.
+#[derive(Serialize)]
+struct Report {
+    format: u32,
+    written_by: &'static str,
+    note: &'static str,
+    tls: Option<Tls>,
+    exchanges: Vec<Exchange>,
 }
 
-/// Whether what is assumed holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Holds {
-    Yes,
-    No,
-    /// Nothing was seen that would tell.
-    NotSeen,
+#[derive(Serialize)]
+struct Tls {
+    version: &'static str,
+    offers_http2: bool,
 }
 
-/// How many questions were answered, and how.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Counts {
-    /// What is assumed holds.
-    pub(super) hold: usize,
-    /// It does not.
-    pub(super) fail: usize,
-    /// Nothing was seen that would tell.
-    pub(super) not_seen: usize,
+/// A request that was sent.
+#[derive(Serialize)]
+struct Exchange {
+    name: &'static str,
+    request: &'static str,
+    /// None if there was none in time, or none that is complete and of at most 8 MiB.
+    answer: Option<RecordedAnswer>,
 }
 
-/// The questions: id, question, what the gateway assumes.
-pub fn questions() -> impl Iterator<Item = (&'static str, &'static str, &'static str)> {
-    let all = PROBES.iter().flat_map(|probes| probes.iter());
-    all.map(|probe| (probe.id, probe.question, probe.assumed))
+/// An answer, with every text replaced by its shape.
+#[derive(Serialize)]
+struct RecordedAnswer {
+    status: u16,
+    milliseconds: u128,
+    headers: Vec<String>,
+    /// Bytes of the body as it came.
+    bytes: usize,
+    body: String,
+    /// What the body is where it is not recorded, since it is not a text in UTF-8.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unreadable: Option<&'static str>,
 }
 
-/// Asks Enterprise Manager, reads only, and writes what was seen.
+/// The logon session of a report while it is open, for whoever has to end it early.
+#[derive(Default)]
+pub(super) struct OpenLogon(Mutex<Option<(HeaderMap, Uuid)>>);
+
+impl OpenLogon {
+    /// Ends it, if there is one. Best effort, 2 s at most.
+    pub(super) async fn end(&self, enterprise_manager: &EnterpriseManager) {
+        let Some((token, id)) = self.0.lock().take() else {
+            return;
+        };
+        let path = format!("api/logonSessions/{id}");
+        let answer = enterprise_manager.ask(Method::DELETE, &path, &token);
+        drop(timeout(LOGOFF_TIMEOUT, answer).await);
+    }
+}
+
+/// Sends the requests, each within its time limit, and writes the answers. Ends early when Enterprise Manager
+/// ceases to answer. Returns how many requests were sent, and how many of them answered.
 ///
 /// # Errors
 ///
 /// When the file cannot be written.
 pub(super) async fn report(
-    enterprise_manager: &EnterpriseManager,
-    settings: &EnterpriseManagerSettings,
-    longest: Duration,
-    open: &Open,
+    target: Target<'_>,
+    tls: Option<Handshake>,
+    open: &OpenLogon,
     mut file: File,
-) -> io::Result<Counts> {
-    let evidence = gather(enterprise_manager, settings, longest, open).await;
-    let (text, counts) = written(&evidence);
+) -> io::Result<(usize, usize)> {
+    let mut recorder = Recorder {
+        target,
+        open,
+        redactor: Redactor::default(),
+        token: HeaderMap::new(),
+        values: HashMap::from([
+            ("{version}", target.settings.api_version.clone()),
+            ("{nobody}", NOBODY.to_owned()),
+        ]),
+    };
+    let report = Report {
+        format: FORMAT,
+        written_by: concat!(
+            "replica-session-gateway ",
+            env!("CARGO_PKG_VERSION"),
+            " check --report"
+        ),
+        note: "Texts of Enterprise Manager are replaced by their shape: X, x and 9 for letters and digits, and \
+               numbered GUIDs. Known words, times of sessions and small numbers are kept.",
+        tls: tls.map(|handshake| Tls {
+            version: handshake.version,
+            offers_http2: handshake.speaks_http2,
+        }),
+        exchanges: recorder.record_all().await,
+    };
+    let text = serde_json::to_string_pretty(&report)? + "\n";
+    // An earlier report stays until there is something to write.
     if file.metadata()?.is_file() {
         file.set_len(0)?;
     }
     file.write_all(text.as_bytes())?;
-    Ok(counts)
+    let answered = report
+        .exchanges
+        .iter()
+        .filter(|exchange| exchange.answer.is_some());
+    Ok((report.exchanges.len(), answered.count()))
 }
 
-fn written(evidence: &Evidence) -> (String, Counts) {
-    let mut text = format!(
-        "# What an Enterprise Manager does: report, format {FORMAT}\n\n\
-         Written by `replica-session-gateway {} check --report`. Every text in here is one of the \
-         program's own; of Enterprise Manager there are numbers, known words, and times with a 9 for each \
-         digit. No name, host, id, token or password.\n\n\
-         | id | question | assumed | seen | holds |\n| --- | --- | --- | --- | --- |\n",
-        env!("CARGO_PKG_VERSION")
-    );
-    let mut counts = Counts::default();
-    for Probe {
-        id,
-        question,
-        assumed,
-        look,
-    } in PROBES.iter().flat_map(|probes| probes.iter())
-    {
-        let finding = look(evidence);
-        let finding = finding.unwrap_or(Finding {
-            seen: Safe::word("–"),
-            holds: Holds::NotSeen,
-        });
-        let (holds, count) = match finding.holds {
-            Holds::Yes => ("yes", &mut counts.hold),
-            Holds::No => ("NO", &mut counts.fail),
-            Holds::NotSeen => ("not seen", &mut counts.not_seen),
+struct Recorder<'a> {
+    target: Target<'a>,
+    open: &'a OpenLogon,
+    redactor: Redactor,
+    token: HeaderMap,
+    /// What stands for the placeholders in paths, as far as it is known.
+    values: HashMap<&'static str, String>,
+}
+
+impl Recorder<'_> {
+    async fn record_all(&mut self) -> Vec<Exchange> {
+        let mut exchanges = Vec::new();
+        let mut unanswered = 0;
+        for request in REQUESTS {
+            let Some(path) = self.path(&request) else {
+                continue;
+            };
+            let sent = Instant::now();
+            let answer = timeout(self.target.time_limit, self.send(&request, &path)).await;
+            let took = sent.elapsed();
+            let answer = answer.ok().flatten();
+            if let Some(answer) = &answer {
+                self.learn(&request, answer);
+            }
+            unanswered = if answer.is_some() { 0 } else { unanswered + 1 };
+            exchanges.push(Exchange {
+                name: request.name,
+                request: request.line,
+                answer: answer.map(|answer| self.recorded(&answer, took)),
+            });
+            if unanswered == MAX_UNANSWERED {
+                break;
+            }
+        }
+        self.open.end(self.target.enterprise_manager).await;
+        exchanges
+    }
+
+    /// The path with the ids in it; none if one of them, or the token, is not known.
+    fn path(&self, request: &Request) -> Option<String> {
+        let (_, path, _) = request.parts();
+        let mut path = path.to_owned();
+        for (placeholder, value) in &self.values {
+            path = path.replace(placeholder, value);
+        }
+        let is_without_token = request.credentials == Credentials::Token && self.token.is_empty();
+        (!path.contains('{') && !is_without_token).then_some(path)
+    }
+
+    async fn send(&mut self, request: &Request, path: &str) -> Option<Answer> {
+        let (method, _, header) = request.parts();
+        let mut headers = match request.credentials {
+            Credentials::Nothing => HeaderMap::new(),
+            Credentials::Token => self.token.clone(),
+            Credentials::Password => {
+                // Ends the session of an earlier logon.
+                self.open.end(self.target.enterprise_manager).await;
+                self.token.clear();
+                self.values.remove("{logon}");
+                let (_, version) = path.split_once("?v=")?;
+                return self
+                    .target
+                    .enterprise_manager
+                    .ask_to_log_on(version)
+                    .await
+                    .ok();
+            }
         };
-        *count += 1;
-        let seen = finding.seen;
-        row(
-            &mut text,
-            &[id, question, assumed, &seen.to_string(), holds],
-        );
+        if let Some((name, value)) = header {
+            let name = HeaderName::from_bytes(name.as_bytes()).ok()?;
+            headers.insert(name, HeaderValue::from_static(value));
+        }
+        let method = Method::from_bytes(method.as_bytes()).ok()?;
+        let answer = self.target.enterprise_manager.ask(method, path, &headers);
+        answer.await.ok()
     }
-    text.push_str(
-        "\n| request | status | type | root | bytes | ms |\n| --- | --- | --- | --- | --- | --- |\n",
-    );
-    for seen in &evidence.all {
-        let number = |number: u128| Safe::number(u64::try_from(number).unwrap_or(u64::MAX));
-        let cells = [
-            Safe::word(seen.ask.name()),
-            Safe::number(seen.answer.status.into()),
-            probes::media_type(seen),
-            probes::root(seen),
-            number(seen.answer.body.len() as u128),
-            number(seen.took.as_millis()),
-        ];
-        let cells = cells.map(|cell| cell.to_string());
-        row(&mut text, &cells.each_ref().map(String::as_str));
-    }
-    (text, counts)
-}
 
-fn row(text: &mut String, cells: &[&str]) {
-    writeln!(text, "| {} |", cells.join(" | ")).expect("a String takes everything");
+    /// Takes out of an answer what later requests need.
+    fn learn(&mut self, request: &Request, answer: &Answer) {
+        let text = String::from_utf8_lossy(&answer.body);
+        match (request.credentials, request.name) {
+            (Credentials::Password, _) => {
+                let token = answer.token().map(|(name, value)| (Some(name), value));
+                self.token.extend(token);
+                if let Ok(Some(id)) = read_session_id(&answer.body) {
+                    self.values.insert("{logon}", id.to_string());
+                    *self.open.0.lock() = Some((self.token.clone(), id));
+                }
+            }
+            (_, "newest sessions") => {
+                let over = session_uids(&text).find(|(_, rest)| rest.contains(">Stopped<"));
+                if let Some((id, _)) = over.or_else(|| session_uids(&text).next()) {
+                    self.values.insert("{session}", id.to_string());
+                    self.values
+                        .insert("{SESSION}", id.to_string().to_uppercase());
+                }
+            }
+            (_, "oldest session") => {
+                let oldest = session_uids(&text).next();
+                self.values
+                    .extend(oldest.map(|(id, _)| ("{oldest}", id.to_string())));
+            }
+            (_, "logoff") => drop(self.open.0.lock().take()),
+            _ => {}
+        }
+    }
+
+    fn recorded(&mut self, answer: &Answer, took: Duration) -> RecordedAnswer {
+        let headers = answer.headers.iter();
+        let headers = headers
+            .map(|(name, value)| self.redactor.header(name.as_str(), value.as_bytes()))
+            .collect();
+        let (mut body, unreadable) = match self.redactor.body(&answer.body) {
+            Ok(body) => (body, None),
+            Err(looks) => (String::new(), Some(looks)),
+        };
+        if body.len() > MAX_RECORDED {
+            let is_boundary = |at: &usize| body.is_char_boundary(*at);
+            let start = (0..=MAX_RECORDED - RECORDED_END).rfind(is_boundary);
+            let end = (body.len() - RECORDED_END..).find(is_boundary);
+            body.replace_range(
+                start.unwrap_or_default()..end.unwrap_or_default(),
+                "\n[…]\n",
+            );
+        }
+        RecordedAnswer {
+            status: answer.status,
+            milliseconds: took.as_millis(),
+            headers,
+            bytes: answer.body.len(),
+            body,
+            unreadable,
+        }
+    }
 }

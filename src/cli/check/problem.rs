@@ -1,5 +1,7 @@
-//! What went wrong at a step, for a person at three in the morning: what it means and what to
-//! change. Nothing that Enterprise Manager said is in it.
+//! Why a step failed and what to change, for an operator who is woken up at night. No text of Enterprise
+//! Manager's is in it, so that the output can be shown to others.
+
+use std::time::Duration;
 
 use url::Url;
 
@@ -11,12 +13,12 @@ use crate::{
 
 /// A step that failed.
 #[derive(Debug)]
-pub(super) struct Trouble {
-    /// What has been found.
-    pub(super) told: String,
+pub(super) struct Problem {
+    /// What was found.
+    pub(super) text: String,
     /// What to change.
     pub(super) remedy: String,
-    /// The exit code, if this is the first trouble.
+    /// The exit code, if no earlier step failed.
     pub(super) exit_code: ExitCode,
 }
 
@@ -24,38 +26,37 @@ pub(super) struct Trouble {
 pub(super) const REST_PORT: &str =
     "Enterprise Manager's REST service is on port 9398 unless its installation says otherwise";
 
-impl Trouble {
-    /// A trouble with these texts.
+impl Problem {
     pub(super) fn new(
         exit_code: ExitCode,
-        told: impl Into<String>,
+        text: impl Into<String>,
         remedy: impl Into<String>,
     ) -> Self {
         Self {
-            told: told.into(),
+            text: text.into(),
             remedy: remedy.into(),
             exit_code,
         }
     }
 
-    /// The step has not ended in time.
-    pub(super) fn too_long(longest: std::time::Duration) -> Self {
+    /// The step did not end within its time limit.
+    pub(super) fn timed_out(time_limit: Duration) -> Self {
         Self::new(
             ExitCode::TEMPORARY_FAILURE,
-            format!("no answer within {longest:?}"),
-            "look at Enterprise Manager's load; if it is just slow, give --step-timeout, and \
-             --default-deadline to the gateway",
+            format!("no answer within {time_limit:?}"),
+            "look at Enterprise Manager's load; if it is merely slow, raise --step-timeout here and \
+             --default-deadline for the gateway",
         )
     }
 }
 
-impl From<SettingError> for Trouble {
+impl From<SettingError> for Problem {
     fn from(error: SettingError) -> Self {
         Self::new(ExitCode::USAGE, error.to_string(), "correct it")
     }
 }
 
-/// What is special about the port, where Veeam's products use it for something else.
+/// A hint if Veeam's products use this port for something else.
 pub(super) fn port_hint(url: &Url) -> &'static str {
     match (url.scheme(), url.port_or_known_default()) {
         (_, Some(443 | 9443)) => "; 443 and 9443 are ports of its web UI: try 9398 in --em-url",
@@ -70,11 +71,11 @@ pub(super) fn port_hint(url: &Url) -> &'static str {
     }
 }
 
-/// A read or a logon that failed.
-pub(super) fn of_error(error: &Error, settings: &EnterpriseManagerSettings) -> Trouble {
+/// Why a read or a logon failed.
+pub(super) fn of_error(error: &Error, settings: &EnterpriseManagerSettings) -> Problem {
     let url = &settings.url;
     match error {
-        Error::CredentialsRejected { why } => Trouble::new(
+        Error::CredentialsRejected { why } => Problem::new(
             ExitCode::CONFIGURATION,
             format!("Enterprise Manager rejects user name or password: {why}"),
             format!(
@@ -82,34 +83,34 @@ pub(super) fn of_error(error: &Error, settings: &EnterpriseManagerSettings) -> T
                  more tries can lock the account. Windows wants DOMAIN\\user, Linux user@domain; an account \
                  without any role in Enterprise Manager is rejected too",
                 settings.username,
-                password_place(&settings.password),
+                password_source(&settings.password),
             ),
         ),
         Error::AccessDenied { .. } => access_denied(),
-        Error::Unreachable { why } | Error::Disconnected { why } => Trouble::new(
+        Error::Unreachable { why } | Error::Disconnected { why } => Problem::new(
             ExitCode::UNAVAILABLE,
             format!("the connection fails: {why}"),
             format!(
-                "look whether its service runs, and at what stands between{}",
+                "check that its service runs, and what is on the way to it{}",
                 port_hint(url)
             ),
         ),
-        Error::CircuitOpen { .. } => Trouble::new(
+        Error::CircuitOpen { .. } => Problem::new(
             ExitCode::UNAVAILABLE,
-            "no connection comes about any more",
-            "look whether its service has just been stopped",
+            "connections can no longer be established",
+            "check whether its service has just been stopped",
         ),
-        Error::Unavailable { .. } => Trouble::new(
+        Error::Unavailable { .. } => Problem::new(
             ExitCode::UNAVAILABLE,
             "status 502, 503 or 504: it is stopped, starting or overloaded",
-            "look at Enterprise Manager's service, or at the proxy before it",
+            "look at Enterprise Manager's service, or at the proxy in front of it",
         ),
-        Error::Throttled { .. } => Trouble::new(
+        Error::Throttled { .. } => Problem::new(
             ExitCode::UNAVAILABLE,
-            "status 408 or 429: what stands before it wants fewer requests",
-            "ask whoever runs the proxy before it, and lower --em-concurrency",
+            "status 408 or 429: a proxy in front of it limits requests",
+            "ask the operator of that proxy, and lower --em-concurrency",
         ),
-        Error::NotEnterpriseManager { .. } => Trouble::new(
+        Error::NotEnterpriseManager { .. } => Problem::new(
             ExitCode::CONFIGURATION,
             "the answer is not one of Enterprise Manager",
             format!(
@@ -117,65 +118,65 @@ pub(super) fn of_error(error: &Error, settings: &EnterpriseManagerSettings) -> T
                 port_hint(url)
             ),
         ),
-        Error::UntrustedCertificate { why } => Trouble::new(
+        Error::UntrustedCertificate { why } => Problem::new(
             ExitCode::CONFIGURATION,
             format!("the certificate is not trusted: {why}"),
             "see em-certificate",
         ),
-        Error::SessionNotFound { .. } => Trouble::new(
+        Error::SessionNotFound { .. } => Problem::new(
             ExitCode::SOFTWARE,
-            "Enterprise Manager does not know what it has just named",
-            "try again; if it stays so, report it",
+            "Enterprise Manager does not find the session that it has just listed",
+            "try again; if that does not help, report it",
         ),
-        Error::Internal { status, .. } => Trouble::new(
+        Error::Internal { status, .. } => Problem::new(
             ExitCode::SOFTWARE,
             format!("Enterprise Manager fails with status {status}"),
-            "its administrator finds the reason in Enterprise Manager's own log; the gateway's log has its words",
+            "its administrator finds the reason in Enterprise Manager's own log; the gateway's log has its message",
         ),
-        Error::NotImplemented { .. } => Trouble::new(
+        Error::NotImplemented { .. } => Problem::new(
             ExitCode::SOFTWARE,
             "status 501: Enterprise Manager does not offer this",
-            "look whether it is of release 11 or newer",
+            "check that it is of release 11 or newer",
         ),
-        Error::RequestRefused { status, .. } => Trouble::new(
+        Error::RequestRefused { status, .. } => Problem::new(
             ExitCode::SOFTWARE,
             format!("Enterprise Manager refuses the request with status {status}"),
             "report it, with `check --report`",
         ),
-        Error::BadResponse(_) => Trouble::new(
+        Error::BadResponse(_) => Problem::new(
             ExitCode::SOFTWARE,
-            "the answer is none that the gateway can read",
+            "the gateway cannot read the answer",
             "look for a proxy that changes answers; else report it, with `check --report`",
         ),
     }
 }
 
-/// The account may log on, and no more.
-pub(super) fn access_denied() -> Trouble {
-    Trouble::new(
+/// The account may log on, but not read replica sessions.
+pub(super) fn access_denied() -> Problem {
+    Problem::new(
         ExitCode::NO_PERMISSION,
-        "the account may log on and may not read replica sessions; restore operators are like that",
+        "the account may log on but not read replica sessions, like a restore operator",
         "give it the role Portal User in Enterprise Manager's configuration, under Roles",
     )
 }
 
-/// A certificate that is not trusted, with what the server presents, if that could be looked at.
+/// The certificate is not trusted. `presented` is the one that the server presents, if that could be read.
 pub(super) fn untrusted(
     why: &str,
     presented: Option<&PresentedCertificate>,
     trust: &Trust,
-) -> Trouble {
+) -> Problem {
+    let text = format!("the certificate is not trusted: {why}");
     let Some(certificate) = presented else {
-        let remedy = "look at it with em-certificate";
-        return Trouble::new(
+        return Problem::new(
             ExitCode::CONFIGURATION,
-            format!("the certificate is not trusted: {why}"),
-            remedy,
+            text,
+            "look at it with em-certificate",
         );
     };
     let pin = &certificate.pin;
-    let told = format!(
-        "the certificate is not trusted: {why}; it is for {}, valid from {} to {}, pin {pin}",
+    let text = format!(
+        "{text}; it is for {}, valid from {} to {}, pin {pin}",
         match certificate.names.join(", ") {
             names if names.is_empty() => "no name".to_owned(),
             names => names,
@@ -202,10 +203,10 @@ pub(super) fn untrusted(
              --em-pin-sha256 {pin}"
         ),
     };
-    Trouble::new(ExitCode::CONFIGURATION, told, remedy)
+    Problem::new(ExitCode::CONFIGURATION, text, remedy)
 }
 
-fn password_place(password: &PasswordSource) -> String {
+fn password_source(password: &PasswordSource) -> String {
     match password {
         PasswordSource::File(path) => format!("file {}", path.display()),
         PasswordSource::Value(_) => format!("variable {password}"),
