@@ -1,15 +1,18 @@
-//! Lists of sessions, page by page, through EM's query service.
+//! Lists of sessions: what is asked for, and where the next page begins.
 //!
-//! EM numbers its pages and takes no snapshot: a session that arrives between two pages pushes
-//! others to the next page, one that no longer matches pulls others to the previous one, unseen.
-//! So a list goes on where it has been: after the second in which the last session of the page was
-//! created, less the sessions of that second that have been given. Whole seconds, since what EM's
-//! database makes of fractions in a comparison depends on the database. Only within one second,
-//! or if EM gives no times or no order, do page numbers count.
+//! EM numbers its pages and takes no snapshot. A session that is created between two requests
+//! pushes others to the next page; one that no longer matches pulls others to the page before,
+//! where nobody sees them. So the next page is not asked for by its number but by time: from the
+//! second on in which the last session of this page was created, without the sessions of that
+//! second that this page had. Whole seconds, since how a fraction compares depends on EM's database.
+//! Page numbers are used only within one second, or when EM's answer has no times or is not sorted.
 
 use jiff::{Timestamp, civil::DateTime, tz::TimeZone};
 
-use super::filter::{SessionFilter, Span};
+use super::{
+    filter::{SessionFilter, Span},
+    path::Query,
+};
 use crate::enterprise_manager::{
     SessionId,
     model::{ReplicaSession, View},
@@ -74,19 +77,15 @@ impl SessionList {
     pub(crate) fn path(&self, position: &Position) -> String {
         let mut filter = self.filter.clone();
         filter.created = self.rest(position);
-        let entities = self.view == View::Entity;
-        let sort = match self.order {
-            Order::NewestFirst => "sortDesc",
-            Order::OldestFirst => "sortAsc",
+        let query = Query {
+            r#type: "ReplicaJobSession",
+            view: self.view,
+            filter: filter.expression(),
+            order: self.order,
+            page_size: self.em_page_size(position),
+            page: page_number(position),
         };
-        query(
-            "ReplicaJobSession",
-            entities,
-            &filter.expression(),
-            sort,
-            self.em_page_size(position),
-            page_number(position),
-        )
+        query.path()
     }
 
     /// Sessions to ask EM for: a full page besides those that have been given.
@@ -234,31 +233,6 @@ fn second(session: &ReplicaSession) -> Option<i64> {
     // Rounds down, also before 1970.
     let second = time.as_nanosecond().div_euclid(1_000_000_000);
     i64::try_from(second).ok()
-}
-
-/// A request to the query service, relative to EM's address. Pages count from one.
-pub(crate) fn query(
-    r#type: &str,
-    entities: bool,
-    filter: &str,
-    sort: &str,
-    page_size: u16,
-    page: u32,
-) -> String {
-    let mut parameters = url::form_urlencoded::Serializer::new(String::new());
-    parameters.append_pair("type", r#type);
-    if entities {
-        parameters.append_pair("format", "Entities");
-    }
-    if !filter.is_empty() {
-        parameters.append_pair("filter", filter);
-    }
-    parameters
-        .append_pair(sort, "CreationTime")
-        .append_pair("pageSize", &page_size.to_string())
-        .append_pair("page", &page.to_string());
-    // A plus that stands for a blank is a custom of forms; %20 is one everywhere.
-    format!("api/query?{}", parameters.finish().replace('+', "%20"))
 }
 
 #[cfg(test)]

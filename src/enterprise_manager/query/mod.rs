@@ -4,7 +4,8 @@ use super::{error::BadResponse, guard::purpose::Purpose};
 
 pub(crate) mod filter;
 pub(crate) mod list;
-pub(crate) mod read;
+mod path;
+mod read;
 
 /// A GET request, and how to read its answer.
 pub(crate) trait ReadRequest: Sync {

@@ -1,17 +1,18 @@
-//! Reading lists: pages of sessions, and the tasks of a session.
+//! Reads pages of sessions, and the tasks of a session.
 
 use jiff::Timestamp;
 
 use super::{
     ReadRequest,
     filter::tasks_of,
-    list::{MAX_PAGE_SIZE, Position, SessionList, SessionPage, query},
+    list::{MAX_PAGE_SIZE, Order, Position, SessionList, SessionPage},
+    path::Query,
 };
 use crate::enterprise_manager::{
     EnterpriseManager, Patience, SessionId,
     error::{BadResponse, Error},
     guard::purpose::Purpose,
-    model::{ReplicaSession, RunResult, TaskReading, TaskSession},
+    model::{ReplicaSession, RunResult, TaskReading, TaskSession, View},
     xml::{MAX_TASKS, QueryPage, read_session_page, read_task_list, read_task_page},
 };
 
@@ -171,14 +172,15 @@ impl ReadRequest for TaskPageRequest {
     const PURPOSE: Purpose = Purpose::List;
 
     fn path(&self) -> String {
-        query(
-            "ReplicaTaskSession",
-            true,
-            &tasks_of(&self.id.urn()),
-            "sortAsc",
-            MAX_PAGE_SIZE,
-            self.number,
-        )
+        let query = Query {
+            r#type: "ReplicaTaskSession",
+            view: View::Entity,
+            filter: tasks_of(&self.id.urn()),
+            order: Order::OldestFirst,
+            page_size: MAX_PAGE_SIZE,
+            page: self.number,
+        };
+        query.path()
     }
 
     async fn read(&self, body: &[u8]) -> Result<Self::Answer, BadResponse> {

@@ -1,12 +1,10 @@
 //! A replica job session from its reference or its entity document.
 
-use std::{borrow::Cow, collections::BTreeMap};
-
 use super::{
     document::{Document, Element},
-    entity::{Identity, invalid, keep, read_links, read_number, set},
+    entity::{Content, Identity, invalid},
     list::{Layout, ListItem, QUERY_RESULT, QueryPage, read_list},
-    time::{means_never, read_time},
+    time::read_time,
 };
 use crate::enterprise_manager::{
     error::{BadResponse, excerpt},
@@ -15,8 +13,6 @@ use crate::enterprise_manager::{
 };
 
 /// Reads the document of the session `id` in the form that was asked for.
-///
-/// Only the root's direct children speak: unknown elements may hold a `State` of their own.
 ///
 /// # Errors
 ///
@@ -90,36 +86,27 @@ fn read_content(
     identity: Identity,
     view: View,
 ) -> Result<ReplicaSession, BadResponse> {
-    let mut session = ReplicaSession {
+    let (run, links, unmapped) = match view {
+        View::Reference => {
+            let content = Content::read(document, [])?;
+            (None, content.links, content.unmapped)
+        }
+        View::Entity => {
+            let mut content = Content::read(document, ENTITY_ELEMENTS)?;
+            let run = read_run(&mut content)?;
+            (Some(run), content.links, content.unmapped)
+        }
+    };
+    Ok(ReplicaSession {
         id,
         uid: identity.uid,
         name: identity.name,
         r#type: identity.r#type,
         href: identity.href,
-        links: Vec::new(),
-        run: None,
-        unmapped: BTreeMap::new(),
-    };
-    let mut fields = Fields::default();
-    while let Some(element) = document.next_child()? {
-        if !element.is_em || element.is_nil {
-            document.skip()?;
-            continue;
-        }
-        if element.name() == "Links" {
-            read_links(document, &mut session.links)?;
-            continue;
-        }
-        let text = document.text()?;
-        match fields.of(element.name()) {
-            Some(field) if view == View::Entity => set(field, element.name(), text)?,
-            _ => keep(&mut session.unmapped, element.name(), &text)?,
-        }
-    }
-    if view == View::Entity {
-        session.run = Some(fields.into_run(&mut session.unmapped)?);
-    }
-    Ok(session)
+        links,
+        run,
+        unmapped,
+    })
 }
 
 fn check_root(root: &Element<'_>, view: View) -> Result<(), BadResponse> {
@@ -134,72 +121,33 @@ fn check_root(root: &Element<'_>, view: View) -> Result<(), BadResponse> {
     Err(BadResponse::WrongRoot { expected, found })
 }
 
-/// The texts of the entity's elements, none where the element is absent.
-#[derive(Default)]
-struct Fields<'x> {
-    job_uid: Option<Cow<'x, str>>,
-    job_name: Option<Cow<'x, str>>,
-    job_type: Option<Cow<'x, str>>,
-    creation_time: Option<Cow<'x, str>>,
-    end_time: Option<Cow<'x, str>>,
-    state: Option<Cow<'x, str>>,
-    result: Option<Cow<'x, str>>,
-    progress: Option<Cow<'x, str>>,
-    is_retry: Option<Cow<'x, str>>,
-    failure_message: Option<Cow<'x, str>>,
-}
+/// The elements that only the entity form has.
+const ENTITY_ELEMENTS: [&str; 10] = [
+    "JobUid",
+    "JobName",
+    "JobType",
+    "CreationTimeUTC",
+    "EndTimeUTC",
+    "State",
+    "Result",
+    "Progress",
+    "IsRetry",
+    "FailureMessage",
+];
 
-impl<'x> Fields<'x> {
-    /// The field for an element's text, if there is one.
-    fn of(&mut self, element: &str) -> Option<&mut Option<Cow<'x, str>>> {
-        Some(match element {
-            "JobUid" => &mut self.job_uid,
-            "JobName" => &mut self.job_name,
-            "JobType" => &mut self.job_type,
-            "CreationTimeUTC" => &mut self.creation_time,
-            "EndTimeUTC" => &mut self.end_time,
-            "State" => &mut self.state,
-            "Result" => &mut self.result,
-            "Progress" => &mut self.progress,
-            "IsRetry" => &mut self.is_retry,
-            "FailureMessage" => &mut self.failure_message,
-            _ => return None,
-        })
-    }
-
-    /// The typed fields; texts that name no known value go to `unmapped`.
-    fn into_run(self, unmapped: &mut BTreeMap<String, String>) -> Result<Run, BadResponse> {
-        let mut known = |element: &str, text: Option<Cow<'x, str>>, is_known: bool| match text {
-            Some(text) if !is_known => keep(unmapped, element, text.trim()),
-            _ => Ok(()),
-        };
-        let state = self.state.as_deref().and_then(SessionState::from_text);
-        known("State", self.state, state.is_some())?;
-        let result = self.result.as_deref().and_then(RunResult::from_text);
-        known("Result", self.result, result.is_some())?;
-        let created_at = self.creation_time.as_deref().and_then(read_time);
-        known("CreationTimeUTC", self.creation_time, created_at.is_some())?;
-        let ended_at = self.end_time.as_deref().and_then(read_time);
-        known("EndTimeUTC", self.end_time, ended_at.is_some())?;
-
-        let text = |field: Option<Cow<'x, str>>| field.map(Cow::into_owned);
-        Ok(Run {
-            job_uid: text(self.job_uid).unwrap_or_default(),
-            job_name: text(self.job_name).unwrap_or_default(),
-            job_type: text(self.job_type).unwrap_or_default(),
-            created_at,
-            ended_at: ended_at.filter(|end| !means_never(*end)),
-            state,
-            result,
-            progress_percent: read_number(
-                "Progress",
-                self.progress.as_deref(),
-                "no 32-bit whole number",
-            )?,
-            is_retry: read_is_retry(self.is_retry.as_deref())?,
-            failure_message: text(self.failure_message),
-        })
-    }
+fn read_run(content: &mut Content<'_, { ENTITY_ELEMENTS.len() }>) -> Result<Run, BadResponse> {
+    Ok(Run {
+        job_uid: content.text("JobUid").unwrap_or_default(),
+        job_name: content.text("JobName").unwrap_or_default(),
+        job_type: content.text("JobType").unwrap_or_default(),
+        created_at: content.known("CreationTimeUTC", read_time)?,
+        ended_at: content.end_time()?,
+        state: content.known("State", SessionState::from_text)?,
+        result: content.known("Result", RunResult::from_text)?,
+        progress_percent: content.number("Progress", "no 32-bit whole number")?,
+        is_retry: read_is_retry(content.take("IsRetry").as_deref())?,
+        failure_message: content.text("FailureMessage"),
+    })
 }
 
 /// XML Schema's boolean, and .NET's spelling of it; none when absent or empty.

@@ -1,12 +1,10 @@
 //! Replica task sessions, from a session's list of them or from the query service.
 
-use std::{borrow::Cow, collections::BTreeMap};
-
 use super::{
     document::Document,
-    entity::{Identity, keep, read_links, read_number, set},
+    entity::{Content, Identity},
     list::{Layout, ListItem, QUERY_RESULT, QueryPage, read_list},
-    time::{means_never, read_time},
+    time::read_time,
 };
 use crate::enterprise_manager::{
     error::{BadResponse, excerpt},
@@ -22,6 +20,18 @@ pub const MAX_TASKS: usize = 10_000;
 
 const ITEM: &str = "ReplicaTaskSession";
 const LIST: &str = "ReplicaTaskSessions";
+
+/// The elements of a task that have a field.
+const ELEMENTS: [&str; 8] = [
+    "JobSessionUid",
+    "VmUid",
+    "CreationTimeUTC",
+    "EndTimeUTC",
+    "State",
+    "Result",
+    "Reason",
+    "TotalSize",
+];
 
 /// Reads the list of the tasks of the session `id`.
 ///
@@ -89,56 +99,23 @@ fn read_task(
         let found = excerpt(&identity.uid);
         return Err(BadResponse::WrongSession { found });
     };
-    let mut links = Vec::new();
-    let mut unmapped = BTreeMap::new();
-    let mut fields = Fields::default();
-    while let Some(element) = document.next_child()? {
-        if !element.is_em || element.is_nil {
-            document.skip()?;
-            continue;
-        }
-        if element.name() == "Links" {
-            read_links(document, &mut links)?;
-            continue;
-        }
-        let text = document.text()?;
-        match fields.of(element.name()) {
-            Some(field) => set(field, element.name(), text)?,
-            None => keep(&mut unmapped, element.name(), &text)?,
-        }
-    }
+    let mut content = Content::read(document, ELEMENTS)?;
     // Links have been seen to name the job in place of the session; this element is right.
-    let session_uid = fields.session_uid.take().unwrap_or_default();
+    let session_uid = content.text("JobSessionUid").unwrap_or_default();
     if !session_uid.trim().is_empty() && !session.is_named_by(session_uid.trim()) {
         let found = excerpt(&session_uid);
         return Err(BadResponse::WrongSession { found });
     }
-    let mut known = |element: &str, text: Option<Cow<'_, str>>, is_known: bool| match text {
-        Some(text) if !is_known => keep(&mut unmapped, element, text.trim()),
-        _ => Ok(()),
+    let state = content.known("State", TaskState::from_text)?;
+    // EM reports Success as soon as a task begins: a result counts once the task is completed.
+    let result = match state {
+        Some(TaskState::Completed) => content.known("Result", RunResult::from_text)?,
+        _ => {
+            let is_none = |text: &str| RunResult::from_text(text).filter(|r| *r == RunResult::None);
+            content.known("Result", is_none)?;
+            Some(RunResult::None)
+        }
     };
-    let state = fields.state.as_deref().and_then(TaskState::from_text);
-    known("State", fields.state, state.is_some())?;
-    let said = fields.result.as_deref().and_then(RunResult::from_text);
-    // EM says Success as soon as a task begins.
-    let is_over = state == Some(TaskState::Completed);
-    let is_told = said.is_some() && (is_over || said == Some(RunResult::None));
-    known("Result", fields.result, is_told)?;
-    let created_at = fields.creation_time.as_deref().and_then(read_time);
-    known(
-        "CreationTimeUTC",
-        fields.creation_time,
-        created_at.is_some(),
-    )?;
-    let ended_at = fields.end_time.as_deref().and_then(read_time);
-    known("EndTimeUTC", fields.end_time, ended_at.is_some())?;
-    let total_size = read_number(
-        "TotalSize",
-        fields.total_size.as_deref(),
-        "no 64-bit whole number",
-    )?;
-
-    let text = |field: Option<Cow<'_, str>>| field.map(Cow::into_owned);
     Ok(TaskSession {
         id,
         uid: identity.uid,
@@ -146,45 +123,15 @@ fn read_task(
         r#type: identity.r#type,
         href: identity.href,
         vm_name: identity.vm_name,
-        links,
-        session_uid: session_uid.into_owned(),
-        vm_uid: text(fields.vm_uid).unwrap_or_default(),
-        created_at,
-        ended_at: ended_at.filter(|end| !means_never(*end)),
+        session_uid,
+        vm_uid: content.text("VmUid").unwrap_or_default(),
+        created_at: content.known("CreationTimeUTC", read_time)?,
+        ended_at: content.end_time()?,
         state,
-        result: if is_over { said } else { Some(RunResult::None) },
-        reason: text(fields.reason),
-        total_size,
-        unmapped,
+        result,
+        reason: content.text("Reason"),
+        total_size: content.number("TotalSize", "no 64-bit whole number")?,
+        links: content.links,
+        unmapped: content.unmapped,
     })
-}
-
-/// The texts of the task's elements, none where the element is absent.
-#[derive(Default)]
-struct Fields<'x> {
-    session_uid: Option<Cow<'x, str>>,
-    vm_uid: Option<Cow<'x, str>>,
-    creation_time: Option<Cow<'x, str>>,
-    end_time: Option<Cow<'x, str>>,
-    state: Option<Cow<'x, str>>,
-    result: Option<Cow<'x, str>>,
-    reason: Option<Cow<'x, str>>,
-    total_size: Option<Cow<'x, str>>,
-}
-
-impl<'x> Fields<'x> {
-    /// The field for an element's text, if there is one.
-    fn of(&mut self, element: &str) -> Option<&mut Option<Cow<'x, str>>> {
-        Some(match element {
-            "JobSessionUid" => &mut self.session_uid,
-            "VmUid" => &mut self.vm_uid,
-            "CreationTimeUTC" => &mut self.creation_time,
-            "EndTimeUTC" => &mut self.end_time,
-            "State" => &mut self.state,
-            "Result" => &mut self.result,
-            "Reason" => &mut self.reason,
-            "TotalSize" => &mut self.total_size,
-            _ => return None,
-        })
-    }
 }

@@ -1,0 +1,43 @@
+//! Requests to EM's query service.
+
+use url::form_urlencoded::Serializer;
+
+use super::list::Order;
+use crate::enterprise_manager::model::View;
+
+/// A request for one page of the query service.
+pub(super) struct Query {
+    /// EM's type of the items, such as `ReplicaJobSession`.
+    pub(super) r#type: &'static str,
+    pub(super) view: View,
+    /// An expression in EM's filter language; empty for all items.
+    pub(super) filter: String,
+    pub(super) order: Order,
+    pub(super) page_size: u16,
+    /// Counted from one.
+    pub(super) page: u32,
+}
+
+impl Query {
+    /// The request's target, relative to EM's address.
+    pub(super) fn path(&self) -> String {
+        let mut parameters = Serializer::new(String::new());
+        parameters.append_pair("type", self.r#type);
+        if self.view == View::Entity {
+            parameters.append_pair("format", "Entities");
+        }
+        if !self.filter.is_empty() {
+            parameters.append_pair("filter", &self.filter);
+        }
+        let sort = match self.order {
+            Order::NewestFirst => "sortDesc",
+            Order::OldestFirst => "sortAsc",
+        };
+        parameters
+            .append_pair(sort, "CreationTime")
+            .append_pair("pageSize", &self.page_size.to_string())
+            .append_pair("page", &self.page.to_string());
+        // HTML forms write a blank as a plus; %20 is a blank everywhere.
+        format!("api/query?{}", parameters.finish().replace('+', "%20"))
+    }
+}
