@@ -1,10 +1,12 @@
-//! Builds the rooms, connects them, runs them, and takes them down again.
+//! Composes a gateway from its modules, runs it, and takes it down again.
+//!
+//! Only this file knows all modules, and which option is behind a setting that one of them cannot use.
 
 use std::{io, net::SocketAddr, sync::Arc};
 
 use tokio::{net::TcpListener, task::JoinHandle, time::sleep};
 use tokio_util::sync::CancellationToken;
-use tonic::{server::NamedService, service::Routes};
+use tonic::service::Routes;
 use tonic_health::{
     ServingStatus,
     pb::health_server::HealthServer,
@@ -13,8 +15,8 @@ use tonic_health::{
 
 use crate::{
     enterprise_manager::{EnterpriseManager, Setting, UnusableSetting},
-    gateway::{CallLimits, Calls, Gateway, OnlyAllowed, PageTokens, Services},
-    listener::{self, Tls, Worker},
+    gateway::{Gateway, Inbound, Layers, PageTokens},
+    listener::{Listener, Tls, TlsFile, UnusableTlsFile, Worker},
     operations::{
         admin, health,
         metrics::Metrics,
@@ -22,17 +24,19 @@ use crate::{
         status::Status,
         traces::{self, Export},
     },
-    proto::{FILE_DESCRIPTOR_SET, v1::replica_session_service_server::ReplicaSessionServiceServer},
-    runtime::{certificates::Expiry, reload, workers::Workers},
-    settings::{EM_CA_FILE, EM_PASSWORD_FILE, EM_PIN_FILE, SettingError, Settings},
+    proto::{FILE_DESCRIPTOR_SET, v1::replica_session_service_server::SERVICE_NAME},
+    runtime::{
+        certificates::Expiry,
+        reload::{self, Watched},
+        workers::Workers,
+    },
+    settings::{
+        CLIENT_CA_FILE, CallerTls, EM_CA_FILE, EM_PASSWORD_FILE, EM_PIN_FILE, SettingError,
+        Settings, TLS_CERT_FILE, TLS_KEY_FILE,
+    },
     sharing::{ReadRegistry, SharedReads},
     watching::{PollerRegistry, Watching},
 };
-
-/// Largest request accepted, in bytes. A `Get` takes below 100, a `List` with everything 5000.
-const MAX_REQUEST: usize = 64 * 1024;
-
-type SessionService = Calls<ReplicaSessionServiceServer<Gateway>>;
 
 /// A gateway that runs.
 pub struct Running {
@@ -44,7 +48,7 @@ pub struct Running {
     readiness: Readiness,
     drain: CancellationToken,
     listener: JoinHandle<()>,
-    /// Dropped last: they run what the others wait for.
+    /// Dropped last: they run what the other tasks wait for.
     _threads: Workers,
     admin: JoinHandle<()>,
     reload: JoinHandle<()>,
@@ -89,14 +93,25 @@ impl From<UnusableSetting> for SettingError {
     }
 }
 
+/// Names the option behind a file for TLS towards clients.
+impl From<UnusableTlsFile> for SettingError {
+    fn from(unusable: UnusableTlsFile) -> Self {
+        let option = match unusable.file {
+            TlsFile::Certificate => TLS_CERT_FILE,
+            TlsFile::Key => TLS_KEY_FILE,
+            TlsFile::ClientCa => CLIENT_CA_FILE,
+        };
+        Self::new(option, unusable.problem)
+    }
+}
+
 /// Starts a gateway. Enterprise Manager is not asked for anything before the first call.
 ///
 /// # Errors
 ///
-/// When an address cannot be listened on, or the certificates to trust cannot be used.
+/// When a setting cannot be used, or an address cannot be listened on.
 pub async fn start(settings: Settings) -> Result<Running, StartError> {
-    // First, since it needs no port: whatever is wrong with the settings is told before anything
-    // else goes wrong.
+    // Files first, since they need no port: wrong settings are reported before anything else fails.
     let (own_expiry, em_expiry) = (Expiry::default(), Expiry::default());
     let metrics = Metrics::new();
     let (traces, export) = traces::start(settings.traces.as_ref(), metrics.spans())?;
@@ -107,66 +122,56 @@ pub async fn start(settings: Settings) -> Result<Running, StartError> {
         traces.clone(),
     )
     .map_err(SettingError::from)?;
-    let mut files: Vec<_> = em_files
+    let (tls, tls_files) = load_tls(settings.tls.clone(), own_expiry.clone())?;
+    let files = em_files
         .into_iter()
         .map(|files| files.map_err(SettingError::from))
+        .chain(tls_files)
         .collect();
-    let mut tls = None;
-    if let Some(settings) = settings.tls.clone() {
-        let (acceptor, tls_files) = Tls::load(settings, own_expiry.clone())?;
-        files.extend(tls_files);
-        tls = Some(acceptor);
-    }
 
-    let listen = |option, address| async move {
-        TcpListener::bind(address)
-            .await
-            .and_then(|listener| Ok((listener.local_addr()?, listener)))
-            .map_err(|error| StartError::Listen {
-                option,
-                address,
-                error,
-            })
-    };
-    let (address, callers) = listen("--listen", settings.listen).await?;
-    let (admin_address, operators) = listen("--admin-listen", settings.admin_listen).await?;
+    // Ports.
+    let (address, socket) = listen("--listen", settings.listen).await?;
+    let (admin_address, admin_socket) = listen("--admin-listen", settings.admin_listen).await?;
 
-    let calls = CallLimits::new(
-        settings.calls,
+    // The services that clients call, one for each worker.
+    let threads = Workers::start(settings.workers).map_err(StartError::Threads)?;
+    let health = HealthReporter::new();
+    set_health(&health, ServingStatus::Serving).await;
+    let reads_registry = ReadRegistry::new(settings.reuse, metrics.reads());
+    let pollers = PollerRegistry::new(
+        settings.watch,
+        settings.enterprise_manager.concurrency,
         metrics.clone(),
         traces.clone(),
-        SessionService::NAME,
     );
-    let registry = ReadRegistry::new(settings.reuse, metrics.reads());
-    let places = settings.enterprise_manager.concurrency;
-    let pollers = PollerRegistry::new(settings.watch, places, metrics.clone(), traces);
     let tokens = PageTokens::new(&settings.page_token_secret());
-    let reporter = HealthReporter::new();
-    set_health(&reporter, ServingStatus::Serving).await;
-    let threads = Workers::start(settings.workers).map_err(StartError::Threads)?;
-    let workers = threads.handles().iter().map(|runtime| {
-        let enterprise_manager = enterprise_manager.with_own_connections()?;
-        let reads = SharedReads::new(enterprise_manager, registry.clone());
-        let watching = Watching::new(reads.clone(), pollers.clone());
-        let sessions = Gateway::new(reads, watching, tokens.clone(), metrics.clone());
-        Ok(Worker {
-            runtime: runtime.clone(),
-            service: OnlyAllowed::new(services(sessions, &calls, &reporter), calls.clone()),
+    let layers = Layers::new(settings.calls, metrics.clone(), traces);
+    let workers = threads
+        .handles()
+        .iter()
+        .map(|runtime| {
+            let enterprise_manager = enterprise_manager.with_own_connections()?;
+            let reads = SharedReads::new(enterprise_manager, reads_registry.clone());
+            let watching = Watching::new(reads.clone(), pollers.clone());
+            let gateway = Gateway::new(reads, watching, tokens.clone());
+            Ok(Worker {
+                runtime: runtime.clone(),
+                new_service: Inbound::new(layers.clone(), gateway, other_services(&health)),
+            })
         })
-    });
-    let workers = workers.collect::<Result<Vec<_>, _>>();
-    let workers = workers.map_err(StartError::Connections)?;
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(StartError::Connections)?;
 
+    // Tasks.
     let drain = CancellationToken::new();
-    let listener = listener::run(
-        callers,
+    let listener = Listener {
+        socket,
         tls,
-        workers,
-        settings.listener,
-        drain.clone(),
-        metrics.clone(),
-    );
-    let listener = tokio::spawn(listener);
+        settings: settings.listener,
+        metrics: metrics.clone(),
+        drain: drain.clone(),
+    };
+    let listener = tokio::spawn(listener.run(workers));
     let readiness = Readiness::default();
     readiness.set(true);
     let expiries = vec![("listener", own_expiry), ("enterprise_manager", em_expiry)];
@@ -179,10 +184,12 @@ pub async fn start(settings: Settings) -> Result<Running, StartError> {
     let reload = reload::run(files, settings.reload_interval, expiries, metrics.clone());
     let reload = tokio::spawn(reload);
     let routes = admin::routes(readiness.clone(), status, metrics);
-    let admin = tokio::spawn(admin::serve(operators, routes));
-    let standing = enterprise_manager.standing().clone();
-    let em_health = health::watch_enterprise_manager(reporter.clone(), standing);
-    let em_health = tokio::spawn(em_health);
+    let admin = tokio::spawn(admin::serve(admin_socket, routes));
+    let em_health = tokio::spawn(health::watch_enterprise_manager(
+        health.clone(),
+        enterprise_manager.standing().clone(),
+    ));
+
     settings.in_effect.log();
     tracing::info!(%address, %admin_address, enterprise_manager = %settings.enterprise_manager.url, "serving");
     Ok(Running {
@@ -190,7 +197,7 @@ pub async fn start(settings: Settings) -> Result<Running, StartError> {
         admin_address,
         settings,
         enterprise_manager,
-        health: reporter,
+        health,
         readiness,
         drain,
         listener,
@@ -202,42 +209,71 @@ pub async fn start(settings: Settings) -> Result<Running, StartError> {
     })
 }
 
-/// Everything that callers can call, through one worker's connections to EM.
-fn services(
-    sessions: Gateway,
-    calls: &Arc<CallLimits>,
-    health: &HealthReporter,
-) -> Services<SessionService> {
-    let sessions =
-        ReplicaSessionServiceServer::new(sessions).max_decoding_message_size(MAX_REQUEST);
-    let health = HealthServer::new(HealthService::from_health_reporter(health.clone()));
-    let others = Routes::new(health)
-        .add_service(reflection().build_v1().expect(DESCRIPTORS_ARE_VALID))
-        .add_service(reflection().build_v1alpha().expect(DESCRIPTORS_ARE_VALID))
-        .prepare();
-    Services::new(Calls::new(sessions, calls.clone()), others)
+fn load_tls(
+    settings: Option<CallerTls>,
+    expiry: Expiry,
+) -> Result<(Option<Tls>, Vec<Watched<SettingError>>), SettingError> {
+    let Some(settings) = settings else {
+        return Ok((None, Vec::new()));
+    };
+    let (tls, files) = Tls::load(settings, expiry)?;
+    let files = files
+        .into_iter()
+        .map(|files| files.map_err(SettingError::from))
+        .collect();
+    Ok((Some(tls), files))
+}
+
+async fn listen(
+    option: &'static str,
+    address: SocketAddr,
+) -> Result<(SocketAddr, TcpListener), StartError> {
+    TcpListener::bind(address)
+        .await
+        .and_then(|socket| Ok((socket.local_addr()?, socket)))
+        .map_err(|error| StartError::Listen {
+            option,
+            address,
+            error,
+        })
+}
+
+/// Health and reflection, which are tonic's.
+fn other_services(health: &HealthReporter) -> Routes {
+    const VALID: &str = "the build has made the descriptors";
+    let reflection = || {
+        tonic_reflection::server::Builder::configure()
+            .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+            // So that tools can show the details of errors.
+            .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
+    };
+    let health = HealthService::from_health_reporter(health.clone());
+    Routes::new(HealthServer::new(health))
+        .add_service(reflection().build_v1().expect(VALID))
+        .add_service(reflection().build_v1alpha().expect(VALID))
+        .prepare()
 }
 
 impl Running {
-    /// Where callers connect.
+    /// The address for clients.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Where operators look.
+    /// The address for operators.
     pub fn admin_address(&self) -> SocketAddr {
         self.admin_address
     }
 
-    /// Waits until the gateway ends by itself, which it does only by a bug.
+    /// Waits until the gateway ends by itself, which would be a bug.
     pub async fn ended(&mut self) {
         drop((&mut self.listener).await);
     }
 
-    /// Takes the gateway down without losing a call: says that it does not serve any more, waits
-    /// for the mesh to notice, sends callers away, lets their calls finish, logs off. Takes at
-    /// most the lame-duck time, the drain timeout, the 2 s that a logoff may take, and the 2 s that
-    /// the last spans of traces may take.
+    /// Takes the gateway down without losing a call: reports that it does not serve any more, waits for
+    /// the mesh to notice, sends GOAWAY to clients, lets their calls finish, logs off. Takes at most the
+    /// lame-duck time, the drain timeout, 2 s for the logoff, and 2 s for the last spans.
     pub async fn stop(mut self) {
         tracing::info!("stopping: calls are still taken until callers had time to notice");
         set_health(&self.health, ServingStatus::NotServing).await;
@@ -270,20 +306,10 @@ impl Drop for Running {
 }
 
 /// The names that health is reported under: the whole server, and its service.
-const SERVICES: [&str; 2] = ["", SessionService::NAME];
+const SERVICES: [&str; 2] = ["", SERVICE_NAME];
 
 async fn set_health(health: &HealthReporter, status: ServingStatus) {
     for name in SERVICES {
         health.set_service_status(name, status).await;
     }
-}
-
-const DESCRIPTORS_ARE_VALID: &str = "the build has made the descriptors";
-
-fn reflection() -> tonic_reflection::server::Builder<'static> {
-    tonic_reflection::server::Builder::configure()
-        .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
-        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
-        // So that tools can show the details of errors.
-        .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
 }

@@ -1,46 +1,47 @@
-//! How long a call may take: the caller's wish, the operator's limit.
+//! How long a call may take: the client's `grpc-timeout`, within the operator's limits.
+//!
+//! tonic has a parser of its own for this header, which is private, accepts `+5S`, and ignores a
+//! malformed header: the call would then run without the deadline that its client relies on. Here such
+//! a call is refused. And tonic answers CANCELLED at the deadline, which meshes retry.
 
 use std::time::Duration;
 
 use http::HeaderMap;
 use tokio::time::Instant;
 
-use crate::settings::CallSettings;
+use super::status::{Failure, INVALID_TIMEOUT};
+use crate::{proto::CallKind, settings::CallSettings};
 
-/// The gRPC header with which a caller says how long it will wait.
+/// The gRPC header with the time that the client waits.
 const GRPC_TIMEOUT: &str = "grpc-timeout";
 
-/// The `grpc-timeout` header is not of the form that gRPC defines.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct InvalidTimeout;
+/// Longer than any watch: thirty years, as tokio has it for its own sleeps without end.
+const FAR_FUTURE: Duration = Duration::from_secs(30 * 365 * 24 * 60 * 60);
 
-/// The deadline of a call that has `arrived`: what the caller asks for, else the default, and never
-/// more than the limit.
+/// The deadline of a call that `arrived` with these headers: what the client asks for, else the
+/// default, and never more than the maximum. A watch has neither default nor maximum.
+///
+/// # Errors
+///
+/// When the header is malformed.
 pub(super) fn of_call(
+    kind: CallKind,
     headers: &HeaderMap,
     arrived: Instant,
-    limits: &CallSettings,
-) -> Result<Instant, InvalidTimeout> {
-    let wish = wish(headers)?.unwrap_or(limits.default_deadline);
-    Ok(arrived + wish.min(limits.max_deadline))
-}
-
-/// The deadline of a call that may last as long as it likes: what the caller asks for.
-pub(super) fn of_long_call(
-    headers: &HeaderMap,
-    arrived: Instant,
-) -> Result<Option<Instant>, InvalidTimeout> {
-    let wish = wish(headers)?;
-    Ok(wish.map(|wish| arrived + wish))
-}
-
-/// How long the caller will wait, if it says so.
-fn wish(headers: &HeaderMap) -> Result<Option<Duration>, InvalidTimeout> {
-    let wish = headers.get(GRPC_TIMEOUT).map(|value| {
-        let text = value.to_str().ok();
-        text.and_then(parse).ok_or(InvalidTimeout)
-    });
-    wish.transpose()
+    settings: &CallSettings,
+) -> Result<Instant, Failure> {
+    let (default, max) = match kind {
+        CallKind::Watch => (FAR_FUTURE, FAR_FUTURE),
+        _ => (settings.default_deadline, settings.max_deadline),
+    };
+    let timeout = match headers.get(GRPC_TIMEOUT) {
+        None => default,
+        Some(value) => value.to_str().ok().and_then(parse).ok_or({
+            let problem = "must be up to eight digits and one of H, M, S, m, u, n";
+            Failure::InvalidRequest(&INVALID_TIMEOUT, "grpc-timeout", problem)
+        })?,
+    };
+    Ok(arrived + timeout.min(max))
 }
 
 /// Reads gRPC's form: up to eight digits and a unit.

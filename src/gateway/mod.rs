@@ -1,33 +1,42 @@
-//! The side of the callers: what they may ask, what they get, and what they are told when it fails.
+//! The clients' side: what they may ask, what they get, and what they are told when it fails.
 //!
-//! Nothing here knows HTTP or XML.
+//! HTTP/2 itself is the listener's; this module begins with an HTTP request and ends with an HTTP
+//! response whose body is gRPC. Everything that gRPC keeps in headers and trailers is handled here:
+//! deadline, request id, trace context and status. Nothing here knows Enterprise Manager's HTTP or XML.
+//!
+//! [`Inbound`] is the place to start: `inbound.rs` has every layer of a call in order, in one function.
+//!
+//! The files use each other in one direction only:
+//!
+//! ```text
+//! inbound ─▶ admission, deadline, unread          the layers around a call
+//!    ├────▶ service ─▶ list_validation ─▶ validation, page_token
+//!    │         ├─────▶ watch ─▶ convert
+//!    │         ▼         ▼
+//!    └────▶ completion ─▶ call_context ─▶ request_id
+//!              ├────────▶ span
+//!              ▼
+//!            status                               which error means what to a client
+//! ```
 
-mod allowed;
-mod call;
-mod context;
+mod admission;
+mod call_context;
+mod completion;
 mod convert;
 mod deadline;
-mod ending;
-mod failure;
-mod list_question;
-mod log;
-mod long_call;
-mod methods;
+mod inbound;
+mod list_validation;
 mod page_token;
-mod question;
 mod request_id;
 mod service;
-mod services;
-mod share;
 mod span;
 pub mod status;
 mod unread;
+mod validation;
 mod watch;
 
-pub use allowed::OnlyAllowed;
-pub use call::{CallLimits, Calls};
 pub use convert::{page_response, response};
-pub use failure::Failure;
-pub use page_token::PageTokens;
-pub use service::Gateway;
-pub use services::Services;
+pub(crate) use inbound::{Inbound, Layers};
+pub(crate) use page_token::PageTokens;
+pub(crate) use service::Gateway;
+pub use status::Failure;

@@ -1,8 +1,9 @@
-//! Page tokens: where a list goes on, in a form that a caller can only give back.
+//! Page tokens: where the next page begins, in a form that clients can only send back.
 //!
-//! A token is a version, the position, and an HMAC over both and over the request that it belongs
-//! to. So one that has been changed, or is sent with another request, is refused, at every replica
-//! that has the same key, also after a restart.
+//! A token is a version, the position, and an HMAC over both and over the request that it belongs to.
+//! A token that was changed, or is sent with another request, is refused, and every replica with the
+//! same key accepts it, also after a restart. The position is signed and not encrypted: it has nothing
+//! that the page has not.
 
 use std::array::TryFromSliceError;
 
@@ -13,27 +14,27 @@ use uuid::Uuid;
 
 use crate::enterprise_manager::{MAX_GIVEN, MAX_PAGE_SIZE, Position, SessionId};
 
-/// The form of a token. A token of another version is refused, and its list begins anew.
+/// The format of a token. Tokens of other versions are refused; the client then lists from the start.
 const VERSION: u8 = 1;
 
-/// Longest token looked at, in bytes.
+/// Longest token that is decoded, in bytes.
 const MAX_TOKEN: usize = 4096;
 
 /// Length of an HMAC with SHA-256.
 const TAG: usize = 32;
 
-/// Makes page tokens and reads them.
+/// Seals and opens page tokens.
 #[derive(Debug, Clone)]
-pub struct PageTokens {
+pub(crate) struct PageTokens {
     key: hmac::Key,
 }
 
-/// The last task that has been given: its creation and its id.
+/// The last task of a page: its creation and its id.
 pub(super) type TaskPosition = (Option<Timestamp>, Uuid);
 
 impl PageTokens {
-    /// Tokens under a key made of this secret, which all replicas have to share.
-    pub fn new(secret: &[u8]) -> Self {
+    /// Tokens signed with this secret, which all replicas have to share.
+    pub(crate) fn new(secret: &[u8]) -> Self {
         Self {
             key: hmac::Key::new(hmac::HMAC_SHA256, secret),
         }
@@ -69,8 +70,8 @@ impl PageTokens {
             skipped: u32::from_be_bytes(*skipped),
             em_page_size: u16::from_be_bytes(*em_page_size),
         };
-        // Whoever knows the key, as is possible without a file for it, must not ask for more of EM
-        // than any caller may.
+        // A client may know the key, which has a guessable default. It must not get more from
+        // Enterprise Manager than a request without a token could ask for.
         let is_possible = position.skipped == 0 || position.em_page_size > 0;
         let is_allowed = position.em_page_size <= MAX_PAGE_SIZE;
         (is_possible && is_allowed && position.given.len() <= MAX_GIVEN).then_some(position)
@@ -123,7 +124,7 @@ impl PageTokens {
     }
 }
 
-/// What is signed: the lengths keep the parts from running into each other.
+/// What is signed. The length separates the parts.
 fn message(sealed: &[u8], request: &str) -> Vec<u8> {
     let length = (sealed.len() as u64).to_be_bytes();
     [b"page token", &length[..], sealed, request.as_bytes()].concat()

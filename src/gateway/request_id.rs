@@ -1,17 +1,17 @@
-//! The name of one call, by which its caller, the mesh and this gateway's log speak of the same one.
+//! The request id: the client, the mesh and this gateway's log name the same call by it.
 
 use std::fmt;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use uuid::Uuid;
 
-/// The header that carries it, in both directions: what Envoy and most meshes use.
+/// The header that carries it in both directions, as in Envoy and most meshes.
 pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// Longest id that is taken over, in bytes. A UUID has 36.
+/// Longest id that is accepted from a client, in bytes. A UUID has 36.
 const LONGEST: usize = 128;
 
-/// The caller's id if it gives a fit one, else one made here.
+/// The client's id if it sends a valid one, else one made here.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum RequestId {
     Given(HeaderValue),
@@ -19,17 +19,17 @@ pub(super) enum RequestId {
 }
 
 impl RequestId {
-    /// The id of a call with these headers. One that is too long, or that would garble a log, is
-    /// not taken over.
+    /// The id of a call with these headers. An id that is too long, or would garble a log, is
+    /// replaced.
     pub(super) fn of_call(headers: &HeaderMap) -> Self {
         match headers.get(REQUEST_ID) {
-            Some(given) if is_fit(given.as_bytes()) => Self::Given(given.clone()),
+            Some(given) if is_valid(given.as_bytes()) => Self::Given(given.clone()),
             _ => Self::Made(fastrand::u128(..)),
         }
     }
 
-    /// The value of the header in the answer. It is called sensitive so that HTTP/2 keeps it out of
-    /// its tables, on both sides: it does not come again, and would push out what does.
+    /// The header's value in the response. It is marked as sensitive so that HTTP/2 keeps it out of
+    /// its compression tables: it never repeats, and would evict what does.
     pub(super) fn to_header(&self) -> HeaderValue {
         let mut value = match self {
             Self::Given(given) => given.clone(),
@@ -44,7 +44,7 @@ impl RequestId {
     }
 }
 
-fn is_fit(id: &[u8]) -> bool {
+fn is_valid(id: &[u8]) -> bool {
     (1..=LONGEST).contains(&id.len()) && id.iter().all(u8::is_ascii_graphic)
 }
 
@@ -67,20 +67,20 @@ mod tests {
     }
 
     #[test]
-    fn a_fit_id_is_taken_over_and_any_other_replaced() {
+    fn a_valid_id_is_kept_and_any_other_is_replaced() {
         let id = of(b"2f1c0c5e-7e0a-4b51-9d0b-0f0e6c1d2a3b");
         assert_eq!(id.to_string(), "2f1c0c5e-7e0a-4b51-9d0b-0f0e6c1d2a3b");
         assert_eq!(id.to_header(), "2f1c0c5e-7e0a-4b51-9d0b-0f0e6c1d2a3b");
         assert!(matches!(of(&[b'x'; 128]), RequestId::Given(_)));
-        for unfit in [
+        for invalid in [
             &b""[..],
             b"two words",
             b"tab\there",
             "ümlaut".as_bytes(),
             &[b'x'; 129],
         ] {
-            let made = of(unfit);
-            assert!(matches!(made, RequestId::Made(_)), "{unfit:?}");
+            let made = of(invalid);
+            assert!(matches!(made, RequestId::Made(_)), "{invalid:?}");
             assert_eq!(made.to_string().len(), 32);
             assert_eq!(made.to_header(), made.to_string().as_str());
         }

@@ -1,73 +1,70 @@
-//! What the span of a call says, under the names that OpenTelemetry has for RPC servers.
+//! The span of a call, under the names that OpenTelemetry has for RPC servers.
 
 use std::net::SocketAddr;
 
-use http::{HeaderMap, Uri};
+use http::Request;
 use opentelemetry::KeyValue;
 use tonic::Code;
 
-use super::{methods::UNKNOWN, request_id::RequestId};
+use super::request_id::RequestId;
 use crate::{
-    operations::{
-        metrics::MethodMetrics,
-        traces::{TraceContext, Traces},
-    },
-    proto::codes::code_name,
+    operations::traces::{TraceContext, Traces},
+    proto::{CallKind, codes::code_name},
 };
 
-/// Why a call has failed, in the word that its caller is told.
+/// Why a call has failed: the reason that its client gets.
 const REASON: &str = "gateway.reason";
 
-/// Begins the span of a call that arrives now. A call of a method that does not exist has none, and is
-/// in its caller's trace all the same.
-pub(super) fn begin(
+/// Begins the span of a call that arrives now. A call of a method that does not exist has none, but
+/// still belongs to its client's trace.
+pub(super) fn begin<B>(
     traces: &Traces,
-    method: &MethodMetrics,
-    (uri, headers): (&Uri, &HeaderMap),
-    peer: Option<SocketAddr>,
+    kind: CallKind,
+    request: &Request<B>,
+    peer: SocketAddr,
     request_id: &RequestId,
 ) -> TraceContext {
-    let is_one = method.name != UNKNOWN && uri.path().strip_prefix('/') == Some(&method.full_name);
     let no_traces = Traces::default();
-    let traces = if is_one { traces } else { &no_traces };
-    traces.call(&method.full_name, headers, || {
-        let mut said = vec![
+    let (name, traces) = match kind.full_name() {
+        Some(name) => (name, traces),
+        None => ("", &no_traces),
+    };
+    traces.call(name, request.headers(), || {
+        let mut attributes = vec![
             KeyValue::new("rpc.system.name", "grpc"),
-            KeyValue::new("rpc.method", method.full_name.clone()),
+            KeyValue::new("rpc.method", name),
             KeyValue::new("gateway.request_id", request_id.to_string()),
+            KeyValue::new("client.address", peer.ip().to_string()),
+            KeyValue::new("client.port", i64::from(peer.port())),
         ];
+        let uri = request.uri();
         if let Some(host) = uri.host() {
-            said.push(KeyValue::new("server.address", host.to_owned()));
+            attributes.push(KeyValue::new("server.address", host.to_owned()));
         }
         if let Some(port) = uri.port_u16() {
-            said.push(KeyValue::new("server.port", i64::from(port)));
+            attributes.push(KeyValue::new("server.port", i64::from(port)));
         }
-        if let Some(peer) = peer {
-            said.push(KeyValue::new("client.address", peer.ip().to_string()));
-            said.push(KeyValue::new("client.port", i64::from(peer.port())));
-        }
-        said
+        attributes
     })
 }
 
-/// The call has failed for this reason.
-pub(super) fn failed(origin: &TraceContext, reason: &'static str) {
-    origin.set_attribute(REASON, || reason);
+/// Notes that the call has failed for this reason.
+pub(super) fn failed(trace: &TraceContext, reason: &'static str) {
+    trace.set_attribute(REASON, || reason);
 }
 
-/// The call has ended with this code; without one its caller has left.
-pub(super) fn ended(origin: &TraceContext, code: Option<Code>) {
-    let code = code.unwrap_or(Code::Cancelled);
-    origin.set_attribute("rpc.response.status_code", || code_name(code));
+/// Ends the span of a call that has ended with this code.
+pub(super) fn ended(trace: &TraceContext, code: Code) {
+    trace.set_attribute("rpc.response.status_code", || code_name(code));
     if is_server_fault(code) {
-        origin.set_attribute("error.type", || code_name(code));
-        origin.set_error();
+        trace.set_attribute("error.type", || code_name(code));
+        trace.set_error();
     }
-    origin.end();
+    trace.end();
 }
 
-/// Whether a server has failed with this code, as OpenTelemetry sees it: the others say that the
-/// caller has asked for what it cannot have.
+/// Whether OpenTelemetry counts this code as a server's fault: the other codes say that the client has
+/// asked for what it cannot have.
 fn is_server_fault(code: Code) -> bool {
     use Code::{DataLoss, DeadlineExceeded, Internal, Unavailable, Unimplemented, Unknown};
     matches!(

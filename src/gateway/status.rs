@@ -1,23 +1,34 @@
-//! The one table: what went wrong, and what the caller is told.
+//! Which error means what to a client.
 //!
-//! Only this file builds a `tonic::Status` from a failure. What it says is fixed text: nothing
-//! that Enterprise Manager said, no address, nothing of unbounded length.
+//! There are three types of errors on the way of a call, each for one reader:
+//!
+//! * [`Error`] is why Enterprise Manager gave no answer. It has all details, for the log; it knows no
+//!   gRPC.
+//! * [`Failure`] is why a call gets no answer: an [`Error`], or something that the gateway decides by
+//!   itself (a request is invalid, the deadline is over). Everything below the service returns it.
+//! * [`tonic::Status`] is what the client gets. Only this file makes one from a [`Failure`].
+//!
+//! Between them stands one table of reason, code, message and remedy. Messages are fixed text: nothing
+//! that Enterprise Manager said, no address, nothing of unbounded length, since clients may belong to
+//! other people than the gateway. The reason is stable and for programs, in `google.rpc.ErrorInfo`; the
+//! remedy is for the operator, in the log and the runbook. Codes are chosen by what the client can do:
+//! UNAVAILABLE and RESOURCE_EXHAUSTED, with a delay in `google.rpc.RetryInfo`, where another attempt may
+//! succeed, and none of these where it cannot.
 
-use std::{collections::HashMap, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 
-use super::failure::Failure;
-use crate::enterprise_manager::{BadResponse, Error};
+use crate::enterprise_manager::{BadResponse, Error, SessionId};
 
 /// Domain of every `google.rpc.ErrorInfo` of this service.
 pub const ERROR_DOMAIN: &str = "replicasession.gateway";
 
-/// How long a caller should wait before it tries again, where EM does not say.
+/// How long a client should wait before it tries again, where Enterprise Manager names no time.
 const RETRY_DELAY: Duration = Duration::from_secs(1);
 
-/// One line of the table.
+/// One row of the table.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Row {
     /// The reason in `google.rpc.ErrorInfo`: stable, for programs.
@@ -42,7 +53,7 @@ macro_rules! table {
             };
         )*
 
-        /// Every line of the table.
+        /// Every row of the table.
         pub const TABLE: &[&Row] = &[$(&$name),*];
     };
 }
@@ -140,8 +151,27 @@ table! {
         "a bug: report it with the text of this line";
 }
 
+/// Why a call gets no answer.
+#[derive(Debug)]
+pub enum Failure {
+    /// The request is invalid: the row of the table, the field, and what is wrong with it.
+    InvalidRequest(&'static Row, &'static str, &'static str),
+    /// Enterprise Manager gave no answer; with the session that the call is about, if it is about one.
+    EnterpriseManager(Error, Option<SessionId>),
+    /// The client's certificate, which has these names, is not among those allowed.
+    CallerNotAllowed(Arc<str>),
+    /// The client's deadline, or the gateway's limit, is over.
+    DeadlineExceeded,
+    /// As many calls as allowed are in flight, or as many watches as allowed are open.
+    Overloaded,
+    /// The connection of a watch has to end.
+    Interrupted,
+    /// A bug: the handler panicked with this text.
+    Panic(String),
+}
+
 impl Failure {
-    /// The line of the table.
+    /// The row of the table.
     pub fn row(&self) -> &'static Row {
         match self {
             Self::InvalidRequest(row, ..) => row,
@@ -182,7 +212,7 @@ impl Failure {
         }
     }
 
-    /// What the caller is told.
+    /// What the client gets.
     pub fn status(&self) -> Status {
         let row = self.row();
         let mut metadata = HashMap::new();
@@ -209,8 +239,8 @@ impl Failure {
     fn retry_delay(&self) -> Duration {
         match self {
             Self::EnterpriseManager(error, _) => error.retry_after().unwrap_or(RETRY_DELAY),
-            // All watches of a connection, or of a gateway, are interrupted at once; they need not
-            // all come back at once.
+            // All watches of a connection, or of a gateway, are interrupted together: spread their
+            // return.
             Self::Interrupted => RETRY_DELAY.mul_f64(fastrand::f64()),
             _ => RETRY_DELAY,
         }

@@ -1,8 +1,8 @@
-//! Takes what is still to come of a request that is refused.
+//! Reads the rest of a request that is refused, and discards it.
 //!
-//! A stream whose answer is sent before its request has been read is reset, and what arrives on it
-//! later counts as a fault of the peer: enough of these, and HTTP/2 ends the connection. Callers
-//! that have done nothing but ask too much would lose it with all their other calls.
+//! HTTP/2 resets a stream whose response is sent before its request has been read, and counts what
+//! arrives on it later as a fault of the peer. Enough faults end the connection: a client whose only
+//! fault is to ask for too much would lose all its other calls.
 
 use std::{future::poll_fn, pin::pin, time::Duration};
 
@@ -11,28 +11,24 @@ use hyper::body::Body as HttpBody;
 use tokio::time::{Instant, timeout_at};
 use tonic::body::Body;
 
-use super::context::CallContext;
+/// How long to wait for the rest, which usually comes right behind the head.
+const TIMEOUT: Duration = Duration::from_secs(1);
 
-/// How long to wait for the rest, which as a rule comes right behind the head.
-const TIME: Duration = Duration::from_secs(1);
+/// Most that is read, in bytes. The longest request that makes sense has 5000.
+const MAX_BYTES: usize = 16 * 1024;
 
-/// Most of it that is taken, in bytes. The longest request that makes sense has 5000.
-const SIZE: usize = 16 * 1024;
-
-/// Takes the rest of `body`, as long as it is short and comes soon, before the call's deadline.
-pub(super) async fn take(body: Body, call: &CallContext) {
+/// Reads the rest of `body` if it is short and comes before the call's deadline and within 1 s.
+pub(super) async fn discard(body: Body, deadline: Instant) {
     let rest = async {
         let mut body = pin!(body);
         let mut taken = 0;
         while let Some(Ok(frame)) = poll_fn(|cx| body.as_mut().poll_frame(cx)).await {
             taken += frame.data_ref().map_or(0, Bytes::len);
-            if taken > SIZE {
+            if taken > MAX_BYTES {
                 break;
             }
         }
     };
-    // In vain: then it is as if nothing had been taken.
-    let soon = Instant::now() + TIME;
-    let deadline = call.deadline.ok().flatten();
-    let _ = timeout_at(deadline.map_or(soon, |deadline| deadline.min(soon)), rest).await;
+    // If the time is over, the call is refused all the same.
+    let _ = timeout_at(deadline.min(Instant::now() + TIMEOUT), rest).await;
 }

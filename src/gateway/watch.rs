@@ -1,21 +1,19 @@
 //! `Watch`: what a poller has seen, as one caller's stream of events.
 
-use std::{future::pending, pin::Pin, sync::Arc};
+use std::{pin::Pin, sync::Arc};
 
 use futures_util::{Stream, stream};
 use tokio::time::sleep_until;
 use tonic::Status;
 
 use super::{
-    context::CallContext,
+    call_context::CallContext,
+    completion,
     convert::{self, timestamp},
-    failure::Failure,
-    log,
-    long_call::Leash,
+    status::Failure,
 };
 use crate::{
     enterprise_manager::SessionId,
-    operations::metrics::Metrics,
     proto::v1::{
         EnterpriseManagerOutage, WatchReplicaSessionResponse as Event,
         watch_replica_session_response::Event as Kind,
@@ -31,8 +29,6 @@ struct Watcher {
     call: Arc<CallContext>,
     id: SessionId,
     seen: Subscription,
-    leash: Leash,
-    metrics: Arc<Metrics>,
     /// The numbers of what has been told.
     told_snapshot: u64,
     told_outage: u64,
@@ -48,8 +44,6 @@ pub(super) async fn watch(
     call: Arc<CallContext>,
     id: SessionId,
     mut seen: Subscription,
-    leash: Leash,
-    metrics: Arc<Metrics>,
 ) -> Result<Events, Failure> {
     let first = seen.wait_for(Snapshot::is_known).await;
     let first = first.map_err(|_| poller_is_gone())?.clone();
@@ -60,8 +54,6 @@ pub(super) async fn watch(
         call,
         id,
         seen,
-        leash,
-        metrics,
         told_snapshot: 0,
         told_outage: 0,
         has_ended: false,
@@ -78,7 +70,7 @@ impl Watcher {
         while !self.has_ended {
             let seen = self.seen.borrow_and_update().clone();
             if let Some(event) = self.untold(&seen) {
-                self.metrics.watch_event();
+                self.call.metrics.watch_event();
                 return Ok(Some(Event { event: Some(event) }));
             }
             match seen.end {
@@ -86,18 +78,12 @@ impl Watcher {
                 Some(Ok(())) => break,
                 Some(Err(error)) => return Err(Failure::EnterpriseManager(error, Some(self.id))),
             }
-            let over = async {
-                match self.leash.deadline {
-                    Some(deadline) => sleep_until(deadline).await,
-                    None => pending().await,
-                }
-            };
             tokio::select! {
                 biased;
-                () = over => return Err(Failure::DeadlineExceeded),
+                () = sleep_until(self.call.deadline) => return Err(Failure::DeadlineExceeded),
                 // Before the interruption: it may be the end of the run.
                 changed = self.seen.changed() => changed.map_err(|_| poller_is_gone())?,
-                () = self.leash.leaving.cancelled() => return Err(Failure::Interrupted),
+                () = self.call.connection.has_to_end() => return Err(Failure::Interrupted),
             }
         }
         Ok(None)
@@ -122,7 +108,7 @@ impl Watcher {
         self.has_ended = true;
         // Nothing has failed when a caller's own time is over.
         if !matches!(failure, Failure::DeadlineExceeded) {
-            log::failed(&self.call, failure);
+            completion::failed(&self.call, failure);
         }
         failure.status()
     }

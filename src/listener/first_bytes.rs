@@ -1,7 +1,7 @@
-//! A connection that has to begin to speak in time.
+//! A deadline for the HTTP/2 preface.
 //!
-//! HTTP/2 keep-alive and connection age begin with the client's preface. A peer that connects and
-//! never sends it would cost a file descriptor for ever, and hold up every drain.
+//! HTTP/2 keep-alive begins with the client's preface, and hyper has no timeout for it. A peer that
+//! connects and never sends it would hold a file descriptor for ever, and delay every drain.
 
 use std::{
     io,
@@ -21,7 +21,7 @@ use tokio::{
 /// "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" and the header of the SETTINGS frame that must follow it.
 const PREFACE: usize = 24 + 9;
 
-/// Reads and writes like the connection inside; reads fail when the preface is not in by then.
+/// Reads and writes like the stream inside; reads fail if the preface has not arrived by the deadline.
 pub(super) struct FirstBytes<I> {
     io: I,
     awaited: Option<Awaited>,
@@ -34,7 +34,7 @@ struct Awaited {
 }
 
 impl<I> FirstBytes<I> {
-    /// Wants the preface of the peer at the other end of `io` by `deadline`.
+    /// The preface must arrive on `io` by `deadline`.
     pub(super) fn new(io: I, deadline: Instant) -> Self {
         let awaited = Some(Awaited {
             bytes: PREFACE,
@@ -47,7 +47,7 @@ impl<I> FirstBytes<I> {
         }
     }
 
-    /// Whether the preface has come.
+    /// Whether the preface has arrived.
     pub(super) fn has_spoken(&self) -> Arc<AtomicBool> {
         self.has_spoken.clone()
     }

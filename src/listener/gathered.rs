@@ -1,8 +1,8 @@
-//! Gathers what a connection writes while it is polled, and sends it at once.
+//! Buffers what a connection writes during one poll, and sends it in one system call.
 //!
-//! h2 writes and flushes after every message of more than 256 bytes, and again for the trailers
-//! behind it. So each answer costs two system calls, packets and wake-ups of the peer, also when
-//! several answers are ready together; gathered, they cost one in all.
+//! h2 writes and flushes after every message of more than 256 bytes, and again for the trailers behind
+//! it. Each response then costs two system calls, packets and wake-ups of the peer, even when several
+//! are ready together. tokio's `BufWriter` would not help: h2's flushes go through it.
 
 use std::{
     future::poll_fn,
@@ -15,10 +15,10 @@ use std::{
 use parking_lot::{Mutex, MutexGuard};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// How much is gathered, in bytes. What is longer is written through.
+/// Size of the buffer, in bytes. Longer writes bypass it.
 const LIMIT: usize = 16 * 1024;
 
-/// Reads and writes like the connection inside, except that what is written in a poll leaves when
+/// Reads and writes like the stream inside, except that what is written during a poll is sent when
 /// [`Gathered::drive`] ends that poll.
 pub(super) struct Gathered<I>(Arc<Mutex<Inner<I>>>);
 
@@ -36,7 +36,7 @@ impl<I> Clone for Gathered<I> {
 }
 
 impl<I> Gathered<I> {
-    /// Gathers what is written to `io`.
+    /// Buffers what is written to `io`.
     pub(super) fn new(io: I) -> Self {
         Self(Arc::new(Mutex::new(Inner {
             io,
@@ -52,13 +52,13 @@ impl<I> Gathered<I> {
 }
 
 impl<I: AsyncWrite + Unpin> Gathered<I> {
-    /// Runs `connection`, which must be what this is written to by, and sends what it has written
-    /// after each of its polls.
+    /// Polls `connection`, which must write through this wrapper, and sends what it has written after
+    /// each poll.
     pub(super) async fn drive<C: Future>(&self, mut connection: Pin<&mut C>) -> C::Output {
         poll_fn(|cx| {
             let ended = connection.as_mut().poll(cx);
-            // Pending: this task is woken for the rest. An error is the next write's or read's to
-            // report, since a broken connection stays so.
+            // If it is pending, this task is woken for the rest. An error is reported by the next
+            // write or read, since a broken connection stays broken.
             let _ = self.lock().send(cx);
             ended
         })
@@ -124,7 +124,7 @@ impl<I: AsyncWrite + Unpin> AsyncWrite for Gathered<I> {
         true
     }
 
-    /// Does nothing: the end of the poll sends.
+    /// Does nothing: the bytes are sent at the end of the poll.
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         Poll::Ready(Ok(()))
     }

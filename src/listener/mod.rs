@@ -1,188 +1,205 @@
-//! Accepting callers' connections, and letting go of them.
+//! Accepts clients' connections, serves HTTP/2 on them, and ends them.
 //!
-//! tonic's own server cuts aged connections that have a grace, waits for ever for peers that never
-//! speak, and leaves HTTP/2 without limits; so connections are accepted here and served by hyper,
-//! which tonic uses as well.
+//! tonic's own server cuts aged connections that have a grace, waits for ever for peers that never send
+//! a byte, and leaves HTTP/2 without limits. So connections are accepted here and served by hyper, which
+//! tonic uses as well. What is served is none of this module's business: it makes one
+//! [service](NewService) per connection, and gives it a [`ConnectionHandle`].
 
-mod caller;
+mod client_identity;
 mod connection;
+mod connection_handle;
 mod first_bytes;
 mod gathered;
-mod open_calls;
 mod tls;
 
 use std::{convert::Infallible, io, net::SocketAddr, sync::Arc, time::Duration};
 
+use http::{Request, Response};
+use hyper::{body::Incoming, service::Service};
 use tokio::{
     net::{TcpListener, TcpStream},
     runtime::Handle,
     task::JoinSet,
-    time::{Instant, sleep, timeout_at},
+    time::{Instant, sleep, timeout, timeout_at},
 };
 use tokio_util::sync::CancellationToken;
 use tonic::body::Body;
-use tower::Service;
 
 use crate::{
     operations::metrics::{Metrics, RefusedConnection},
     settings::ListenerSettings,
 };
-pub use caller::Caller;
-use connection::{Peer, serve_connection};
-pub use open_calls::{OpenCall, OpenCalls, PlaceKind, TakenPlace};
-pub use tls::Tls;
+use connection::{NewConnection, serve_connection};
+pub(crate) use connection_handle::ConnectionHandle;
+pub(crate) use tls::{Tls, TlsFile, UnusableTlsFile};
 
 /// Pause after the process or the system has run out of file descriptors: accepting again at once
-/// would only fail again, and burn a core.
+/// would only fail again, and keep a core busy.
 const ACCEPT_BACK_OFF: Duration = Duration::from_millis(100);
 
-/// A runtime that serves connections, and the service that it serves on them.
-pub struct Worker<S> {
-    /// The runtime.
-    pub runtime: Handle,
-    /// The service.
-    pub service: S,
+/// Makes the service of each connection. Clones make the same.
+pub(crate) trait NewService: Clone + Send + 'static {
+    /// Serves the requests of one connection.
+    type Service: Service<
+            Request<Incoming>,
+            Response = Response<Body>,
+            Error = Infallible,
+            Future: Send + 'static,
+        > + Send
+        + 'static;
+
+    /// The service of this connection.
+    fn new_service(&self, connection: ConnectionHandle) -> Self::Service;
 }
 
-/// Accepts connections, with TLS or without, and deals them out to the workers in turn, until `drain` is cancelled; then
-/// sends GOAWAY on all of them and returns when the calls in flight are done, at the latest when
-/// the drain timeout is over. Dropping the future ends every connection at once.
-pub async fn run<S>(
-    listener: TcpListener,
-    tls: Option<Tls>,
-    workers: Vec<Worker<S>>,
-    settings: ListenerSettings,
-    drain: CancellationToken,
-    metrics: Arc<Metrics>,
-) where
-    S: Service<
-            http::Request<hyper::body::Incoming>,
-            Response = http::Response<Body>,
-            Error = Infallible,
-        > + Clone
-        + Send
-        + 'static,
-    S::Future: Send,
-{
-    let mut connections = JoinSet::new();
-    let mut turns = workers.iter().cycle();
-    loop {
-        tokio::select! {
-            // Reaps ended connections, so that the set stays as small as what is open.
-            Some(_) = connections.join_next() => {}
-            accepted = listener.accept() => match accepted {
-                Ok((stream, _)) if connections.len() >= settings.max_connections => {
-                    metrics.refused(RefusedConnection::Limit);
-                    tracing::debug!("connection refused: too many are open");
-                    drop(stream);
-                }
-                Ok((stream, address)) => {
-                    let Some(worker) = turns.next() else { break };
-                    let service = worker.service.clone();
-                    let tls = tls.clone();
-                    let drain = drain.clone();
-                    let metrics = metrics.clone();
-                    let connection = async move {
-                        let _counted = metrics.connection();
-                        match moved(stream) {
-                            Ok(stream) => {
-                                begin(stream, address, tls, service, settings, drain, &metrics).await;
-                            }
-                            Err(error) => tracing::debug!(%error, "connection lost"),
-                        }
-                    };
-                    connections.spawn_on(connection, &worker.runtime);
-                }
-                Err(error) if concerns_one_connection(&error) => {}
-                Err(error) => {
-                    tracing::warn!(%error, "no connection can be accepted for the moment");
-                    sleep(ACCEPT_BACK_OFF).await;
-                }
-            },
-            () = drain.cancelled() => break,
+/// A runtime that serves connections, and what makes their services.
+pub(crate) struct Worker<N> {
+    pub(crate) runtime: Handle,
+    pub(crate) new_service: N,
+}
+
+/// Accepts connections, with TLS or without.
+pub(crate) struct Listener {
+    pub(crate) socket: TcpListener,
+    pub(crate) tls: Option<Tls>,
+    pub(crate) settings: ListenerSettings,
+    pub(crate) metrics: Arc<Metrics>,
+    /// Cancelled when the gateway stops.
+    pub(crate) drain: CancellationToken,
+}
+
+impl Listener {
+    /// Accepts connections and deals them out to the workers in turn until `drain` is cancelled. Then
+    /// sends GOAWAY on all of them and returns when the open calls are done, at the latest after the
+    /// drain timeout. Dropping the future ends every connection at once.
+    pub(crate) async fn run<N: NewService>(self, workers: Vec<Worker<N>>) {
+        let Self {
+            socket,
+            tls,
+            settings,
+            metrics,
+            drain,
+        } = self;
+        let mut connections = JoinSet::new();
+        let mut turns = workers.iter().cycle();
+        loop {
+            tokio::select! {
+                // Reaps ended connections, so that the set stays as small as what is open.
+                Some(_) = connections.join_next() => {}
+                accepted = socket.accept() => match accepted {
+                    Ok((stream, _)) if connections.len() >= settings.max_connections => {
+                        metrics.refused(RefusedConnection::Limit);
+                        tracing::debug!("connection refused: too many are open");
+                        drop(stream);
+                    }
+                    Ok((stream, peer)) => {
+                        let Some(worker) = turns.next() else { break };
+                        let accepted = Accepted {
+                            stream,
+                            peer,
+                            tls: tls.clone(),
+                            settings,
+                            metrics: metrics.clone(),
+                            drain: drain.clone(),
+                        };
+                        let serving = accepted.serve(worker.new_service.clone());
+                        connections.spawn_on(serving, &worker.runtime);
+                    }
+                    Err(error) if concerns_one_connection(&error) => {}
+                    Err(error) => {
+                        tracing::warn!(%error, "no connection can be accepted for the moment");
+                        sleep(ACCEPT_BACK_OFF).await;
+                    }
+                },
+                () = drain.cancelled() => break,
+            }
+        }
+        drop(socket);
+
+        let all_done = async { while connections.join_next().await.is_some() {} };
+        if timeout(settings.drain_timeout, all_done).await.is_err() {
+            let open = connections.len();
+            tracing::warn!(
+                open,
+                "the drain timeout is over; ending the connections that are left"
+            );
+            connections.shutdown().await;
         }
     }
-    drop(listener);
-
-    let all_done = async { while connections.join_next().await.is_some() {} };
-    if tokio::time::timeout(settings.drain_timeout, all_done)
-        .await
-        .is_err()
-    {
-        let open = connections.len();
-        tracing::warn!(
-            open,
-            "the drain timeout is over; ending the connections that are left"
-        );
-        connections.shutdown().await;
-    }
 }
 
-/// Serves a new connection, after its TLS handshake if there has to be one.
-async fn begin<S>(
+/// A connection that has just been accepted.
+struct Accepted {
     stream: TcpStream,
-    address: SocketAddr,
+    peer: SocketAddr,
     tls: Option<Tls>,
-    service: S,
     settings: ListenerSettings,
+    metrics: Arc<Metrics>,
     drain: CancellationToken,
-    metrics: &Metrics,
-) where
-    S: Service<
-            http::Request<hyper::body::Incoming>,
-            Response = http::Response<Body>,
-            Error = Infallible,
-        > + Clone
-        + Send
-        + 'static,
-    S::Future: Send,
-{
-    let speaks_by = Instant::now() + settings.handshake_timeout;
-    let Some(tls) = tls else {
-        let peer = Peer {
-            io: stream,
-            address,
-            caller: None,
-            outdated: None,
-            speaks_by,
+}
+
+impl Accepted {
+    /// Serves the connection on the current runtime, after the TLS handshake if there has to be one.
+    async fn serve<N: NewService>(self, new_service: N) {
+        let Self {
+            peer,
+            settings,
+            metrics,
+            drain,
+            ..
+        } = self;
+        let _counted = metrics.connection();
+        let stream = match on_this_runtime(self.stream) {
+            Ok(stream) => stream,
+            Err(error) => return tracing::debug!(%error, "connection lost"),
         };
-        return serve_connection(peer, service, settings, drain).await;
-    };
-    let accepted = tokio::select! {
-        accepted = timeout_at(speaks_by, tls.accept(stream)) => accepted,
-        () = drain.cancelled() => return,
-    };
-    match accepted {
-        Ok(Ok(accepted)) => {
-            let peer = Peer {
-                io: accepted.stream,
-                address,
-                caller: accepted.caller,
-                outdated: Some(accepted.outdated),
-                speaks_by,
+        let deadline = Instant::now() + settings.handshake_timeout;
+        let Some(tls) = self.tls else {
+            let plain = NewConnection {
+                io: stream,
+                peer,
+                identity: None,
+                outdated: CancellationToken::new(),
+                preface_deadline: deadline,
             };
-            serve_connection(peer, service, settings, drain).await;
-        }
-        Ok(Err(refused)) => {
-            metrics.refused(RefusedConnection::Tls);
-            tls::refuse(refused, address).await;
-        }
-        Err(_) => {
-            metrics.refused(RefusedConnection::Tls);
-            tracing::debug!(%address, "connection ended: no TLS handshake in time");
+            return serve_connection(plain, new_service, settings, drain).await;
+        };
+        let handshake = tokio::select! {
+            handshake = timeout_at(deadline, tls.accept(stream)) => handshake,
+            () = drain.cancelled() => return,
+        };
+        match handshake {
+            Ok(Ok(secured)) => {
+                let secured = NewConnection {
+                    io: secured.stream,
+                    peer,
+                    identity: secured.identity,
+                    outdated: secured.outdated,
+                    preface_deadline: deadline,
+                };
+                serve_connection(secured, new_service, settings, drain).await;
+            }
+            Ok(Err(failed)) => {
+                metrics.refused(RefusedConnection::Tls);
+                failed.refuse(peer).await;
+            }
+            Err(_) => {
+                metrics.refused(RefusedConnection::Tls);
+                tracing::debug!(address = %peer, "connection ended: no TLS handshake in time");
+            }
         }
     }
 }
 
-/// Makes the connection one of the runtime that this is called in, and ready to be served.
-fn moved(stream: TcpStream) -> io::Result<TcpStream> {
+/// Moves the connection to the runtime that this is called in.
+fn on_this_runtime(stream: TcpStream) -> io::Result<TcpStream> {
     let stream = TcpStream::from_std(stream.into_std()?)?;
-    // Answers are small: waiting to fill a segment costs 40 ms and gains nothing.
+    // Responses are small: waiting to fill a segment costs 40 ms and gains nothing.
     stream.set_nodelay(true)?;
     Ok(stream)
 }
 
-/// Errors that say that one peer went away before it was accepted.
+/// Whether the error says only that one peer went away before it was accepted.
 fn concerns_one_connection(error: &io::Error) -> bool {
     matches!(
         error.kind(),

@@ -1,6 +1,10 @@
-//! TLS towards callers: the gateway's certificate, and theirs.
+//! TLS towards clients: the gateway's certificate, and theirs.
+//!
+//! Certificates change while the gateway runs. A new one of the gateway's own is presented to new
+//! connections; new client CAs also end the connections whose clients the old ones have verified.
 
 use std::{
+    fmt::Display,
     io,
     net::SocketAddr,
     path::{Path, PathBuf},
@@ -25,55 +29,93 @@ use tokio::{
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use tokio_util::sync::CancellationToken;
 
-use super::{caller::Caller, connection::LAST_WORD};
+use super::{client_identity::ClientIdentity, connection::LAST_WORD};
 use crate::{
     runtime::{
         certificates::{Expiry, certificates, roots},
-        reload::{Content, Files, Watched},
+        reload::{Content, FileError, Files, Watched},
     },
-    settings::{
-        CLIENT_CA_FILE, CallerPattern, CallerTls, SettingError, TLS_CERT_FILE, TLS_KEY_FILE,
-    },
+    settings::{CallerPattern, CallerTls},
 };
 
-/// How connections of callers become TLS connections.
+/// A file for TLS towards clients. Which option names it is not known here.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum TlsFile {
+    Certificate,
+    Key,
+    ClientCa,
+}
+
+/// A file for TLS towards clients that cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error("{problem}")]
+pub(crate) struct UnusableTlsFile {
+    /// Which file.
+    pub(crate) file: TlsFile,
+    /// Its path, and what is wrong with it.
+    pub(crate) problem: String,
+}
+
+impl UnusableTlsFile {
+    fn new(file: TlsFile, path: &Path, problem: impl Display) -> Self {
+        let problem = format!("{} {problem}", path.display());
+        Self { file, problem }
+    }
+}
+
+impl From<FileError<TlsFile>> for UnusableTlsFile {
+    fn from(error: FileError<TlsFile>) -> Self {
+        Self {
+            file: error.setting,
+            problem: error.problem,
+        }
+    }
+}
+
+/// Does the TLS handshakes. Clones share the certificates, which may change.
 #[derive(Clone)]
-pub struct Tls {
+pub(crate) struct Tls {
     current: watch::Receiver<Current>,
     allowed: Arc<[CallerPattern]>,
 }
 
-/// What new connections get.
+/// What new connections use.
 #[derive(Clone)]
 struct Current {
     acceptor: TlsAcceptor,
-    /// Cancelled when other authorities vouch for callers.
+    /// Cancelled when the client CAs have changed.
     outdated: CancellationToken,
 }
 
 /// A connection after its handshake.
-pub(super) struct Accepted {
+pub(super) struct Secured {
     pub(super) stream: TlsStream<TcpStream>,
-    /// Who is there, if callers have to say so.
-    pub(super) caller: Option<Caller>,
-    /// Cancelled when the caller would have to be verified anew.
+    /// `None` where clients need no certificate.
+    pub(super) identity: Option<ClientIdentity>,
+    /// Cancelled when the client has to be verified anew.
     pub(super) outdated: CancellationToken,
 }
 
+/// A connection whose handshake has failed.
+pub(super) struct FailedHandshake {
+    error: io::Error,
+    stream: TcpStream,
+}
+
 impl Tls {
-    /// Reads the certificate, its key and the client CA, and says what to watch.
+    /// Reads the certificate, its key and the client CAs. Also returns the files to watch for changes.
     ///
     /// # Errors
     ///
     /// The first file that cannot be used.
-    pub fn load(
+    pub(crate) fn load(
         settings: CallerTls,
         expiry: Expiry,
-    ) -> Result<(Self, Vec<Watched<SettingError>>), SettingError> {
+    ) -> Result<(Self, Vec<Watched<UnusableTlsFile>>), UnusableTlsFile> {
         let paths = [settings.cert_file.clone(), settings.key_file.clone()];
         let files = vec![
-            (TLS_CERT_FILE, settings.cert_file),
-            (TLS_KEY_FILE, settings.key_file),
+            (TlsFile::Certificate, settings.cert_file),
+            (TlsFile::Key, settings.key_file),
         ];
         let (pair_files, contents) = Files::read("listener_certificate", files)?;
         let pair = certified_key(&contents, &paths)?;
@@ -82,7 +124,7 @@ impl Tls {
             None => (None, WebPkiClientVerifier::no_client_auth()),
             Some(path) => {
                 let (files, contents) =
-                    Files::read("client_ca", vec![(CLIENT_CA_FILE, path.clone())])?;
+                    Files::read("client_ca", vec![(TlsFile::ClientCa, path.clone())])?;
                 let verifier = client_verifier(&contents, &path)?;
                 (Some((files, path)), verifier)
             }
@@ -113,26 +155,45 @@ impl Tls {
         Ok((Self { current, allowed }, watched))
     }
 
-    /// The handshake on a new connection. Takes as long as the peer likes. When it fails, the bare
-    /// connection comes back.
-    pub(super) async fn accept(
-        self,
-        stream: TcpStream,
-    ) -> Result<Accepted, (io::Error, TcpStream)> {
+    /// Does the handshake on a new connection. Takes as long as the peer likes.
+    pub(super) async fn accept(self, stream: TcpStream) -> Result<Secured, FailedHandshake> {
         let Current { acceptor, outdated } = self.current.borrow().clone();
-        let stream = acceptor.accept(stream).into_fallible().await?;
-        let (_, connection) = stream.get_ref();
-        let certificate = connection.peer_certificates().and_then(<[_]>::first);
-        let caller = certificate.map(|certificate| Caller::of(certificate, &self.allowed));
-        Ok(Accepted {
+        let stream = acceptor
+            .accept(stream)
+            .into_fallible()
+            .await
+            .map_err(|(error, stream)| FailedHandshake { error, stream })?;
+        let (_, session) = stream.get_ref();
+        let certificate = session.peer_certificates().and_then(<[_]>::first);
+        let identity = certificate.map(|owned| ClientIdentity::of(owned, &self.allowed));
+        Ok(Secured {
             stream,
-            caller,
+            identity,
             outdated,
         })
     }
 }
 
-/// What connections are made with.
+impl FailedHandshake {
+    /// Ends the connection, and logs why: at a level that operators see if it was for the client's
+    /// certificate, since only they can correct that.
+    pub(super) async fn refuse(self, address: SocketAddr) {
+        use rustls::Error::{InvalidCertificate, NoCertificatesPresented};
+        let cause = self.error.get_ref().and_then(|error| error.downcast_ref());
+        if let Some(error @ (InvalidCertificate(_) | NoCertificatesPresented)) = cause {
+            let remedy = "the caller's owner renews its certificate; if many are refused, look at \
+                          the client CA";
+            tracing::info!(%address, %error, remedy, "connection refused: no good client certificate");
+        } else {
+            tracing::debug!(%address, error = %self.error, "connection ended: no TLS handshake");
+        }
+        // The peer may have sent its first call already. Closing over unread bytes would reset the
+        // connection, and the alert that says what is wrong could be lost.
+        drop(timeout(LAST_WORD, read_out(self.stream)).await);
+    }
+}
+
+/// What an acceptor is made of.
 struct Parts {
     pair: Arc<CertifiedKey>,
     verifier: Arc<dyn ClientCertVerifier>,
@@ -147,15 +208,15 @@ impl Parts {
             .with_client_cert_verifier(self.verifier.clone())
             .with_cert_resolver(Arc::new(SingleCertAndKey::from(self.pair.clone())));
         config.alpn_protocols = vec![b"h2".to_vec()];
-        // A resumed session is not verified again: it would outlive its certificate and its
-        // authority. Connections last for minutes, so there would be little to gain.
+        // A resumed session is not verified again: it would outlive its certificate and its CA.
+        // Connections last for minutes, so resumption would gain little.
         config.session_storage = Arc::new(NoServerSessionStorage {});
         config.send_tls13_tickets = 0;
         TlsAcceptor::from(Arc::new(config))
     }
 }
 
-/// Changes what new connections get.
+/// Changes what new connections use.
 struct Renewal {
     parts: Mutex<Parts>,
     sender: watch::Sender<Current>,
@@ -169,7 +230,7 @@ impl Renewal {
             .send_modify(|current| current.acceptor = parts.acceptor());
     }
 
-    /// Connections that the last one has let in have to come again.
+    /// Ends the connections whose clients the previous verifier has accepted.
     fn renew_verifier(&self, verifier: Arc<dyn ClientCertVerifier>) {
         let mut parts = self.parts.lock();
         parts.verifier = verifier;
@@ -189,19 +250,19 @@ fn provider() -> Arc<CryptoProvider> {
 fn certified_key(
     contents: &[Content],
     [cert_path, key_path]: &[PathBuf; 2],
-) -> Result<Arc<CertifiedKey>, SettingError> {
-    let wrong_cert =
-        |why: String| SettingError::new(TLS_CERT_FILE, format!("{} {why}", cert_path.display()));
-    let wrong_key =
-        |why: &str| SettingError::new(TLS_KEY_FILE, format!("{} {why}", key_path.display()));
+) -> Result<Arc<CertifiedKey>, UnusableTlsFile> {
+    let wrong_cert = |why: String| UnusableTlsFile::new(TlsFile::Certificate, cert_path, why);
+    let wrong_key = |why: &str| UnusableTlsFile::new(TlsFile::Key, key_path, why);
     let [cert, key] = contents else {
         unreachable!("as many contents as paths");
     };
     let chain = certificates(cert.expose_secret()).map_err(wrong_cert)?;
-    let key = PrivateKeyDer::from_pem_slice(key.expose_secret())
+    let pem = PrivateKeyDer::from_pem_slice(key.expose_secret())
         .map_err(|_| wrong_key("holds no private key in PEM form (PKCS #8, PKCS #1 or SEC1)"))?;
-    let key = provider().key_provider.load_private_key(key);
-    let key = key.map_err(|_| wrong_key("holds a private key of a kind that cannot be used"))?;
+    let key = provider()
+        .key_provider
+        .load_private_key(pem)
+        .map_err(|_| wrong_key("holds a private key of a kind that cannot be used"))?;
     let pair = CertifiedKey::new(chain, key);
     match pair.keys_match() {
         Ok(()) => Ok(Arc::new(pair)),
@@ -216,32 +277,15 @@ fn certified_key(
 fn client_verifier(
     contents: &[Content],
     path: &Path,
-) -> Result<Arc<dyn ClientCertVerifier>, SettingError> {
+) -> Result<Arc<dyn ClientCertVerifier>, UnusableTlsFile> {
     let pem = contents.first().expect("as many contents as paths");
-    let roots = roots(pem.expose_secret());
-    let verifier = roots.and_then(|roots| {
-        WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider())
-            .build()
-            .map_err(|error| format!("cannot be used: {error}"))
-    });
-    verifier.map_err(|why| SettingError::new(CLIENT_CA_FILE, format!("{} {why}", path.display())))
-}
-
-/// Takes leave of a peer whose handshake has failed. Logs why: at a level that operators see where
-/// it was for the certificate, which only they can mend.
-pub(super) async fn refuse((error, stream): (io::Error, TcpStream), address: SocketAddr) {
-    use rustls::Error::{InvalidCertificate, NoCertificatesPresented};
-    let cause = error.get_ref().and_then(|error| error.downcast_ref());
-    if let Some(error @ (InvalidCertificate(_) | NoCertificatesPresented)) = cause {
-        let remedy = "the caller's owner renews its certificate; if many are refused, look at \
-                      --client-ca-file";
-        tracing::info!(%address, %error, remedy, "connection refused: no good client certificate");
-    } else {
-        tracing::debug!(%address, %error, "connection ended: no TLS handshake");
-    }
-    // The peer may have sent its first call already. To close over unread bytes would reset the
-    // connection, and the alert that says what is wrong could be lost.
-    drop(timeout(LAST_WORD, read_out(stream)).await);
+    roots(pem.expose_secret())
+        .and_then(|roots| {
+            WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider())
+                .build()
+                .map_err(|error| format!("cannot be used: {error}"))
+        })
+        .map_err(|why| UnusableTlsFile::new(TlsFile::ClientCa, path, why))
 }
 
 async fn read_out(mut stream: TcpStream) -> io::Result<()> {

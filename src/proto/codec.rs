@@ -1,4 +1,5 @@
-//! How messages become bytes: prost, with buffers of the size that messages here have.
+//! Encodes and decodes messages with prost, with initial buffers sized for this contract's messages.
+//! tonic's own codec has no setting for them.
 
 use std::marker::PhantomData;
 
@@ -6,11 +7,11 @@ use prost::Message;
 use tonic::codec::BufferSettings;
 use tonic_prost::ProstCodec;
 
-/// What a buffer holds at first, in bytes; it grows with larger messages. A session takes 1 to 2 kB,
-/// and a watch keeps its buffer for as long as it lasts: tonic's 8 KiB would be most of its memory.
+/// Initial size of a buffer, in bytes; it grows with larger messages. A session takes 1 to 2 kB, and a
+/// watch keeps its buffer until it ends: tonic's 8 KiB would be most of its memory.
 const BUFFER: usize = 2 * 1024;
 
-/// So much is gathered before it is sent: tonic's own choice.
+/// Encoded bytes that are collected before they are sent: tonic's default.
 const YIELD_THRESHOLD: usize = 32 * 1024;
 
 /// The codec of the contract's services.

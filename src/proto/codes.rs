@@ -1,26 +1,43 @@
-//! The names of gRPC's codes.
+//! The names of gRPC's status codes.
+//!
+//! There are two spellings: the one in gRPC's documentation, for people and traces, and the one that
+//! gRPC for Go gives its metrics, which dashboards therefore expect.
 
 use tonic::Code;
 
-/// The name that gRPC's documentation gives a code.
-pub fn code_name(code: Code) -> &'static str {
-    match code {
-        Code::Ok => "OK",
-        Code::Cancelled => "CANCELLED",
-        Code::Unknown => "UNKNOWN",
-        Code::InvalidArgument => "INVALID_ARGUMENT",
-        Code::DeadlineExceeded => "DEADLINE_EXCEEDED",
-        Code::NotFound => "NOT_FOUND",
-        Code::AlreadyExists => "ALREADY_EXISTS",
-        Code::PermissionDenied => "PERMISSION_DENIED",
-        Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
-        Code::FailedPrecondition => "FAILED_PRECONDITION",
-        Code::Aborted => "ABORTED",
-        Code::OutOfRange => "OUT_OF_RANGE",
-        Code::Unimplemented => "UNIMPLEMENTED",
-        Code::Internal => "INTERNAL",
-        Code::Unavailable => "UNAVAILABLE",
-        Code::DataLoss => "DATA_LOSS",
-        Code::Unauthenticated => "UNAUTHENTICATED",
+/// Both names of each code, by its number: documentation, Go.
+const NAMES: [(&str, &str); 17] = [
+    ("OK", "OK"),
+    ("CANCELLED", "Canceled"),
+    ("UNKNOWN", "Unknown"),
+    ("INVALID_ARGUMENT", "InvalidArgument"),
+    ("DEADLINE_EXCEEDED", "DeadlineExceeded"),
+    ("NOT_FOUND", "NotFound"),
+    ("ALREADY_EXISTS", "AlreadyExists"),
+    ("PERMISSION_DENIED", "PermissionDenied"),
+    ("RESOURCE_EXHAUSTED", "ResourceExhausted"),
+    ("FAILED_PRECONDITION", "FailedPrecondition"),
+    ("ABORTED", "Aborted"),
+    ("OUT_OF_RANGE", "OutOfRange"),
+    ("UNIMPLEMENTED", "Unimplemented"),
+    ("INTERNAL", "Internal"),
+    ("UNAVAILABLE", "Unavailable"),
+    ("DATA_LOSS", "DataLoss"),
+    ("UNAUTHENTICATED", "Unauthenticated"),
+];
+
+/// The codes' names in metrics, by number.
+pub(crate) const METRIC_NAMES: [&str; NAMES.len()] = {
+    let mut names = [""; NAMES.len()];
+    let mut code = 0;
+    while code < NAMES.len() {
+        names[code] = NAMES[code].1;
+        code += 1;
     }
+    names
+};
+
+/// The name that gRPC's documentation gives a code.
+pub(crate) fn code_name(code: Code) -> &'static str {
+    NAMES[code as usize].0
 }

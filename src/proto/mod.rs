@@ -1,8 +1,12 @@
-//! The generated code of the contract in `proto/`, its codec, and the names of gRPC's codes.
+//! The generated code of the contract in `proto/`, its codec, and what both sides of a call name the
+//! same: kinds of calls and status codes.
 
+mod call_kind;
 pub mod codec;
 pub(crate) mod codes;
 pub(crate) mod time;
+
+pub(crate) use call_kind::CallKind;
 
 /// Package `enterprisemanager.v1`.
 #[allow(

@@ -1,65 +1,64 @@
 //! Calls of callers, under the names that gRPC dashboards know.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use prometheus_client::{
     metrics::{counter::Counter, family::Family, gauge::Gauge},
     registry::Registry,
 };
+use tonic::Code;
 
 use super::{Durations, Labels};
+use crate::proto::{
+    CallKind, codes::METRIC_NAMES, v1::replica_session_service_server::SERVICE_NAME,
+};
 
-/// The codes of gRPC by number, as gRPC for Go names them, and as dashboards therefore expect them.
-const CODES: [&str; 17] = [
-    "OK",
-    "Canceled",
-    "Unknown",
-    "InvalidArgument",
-    "DeadlineExceeded",
-    "NotFound",
-    "AlreadyExists",
-    "PermissionDenied",
-    "ResourceExhausted",
-    "FailedPrecondition",
-    "Aborted",
-    "OutOfRange",
-    "Unimplemented",
-    "Internal",
-    "Unavailable",
-    "DataLoss",
-    "Unauthenticated",
-];
-
-/// The number of the code of a call whose caller has left.
-const CANCELED: usize = 1;
-
-/// The number of the code of a call with a code that gRPC does not know.
-const UNKNOWN: usize = 2;
-
-/// What is counted of calls.
-#[derive(Debug, Default)]
+/// Metrics of calls.
+#[derive(Debug)]
 pub struct CallMetrics {
     started: Family<Labels<2>, Counter>,
     handled: Family<Labels<3>, Counter>,
     seconds: Family<Labels<2>, Durations>,
+    /// By the number of the kind.
+    methods: [MethodMetrics; CallKind::ALL.len()],
     failures: Family<Labels<1>, Counter>,
     in_flight: Gauge,
     panics: Counter,
 }
 
-/// What is counted of the calls of one method. Found once, so that a call costs some additions and
-/// no search.
+/// The series of one kind of call, found once, so that a call costs some additions and no search.
 #[derive(Debug)]
-pub struct MethodMetrics {
-    /// Its name.
-    pub name: &'static str,
-    /// With its service, as in `package.Service/Method`.
-    pub full_name: Arc<str>,
+struct MethodMetrics {
     started: Counter,
-    handled: [Counter; CODES.len()],
+    /// By the number of the code.
+    handled: [Counter; METRIC_NAMES.len()],
     seconds: Durations,
-    failures: Family<Labels<1>, Counter>,
-    in_flight: Gauge,
+}
+
+impl Default for CallMetrics {
+    /// Every series exists from the start, at zero.
+    fn default() -> Self {
+        let (started, handled, seconds) = (Family::default(), Family::default(), Family::default());
+        let methods = CallKind::ALL.map(|kind| {
+            let [service, method] = [("grpc_service", SERVICE_NAME), ("grpc_method", kind.name())];
+            MethodMetrics {
+                started: Family::get_or_create_owned(&started, &[service, method]),
+                handled: METRIC_NAMES.map(|code| {
+                    Family::get_or_create_owned(&handled, &[service, method, ("grpc_code", code)])
+                }),
+                seconds: Family::get_or_create_owned(&seconds, &[service, method]),
+            }
+        });
+        Self {
+            started,
+            handled,
+            seconds,
+            methods,
+            failures: Family::default(),
+            in_flight: Gauge::default(),
+            panics: Counter::default(),
+        }
+    }
 }
 
 impl CallMetrics {
@@ -96,57 +95,34 @@ impl CallMetrics {
         );
     }
 
-    /// What is counted of this method's calls. It is there from now on, at zero.
-    pub fn method(&self, service: &'static str, method: &'static str) -> MethodMetrics {
-        let labels: Labels<2> = [("grpc_service", service), ("grpc_method", method)];
-        let handled = CODES.map(|code| {
-            let [service, method] = labels;
-            let labels = [service, method, ("grpc_code", code)];
-            self.handled.get_or_create_owned(&labels)
-        });
-        MethodMetrics {
-            name: method,
-            full_name: format!("{service}/{method}").into(),
-            started: self.started.get_or_create_owned(&labels),
-            handled,
-            seconds: self.seconds.get_or_create_owned(&labels),
-            failures: self.failures.clone(),
-            in_flight: self.in_flight.clone(),
-        }
-    }
-
-    /// Says which reasons there are, so that each is there from the start, at zero.
-    pub fn reasons(&self, reasons: impl IntoIterator<Item = &'static str>) {
+    /// Creates the series of these reasons, at zero.
+    pub(crate) fn reasons(&self, reasons: impl IntoIterator<Item = &'static str>) {
         for reason in reasons {
             drop(self.failures.get_or_create(&[("reason", reason)]));
         }
     }
 
     /// Counts a panic.
-    pub fn panicked(&self) {
+    pub(crate) fn panicked(&self) {
         self.panics.inc();
     }
-}
 
-impl MethodMetrics {
     /// Counts a call that arrives.
-    pub fn started(&self) {
-        self.started.inc();
+    pub(crate) fn started(&self, kind: CallKind) {
+        self.methods[kind as usize].started.inc();
         self.in_flight.inc();
     }
 
-    /// Counts the end of a call that took so long: with the number of its gRPC code, or without
-    /// one when its caller left.
-    pub fn ended(&self, code: Option<i32>, after: Duration) {
-        let code = code.map_or(CANCELED, |code| usize::try_from(code).unwrap_or(UNKNOWN));
-        let handled = self.handled.get(code).unwrap_or(&self.handled[UNKNOWN]);
-        handled.inc();
-        self.seconds.observe(after);
+    /// Counts the end of a call that took this long.
+    pub(crate) fn ended(&self, kind: CallKind, code: Code, after: Duration) {
+        let method = &self.methods[kind as usize];
+        method.handled[code as usize].inc();
+        method.seconds.observe(after);
         self.in_flight.dec();
     }
 
     /// Counts a call that was refused or failed for this reason.
-    pub fn failed(&self, reason: &'static str) {
+    pub(crate) fn failed(&self, reason: &'static str) {
         self.failures.get_or_create(&[("reason", reason)]).inc();
     }
 }

@@ -17,7 +17,7 @@ use prometheus_client::{
     registry::Registry,
 };
 
-pub use calls::{CallMetrics, MethodMetrics};
+pub use calls::CallMetrics;
 pub use durations::Durations;
 pub use upstream::{LogonOutcome, RequestMetrics, RequestOutcome, UpstreamMetrics};
 

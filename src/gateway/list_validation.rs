@@ -1,4 +1,4 @@
-//! A caller's request for a list, checked before anybody else is asked.
+//! Validates requests for lists.
 
 use std::time::Duration;
 
@@ -6,49 +6,48 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::{
-    failure::Failure,
+    convert::{em_result, em_state},
     page_token::{PageTokens, TaskPosition},
-    question::{checked_id, checked_max_age, checked_view},
-    status::{INVALID_FILTER, INVALID_ORDER_BY, INVALID_PAGE_SIZE, INVALID_PAGE_TOKEN},
+    status::{Failure, INVALID_FILTER, INVALID_ORDER_BY, INVALID_PAGE_SIZE, INVALID_PAGE_TOKEN},
+    validation::{checked_id, checked_max_age, checked_view},
 };
 use crate::{
     enterprise_manager::{
         InvalidName, MAX_PAGE_SIZE, Name, Order, Position, SessionFilter, SessionId, SessionList,
         Span, parse_id,
     },
-    gateway::convert::{em_result, em_state},
     proto::v1::{
         ListReplicaSessionsRequest, ListReplicaTaskSessionsRequest, ReplicaSessionFilter,
         ReplicaSessionOrder, TimeRange, replica_session,
     },
 };
 
-/// Sessions on a page of a caller who does not say: as many as EM would give.
+/// Default size of a page of sessions: that of Enterprise Manager.
 const DEFAULT_SESSIONS: u16 = 100;
 
-/// What a `List` asks.
+/// A valid `List`.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct SessionsQuestion {
+pub(super) struct ValidList {
     pub(super) list: SessionList,
     pub(super) position: Position,
     pub(super) max_age: Option<Duration>,
-    /// What its page tokens belong to.
+    /// The request without its page token: tokens are valid for an equal request only.
     pub(super) request: String,
 }
 
-/// What a `ListTasks` asks.
+/// A valid `ListTasks`.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct TasksQuestion {
+pub(super) struct ValidTasks {
     pub(super) id: SessionId,
     pub(super) page_size: u16,
-    /// The last task that has been given.
+    /// The last task of the previous page.
     pub(super) after: Option<TaskPosition>,
     pub(super) max_age: Option<Duration>,
-    /// What its page tokens belong to.
+    /// The request without its page token: tokens are valid for an equal request only.
     pub(super) request: String,
 }
 
-impl SessionsQuestion {
+impl ValidList {
     pub(super) fn of(
         request: &ListReplicaSessionsRequest,
         tokens: &PageTokens,
@@ -86,7 +85,7 @@ impl SessionsQuestion {
     }
 }
 
-impl TasksQuestion {
+impl ValidTasks {
     pub(super) fn of(
         request: &ListReplicaTaskSessionsRequest,
         tokens: &PageTokens,

@@ -1,4 +1,4 @@
-//! Who is at the other end of a connection, as its client certificate says.
+//! The identity of a client, from its certificate.
 
 use std::sync::Arc;
 
@@ -11,21 +11,21 @@ use x509_cert::{
 
 use crate::settings::CallerPattern;
 
-/// Longest name that is kept, in bytes. SPIFFE ids are shorter than 2 kB, and nearly always than
-/// this.
+/// Longest name that is kept, in bytes. SPIFFE ids may have 2 kB and nearly never exceed this.
 const LONGEST_NAME: usize = 512;
 
-/// A caller whom an accepted authority vouches for. It travels in the extensions of its requests.
+/// A client with a certificate that an accepted CA has issued.
 #[derive(Debug, Clone)]
-pub struct Caller {
-    /// What the certificate calls it, for the log.
-    pub name: Arc<str>,
+pub(crate) struct ClientIdentity {
+    /// The names in the certificate, for the log.
+    pub(crate) name: Arc<str>,
     /// Whether it may call.
-    pub is_allowed: bool,
+    pub(crate) is_allowed: bool,
 }
 
-impl Caller {
-    /// The owner of this certificate, which has been verified.
+impl ClientIdentity {
+    /// The owner of this certificate, which has been verified. Without `allowed` patterns every client
+    /// may call.
     pub(super) fn of(certificate: &CertificateDer<'_>, allowed: &[CallerPattern]) -> Self {
         let names = alternative_names(certificate);
         let uris = names.iter().filter_map(|name| match name {
@@ -58,8 +58,8 @@ impl Caller {
     }
 }
 
-/// Empty when the certificate has none, or none that can be read: such a caller has no name, and
-/// no pattern is about it.
+/// The names in the certificate. Empty when it has none, or none that can be read: no pattern matches
+/// such a client.
 fn alternative_names(certificate: &CertificateDer<'_>) -> Vec<GeneralName> {
     let Ok(certificate) = Certificate::from_der(certificate) else {
         return Vec::new();

@@ -1,31 +1,27 @@
-//! A caller's request, checked before anybody else is asked.
+//! Validates requests before anything is asked of Enterprise Manager: fields that several methods have,
+//! and `Get`.
 
 use std::time::Duration;
 
+use super::status::{Failure, INVALID_ID, INVALID_MAX_AGE, INVALID_VIEW};
 use crate::{
     enterprise_manager::{SessionId, View},
-    gateway::{
-        failure::Failure,
-        status::{INVALID_ID, INVALID_MAX_AGE, INVALID_VIEW},
-    },
     proto::v1::{GetReplicaSessionRequest, ReplicaSessionView},
 };
 
-/// What a `Get` asks.
+/// A valid `Get`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Question {
+pub(super) struct ValidGet {
     pub(super) id: SessionId,
     pub(super) view: View,
-    /// The oldest answer that is good enough, if the caller says so.
+    /// The oldest answer that the client accepts, if it says so.
     pub(super) max_age: Option<Duration>,
-    /// Whether the tasks that had trouble are wanted as well.
+    /// Whether the tasks that failed are wanted as well.
     pub(super) with_failed_tasks: bool,
 }
 
-impl TryFrom<&GetReplicaSessionRequest> for Question {
-    type Error = Failure;
-
-    fn try_from(request: &GetReplicaSessionRequest) -> Result<Self, Failure> {
+impl ValidGet {
+    pub(super) fn of(request: &GetReplicaSessionRequest) -> Result<Self, Failure> {
         Ok(Self {
             id: checked_id(&request.id, "id")?,
             view: checked_view(request.view)?,
@@ -63,15 +59,16 @@ pub(super) fn checked_view(view: i32) -> Result<View, Failure> {
 pub(super) fn checked_max_age(
     max_age: Option<&prost_types::Duration>,
 ) -> Result<Option<Duration>, Failure> {
-    let max_age = max_age.map(|max_age| {
-        let problem = "must be a valid duration and not negative";
-        duration(max_age).ok_or(Failure::InvalidRequest(
-            &INVALID_MAX_AGE,
-            "max_age",
-            problem,
-        ))
-    });
-    max_age.transpose()
+    let problem = "must be a valid duration and not negative";
+    max_age
+        .map(|max_age| {
+            duration(max_age).ok_or(Failure::InvalidRequest(
+                &INVALID_MAX_AGE,
+                "max_age",
+                problem,
+            ))
+        })
+        .transpose()
 }
 
 /// A duration within what google.protobuf.Duration allows, and not negative.

@@ -1,0 +1,143 @@
+//! Reports how a call ends to metrics, log and span.
+//!
+//! Each call is reported exactly once, even if its future is dropped because the client left: the
+//! report is made by a guard's `Drop`. The log line of a failure is written here, at the boundary to
+//! the client, because only the operator may see what it says.
+
+use std::{
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use hyper::body::{Body as HttpBody, Frame, SizeHint};
+use tonic::{Code, Status, body::Body};
+
+use super::{call_context::CallContext, span, status::Failure};
+
+/// Logs a line with what tells this call from others.
+macro_rules! line {
+    ($level:ident, $call:expr, {$($field:tt)*}, $($text:tt)+) => {
+        tracing::event!(
+            tracing::Level::$level,
+            method = $call.kind.name(),
+            $($field)*
+            duration_ms = u64::try_from($call.elapsed().as_millis()).unwrap_or(u64::MAX),
+            session_id = $call.session().map(tracing::field::display),
+            request_id = %$call.request_id,
+            trace_id = $call.trace.trace_id().map(tracing::field::display),
+            peer = %$call.connection.peer(),
+            $($text)+
+        )
+    };
+}
+/// A call that has not ended. Dropped without a code, it was given up by its client.
+pub(super) struct CallCompletion {
+    call: Arc<CallContext>,
+    code: Option<Code>,
+}
+
+impl CallCompletion {
+    /// Counts the call as started.
+    pub(super) fn new(call: Arc<CallContext>) -> Self {
+        call.metrics.calls.started(call.kind);
+        Self { call, code: None }
+    }
+
+    /// Reports that the call has ended with this code. A failure was reported before, by [`failed`].
+    pub(super) fn complete(mut self, code: Code) {
+        self.code = Some(code);
+    }
+}
+
+impl Drop for CallCompletion {
+    fn drop(&mut self) {
+        let call = &*self.call;
+        match self.code {
+            None => line!(DEBUG, call, {}, "call given up by its caller"),
+            Some(Code::Ok) => line!(DEBUG, call, {}, "call answered"),
+            Some(_) => {}
+        }
+        let code = self.code.unwrap_or(Code::Cancelled);
+        span::ended(&call.trace, code);
+        call.metrics.calls.ended(call.kind, code, call.elapsed());
+    }
+}
+
+/// Logs and counts that the call fails, by its reason, and says so in its span.
+pub(super) fn failed(call: &CallContext, failure: &Failure) {
+    let row = failure.row();
+    let (code, reason, remedy) = (row.code, row.reason, row.remedy);
+    call.metrics.calls.failed(reason);
+    span::failed(&call.trace, reason);
+    match failure {
+        Failure::InvalidRequest(_, field, problem) => {
+            line!(INFO, call, {?code, reason, remedy,}, "call refused: {field} {problem}");
+        }
+        // Nothing is wrong: the client asked for a session that does not exist.
+        Failure::EnterpriseManager(error, _) if code == Code::NotFound => {
+            line!(INFO, call, {?code, reason, remedy,}, "call failed: {error}");
+        }
+        Failure::EnterpriseManager(error, _) => {
+            line!(WARN, call, {?code, reason, remedy,}, "call failed: {error}");
+        }
+        Failure::CallerNotAllowed(caller) => {
+            line!(WARN, call, {?code, reason, remedy, ?caller,}, "call refused: its caller is not among --allow-caller");
+        }
+        Failure::DeadlineExceeded => {
+            line!(WARN, call, {?code, reason, remedy,}, "call failed: its time is over");
+        }
+        Failure::Overloaded => {
+            line!(WARN, call, {?code, reason, remedy,}, "call refused: too many calls in flight");
+        }
+        Failure::Interrupted => {
+            line!(DEBUG, call, {?code, reason, remedy,}, "watch ended with its connection");
+        }
+        Failure::Panic(text) => {
+            call.metrics.calls.panicked();
+            line!(ERROR, call, {?code, reason, remedy,}, "call failed: panic: {text}");
+        }
+    }
+}
+
+/// The body of a stream, which completes its call with the status in its trailers.
+pub(super) struct CompletedByTrailers {
+    body: Body,
+    completion: Option<CallCompletion>,
+}
+
+impl CompletedByTrailers {
+    pub(super) fn wrap(body: Body, completion: CallCompletion) -> Body {
+        let completion = Some(completion);
+        Body::new(Self { body, completion })
+    }
+}
+
+impl HttpBody for CompletedByTrailers {
+    type Data = Bytes;
+    type Error = Status;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        let polled = Pin::new(&mut self.body).poll_frame(cx);
+        if let Poll::Ready(Some(Ok(frame))) = &polled
+            && let Some(trailers) = frame.trailers_ref()
+            && let Some(completion) = self.completion.take()
+        {
+            let status = Status::from_header_map(trailers);
+            completion.complete(status.map_or(Code::Unknown, |status| status.code()));
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}

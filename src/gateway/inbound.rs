@@ -1,0 +1,367 @@
+//! The path of a request: every layer between a connection and a method's handler.
+//!
+//! The layers are steps of one function, [`Connection::serve`], and not a stack of tower services: the
+//! order is plain, a step hands what it knows to the next one as a value, and a call costs one boxed
+//! future. tonic's `Server` and router are passed by:
+//!
+//! * `Server` cuts aged connections without a GOAWAY and cannot limit HTTP/2 as the listener does.
+//! * The router boxes the bodies of request and response once more and clones the service for each
+//!   call. Calls of health and reflection can afford that; calls about sessions need not.
+//!
+//! The generated server is made anew for each call, around a handler that has the call's context. That
+//! costs one allocation, and replaces a look-up in the request's extensions, which tonic's generated
+//! trait would leave as the only way to pass something to a method.
+
+use std::{
+    any::Any,
+    convert::Infallible,
+    error::Error,
+    panic::AssertUnwindSafe,
+    pin::Pin,
+    sync::{Arc, OnceLock},
+};
+
+use bytes::Bytes;
+use futures_util::FutureExt as _;
+use http::{HeaderValue, Request, Response};
+use hyper::{
+    body::{Body as HttpBody, Incoming},
+    service::Service,
+};
+use tokio::time::{Instant, timeout_at};
+use tonic::{Code, Status, body::Body, service::Routes};
+use tower::Service as _;
+
+use super::{
+    admission::{Admission, ConnectionPermits},
+    call_context::CallContext,
+    completion::{self, CallCompletion, CompletedByTrailers},
+    deadline,
+    request_id::{REQUEST_ID, RequestId},
+    service::Gateway,
+    span,
+    status::{Failure, TABLE},
+    unread,
+};
+use crate::{
+    listener::{ConnectionHandle, NewService},
+    operations::{metrics::Metrics, traces::Traces},
+    proto::{CallKind, v1::replica_session_service_server::SERVICE_NAME},
+    settings::CallSettings,
+};
+
+/// Probes may have a certificate of their own, which nobody has to allow.
+const HEALTH_SERVICE: &str = "grpc.health.v1.Health";
+
+/// Everything that clients can call, through one worker's connections to Enterprise Manager. Makes the
+/// service of each of the worker's connections.
+#[derive(Clone)]
+pub(crate) struct Inbound {
+    layers: Arc<Layers>,
+    gateway: Arc<Gateway>,
+    others: Routes,
+}
+
+/// What the layers of all workers share: limits, metrics, traces.
+pub(crate) struct Layers {
+    settings: CallSettings,
+    admission: Admission,
+    metrics: Arc<Metrics>,
+    traces: Traces,
+}
+
+/// The service of one connection.
+pub(crate) struct InboundConnection {
+    connection: Arc<Connection>,
+    gateway: Arc<Gateway>,
+}
+
+/// What the layers know of one connection, besides what all share.
+struct Connection {
+    layers: Arc<Layers>,
+    others: Routes,
+    handle: ConnectionHandle,
+    permits: ConnectionPermits,
+}
+
+impl Layers {
+    /// Bounds calls by `settings`, counts them in `metrics`, and makes spans of them.
+    pub(crate) fn new(settings: CallSettings, metrics: Arc<Metrics>, traces: Traces) -> Arc<Self> {
+        metrics.calls.reasons(TABLE.iter().map(|row| row.reason));
+        Arc::new(Self {
+            settings,
+            admission: Admission::new(&settings, metrics.clone()),
+            metrics,
+            traces,
+        })
+    }
+}
+
+impl Inbound {
+    /// Calls about sessions go to `gateway`, all others to `others`.
+    pub(crate) fn new(layers: Arc<Layers>, gateway: Gateway, others: Routes) -> Self {
+        Self {
+            layers,
+            gateway: Arc::new(gateway),
+            others,
+        }
+    }
+}
+
+impl NewService for Inbound {
+    type Service = InboundConnection;
+
+    fn new_service(&self, handle: ConnectionHandle) -> InboundConnection {
+        InboundConnection {
+            connection: Arc::new(Connection {
+                layers: self.layers.clone(),
+                others: self.others.clone(),
+                handle,
+                permits: ConnectionPermits::default(),
+            }),
+            gateway: self.gateway.clone(),
+        }
+    }
+}
+
+impl Service<Request<Incoming>> for InboundConnection {
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
+
+    fn call(&self, request: Request<Incoming>) -> Self::Future {
+        let (connection, gateway) = (self.connection.clone(), self.gateway.clone());
+        Box::pin(async move {
+            let handle = |call, request| gateway.handle(call, request);
+            connection.serve(request, handle).await
+        })
+    }
+}
+
+impl Connection {
+    /// Serves one request. `handle` is the innermost layer: the generated server and the method's
+    /// handler.
+    ///
+    /// Before this function, the listener has accepted the connection within its limit, done the TLS
+    /// handshake and verified the client's certificate, and serves HTTP/2 on it until the
+    /// connection's age, its peer's silence or the drain ends it.
+    async fn serve<B, F>(
+        &self,
+        request: Request<B>,
+        handle: impl FnOnce(Arc<CallContext>, Request<Body>) -> F,
+    ) -> Result<Response<Body>, Infallible>
+    where
+        B: HttpBody<Data = Bytes> + Send + 'static,
+        B::Error: Into<Box<dyn Error + Send + Sync>>,
+        F: Future<Output = Result<Response<Body>, Infallible>>,
+    {
+        let Self {
+            layers,
+            handle: connection,
+            ..
+        } = self;
+        let path = request.uri().path();
+        let is_session_call = is_of(path, SERVICE_NAME);
+
+        // 1. Identity. A client that is not allowed gets health and nothing else, whatever services
+        //    there are: this stands before all of them. (Without a certificate there is an identity
+        //    only where none is required.)
+        let denied = connection
+            .identity()
+            .filter(|identity| !identity.is_allowed && !is_of(path, HEALTH_SERVICE))
+            .map(|identity| Failure::CallerNotAllowed(identity.name.clone()));
+
+        // 2. Route. Calls of health and reflection go to tonic's router.
+        if denied.is_none() && !is_session_call {
+            return self.others.clone().call(request).await;
+        }
+
+        // 3. Context. The deadline is validated here; from now on the call has one. What is refused is
+        //    logged, counted and traced like every other call.
+        let (call, deadline) = self.context(&request);
+        let completion = is_session_call.then(|| CallCompletion::new(call.clone()));
+        let request_id = call.request_id.to_header();
+        if let Some(failure) = denied {
+            let response = refuse(&call, &failure);
+            return Ok(completed(response, completion, &call, request_id));
+        }
+
+        // 4. Admission. A permit is held until the response is sent: a peer that does not take its
+        //    responses must not be able to have any number of them waiting here.
+        let open_call = connection.begin_call();
+        let admitted = deadline.and_then(|()| {
+            let permits = layers.admission.admit(call.kind, &self.permits);
+            permits.ok_or(Failure::Overloaded)
+        });
+        let permits = match admitted {
+            Ok(permits) => permits,
+            Err(failure) => {
+                let response = refuse(&call, &failure);
+                unread::discard(Body::new(request.into_body()), call.deadline).await;
+                return Ok(completed(response, completion, &call, request_id));
+            }
+        };
+
+        // 5. Deadline and panic. A call shares nothing that a panic could leave half done: what is
+        //    shared recovers by itself.
+        let handled = AssertUnwindSafe(handle(call.clone(), request.map(Body::new))).catch_unwind();
+        let response = match timeout_at(call.deadline, handled).await {
+            Ok(Ok(Ok(response))) => {
+                let is_stream = call.kind == CallKind::Watch;
+                response.map(|body| open_call.send(body, is_stream, permits))
+            }
+            Ok(Err(panic)) => refuse(&call, &Failure::Panic(panic_text(&*panic))),
+            Err(_) => refuse(&call, &Failure::DeadlineExceeded),
+        };
+
+        // 6. Completion: now, or for a watch when its trailers are sent.
+        Ok(completed(response, completion, &call, request_id))
+    }
+
+    /// The context of a call that arrives now, and whether it is refused for its deadline.
+    fn context<B>(&self, request: &Request<B>) -> (Arc<CallContext>, Result<(), Failure>) {
+        let Layers {
+            settings,
+            metrics,
+            traces,
+            ..
+        } = &*self.layers;
+        let arrived = Instant::now();
+        let headers = request.headers();
+        let kind = CallKind::of_path(request.uri().path());
+        let (deadline, is_valid) = match deadline::of_call(kind, headers, arrived, settings) {
+            Ok(deadline) => (deadline, Ok(())),
+            Err(failure) => (arrived + settings.default_deadline, Err(failure)),
+        };
+        let request_id = RequestId::of_call(headers);
+        let call = CallContext {
+            kind,
+            trace: span::begin(traces, kind, request, self.handle.peer(), &request_id),
+            request_id,
+            connection: self.handle.clone(),
+            metrics: metrics.clone(),
+            arrived,
+            deadline,
+            session: OnceLock::new(),
+        };
+        (Arc::new(call), is_valid)
+    }
+}
+
+/// Whether a path is `/service/method`.
+fn is_of(path: &str, service: &str) -> bool {
+    path.strip_prefix('/')
+        .and_then(|path| path.strip_prefix(service))
+        .is_some_and(|rest| rest.len() > 1 && rest.starts_with('/'))
+}
+
+/// Reports the failure, and makes it the response.
+fn refuse(call: &CallContext, failure: &Failure) -> Response<Body> {
+    completion::failed(call, failure);
+    failure.status().into_http()
+}
+
+/// Adds the request id, and has the completion reported: at once with the status in the headers, or,
+/// for a stream, with the one in its trailers.
+fn completed(
+    mut response: Response<Body>,
+    completion: Option<CallCompletion>,
+    call: &CallContext,
+    request_id: HeaderValue,
+) -> Response<Body> {
+    response.headers_mut().insert(REQUEST_ID, request_id);
+    let Some(completion) = completion else {
+        return response;
+    };
+    // A status without a message is in the headers; with one, the code is OK.
+    match Status::from_header_map(response.headers()) {
+        None if call.kind == CallKind::Watch => {
+            response.map(|body| CompletedByTrailers::wrap(body, completion))
+        }
+        status => {
+            completion.complete(status.map_or(Code::Ok, |status| status.code()));
+            response
+        }
+    }
+}
+
+fn panic_text(panic: &(dyn Any + Send)) -> String {
+    panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("a panic without a text")
+        .to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+
+    use super::*;
+
+    #[test]
+    fn a_path_belongs_to_a_service_when_it_names_it_and_a_method() {
+        assert!(is_of("/a.B/Get", "a.B"));
+        for path in [
+            "/a.B",
+            "/a.B/",
+            "a.B/Get",
+            "/a.Bc/Get",
+            "//a.B/Get",
+            "/x/a.B/Get",
+            "",
+        ] {
+            assert!(!is_of(path, "a.B"), "{path}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_answered_internal_and_counted_and_harms_no_other_call() {
+        let settings = CallSettings {
+            max_in_flight: 1,
+            ..CallSettings::default()
+        };
+        let metrics = Metrics::new();
+        let peer = SocketAddr::from(([127, 0, 0, 1], 1));
+        let connection = Connection {
+            layers: Layers::new(settings, metrics.clone(), Traces::default()),
+            others: Routes::default(),
+            handle: ConnectionHandle::new(peer, None),
+            permits: ConnectionPermits::default(),
+        };
+        let call = async |method: &str| {
+            let path = format!("/{SERVICE_NAME}/{method}");
+            let request = Request::post(path).body(Body::empty()).unwrap();
+            let handle = |_, request: Request<Body>| async move {
+                assert!(request.uri().path().ends_with("/Get"), "no other method");
+                Ok(Response::new(Body::empty()))
+            };
+            let response = connection.serve(request, handle).await.unwrap();
+            Status::from_header_map(response.headers())
+        };
+        let told = call("Other").await.unwrap();
+        assert_eq!(told.code(), Code::Internal);
+        assert!(!told.message().contains("no other method"));
+        assert!(call("Get").await.is_none());
+
+        let text = metrics.text();
+        let handled = |method, code| {
+            format!(
+                "grpc_server_handled_total{{grpc_service=\"{SERVICE_NAME}\",\
+                 grpc_method=\"{method}\",grpc_code=\"{code}\"}} 1"
+            )
+        };
+        for line in [
+            "gateway_panics_total 1".to_owned(),
+            "gateway_calls_in_flight 0".to_owned(),
+            format!(
+                "grpc_server_started_total{{grpc_service=\"{SERVICE_NAME}\",grpc_method=\"unknown\"}} 1"
+            ),
+            handled("unknown", "Internal"),
+            handled("Get", "OK"),
+        ] {
+            assert!(text.contains(&line), "{line}: {text}");
+        }
+    }
+}

@@ -1,0 +1,214 @@
+//! What the service of a connection knows about it, and what the connection knows about the calls of
+//! that service.
+//!
+//! HTTP/2 lets a peer take responses as slowly as it likes, or never. So a connection has to know two
+//! things that hyper does not tell: whether a call is open that has to finish first, and whether its
+//! peer still reads.
+
+use std::{
+    net::SocketAddr,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use hyper::body::{Body as HttpBody, Frame, SizeHint};
+use tokio::{sync::Notify, time::sleep};
+use tokio_util::sync::CancellationToken;
+use tonic::{Status, body::Body};
+
+use super::client_identity::ClientIdentity;
+
+/// One connection. Clones are the same one.
+#[derive(Debug, Clone)]
+pub(crate) struct ConnectionHandle(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    peer: SocketAddr,
+    identity: Option<ClientIdentity>,
+    /// Calls that have begun and whose responses are not sent to their end.
+    open: AtomicUsize,
+    /// Responses that are complete and not sent to their end.
+    unsent: AtomicUsize,
+    /// Streams with a message that is ready and not taken.
+    untaken: AtomicUsize,
+    /// Grows with every piece of a response that is taken.
+    progress: AtomicUsize,
+    /// Notified when the last open call ends.
+    idle: Notify,
+    /// Cancelled when the connection has to end: streams do not end by themselves.
+    ending: CancellationToken,
+}
+
+/// One open call. It ends when this is dropped.
+#[derive(Debug)]
+pub(crate) struct OpenCall {
+    connection: ConnectionHandle,
+    waits_for_peer: Option<Waiting>,
+}
+
+/// What of a call waits for its peer.
+#[derive(Debug, Clone, Copy)]
+enum Waiting {
+    Response,
+    Message,
+}
+
+impl ConnectionHandle {
+    /// A connection without calls.
+    pub(crate) fn new(peer: SocketAddr, identity: Option<ClientIdentity>) -> Self {
+        Self(Arc::new(Shared {
+            peer,
+            identity,
+            open: AtomicUsize::new(0),
+            unsent: AtomicUsize::new(0),
+            untaken: AtomicUsize::new(0),
+            progress: AtomicUsize::new(0),
+            idle: Notify::new(),
+            ending: CancellationToken::new(),
+        }))
+    }
+
+    /// The address of the peer.
+    pub(crate) fn peer(&self) -> SocketAddr {
+        self.0.peer
+    }
+
+    /// The peer's identity, from its certificate; `None` without a certificate.
+    pub(crate) fn identity(&self) -> Option<&ClientIdentity> {
+        self.0.identity.as_ref()
+    }
+
+    /// Begins a call.
+    pub(crate) fn begin_call(&self) -> OpenCall {
+        self.0.open.fetch_add(1, Ordering::AcqRel);
+        OpenCall {
+            connection: self.clone(),
+            waits_for_peer: None,
+        }
+    }
+
+    /// Returns when the connection has to end. Streams have to end themselves then.
+    pub(crate) async fn has_to_end(&self) {
+        self.0.ending.cancelled().await;
+    }
+
+    /// Has streams end.
+    pub(super) fn end_streams(&self) {
+        self.0.ending.cancel();
+    }
+
+    /// Returns when no call is open.
+    pub(super) async fn all_ended(&self) {
+        loop {
+            let idle = self.0.idle.notified();
+            if self.0.open.load(Ordering::Acquire) == 0 {
+                return;
+            }
+            idle.await;
+        }
+    }
+
+    /// Returns when responses have been ready for `time` and the peer has taken nothing of them.
+    /// Streams may wait for a slow reader, and count only once they have been asked to end.
+    pub(super) async fn stalled(&self, time: Duration) {
+        let mut seen = None;
+        loop {
+            sleep(time).await;
+            let progress = self.0.progress.load(Ordering::Relaxed);
+            let is_waiting = self.0.unsent.load(Ordering::Relaxed) > 0
+                || self.0.ending.is_cancelled() && self.0.untaken.load(Ordering::Relaxed) > 0;
+            if is_waiting && seen == Some(progress) {
+                return;
+            }
+            seen = is_waiting.then_some(progress);
+        }
+    }
+}
+
+impl OpenCall {
+    /// Makes `body` the call's response. The call stays open, and `held` is kept, until all of it is
+    /// sent. The body of a stream grows over time; any other is complete.
+    pub(crate) fn send(
+        mut self,
+        body: Body,
+        is_stream: bool,
+        held: impl Send + Unpin + 'static,
+    ) -> Body {
+        self.set_waiting((!is_stream).then_some(Waiting::Response));
+        Body::new(SentBody {
+            body,
+            call: self,
+            is_stream,
+            _held: held,
+        })
+    }
+
+    fn set_waiting(&mut self, waiting: Option<Waiting>) {
+        let shared = &self.connection.0;
+        let counter = |waiting| match waiting {
+            Waiting::Response => &shared.unsent,
+            Waiting::Message => &shared.untaken,
+        };
+        if let Some(before) = self.waits_for_peer {
+            counter(before).fetch_sub(1, Ordering::Relaxed);
+        }
+        if let Some(now) = waiting {
+            counter(now).fetch_add(1, Ordering::Relaxed);
+        }
+        self.waits_for_peer = waiting;
+    }
+}
+
+impl Drop for OpenCall {
+    fn drop(&mut self) {
+        self.set_waiting(None);
+        let shared = &self.connection.0;
+        shared.progress.fetch_add(1, Ordering::Relaxed);
+        if shared.open.fetch_sub(1, Ordering::AcqRel) == 1 {
+            shared.idle.notify_waiters();
+        }
+    }
+}
+
+/// A response that is being sent.
+struct SentBody<H> {
+    body: Body,
+    call: OpenCall,
+    is_stream: bool,
+    _held: H,
+}
+
+impl<H: Unpin> HttpBody for SentBody<H> {
+    type Data = Bytes;
+    type Error = Status;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        let shared = &self.call.connection.0;
+        shared.progress.fetch_add(1, Ordering::Relaxed);
+        let polled = Pin::new(&mut self.body).poll_frame(cx);
+        if self.is_stream {
+            // A message that is handed out here has been taken when the next one is asked for.
+            let is_ready = matches!(polled, Poll::Ready(Some(_)));
+            self.call.set_waiting(is_ready.then_some(Waiting::Message));
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
