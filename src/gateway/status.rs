@@ -12,7 +12,7 @@
 //! that Enterprise Manager said, no address, nothing of unbounded length, since clients may belong to
 //! other people than the gateway. The reason is stable and for programs, in `google.rpc.ErrorInfo`; the
 //! remedy is for the operator, in the log and the runbook. Codes are chosen by what the client can do:
-//! UNAVAILABLE and RESOURCE_EXHAUSTED, with a delay in `google.rpc.RetryInfo`, where another attempt may
+//! `UNAVAILABLE` and `RESOURCE_EXHAUSTED`, with a delay in `google.rpc.RetryInfo`, where another attempt may
 //! succeed, and none of these where it cannot.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};

@@ -52,7 +52,8 @@ enum Outcome {
 struct Step {
     outcome: Outcome,
     remedy: Option<String>,
-    step: &'static str,
+    #[serde(rename = "step")]
+    name: &'static str,
     #[serde(rename = "told")]
     text: String,
 }
@@ -115,7 +116,7 @@ impl<'o, W: Write> Output<'o, W> {
     /// Adds those of these steps that have not ended, and returns the exit code.
     pub(super) fn finish(mut self, steps: &[&'static str]) -> ExitCode {
         for name in steps {
-            if !self.summary.steps.iter().any(|step| step.step == *name) {
+            if !self.summary.steps.iter().any(|step| step.name == *name) {
                 self.not_done(name, "not done");
             }
         }
@@ -148,7 +149,7 @@ impl<'o, W: Write> Output<'o, W> {
         self.summary.steps.push(Step {
             outcome,
             remedy,
-            step,
+            name: step,
             text,
         });
     }

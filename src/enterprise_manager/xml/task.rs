@@ -108,13 +108,12 @@ fn read_task(
     }
     let state = content.known("State", TaskState::from_text)?;
     // EM reports Success as soon as a task begins: a result counts once the task is completed.
-    let result = match state {
-        Some(TaskState::Completed) => content.known("Result", RunResult::from_text)?,
-        _ => {
-            let is_none = |text: &str| RunResult::from_text(text).filter(|r| *r == RunResult::None);
-            content.known("Result", is_none)?;
-            Some(RunResult::None)
-        }
+    let result = if state == Some(TaskState::Completed) {
+        content.known("Result", RunResult::from_text)?
+    } else {
+        let is_none = |text: &str| RunResult::from_text(text).filter(|r| *r == RunResult::None);
+        content.known("Result", is_none)?;
+        Some(RunResult::None)
     };
     Ok(TaskSession {
         id,

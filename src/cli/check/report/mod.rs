@@ -270,7 +270,7 @@ impl Recorder<'_> {
         if body.len() > MAX_RECORDED {
             let is_boundary = |at: &usize| body.is_char_boundary(*at);
             let start = (0..=MAX_RECORDED - RECORDED_END).rfind(is_boundary);
-            let end = (body.len() - RECORDED_END..).find(is_boundary);
+            let end = (body.len() - RECORDED_END..=body.len()).find(is_boundary);
             body.replace_range(
                 start.unwrap_or_default()..end.unwrap_or_default(),
                 "\n[…]\n",
