@@ -187,7 +187,7 @@ pub async fn start(settings: Settings) -> Result<Running, StartError> {
     let admin = tokio::spawn(admin::serve(admin_socket, routes));
     let em_health = tokio::spawn(health::watch_enterprise_manager(
         health.clone(),
-        enterprise_manager.standing().clone(),
+        enterprise_manager.health().clone(),
     ));
 
     settings.in_effect.log();

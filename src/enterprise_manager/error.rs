@@ -5,23 +5,23 @@
 
 use std::time::Duration;
 
-use crate::runtime::reload::FileError;
+use crate::{operations::log::root_cause, runtime::reload::FileError};
 
 /// Why EM gave no session. Cheap enough to clone for everyone who waited for the same answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// EM knows no session with this id.
-    #[error("Enterprise Manager does not know the session: {said}")]
+    #[error("Enterprise Manager does not know the session: {message}")]
     SessionNotFound {
         /// EM's own words.
-        said: String,
+        message: String,
     },
 
     /// The account logged on but may not read sessions; EM wants the role Portal User or above.
-    #[error("Enterprise Manager refuses the account; give it the role Portal User: {said}")]
+    #[error("Enterprise Manager refuses the account; give it the role Portal User: {message}")]
     AccessDenied {
         /// EM's own words.
-        said: String,
+        message: String,
     },
 
     /// EM rejects user name and password, or the token that it has just given for them.
@@ -87,28 +87,28 @@ pub enum Error {
     },
 
     /// EM failed with a 5xx that is none of the others.
-    #[error("Enterprise Manager failed with status {status}: {said}")]
+    #[error("Enterprise Manager failed with status {status}: {message}")]
     Internal {
         /// The HTTP status.
         status: u16,
         /// EM's own words.
-        said: String,
+        message: String,
     },
 
     /// EM answered 501.
-    #[error("Enterprise Manager does not implement the request: {said}")]
+    #[error("Enterprise Manager does not implement the request: {message}")]
     NotImplemented {
         /// EM's own words.
-        said: String,
+        message: String,
     },
 
     /// EM answered with another 4xx: it does not take the gateway's request for a good one.
-    #[error("Enterprise Manager refuses the gateway's request with status {status}: {said}")]
+    #[error("Enterprise Manager refuses the gateway's request with status {status}: {message}")]
     RequestRefused {
         /// The HTTP status.
         status: u16,
         /// EM's own words.
-        said: String,
+        message: String,
     },
 
     /// EM's answer cannot be read, or cannot be trusted.
@@ -250,6 +250,12 @@ impl BadResponse {
             other => other,
         }
     }
+}
+
+/// The innermost cause of an error, fit for one log line.
+pub(crate) fn cause_excerpt(error: &dyn std::error::Error) -> String {
+    let cause = root_cause(error);
+    excerpt(&cause.map_or_else(|| error.to_string(), ToString::to_string))
 }
 
 /// A foreign text made fit for one log line: no control characters, at most 200 characters.

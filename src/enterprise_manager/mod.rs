@@ -1,34 +1,46 @@
-//! The side of Enterprise Manager: asking it over HTTP, reading its XML strictly.
+//! The client of Enterprise Manager: requests over HTTP, and strict reading of its XML.
 //!
-//! Nothing here knows gRPC: what comes out is EM's own model, or EM's own kind of error.
+//! Nothing here knows gRPC or command-line options: the results are EM's own model ([`Reading`],
+//! [`SessionPage`], [`TaskReading`]) and EM's own kinds of errors ([`Error`]). One read goes through
+//!
+//! 1. `mod.rs` or `query/`: a method of [`EnterpriseManager`] builds a request.
+//! 2. `read.rs`: waits for a permit, takes the shared logon session, sends, and retries.
+//! 3. `guard/`: the permits, the circuit breaker, the retry budget and what else protects EM.
+//! 4. `logon/`: the one logon session, its renewal and its back-off.
+//! 5. `http/`: one exchange: a request out, a bounded response back, and what it means.
+//! 6. `xml/`: the document into the model of `model.rs`.
+//!
+//! [`EnterpriseManager`] has its methods where their subject is: here those for one session, in
+//! `query/lists.rs` those for lists and tasks, in `read.rs` the common path of all reads, and in
+//! `probe.rs` those for operators and for `check`.
 
 mod error;
 mod guard;
 mod http;
 mod logon;
 mod model;
+mod probe;
 mod query;
+mod read;
 mod session_id;
 mod xml;
 
-use std::{future::pending, pin::pin, sync::Arc};
+use std::sync::Arc;
 
 use jiff::Timestamp;
-use reqwest::Method;
-use secrecy::{ExposeSecret as _, SecretString};
-use tokio::time::sleep;
 
 pub use error::{BadResponse, Error, Setting, UnusableSetting};
-pub use guard::retry::Patience;
-pub use guard::standing::{LATELY, LastFailure, Standing, Verdict};
-pub use http::look::Answer;
-pub use http::presented::{PresentedCertificate, presented_certificate};
-pub use http::reach::{Handshake, HandshakeError, connect, resolve, shake_hands};
+pub use guard::{LATELY, LastFailure, ReadContext, UpstreamHealth, UpstreamStatus};
+pub use http::{
+    Handshake, HandshakeError, PresentedCertificate, connect, presented_certificate, resolve,
+    shake_hands,
+};
 pub use logon::LogonState;
 pub use model::{
     Link, Reading, ReplicaSession, Run, RunResult, SessionState, TaskReading, TaskSession,
     TaskState, View,
 };
+pub use probe::Answer;
 pub use query::filter::{InvalidName, MAX_NAME, Name, SessionFilter, Span};
 pub use query::list::{MAX_GIVEN, MAX_PAGE_SIZE, Order, Position, SessionList, SessionPage};
 pub use session_id::{InvalidSessionId, SessionId, parse_id, parse_uuid};
@@ -39,43 +51,29 @@ pub use xml::{
 };
 
 use crate::{
-    operations::{
-        metrics::UpstreamMetrics,
-        traces::{TraceContext, Traces},
-    },
-    runtime::{
-        certificates::Expiry,
-        reload::{Files, Watched},
-    },
-    settings::{EnterpriseManagerSettings, PasswordSource},
+    operations::{metrics::UpstreamMetrics, traces::Traces},
+    runtime::{certificates::Expiry, reload::Watched},
+    settings::EnterpriseManagerSettings,
 };
-use guard::places::Places;
-use guard::purpose::Purpose;
-use guard::retry::Retries;
-use http::answer::{readable_body, unreadable};
-use http::exchange::{Credential, Http};
-use http::reply::Reply;
-use http::{
-    echo,
-    tls::{self, client_config},
-};
-use logon::{LogonSession, Logons};
+use guard::{ConcurrencyLimit, RequestKind, RetryBudget};
+use http::Http;
+use logon::LogonManager;
 use query::ReadRequest;
 
-/// One Enterprise Manager, and the gateway's one logon session there.
+/// One Enterprise Manager, and the gateway's one logon session there. Clones share everything.
 #[derive(Clone)]
 pub struct EnterpriseManager {
     http: Http,
-    logons: Logons,
-    places: Arc<Places>,
-    retries: Arc<Retries>,
-    standing: Arc<Standing>,
+    logons: Arc<LogonManager>,
+    limit: Arc<ConcurrencyLimit>,
+    retry_budget: Arc<RetryBudget>,
+    health: Arc<UpstreamHealth>,
     metrics: Arc<UpstreamMetrics>,
 }
 
 impl EnterpriseManager {
-    /// Prepares everything and connects to nothing: the first read logs on. With it come the files
-    /// to watch, so that it goes by what they say. It notes in `seen` when EM's certificate expires.
+    /// Reads the files that the settings name, and connects to nothing: the first read logs on. Also
+    /// returns these files, to be watched for changes. `seen` records when EM's certificate expires.
     ///
     /// # Errors
     ///
@@ -86,43 +84,18 @@ impl EnterpriseManager {
         metrics: Arc<UpstreamMetrics>,
         traces: Traces,
     ) -> Result<(Self, Vec<Watched<UnusableSetting>>), UnusableSetting> {
-        let trust = settings.trust.clone();
-        let (tls, trust_files) = tls::load(&trust, &seen)?;
-        let unusable = |why| Setting::Url.unusable(format!("cannot be connected to: {why}"));
-        let http = Http::new(&settings.url, tls, metrics.clone(), traces).map_err(unusable)?;
-        let mut watched = Vec::new();
-        if let Some(files) = trust_files {
-            let http = http.clone();
-            watched.push(files.on_change(move |contents| {
-                http.trust(client_config(&trust, contents, &seen)?)
-                    .map_err(unusable)
-            }));
-        }
-        if let PasswordSource::File(path) = &settings.password {
-            let path = path.clone();
-            let paths = vec![(Setting::PasswordFile, path.clone())];
-            let (files, _) = Files::read("em_password", paths)?;
-            // Each logon reads the file itself; this only reports whether it can be read.
-            watched.push(files.on_change(move |contents| {
-                let content = contents.first().expect("as many contents as paths");
-                PasswordSource::parse(content.expose_secret())
-                    .map(drop)
-                    .map_err(|why| {
-                        Setting::PasswordFile.unusable(format!("{} {why}", path.display()))
-                    })
-            }));
-        }
-        let password = read_password(&settings)?;
-        let places = Arc::new(Places::new(settings.concurrency));
-        let logons = Logons::new(http.clone(), settings, password, metrics.clone());
+        let (http, trust_files) = Http::load(&settings, seen, metrics.clone(), traces)?;
+        let limit = Arc::new(ConcurrencyLimit::new(settings.concurrency));
+        let (logons, password_file) = LogonManager::load(http.clone(), settings, metrics.clone())?;
         let enterprise_manager = Self {
             http,
             logons,
-            places,
-            retries: Arc::default(),
-            standing: Arc::new(Standing::new()),
+            limit,
+            retry_budget: Arc::default(),
+            health: Arc::default(),
             metrics,
         };
+        let watched = trust_files.into_iter().chain(password_file).collect();
         Ok((enterprise_manager, watched))
     }
 
@@ -139,13 +112,7 @@ impl EnterpriseManager {
         })
     }
 
-    /// What Enterprise Manager has shown of itself lately.
-    pub fn standing(&self) -> &Arc<Standing> {
-        &self.standing
-    }
-
-    /// Reads one session. Past `patience` all callers are gone and no retry is begun. Dropping the
-    /// future aborts the request.
+    /// Reads one session. Dropping the future aborts the request.
     ///
     /// # Errors
     ///
@@ -154,151 +121,25 @@ impl EnterpriseManager {
         &self,
         id: SessionId,
         view: View,
-        patience: &Patience,
+        context: &ReadContext,
     ) -> Result<Arc<Reading>, Error> {
-        let reading = self.read(&SessionRequest { id, view }, patience).await?;
+        let reading = self.read(&SessionRequest { id, view }, context).await?;
         self.count_unknown(&reading.session.unmapped);
         Ok(reading)
     }
 
-    /// Counts what the contract has no place for.
+    /// Counts elements that the contract has no field for.
     fn count_unknown<'e>(&self, unmapped: impl IntoIterator<Item = (&'e String, &'e String)>) {
         for (element, _) in unmapped {
             self.metrics.unknown_value(element);
         }
     }
 
-    /// Sends a request, again where that helps, and reads its answer.
-    async fn read<R: ReadRequest>(
-        &self,
-        request: &R,
-        patience: &Patience,
-    ) -> Result<R::Answer, Error> {
-        let noted = self.standing.note_end_of_read(patience);
-        let outcome = self.read_until_good(request, patience).await;
-        noted.ended(&outcome);
-        if outcome.is_ok() {
-            let now = Timestamp::now().as_duration().as_secs_f64();
-            self.metrics.succeeded(now);
-        }
-        outcome
-    }
-
-    async fn read_until_good<R: ReadRequest>(
-        &self,
-        request: &R,
-        patience: &Patience,
-    ) -> Result<R::Answer, Error> {
-        let mut attempts = self.retries.attempts(patience);
-        let path = request.path();
-        let mut asking = Asking {
-            request,
-            path: &path,
-            origin: patience.origin(),
-            sent: 0,
-        };
-        loop {
-            // Held while a logon is under way as well, so that EM never has more requests than
-            // places, and those who wait for one do so with the newest logon session.
-            let place = self.places.take(R::PURPOSE).await;
-            if patience.is_nearly_over() {
-                // Not worth a request; the callers' own timers are about to end this.
-                drop(place);
-                return pending().await;
-            }
-            let outcome = pin!(self.read_once(&mut asking));
-            let outcome = tokio::select! {
-                outcome = outcome => outcome?,
-                () = place.is_over() => continue,
-            };
-            drop(place);
-            let error = match outcome {
-                Ok(answer) => {
-                    attempts.succeeded();
-                    return Ok(answer);
-                }
-                Err(error) => error,
-            };
-            let Some(pause) = attempts.pause_after(&error) else {
-                return Err(error);
-            };
-            self.metrics.retried();
-            tracing::debug!(path, ?pause, "trying again: {error}");
-            sleep(pause).await;
-        }
-    }
-
-    /// One read under the shared logon session, and a second one when EM has forgotten it. The
-    /// outer error is the logon's, which is never tried again: only reads are.
-    async fn read_once<R: ReadRequest>(
-        &self,
-        asking: &mut Asking<'_, R>,
-    ) -> Result<Result<R::Answer, Error>, Error> {
-        let mut logon = self.logons.current(asking.origin).await?;
-        let mut answer = self.get(asking, &logon).await;
-        if matches!(answer, Err(Error::CredentialsRejected { .. })) {
-            logon = self.logons.after(&logon, asking.origin).await?;
-            answer = self.get(asking, &logon).await;
-        }
-        match &answer {
-            Err(Error::CredentialsRejected { .. }) => self.logons.refused(&logon),
-            Ok(_) => self.logons.accepted(&logon),
-            Err(_) => {}
-        }
-        Ok(answer)
-    }
-
-    async fn get<R: ReadRequest>(
-        &self,
-        asking: &mut Asking<'_, R>,
-        logon: &LogonSession,
-    ) -> Result<R::Answer, Error> {
-        let credential = Credential::Token(&logon.token);
-        let cause = (asking.origin, asking.sent);
-        asking.sent += 1;
-        let reply = self
-            .http
-            .exchange(Method::GET, asking.path, credential, R::PURPOSE, cause)
-            .await?;
-        let error = match read_answer(asking.request, &reply).await {
-            Ok(answer) => return Ok(answer),
-            Err(error) => error,
-        };
-        // An answer that shows the token is judged without what it says.
-        match echo::without_token(&reply, &error, &logon.token) {
-            Some(bare) => read_answer(asking.request, &bare).await,
-            None => Err(error),
-        }
-    }
-
     /// Ends the logon session at EM, if there is one. Best effort, 2 s at most. Returns the status of
-    /// EM's answer, if there is one.
+    /// EM's response, if there is one.
     pub async fn log_off(&self) -> Option<u16> {
         self.logons.log_off().await.map(|status| status.as_u16())
     }
-}
-
-/// The password as it is now.
-fn read_password(settings: &EnterpriseManagerSettings) -> Result<SecretString, UnusableSetting> {
-    settings
-        .password
-        .read()
-        .map_err(|why| Setting::PasswordFile.unusable(why))
-}
-
-/// A read that is under way.
-struct Asking<'a, R> {
-    request: &'a R,
-    path: &'a str,
-    origin: &'a TraceContext,
-    /// How often the request has been sent.
-    sent: u32,
-}
-
-async fn read_answer<R: ReadRequest>(request: &R, reply: &Reply) -> Result<R::Answer, Error> {
-    let body = readable_body(reply)?;
-    let outcome = request.read(body).await;
-    outcome.map_err(|error| unreadable(reply, error))
 }
 
 /// One session, by its id.
@@ -310,7 +151,7 @@ struct SessionRequest {
 impl ReadRequest for SessionRequest {
     type Answer = Arc<Reading>;
 
-    const PURPOSE: Purpose = Purpose::One;
+    const KIND: RequestKind = RequestKind::Entity;
 
     fn path(&self) -> String {
         let query = match self.view {
@@ -323,7 +164,7 @@ impl ReadRequest for SessionRequest {
     async fn read(&self, body: &[u8]) -> Result<Arc<Reading>, BadResponse> {
         let session = read_replica_session(body, self.id, self.view)?;
         let read_at = Timestamp::now();
-        // At once where it stays: it is a third of a kilobyte.
+        // Moved to the heap at once: it is a third of a kilobyte.
         Ok(Arc::new(Reading { session, read_at }))
     }
 }

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use tokio::time::sleep;
 use tonic_health::{ServingStatus, server::HealthReporter};
 
-use crate::enterprise_manager::{Standing, Verdict};
+use crate::enterprise_manager::{UpstreamHealth, UpstreamStatus};
 
 /// The service name whose health is Enterprise Manager's. The other names do not depend on it:
 /// otherwise an outage of it would take every replica out of the mesh.
@@ -16,13 +16,13 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(500);
 
 /// Reports what the last reads have shown of Enterprise Manager: `SERVING`, `NOT_SERVING`, or
 /// `UNKNOWN` when there was none lately. Runs until dropped.
-pub async fn watch_enterprise_manager(health: HealthReporter, standing: Arc<Standing>) {
+pub async fn watch_enterprise_manager(health: HealthReporter, upstream: Arc<UpstreamHealth>) {
     let mut reported = None;
     loop {
-        let status = match standing.verdict() {
-            Verdict::Answers => ServingStatus::Serving,
-            Verdict::Fails => ServingStatus::NotServing,
-            Verdict::Unknown => ServingStatus::Unknown,
+        let status = match upstream.status() {
+            UpstreamStatus::Answers => ServingStatus::Serving,
+            UpstreamStatus::Fails => ServingStatus::NotServing,
+            UpstreamStatus::Unknown => ServingStatus::Unknown,
         };
         if reported != Some(status) {
             health.set_service_status(ENTERPRISE_MANAGER, status).await;

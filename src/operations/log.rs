@@ -1,6 +1,6 @@
 //! Sets up the log: where it goes, what passes its filter, and in which format.
 
-use std::io::IsTerminal as _;
+use std::{error::Error, io::IsTerminal as _};
 
 use tracing_subscriber::{EnvFilter, filter::ParseError};
 
@@ -26,4 +26,14 @@ pub fn start(format: LogFormat, filter: &str) -> Result<(), ParseError> {
     // Fails only when there is a log already, as in a test with several gateways.
     drop(started);
     Ok(())
+}
+
+/// The innermost cause of an error, if it has one. The errors around it mostly say only that something
+/// failed.
+pub(crate) fn root_cause(error: &dyn Error) -> Option<&(dyn Error + 'static)> {
+    let mut cause = error.source()?;
+    while let Some(source) = cause.source() {
+        cause = source;
+    }
+    Some(cause)
 }

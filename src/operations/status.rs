@@ -11,7 +11,7 @@ use serde::Serialize;
 use tokio::time::Instant;
 
 use crate::{
-    enterprise_manager::{EnterpriseManager, LastFailure, LogonState, Verdict},
+    enterprise_manager::{EnterpriseManager, LastFailure, LogonState, UpstreamStatus},
     gateway::Failure,
     operations::readiness::Readiness,
     runtime::certificates::Expiry,
@@ -115,16 +115,16 @@ impl Status {
 
 impl EnterpriseManagerReport {
     fn of(enterprise_manager: &EnterpriseManager) -> Self {
-        let standing = enterprise_manager.standing();
+        let upstream = enterprise_manager.health();
         let logon = enterprise_manager.logon_state();
         Self {
-            answers: match standing.verdict() {
-                Verdict::Answers => "yes",
-                Verdict::Fails => "no",
-                Verdict::Unknown => "unknown",
+            answers: match upstream.status() {
+                UpstreamStatus::Answers => "yes",
+                UpstreamStatus::Fails => "no",
+                UpstreamStatus::Unknown => "unknown",
             },
-            last_success: standing.last_success().map(Moment::from),
-            last_failure: standing.last_failure().map(FailureReport::from),
+            last_success: upstream.last_success().map(Moment::from),
+            last_failure: upstream.last_failure().map(FailureReport::from),
             logon: LogonReport {
                 state: logon.text(),
                 age_seconds: match logon {

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::ReadTerms;
 use crate::{
-    enterprise_manager::{Error, Patience},
+    enterprise_manager::{Error, ReadContext},
     operations::{metrics::ReadCounters, traces::TraceContext},
 };
 
@@ -31,7 +31,7 @@ pub(super) struct InFlight<K, A> {
 /// is dropped, and its request to Enterprise Manager is aborted.
 struct Flight<A> {
     started: Instant,
-    context: Arc<Patience>,
+    context: Arc<ReadContext>,
     read: WeakShared<Read<A>>,
 }
 
@@ -56,7 +56,7 @@ where
         key: K,
         terms: &ReadTerms<'_>,
         kept: impl FnOnce() -> Option<Arc<A>>,
-        read: impl FnOnce(Arc<Patience>) -> F + Send + 'static,
+        read: impl FnOnce(Arc<ReadContext>) -> F + Send + 'static,
     ) -> Shared<Read<A>>
     where
         F: Future<Output = SharedResult<A>> + Send + 'static,
@@ -75,7 +75,7 @@ where
         }
         self.note(&self.counters.asked, "asked", terms.trace);
         let started = Instant::now();
-        let context = Arc::new(Patience::until(terms.deadline).of(terms.trace.clone()));
+        let context = Arc::new(ReadContext::new(terms.deadline, terms.trace.clone()));
         let removal = Removal {
             in_flight: self.clone(),
             key: key.clone(),
@@ -117,7 +117,7 @@ impl<A> Flight<A> {
         }
         let read = self.read.upgrade()?;
         self.context.extend(terms.deadline);
-        terms.trace.link_to(self.context.origin());
+        terms.trace.link_to(self.context.trace());
         Some(read)
     }
 }

@@ -24,8 +24,8 @@ use tokio::time::Instant;
 
 use crate::{
     enterprise_manager::{
-        EnterpriseManager, Error, Patience, Position, Reading, SessionId, SessionList, SessionPage,
-        TaskReading, View,
+        EnterpriseManager, Error, Position, ReadContext, Reading, SessionId, SessionList,
+        SessionPage, TaskReading, View,
     },
     operations::{metrics::ReadCounters, traces::TraceContext},
     settings::ReuseSettings,
@@ -181,7 +181,7 @@ impl SharedReads {
         }
         let (enterprise_manager, registry) =
             (self.enterprise_manager.clone(), self.registry.clone());
-        let read = move |context: Arc<Patience>| async move {
+        let read = move |context: Arc<ReadContext>| async move {
             let result = enterprise_manager.replica_session(id, view, &context).await;
             registry.keep(key, &result, accepts_earlier);
             result
@@ -206,7 +206,7 @@ impl SharedReads {
     ) -> impl Future<Output = SharedResult<SessionPage>> + use<> {
         let enterprise_manager = self.enterprise_manager.clone();
         let key = (list.clone(), position.clone());
-        let read = move |context: Arc<Patience>| async move {
+        let read = move |context: Arc<ReadContext>| async move {
             let page = enterprise_manager.session_page(&list, &position, &context);
             page.await.map(Arc::new)
         };
@@ -226,7 +226,7 @@ impl SharedReads {
         terms: ReadTerms<'_>,
     ) -> impl Future<Output = SharedResult<TaskReading>> + use<> {
         let enterprise_manager = self.enterprise_manager.clone();
-        let read = move |context: Arc<Patience>| async move {
+        let read = move |context: Arc<ReadContext>| async move {
             enterprise_manager.tasks(id, &context).await.map(Arc::new)
         };
         self.registry.tasks.join_or_start(id, &terms, || None, read)

@@ -15,7 +15,7 @@ use super::{
 use crate::{
     cli::ExitCode,
     enterprise_manager::{
-        EnterpriseManager, Handshake, Order, Patience, Position, ReplicaSession, SessionFilter,
+        EnterpriseManager, Handshake, Order, Position, ReadContext, ReplicaSession, SessionFilter,
         SessionId, SessionList, View,
     },
     settings::{EnterpriseManagerSettings, Settings, Trust},
@@ -234,7 +234,7 @@ async fn newest_session(target: Target<'_>) -> Result<Option<ReplicaSession>, Pr
         order: Order::NewestFirst,
         page_size: 1,
     };
-    let patience = Patience::until(Instant::now() + target.time_limit);
+    let patience = ReadContext::until(Instant::now() + target.time_limit);
     let begin = Position::default();
     let page = target
         .enterprise_manager
@@ -279,7 +279,7 @@ async fn role(
 
 async fn read_one(target: Target<'_>, id: SessionId) -> StepResult {
     let sent = Instant::now();
-    let patience = Patience::until(sent + target.time_limit);
+    let patience = ReadContext::until(sent + target.time_limit);
     let reading = target
         .enterprise_manager
         .replica_session(id, View::Entity, &patience);

@@ -18,9 +18,10 @@ use tonic_health::pb::{
     HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
 };
 
-use super::{Refusal, TlsOptions, refusal::root_cause, server::connect};
+use super::{Refusal, TlsOptions, server::connect};
 use crate::{
     cli::{CommandError, ExitCode, print},
+    operations::log::root_cause,
     settings::{duration, socket_address},
 };
 

@@ -1,11 +1,11 @@
 //! A call without an answer, for a person and for a script.
 
-use std::{error::Error, fmt, time::Duration};
+use std::{fmt, time::Duration};
 
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
 
-use crate::proto::codes::code_name;
+use crate::{operations::log::root_cause, proto::codes::code_name};
 
 /// A status with its details, for printing.
 #[derive(Debug)]
@@ -148,13 +148,4 @@ pub(super) fn hint(cause: &str) -> &'static str {
     ];
     let hint = HINTS.iter().find(|(mark, _)| cause.contains(mark));
     hint.map_or("", |(_, hint)| hint)
-}
-
-/// The innermost cause of an error, if it has one.
-pub(super) fn root_cause(error: &dyn Error) -> Option<&(dyn Error + 'static)> {
-    let mut cause = error.source()?;
-    while let Some(source) = cause.source() {
-        cause = source;
-    }
-    Some(cause)
 }

@@ -9,11 +9,9 @@ use tonic::{
 };
 use url::Url;
 
-use super::{
-    Refusal,
-    refusal::{hint, root_cause},
-};
+use super::{Refusal, refusal::hint};
 use crate::{
+    operations::log::root_cause,
     proto::v1::replica_session_service_client::ReplicaSessionServiceClient,
     runtime::certificates::certificates,
 };

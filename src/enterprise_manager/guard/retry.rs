@@ -1,169 +1,144 @@
 //! Whether a failed read is tried again, and when.
+//!
+//! Reads alone are retried: they change nothing at EM. A read gets three attempts at most, with
+//! exponential back-off and full jitter, before the deadline of those who wait for it, and within a
+//! budget that all reads of the gateway share.
+//!
+//! # Why a budget?
+//!
+//! With a limit per read alone, an EM that fails every request gets three times the load exactly when
+//! it can bear the least. With a budget, retries are paid for by successes: a read that succeeds earns
+//! a tenth of a retry, so that retries add at most a tenth to the load in the long run. An EM that
+//! fails everything gets the retries of the initial balance and no more.
+//!
+//! There are two balances. The one for *error answers* holds three retries. The one for *connections*
+//! holds twenty, since a restart of EM breaks the connections of many calls at once, and an EM that
+//! cannot be reached at all is the [circuit breaker's](super::CircuitBreaker) business.
+//!
+//! # Why not tower's?
+//!
+//! tower's `TpsBudget` adds a reserve of retries per second whether or not requests succeed, and
+//! forgets deposits after some seconds. A gateway that gets a few calls per minute would live on the
+//! reserve alone.
 
-use std::time::Duration;
+use std::{
+    sync::atomic::{AtomicU32, Ordering},
+    time::Duration,
+};
 
-use parking_lot::Mutex;
 use tokio::time::Instant;
 
-use crate::{enterprise_manager::error::Error, operations::traces::TraceContext};
+use super::ReadContext;
+use crate::enterprise_manager::error::Error;
 
-/// Tries of one read, the first included.
+/// Attempts per read, the first included.
 const MAX_ATTEMPTS: u32 = 3;
 
-/// Longest pause before the first retry; doubles with each further one. The pause is a random
-/// part of it (full jitter), so that calls that failed together do not come back together.
+/// Longest pause before the first retry; doubles with each further one. The pause is a random part
+/// of it (full jitter), so that calls that failed together do not come back together.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 
-/// The retry policy: reads only, three tries at most, with full jitter, within the callers'
-/// patience and two budgets for the whole gateway.
-///
-/// The budgets keep a failing EM from getting more load because it fails. A read that went well
-/// earns a tenth of a retry in both. The one for error answers holds three retries: an EM that
-/// fails every read gets three requests more than calls, and one that fails now and then at most a
-/// tenth more. The one for lost connections holds twenty, as a restart of EM costs the connections
-/// of many calls at once, and connections that do not come about are the circuit's business.
+/// What a retry costs, where a read that succeeds earns 1.
+const COST: u32 = 10;
+
+/// The retries that the gateway may still spend.
 #[derive(Debug)]
-pub(crate) struct Retries {
-    for_answers: Budget,
-    for_connections: Budget,
+pub(crate) struct RetryBudget {
+    for_answers: Balance,
+    for_connections: Balance,
 }
 
 /// Retries that may be spent, in tenths.
 #[derive(Debug)]
-struct Budget {
-    left: Mutex<u32>,
+struct Balance {
+    left: AtomicU32,
     most: u32,
 }
 
-/// What a retry costs, where a read that went well earns 1.
-const COST: u32 = 10;
-
-/// How long those who wait for a read are ready to wait: until the last of their deadlines. It
-/// can grow while the read is under way, when another caller joins. And in whose trace it is.
+/// The attempts of one read.
 #[derive(Debug)]
-pub struct Patience {
-    end: Mutex<Instant>,
-    origin: TraceContext,
-}
-
-/// The tries of one read.
-#[derive(Debug)]
-pub(crate) struct Attempts<'r> {
-    retries: &'r Retries,
-    patience: &'r Patience,
+pub(crate) struct Attempts<'b> {
+    budget: &'b RetryBudget,
+    context: &'b ReadContext,
     made: u32,
-    /// Whether the one retry that an internal error of EM allows has been had.
+    /// Whether the one retry after an internal error of EM has been used.
     had_internal: bool,
 }
 
-impl Budget {
+impl Balance {
     fn of(retries: u32) -> Self {
         let most = retries * COST;
         Self {
-            left: Mutex::new(most),
+            left: AtomicU32::new(most),
             most,
         }
     }
 
     fn spend(&self) -> bool {
-        let mut left = self.left.lock();
-        let rest = left.checked_sub(COST);
-        *left = rest.unwrap_or(*left);
-        rest.is_some()
+        self.update(|left| left.checked_sub(COST))
     }
 
     fn earn(&self) {
-        let mut left = self.left.lock();
-        *left = (*left + 1).min(self.most);
+        self.update(|left| (left < self.most).then_some(left + 1));
+    }
+
+    fn update(&self, change: impl FnMut(u32) -> Option<u32>) -> bool {
+        self.left
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, change)
+            .is_ok()
     }
 }
 
-impl Default for Retries {
+impl Default for RetryBudget {
     fn default() -> Self {
         Self {
-            for_answers: Budget::of(3),
-            for_connections: Budget::of(20),
+            for_answers: Balance::of(3),
+            for_connections: Balance::of(20),
         }
     }
 }
 
-impl Retries {
-    /// The tries of a read.
-    pub(crate) fn attempts<'r>(&'r self, patience: &'r Patience) -> Attempts<'r> {
+impl RetryBudget {
+    /// The attempts of a read.
+    pub(crate) fn attempts<'b>(&'b self, context: &'b ReadContext) -> Attempts<'b> {
         Attempts {
-            retries: self,
-            patience,
+            budget: self,
+            context,
             made: 0,
             had_internal: false,
         }
     }
 }
 
-impl Patience {
-    /// Patience until one caller's deadline.
-    pub fn until(deadline: Instant) -> Self {
-        Self {
-            end: Mutex::new(deadline),
-            origin: TraceContext::Untraced,
-        }
-    }
-
-    /// That of a caller, whose trace it is.
-    #[must_use]
-    pub fn of(self, origin: TraceContext) -> Self {
-        Self { origin, ..self }
-    }
-
-    /// In whose trace the read is: the first caller's.
-    pub fn origin(&self) -> &TraceContext {
-        &self.origin
-    }
-
-    /// Another caller waits as well.
-    pub fn extend(&self, deadline: Instant) {
-        let mut end = self.end.lock();
-        *end = (*end).max(deadline);
-    }
-
-    /// Whether there is no time left in which EM could answer.
-    pub(crate) fn is_nearly_over(&self) -> bool {
-        const LEAST: Duration = Duration::from_millis(5);
-        Instant::now() + LEAST >= self.end()
-    }
-
-    fn end(&self) -> Instant {
-        *self.end.lock()
-    }
-}
-
 impl Attempts<'_> {
-    /// The read went well.
+    /// The read has succeeded.
     pub(crate) fn succeeded(&self) {
-        self.retries.for_answers.earn();
-        self.retries.for_connections.earn();
+        self.budget.for_answers.earn();
+        self.budget.for_connections.earn();
     }
 
-    /// How long to wait before the read is tried again; none when it is not.
+    /// How long to wait before the next attempt; none when there is none.
     pub(crate) fn pause_after(&mut self, error: &Error) -> Option<Duration> {
         self.made += 1;
-        let (asked_to_wait, budget) = match error {
+        let (asked_to_wait, balance) = match error {
             Error::Unreachable { .. } | Error::Disconnected { .. } => {
-                (Duration::ZERO, &self.retries.for_connections)
+                (Duration::ZERO, &self.budget.for_connections)
             }
             Error::Unavailable { retry_after, .. } => {
-                (retry_after.unwrap_or_default(), &self.retries.for_answers)
+                (retry_after.unwrap_or_default(), &self.budget.for_answers)
             }
-            // A 500 may be EM's word for an unknown id: once is enough to tell.
+            // A 500 may be EM's word for an unknown id: one retry is enough to tell.
             Error::Internal { status: 500, .. } if !self.had_internal => {
                 self.had_internal = true;
-                (Duration::ZERO, &self.retries.for_answers)
+                (Duration::ZERO, &self.budget.for_answers)
             }
+            // The other transient errors ask for fewer requests, not for another.
             _ => return None,
         };
         let longest = FIRST_PAUSE * 2_u32.pow(self.made - 1);
         let pause = asked_to_wait + longest.mul_f64(fastrand::f64());
-        let in_time = Instant::now() + pause < self.patience.end();
-        (self.made < MAX_ATTEMPTS && in_time && budget.spend()).then_some(pause)
+        let in_time = Instant::now() + pause < self.context.deadline();
+        (self.made < MAX_ATTEMPTS && in_time && balance.spend()).then_some(pause)
     }
 }
 
@@ -181,19 +156,19 @@ mod tests {
     fn internal(status: u16) -> Error {
         Error::Internal {
             status,
-            said: "test".to_owned(),
+            message: "test".to_owned(),
         }
     }
 
-    fn a_minute() -> Patience {
-        Patience::until(Instant::now() + Duration::from_secs(60))
+    fn a_minute() -> ReadContext {
+        ReadContext::until(Instant::now() + Duration::from_secs(60))
     }
 
     #[test]
     fn an_unavailable_em_is_asked_three_times_with_growing_jittered_pauses() {
-        let retries = Retries::default();
-        let patience = a_minute();
-        let mut attempts = retries.attempts(&patience);
+        let budget = RetryBudget::default();
+        let context = a_minute();
+        let mut attempts = budget.attempts(&context);
         assert!(attempts.pause_after(&unavailable(None)).unwrap() <= FIRST_PAUSE);
         assert!(attempts.pause_after(&unavailable(None)).unwrap() <= FIRST_PAUSE * 2);
         assert_eq!(attempts.pause_after(&unavailable(None)), None);
@@ -201,44 +176,44 @@ mod tests {
 
     #[test]
     fn an_internal_error_is_retried_once_and_other_errors_never() {
-        let retries = Retries::default();
-        let patience = a_minute();
-        let mut attempts = retries.attempts(&patience);
+        let budget = RetryBudget::default();
+        let context = a_minute();
+        let mut attempts = budget.attempts(&context);
         assert!(attempts.pause_after(&internal(500)).is_some());
         assert_eq!(attempts.pause_after(&internal(500)), None);
         let never = [
             internal(505),
             Error::NotImplemented {
-                said: String::new(),
+                message: String::new(),
             },
             Error::AccessDenied {
-                said: String::new(),
+                message: String::new(),
             },
         ];
         for error in never {
-            assert_eq!(retries.attempts(&a_minute()).pause_after(&error), None);
+            assert_eq!(budget.attempts(&a_minute()).pause_after(&error), None);
         }
     }
 
     #[test]
     fn what_em_asks_to_wait_is_waited_unless_the_deadline_comes_first() {
-        let retries = Retries::default();
+        let budget = RetryBudget::default();
         let error = unavailable(Some(Duration::from_secs(7)));
-        let pause = retries.attempts(&a_minute()).pause_after(&error).unwrap();
+        let pause = budget.attempts(&a_minute()).pause_after(&error).unwrap();
         assert!(pause >= Duration::from_secs(7));
-        let soon = Patience::until(Instant::now() + Duration::from_secs(5));
-        assert_eq!(retries.attempts(&soon).pause_after(&error), None);
+        let soon = ReadContext::until(Instant::now() + Duration::from_secs(5));
+        assert_eq!(budget.attempts(&soon).pause_after(&error), None);
         soon.extend(Instant::now() + Duration::from_secs(60));
-        assert!(retries.attempts(&soon).pause_after(&error).is_some());
+        assert!(budget.attempts(&soon).pause_after(&error).is_some());
     }
 
     #[test]
     fn a_failing_em_gets_at_most_a_tenth_more_requests_than_calls() {
-        let retries = Retries::default();
+        let budget = RetryBudget::default();
         let mut requests = 0;
         for _ in 0..100 {
-            let patience = a_minute();
-            let mut attempts = retries.attempts(&patience);
+            let context = a_minute();
+            let mut attempts = budget.attempts(&context);
             requests += 1;
             while attempts.pause_after(&unavailable(None)).is_some() {
                 requests += 1;
@@ -246,10 +221,10 @@ mod tests {
         }
         assert!(requests <= 110, "{requests}");
         for _ in 0..10 {
-            retries.attempts(&a_minute()).succeeded();
+            budget.attempts(&a_minute()).succeeded();
         }
         assert!(
-            retries
+            budget
                 .attempts(&a_minute())
                 .pause_after(&unavailable(None))
                 .is_some()

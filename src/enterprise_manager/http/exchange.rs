@@ -1,144 +1,128 @@
-//! One HTTP exchange with Enterprise Manager: a request out, a bounded answer back.
+//! One HTTP exchange with Enterprise Manager.
 
-use std::{pin::pin, sync::Arc, time::Duration};
+use std::{pin::pin, sync::Arc};
 
-use parking_lot::Mutex;
 use reqwest::{
-    Client, Method, Request, RequestBuilder, Response, StatusCode,
-    header::{ACCEPT, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue},
-    redirect,
+    Method, Request, RequestBuilder, Response, StatusCode,
+    header::{CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue},
 };
-use rustls::ClientConfig;
 use secrecy::{ExposeSecret, SecretString};
-use tokio::{sync::watch, time::Instant};
+use tokio::time::Instant;
 use url::Url;
 
 use super::{
-    lost::{connection_error, root_cause},
-    reach::address,
-    reply::Reply,
+    client::ConnectionPool, connect::address, connection_error::connection_error,
+    response::EmResponse, tls,
 };
 use crate::{
     enterprise_manager::{
-        error::{BadResponse, Error},
-        guard::{circuit::Circuit, overtaken::Answered, purpose::Purpose},
+        error::{BadResponse, Error, Setting, UnusableSetting},
+        guard::{CircuitBreaker, RequestKind, StallDetector},
     },
     operations::{
         metrics::{RequestOutcome, UpstreamMetrics},
         traces::{TraceContext, Traces},
     },
+    runtime::{certificates::Expiry, reload::Watched},
+    settings::EnterpriseManagerSettings,
 };
 
 /// The header that carries the token, in both directions.
 pub(crate) const SESSION_HEADER: HeaderName = HeaderName::from_static("x-restsvcsessionid");
 
-/// After how long a silent connection is probed, and how often then.
-const KEEP_ALIVE: Duration = Duration::from_secs(10);
+/// Largest buffer allocated before any of the body has arrived: more than a session or a short list
+/// needs. The buffer of a longer one grows as it arrives, so that none is held for what never comes.
+const FIRST_BUFFER: usize = 128 * 1024;
 
-/// How long a connection, with its TLS handshake, may take to come about.
-pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
-
-/// How long an unused connection is kept: well below the 120 s after which HTTP.sys closes it.
-const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
-
-/// Most room for a body before any of it has come: more than a session or a short list needs. A
-/// longer one makes its own room as it arrives, so that none is held for what never comes.
-const FIRST_ROOM: usize = 128 * 1024;
-
-/// The HTTP side of one Enterprise Manager: its address and a pool of connections.
+/// The HTTP side of one Enterprise Manager: its address, connections and guards.
 #[derive(Debug, Clone)]
 pub(crate) struct Http {
-    /// The pool; another one when other certificates are to be trusted.
-    client: watch::Receiver<Client>,
-    pools: Arc<Mutex<Pools>>,
+    pool: ConnectionPool,
     /// The address with its path prefix and a slash at the end.
     base: Url,
     /// Host and port, for the log.
     address: String,
-    circuit: Arc<Circuit>,
-    answered: Arc<Answered>,
+    circuit: Arc<CircuitBreaker>,
+    stalls: Arc<StallDetector>,
     metrics: Arc<UpstreamMetrics>,
     traces: Traces,
 }
 
-/// All pools of connections, one a worker.
-#[derive(Debug)]
-struct Pools {
-    /// Shared by all pools, and with it the TLS sessions to be resumed.
-    tls: ClientConfig,
-    clients: Vec<watch::Sender<Client>>,
+/// A request without a body, to be sent once.
+pub(crate) struct Exchange<'e> {
+    pub(crate) method: Method,
+    /// Relative to EM's address and its prefix, without a slash in front.
+    pub(crate) path: &'e str,
+    pub(crate) credential: Credential<'e>,
+    pub(crate) kind: RequestKind,
+    /// The trace that the request belongs to.
+    pub(crate) trace: &'e TraceContext,
+    /// How often the same request has been sent before.
+    pub(crate) resend: u32,
 }
 
-/// What proves to EM who is asking.
+/// What a request authenticates with.
 #[derive(Clone, Copy)]
 pub(crate) enum Credential<'c> {
     /// User name and password, for a logon.
     Basic(&'c str, &'c SecretString),
     /// The token of a logon session, for everything else.
     Token(&'c HeaderValue),
-    /// What these headers say, if anything: for those who look at EM.
+    /// Whatever these headers hold, for probes.
     Headers(&'c HeaderMap),
 }
 
 impl Http {
-    /// Prepares the client; connects to nothing yet.
+    /// Reads the files of trusted certificates, and connects to nothing yet. Also returns the files
+    /// to watch; a change of them replaces the connections. `seen` records when EM's certificate
+    /// expires.
     ///
     /// # Errors
     ///
-    /// Why there can be no client.
-    pub(crate) fn new(
-        url: &Url,
-        tls: ClientConfig,
+    /// Which setting cannot be used, and why.
+    pub(crate) fn load(
+        settings: &EnterpriseManagerSettings,
+        seen: Expiry,
         metrics: Arc<UpstreamMetrics>,
         traces: Traces,
-    ) -> Result<Self, String> {
-        let mut base = url.clone();
+    ) -> Result<(Self, Option<Watched<UnusableSetting>>), UnusableSetting> {
+        let unusable = |why| Setting::Url.unusable(format!("cannot be connected to: {why}"));
+        let trust = settings.trust.clone();
+        let (config, files) = tls::load(&trust, &seen)?;
+        let pool = ConnectionPool::new(config).map_err(unusable)?;
+        let pools = pool.clone();
+        let watched = files.map(|files| {
+            files.on_change(move |contents| {
+                let config = tls::client_config(&trust, contents, &seen)?;
+                pools.replace_all(config).map_err(unusable)
+            })
+        });
+        let mut base = settings.url.clone();
         if !base.path().ends_with('/') {
             base.set_path(&format!("{}/", base.path()));
         }
-        let (sender, client) = watch::channel(client(tls.clone())?);
-        Ok(Self {
-            client,
-            pools: Arc::new(Mutex::new(Pools {
-                tls,
-                clients: vec![sender],
-            })),
+        let http = Self {
+            pool,
             address: address(&base),
             base,
-            circuit: Arc::new(Circuit::new(metrics.circuit_open.clone())),
-            answered: Arc::new(Answered::new()),
+            circuit: Arc::new(CircuitBreaker::new(metrics.circuit_open.clone())),
+            stalls: Arc::new(StallDetector::new()),
             metrics,
             traces,
-        })
+        };
+        Ok((http, watched))
     }
 
-    /// The same address and circuit, with a pool of its own.
-    pub(crate) fn with_own_connections(&self) -> Result<Self, String> {
-        let mut pools = self.pools.lock();
-        let (sender, client) = watch::channel(client(pools.tls.clone())?);
-        pools.clients.push(sender);
-        Ok(Self {
-            client,
-            ..self.clone()
-        })
-    }
-
-    /// Trusts what this says from the next request on. Requests in flight end as they are. There
-    /// are new pools for that: connections that are open have been verified, and TLS sessions that
-    /// are resumed are not verified again.
+    /// The same address and guards, with connections of its own.
     ///
     /// # Errors
     ///
-    /// Why there can be no client; then everything stays as it is.
-    pub(crate) fn trust(&self, tls: ClientConfig) -> Result<(), String> {
-        let mut pools = self.pools.lock();
-        let new = pools.clients.iter().map(|_| client(tls.clone()));
-        let new = new.collect::<Result<Vec<_>, _>>()?;
-        for (sender, client) in pools.clients.iter().zip(new) {
-            sender.send_replace(client);
-        }
-        pools.tls = tls;
-        Ok(())
+    /// Why there can be no connections.
+    pub(crate) fn with_own_connections(&self) -> Result<Self, String> {
+        Ok(Self {
+            pool: self.pool.sibling()?,
+            ..self.clone()
+        })
     }
 
     /// Whether requests fail at once because connections have failed.
@@ -146,71 +130,65 @@ impl Http {
         self.circuit.is_open()
     }
 
-    /// Sends one request without a body and reads the answer. `path` is relative to the address
-    /// and its prefix; the last argument is in whose trace it is, and how often it has been sent before.
+    /// Sends a request and reads its response. Any status is a response.
     ///
     /// # Errors
     ///
-    /// When there is no complete answer within the limits of `purpose`. Any status is an answer.
-    pub(crate) async fn exchange(
-        &self,
-        method: Method,
-        path: &str,
-        credential: Credential<'_>,
-        purpose: Purpose,
-        (origin, again): (&TraceContext, u32),
-    ) -> Result<Reply, Error> {
+    /// When there is no complete response within the limits of the request's kind.
+    pub(crate) async fn exchange(&self, exchange: Exchange<'_>) -> Result<EmResponse, Error> {
         self.circuit.check()?;
         let counted = self.metrics.request();
-        let attempt = self
-            .traces
-            .attempt(origin, &method, &self.base, path, again);
+        let attempt = self.traces.attempt(
+            exchange.trace,
+            &exchange.method,
+            &self.base,
+            exchange.path,
+            exchange.resend,
+        );
+        let kind = exchange.kind;
         let sent = Instant::now();
-        // Pinned here, since `select!` would copy it first.
-        let trace = attempt.headers();
-        let answer = self.send(method, path, credential, trace);
-        let reply = pin!(self.receive(answer, purpose));
-        let reply = tokio::select! {
+        let head = self.send(exchange, attempt.headers());
+        // Pinned here, since `select!` would move it first.
+        let response = pin!(self.receive(head, kind));
+        let response = tokio::select! {
             biased;
-            reply = reply => reply,
-            () = self.answered.overtakes(sent, purpose.silence()) => Err(Error::Disconnected {
+            response = response => response,
+            () = self.stalls.stalled(sent, kind.stalls_after()) => Err(Error::Disconnected {
                 why: format!("{}: silent, while later requests are answered", self.address),
             }),
         };
-        if reply.is_ok() {
-            self.answered.note(sent);
+        if response.is_ok() {
+            self.stalls.answered(sent);
         }
-        self.circuit.record(&reply);
-        let outcome = outcome(&reply);
+        self.circuit.record(&response);
+        let outcome = outcome(&response);
         counted.ended(outcome);
-        match &reply {
-            Ok(reply) => attempt.answered(reply.status.as_u16()),
+        match &response {
+            Ok(response) => attempt.answered(response.status.as_u16()),
             Err(_) => attempt.failed(outcome.label()),
         }
-        reply
+        response
     }
 
-    /// Begins to send a request, and gives what waits for the head of the answer. That is small, and
-    /// has what it needs of this, so that waiting for an answer takes little memory.
+    /// Returns a future for the response head. It borrows nothing, and is small: a call that waits
+    /// for EM takes little memory.
     fn send<T: IntoIterator<Item = (HeaderName, HeaderValue)>>(
         &self,
-        method: Method,
-        path: &str,
-        credential: Credential<'_>,
-        trace: T,
+        exchange: Exchange<'_>,
+        trace_headers: T,
     ) -> impl Future<Output = Result<Response, reqwest::Error>> + use<T> {
-        let client = self.client.borrow().clone();
-        // Cheaper than to read the whole address anew.
-        let url = self.base.join(path).expect("paths are relative");
-        let must_say_length = method == Method::POST;
-        let mut request = Request::new(method, url);
+        let client = self.pool.client();
+        // Cheaper than parsing the whole address anew.
+        let url = self.base.join(exchange.path).expect("paths are relative");
+        let is_post = exchange.method == Method::POST;
+        let mut request = Request::new(exchange.method, url);
         let headers = request.headers_mut();
-        headers.extend(trace);
-        if must_say_length {
+        headers.extend(trace_headers);
+        if is_post {
             // HTTP.sys answers 411 to a POST that does not say that it has no body.
             headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
         }
-        match credential {
+        match exchange.credential {
             Credential::Basic(user, password) => {
                 request = RequestBuilder::from_parts(client.clone(), request)
                     .basic_auth(user, Some(password.expose_secret()))
@@ -225,19 +203,18 @@ impl Http {
         client.execute(request)
     }
 
-    /// Waits for the answer and reads it.
     async fn receive(
         &self,
-        answer: impl Future<Output = Result<Response, reqwest::Error>>,
-        purpose: Purpose,
-    ) -> Result<Reply, Error> {
+        head: impl Future<Output = Result<Response, reqwest::Error>>,
+        kind: RequestKind,
+    ) -> Result<EmResponse, Error> {
         let lost = |error: reqwest::Error| connection_error(&error, &self.address);
-        let mut response = answer.await.map_err(lost)?;
+        let mut response = head.await.map_err(lost)?;
 
         // Only what was asked for may be long.
         let expected = match response.status() {
-            StatusCode::OK => purpose,
-            _ => Purpose::One,
+            StatusCode::OK => kind,
+            _ => RequestKind::Entity,
         };
         let limit = expected.max_body();
         let too_large = BadResponse::TooLarge { limit };
@@ -245,15 +222,15 @@ impl Http {
         if announced > limit as u64 {
             return Err(too_large.into());
         }
-        let room = usize::try_from(announced).unwrap_or(0).min(FIRST_ROOM);
-        let mut body = Vec::with_capacity(room);
+        let capacity = usize::try_from(announced).unwrap_or(0).min(FIRST_BUFFER);
+        let mut body = Vec::with_capacity(capacity);
         while let Some(chunk) = response.chunk().await.map_err(lost)? {
             if body.len() + chunk.len() > limit {
                 return Err(too_large.into());
             }
             body.extend_from_slice(&chunk);
         }
-        Ok(Reply {
+        Ok(EmResponse {
             status: response.status(),
             headers: std::mem::take(response.headers_mut()),
             body,
@@ -261,10 +238,10 @@ impl Http {
     }
 }
 
-/// What is counted of a request.
-fn outcome(reply: &Result<Reply, Error>) -> RequestOutcome {
-    let status = match reply {
-        Ok(reply) => reply.status,
+/// What a request is counted as.
+fn outcome(response: &Result<EmResponse, Error>) -> RequestOutcome {
+    let status = match response {
+        Ok(response) => response.status,
         Err(Error::Unreachable { .. }) => return RequestOutcome::Unreachable,
         Err(Error::UntrustedCertificate { .. }) => return RequestOutcome::Untrusted,
         Err(Error::NotEnterpriseManager { .. }) => return RequestOutcome::Foreign,
@@ -281,33 +258,4 @@ fn outcome(reply: &Result<Reply, Error>) -> RequestOutcome {
         500..600 => RequestOutcome::ServerError,
         _ => RequestOutcome::Other,
     }
-}
-
-fn client(tls: ClientConfig) -> Result<Client, String> {
-    Client::builder()
-        .tls_backend_preconfigured(tls)
-        .default_headers(HeaderMap::from_iter([(
-            ACCEPT,
-            // Exactly this: any mention of JSON makes EM answer in JSON.
-            HeaderValue::from_static("application/xml"),
-        )]))
-        .user_agent(concat!(
-            env!("CARGO_PKG_NAME"),
-            "/",
-            env!("CARGO_PKG_VERSION")
-        ))
-        // EM never redirects, and reqwest would take the token to another host.
-        .redirect(redirect::Policy::none())
-        .no_proxy()
-        // Without back-off; the gateway has a policy of its own.
-        .retry(reqwest::retry::never())
-        .connect_timeout(CONNECT_TIMEOUT)
-        .pool_idle_timeout(IDLE_TIMEOUT)
-        .http1_only()
-        .tcp_nodelay(true)
-        // Finds out about a machine that is gone while nothing is sent to it.
-        .tcp_keepalive(KEEP_ALIVE)
-        .tcp_keepalive_interval(KEEP_ALIVE)
-        .build()
-        .map_err(|error| root_cause(&error))
 }

@@ -1,11 +1,32 @@
-//! One HTTP exchange with Enterprise Manager: request, bounded answer, TLS, connection errors.
+//! HTTP exchanges with Enterprise Manager: one request out, one bounded response back.
+//!
+//! * `exchange.rs`: [`Http::exchange`] sends an [`Exchange`] and gives an [`EmResponse`], past the
+//!   circuit breaker and the stall detector, counted and traced.
+//! * `client.rs`: the pools of connections, one for each runtime, and their replacement when other
+//!   certificates are to be trusted.
+//! * `response.rs`, `classify.rs`: a response, and what it means. `credential_echo.rs` keeps what a
+//!   response repeats of the credentials out of the log.
+//! * `connection_error.rs`: what it means that there is no response.
+//! * `tls.rs`: which certificates are trusted.
+//! * `connect.rs`, `peer_certificate.rs`: single steps of a connection, for `check` and
+//!   `em-certificate`.
+//!
+//! Nothing here knows of logon sessions or retries: a request comes with its credential, and is sent
+//! once.
 
-pub(crate) mod answer;
-pub(crate) mod echo;
-pub(crate) mod exchange;
-pub(crate) mod look;
-pub(crate) mod lost;
-pub(crate) mod presented;
-pub(crate) mod reach;
-pub(crate) mod reply;
-pub(crate) mod tls;
+mod classify;
+mod client;
+mod connect;
+mod connection_error;
+mod credential_echo;
+mod exchange;
+mod peer_certificate;
+mod response;
+mod tls;
+
+pub(crate) use classify::{failure, foreign_body, readable_body, unreadable};
+pub use connect::{Handshake, HandshakeError, connect, resolve, shake_hands};
+pub(crate) use credential_echo::{without_password, without_token};
+pub(crate) use exchange::{Credential, Exchange, Http, SESSION_HEADER};
+pub use peer_certificate::{PresentedCertificate, presented_certificate};
+pub(crate) use response::EmResponse;

@@ -1,6 +1,10 @@
-//! Whom the gateway believes to be Enterprise Manager.
+//! Which certificates are trusted to be Enterprise Manager's: those of the platform's authorities, of
+//! given authorities, or pinned ones.
+//!
+//! Pins exist because EM makes its own certificate at installation, often for another name and never
+//! renewed. Every verification also records when the certificate expires, for metrics and `/status`.
 
-use std::{fmt, sync::Arc};
+use std::sync::Arc;
 
 use rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, OtherError, SignatureScheme,
@@ -32,7 +36,7 @@ use crate::{
 /// # Errors
 ///
 /// Which setting cannot be used, and why.
-pub(crate) fn load(
+pub(super) fn load(
     trust: &Trust,
     seen: &Expiry,
 ) -> Result<(ClientConfig, Option<Files<Setting>>), UnusableSetting> {
@@ -53,7 +57,7 @@ pub(crate) fn load(
 /// # Errors
 ///
 /// As [`load`].
-pub(crate) fn client_config(
+pub(super) fn client_config(
     trust: &Trust,
     contents: &[Content],
     seen: &Expiry,
@@ -61,14 +65,17 @@ pub(crate) fn client_config(
     let provider = Arc::new(aws_lc_rs::default_provider());
     let content = contents
         .first()
-        .map(|content| content.expose_secret().as_slice());
-    let content = content.unwrap_or_default();
-    let inner: Arc<dyn ServerCertVerifier> = match trust {
-        Trust::Platform => Arc::new(Verifier::new(provider.clone()).map_err(|error| {
-            let why = format!("is not given, and the platform's cannot be used: {error}");
-            Setting::CaFile.unusable(why)
-        })?),
+        .map(|content| content.expose_secret().as_slice())
+        .unwrap_or_default();
+    let trusted = match trust {
+        Trust::Platform => Trusted::Chains(Arc::new(Verifier::new(provider.clone()).map_err(
+            |error| {
+                let why = format!("is not given, and the platform's cannot be used: {error}");
+                Setting::CaFile.unusable(why)
+            },
+        )?)),
         Trust::Authorities(path) => authorities(content, provider.clone())
+            .map(Trusted::Chains)
             .map_err(|why| Setting::CaFile.unusable(format!("{} {why}", path.display())))?,
         Trust::Pins { given, file } => {
             let mut pins = given.clone();
@@ -79,14 +86,10 @@ pub(crate) fn client_config(
                     return Err(wrong("holds no pin".to_owned()));
                 }
             }
-            Arc::new(ByCertificate {
-                pins: Some(pins),
-                algorithms: provider.signature_verification_algorithms,
-            })
+            Trusted::Pins(pins)
         }
     };
-    let seen = seen.clone();
-    Ok(config(provider, Arc::new(Noting { inner, seen })))
+    Ok(config(provider, trusted, seen.clone()))
 }
 
 /// A verifier for these authorities and no others.
@@ -99,32 +102,52 @@ fn authorities(
     Ok(verifier.map_err(|error| format!("cannot be used: {error}"))?)
 }
 
-fn config(provider: Arc<CryptoProvider>, verifier: Arc<dyn ServerCertVerifier>) -> ClientConfig {
+/// Accepts any certificate. Only to look at it: nothing may be sent over such a connection.
+pub(super) fn trusting_anything() -> ClientConfig {
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    config(provider, Trusted::Anything, Expiry::default())
+}
+
+fn config(provider: Arc<CryptoProvider>, trusted: Trusted, seen: Expiry) -> ClientConfig {
+    let verifier = EmVerifier {
+        trusted,
+        seen,
+        algorithms: provider.signature_verification_algorithms,
+    };
     ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .expect("the provider has both versions")
-        // Dangerous in name: it verifies, as `client_config` says.
+        // Dangerous in name: it verifies, as `EmVerifier` says.
         .dangerous()
-        .with_custom_certificate_verifier(verifier)
+        .with_custom_certificate_verifier(Arc::new(verifier))
         .with_no_client_auth()
 }
 
-/// Accepts any certificate. Only to look at it: nothing may be sent over such a connection.
-pub(crate) fn config_to_look() -> ClientConfig {
-    let provider = Arc::new(aws_lc_rs::default_provider());
-    let algorithms = provider.signature_verification_algorithms;
-    let pins = None;
-    config(provider, Arc::new(ByCertificate { pins, algorithms }))
-}
-
-/// Takes note of when the certificate expires that another verifier is asked about.
+/// Verifies the certificate as the settings say, and that the server has its key.
 #[derive(Debug)]
-struct Noting {
-    inner: Arc<dyn ServerCertVerifier>,
+struct EmVerifier {
+    trusted: Trusted,
+    /// Records when the certificate expires.
     seen: Expiry,
+    algorithms: WebPkiSupportedAlgorithms,
 }
 
-impl ServerCertVerifier for Noting {
+#[derive(Debug)]
+enum Trusted {
+    /// Certificates that chain to an authority and are valid for the name.
+    Chains(Arc<dyn ServerCertVerifier>),
+    /// These certificates, whatever their names, dates and issuers.
+    Pins(Vec<Pin>),
+    /// Any certificate.
+    Anything,
+}
+
+/// The server presents a certificate that is none of the pinned ones.
+#[derive(Debug, thiserror::Error)]
+#[error("its certificate has the pin {0}, which is not among the given ones")]
+struct NotPinned(Pin);
+
+impl ServerCertVerifier for EmVerifier {
     fn verify_server_cert(
         &self,
         certificate: &CertificateDer<'_>,
@@ -134,75 +157,20 @@ impl ServerCertVerifier for Noting {
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
         self.seen.note(certificate);
-        self.inner
-            .verify_server_cert(certificate, intermediates, name, ocsp_response, now)
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.inner
-            .verify_tls12_signature(message, certificate, signature)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.inner
-            .verify_tls13_signature(message, certificate, signature)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.inner.supported_verify_schemes()
-    }
-}
-
-/// Goes by the certificate itself, whatever its names, dates and issuer say: EM makes its own at
-/// installation. The server must still show that it has the certificate's key.
-#[derive(Debug)]
-struct ByCertificate {
-    /// The certificates to trust; none to look at any.
-    pins: Option<Vec<Pin>>,
-    algorithms: WebPkiSupportedAlgorithms,
-}
-
-/// The server presents a certificate that is none of the pinned ones.
-#[derive(Debug)]
-struct NotPinned(Pin);
-
-impl fmt::Display for NotPinned {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "its certificate has the pin {}, which is not among the given ones",
-            self.0
-        )
-    }
-}
-
-impl std::error::Error for NotPinned {}
-
-impl ServerCertVerifier for ByCertificate {
-    fn verify_server_cert(
-        &self,
-        certificate: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        let pin = Pin::of(certificate);
-        if self.pins.as_ref().is_none_or(|pins| pins.contains(&pin)) {
-            return Ok(ServerCertVerified::assertion());
+        match &self.trusted {
+            Trusted::Chains(verifier) => {
+                verifier.verify_server_cert(certificate, intermediates, name, ocsp_response, now)
+            }
+            Trusted::Pins(pins) => {
+                let pin = Pin::of(certificate);
+                if pins.contains(&pin) {
+                    return Ok(ServerCertVerified::assertion());
+                }
+                let other = CertificateError::Other(OtherError(Arc::new(NotPinned(pin))));
+                Err(rustls::Error::InvalidCertificate(other))
+            }
+            Trusted::Anything => Ok(ServerCertVerified::assertion()),
         }
-        let other = CertificateError::Other(OtherError(Arc::new(NotPinned(pin))));
-        Err(rustls::Error::InvalidCertificate(other))
     }
 
     fn verify_tls12_signature(

@@ -1,14 +1,20 @@
 //! The logon session that every request to Enterprise Manager shares.
 //!
 //! EM gives a token for user name and password, and forgets it after 15 idle minutes or when its
-//! service restarts. Nothing here runs by itself: the first call logs on, a call that meets 401
-//! asks for a newer logon, and however many ask, EM sees one.
+//! service restarts. The first read logs on; a read that meets 401 asks for a newer session; and
+//! however many reads ask at a time, EM sees one logon. There is no keep-alive: a gateway that nobody
+//! calls sends nothing to EM.
+//!
+//! * `mod.rs`: the [`LogonManager`], which owns the session.
+//! * `back_off.rs`: pauses logons after a rejected one, so that no account gets locked.
+//! * `response.rs`: what the response to a logon means.
+//! * `state.rs`: what operators see of it.
 
-mod door;
-mod reading;
-mod shown;
+mod back_off;
+mod response;
+mod state;
 
-pub use shown::LogonState;
+pub use state::LogonState;
 
 use std::{
     pin::pin,
@@ -19,39 +25,37 @@ use std::{
     time::Duration,
 };
 
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 use reqwest::{Method, StatusCode, header::HeaderValue};
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 use tokio::{
     sync::watch,
-    time::{Instant, error, timeout},
+    time::{Instant, timeout},
 };
+use uuid::Uuid;
 
-use self::door::Door;
-use self::reading::read_logon;
 use super::{
-    error::Error,
-    guard::purpose::Purpose,
-    http::{
-        echo::without_password,
-        exchange::{Credential, Http},
-        reply::Reply,
-    },
+    error::{Error, Setting, UnusableSetting},
+    guard::RequestKind,
+    http::{Credential, EmResponse, Exchange, Http, without_password},
 };
 use crate::{
     operations::{
         metrics::{LogonOutcome, UpstreamMetrics},
         traces::TraceContext,
     },
-    settings::EnterpriseManagerSettings,
+    runtime::reload::{Files, Watched},
+    settings::{EnterpriseManagerSettings, PasswordSource},
 };
+use back_off::LogonBackOff;
+use response::read_logon;
 
-/// How long a logon may take before another is tried. It runs for all who wait, so no single
-/// caller's deadline bounds it. Short at first, since a logon that EM has swallowed keeps everybody
-/// waiting; doubled with each that takes too long, since a directory can be slow; four times as long
-/// as the last one that went well.
-const SHORTEST_PATIENCE: Duration = Duration::from_secs(3);
-const LONGEST_PATIENCE: Duration = Duration::from_secs(30);
+/// Bounds of the time limit of a logon attempt. An attempt runs for all reads that wait for it, so no
+/// caller's deadline bounds it. The limit is short at first, since a logon that EM has dropped keeps
+/// everybody waiting; it doubles with each attempt that exceeds it, since a directory can be slow; and
+/// it is four times what the last successful attempt took.
+const SHORTEST_LIMIT: Duration = Duration::from_secs(3);
+const LONGEST_LIMIT: Duration = Duration::from_secs(30);
 
 /// How long a logoff may take: it is a courtesy to EM.
 const LOGOFF_TIMEOUT: Duration = Duration::from_secs(2);
@@ -60,198 +64,322 @@ const LOGOFF_TIMEOUT: Duration = Duration::from_secs(2);
 pub(crate) struct LogonSession {
     /// The token, byte for byte as EM gave it.
     pub(crate) token: HeaderValue,
-    /// Under this id the session can be deleted; it is another one than the token.
-    id: Option<uuid::Uuid>,
+    /// The id to end the session with, which is not the token.
+    id: Option<Uuid>,
     since: Instant,
-    /// Whether EM has answered anything under it.
+    /// Whether EM has accepted the token in any request.
     is_accepted: AtomicBool,
 }
 
-/// Keeps the one logon session.
-#[derive(Clone)]
-pub(crate) struct Logons {
-    inner: Arc<Inner>,
+impl LogonSession {
+    fn new(token: HeaderValue, id: Option<Uuid>) -> Self {
+        Self {
+            token,
+            id,
+            since: Instant::now(),
+            is_accepted: AtomicBool::new(false),
+        }
+    }
 }
 
-struct Inner {
+/// Owns the one logon session: logs on, renews, logs off.
+pub(crate) struct LogonManager {
     http: Http,
     settings: EnterpriseManagerSettings,
-    state: Mutex<State>,
+    status: Mutex<Status>,
     metrics: Arc<UpstreamMetrics>,
 }
 
-struct State {
+struct Status {
     current: Current,
-    /// The last one that could be read: in use while the file cannot be.
+    /// The last password that could be read: in use while its file cannot be read.
     password: SecretString,
-    door: Door,
-    /// How long the next logon may take.
-    patience: Duration,
+    back_off: LogonBackOff,
+    /// Time limit of the next attempt.
+    limit: Duration,
 }
 
 enum Current {
     LoggedOff,
-    LoggingOn(watch::Receiver<Underway>),
+    LoggingOn(watch::Receiver<Attempt>),
     LoggedOn(Arc<LogonSession>),
 }
 
-type Outcome = Result<Arc<LogonSession>, Error>;
+/// A logon attempt, as published to the reads that wait for it.
+#[derive(Clone)]
+enum Attempt {
+    UnderWay,
+    LoggedOn(Arc<LogonSession>),
+    Failed(Error),
+    TimedOut,
+}
 
-/// A logon: none while it is under way, then its outcome.
-type Underway = Option<Result<Outcome, Elapsed>>;
-
-/// The logon has taken too long.
-struct Elapsed;
-
-impl Logons {
-    /// `password` is what the settings say at first.
-    pub(crate) fn new(
+impl LogonManager {
+    /// Reads the password, and logs on nowhere yet. Also returns the file of the password, to be
+    /// watched: each logon reads it by itself, so a change is only checked and logged.
+    ///
+    /// # Errors
+    ///
+    /// Why the password cannot be used.
+    pub(crate) fn load(
         http: Http,
         settings: EnterpriseManagerSettings,
-        password: SecretString,
         metrics: Arc<UpstreamMetrics>,
-    ) -> Self {
-        let state = Mutex::new(State {
+    ) -> Result<(Arc<Self>, Option<Watched<UnusableSetting>>), UnusableSetting> {
+        let unusable = |why| Setting::PasswordFile.unusable(why);
+        let password_file = match &settings.password {
+            PasswordSource::Value(_) => None,
+            PasswordSource::File(path) => {
+                let paths = vec![(Setting::PasswordFile, path.clone())];
+                let (files, _) = Files::read("em_password", paths)?;
+                let path = path.clone();
+                Some(files.on_change(move |contents| {
+                    let content = contents.first().expect("as many contents as paths");
+                    PasswordSource::parse(content.expose_secret())
+                        .map(drop)
+                        .map_err(|why| unusable(format!("{} {why}", path.display())))
+                }))
+            }
+        };
+        let status = Mutex::new(Status {
             current: Current::LoggedOff,
-            password,
-            door: Door::new(metrics.logon_suspended.clone()),
-            patience: SHORTEST_PATIENCE,
+            password: settings.password.read().map_err(unusable)?,
+            back_off: LogonBackOff::new(metrics.logon_suspended.clone()),
+            limit: SHORTEST_LIMIT,
         });
-        Self {
-            inner: Arc::new(Inner {
-                http,
-                settings,
-                state,
-                metrics,
-            }),
-        }
+        let manager = Arc::new(Self {
+            http,
+            settings,
+            status,
+            metrics,
+        });
+        Ok((manager, password_file))
+    }
+
+    /// Sets the time limit of the next attempt.
+    pub(crate) fn limit_next_attempt(&self, limit: Duration) {
+        self.status.lock().limit = limit;
     }
 
     /// The logon session to use; logs on first when there is none.
     ///
     /// # Errors
     ///
-    /// Why there is no logging on, at once while the door is closed.
-    pub(crate) async fn current(&self, origin: &TraceContext) -> Outcome {
-        self.other_than(None, origin).await
-    }
-
-    /// Lets the next logon take this long before another is tried.
-    pub(crate) fn wait_at_first(&self, patience: Duration) {
-        self.inner.lock().patience = patience;
-    }
-
-    /// Sends one logon for this version of the API and returns the answer as it is.
-    ///
-    /// # Errors
-    ///
-    /// When there is no complete answer.
-    pub(crate) async fn ask(&self, version: &str) -> Result<Reply, Error> {
-        let password = self.inner.read_password();
-        let nobody = (&TraceContext::Untraced, 0);
-        self.inner
-            .send_logon(version, &password, Purpose::One, nobody)
-            .await
+    /// Why there is no logon session; at once while logons are paused.
+    pub(crate) async fn session(
+        self: &Arc<Self>,
+        trace: &TraceContext,
+    ) -> Result<Arc<LogonSession>, Error> {
+        self.session_other_than(None, trace).await
     }
 
     /// A newer logon session than the one that EM has answered with 401.
     ///
     /// # Errors
     ///
-    /// As [`Logons::current`].
-    pub(crate) async fn after(
-        &self,
+    /// As [`session`](Self::session).
+    pub(crate) async fn renewed_session(
+        self: &Arc<Self>,
         rejected: &Arc<LogonSession>,
-        origin: &TraceContext,
-    ) -> Outcome {
-        self.other_than(Some(rejected), origin).await
+        trace: &TraceContext,
+    ) -> Result<Arc<LogonSession>, Error> {
+        self.session_other_than(Some(rejected), trace).await
     }
 
-    /// EM has answered 401 to a session that it had just given: further logons would only be more
-    /// of the same, and EM keeps each for 15 minutes.
+    /// EM has answered 401 to a session that it had just given. Further logons would have the same
+    /// result, and EM keeps each session for 15 minutes.
     pub(crate) fn refused(&self, session: &Arc<LogonSession>) {
-        let mut state = self.inner.lock();
-        if matches!(&state.current, Current::LoggedOn(current) if Arc::ptr_eq(current, session)) {
-            state.current = Current::LoggedOff;
-            state.door.close_for_tokens(Instant::now());
+        let mut status = self.status.lock();
+        if matches!(&status.current, Current::LoggedOn(current) if Arc::ptr_eq(current, session)) {
+            status.current = Current::LoggedOff;
+            status.back_off.token_refused(Instant::now());
         }
     }
 
-    /// EM has answered under this session.
+    /// EM has answered a request of this session.
     pub(crate) fn accepted(&self, session: &LogonSession) {
         if !session.is_accepted.swap(true, Ordering::Relaxed) {
-            self.inner.lock().door.tokens_are_good();
+            self.status.lock().back_off.token_accepted();
         }
     }
 
-    async fn other_than(
-        &self,
+    async fn session_other_than(
+        self: &Arc<Self>,
         rejected: Option<&Arc<LogonSession>>,
-        origin: &TraceContext,
-    ) -> Outcome {
+        trace: &TraceContext,
+    ) -> Result<Arc<LogonSession>, Error> {
         loop {
-            let mut outcome = {
-                let mut state = self.inner.lock();
-                match &state.current {
+            let attempt = {
+                let mut status = self.status.lock();
+                match &status.current {
                     Current::LoggedOn(session)
                         if rejected.is_none_or(|rejected| !Arc::ptr_eq(rejected, session)) =>
                     {
                         return Ok(session.clone());
                     }
-                    Current::LoggingOn(outcome) => outcome.clone(),
-                    Current::LoggedOn(_) | Current::LoggedOff => {
-                        let settings = &self.inner.settings;
-                        state.door.check(&settings.password, Instant::now())?;
-                        let outcome = self.start_logon(state.patience, origin.clone());
-                        state.current = Current::LoggingOn(outcome.clone());
-                        outcome
+                    // Without a sender its task has panicked, and another attempt is due.
+                    Current::LoggingOn(attempt) if attempt.has_changed().is_ok() => attempt.clone(),
+                    _ => {
+                        let password = &self.settings.password;
+                        status.back_off.check(password, Instant::now())?;
+                        let attempt = self.start_attempt(status.limit, trace.clone());
+                        status.current = Current::LoggingOn(attempt.clone());
+                        attempt
                     }
                 }
             };
-            let outcome = outcome.wait_for(Option::is_some).await;
-            match outcome.as_deref() {
-                Ok(Some(Ok(outcome))) => return outcome.clone(),
-                // Whoever still has time takes part in the next one.
-                Ok(Some(Err(Elapsed))) => {}
-                // Its task has ended without a word, which only a panic can do.
-                Ok(None) | Err(_) => {
-                    self.inner.lock().current = Current::LoggedOff;
-                    return Err(Error::Disconnected {
-                        why: "the logon ended without an outcome".to_owned(),
-                    });
-                }
+            match outcome(attempt).await {
+                Attempt::LoggedOn(session) => return Ok(session),
+                Attempt::Failed(error) => return Err(error),
+                // Callers who still have time take part in the next attempt.
+                Attempt::TimedOut | Attempt::UnderWay => {}
             }
         }
     }
 
-    /// Logs on in a task of its own, so that the caller who leads may leave without harm to those
-    /// who wait with it. It goes on when all have left: a password that is sent over and over
-    /// again, and its outcome never looked at, could lock the account.
-    fn start_logon(&self, patience: Duration, origin: TraceContext) -> watch::Receiver<Underway> {
-        let (sender, receiver) = watch::channel(None);
-        let logons = self.clone();
+    /// Logs on in a task of its own: the caller who began it may leave without harm to those who wait
+    /// with it. The attempt goes on when all have left: a password that is sent again and again, its
+    /// outcome never looked at, could lock the account.
+    fn start_attempt(
+        self: &Arc<Self>,
+        limit: Duration,
+        trace: TraceContext,
+    ) -> watch::Receiver<Attempt> {
+        let (sender, receiver) = watch::channel(Attempt::UnderWay);
+        let manager = self.clone();
         tokio::spawn(async move {
             let started = Instant::now();
-            let mut logon = pin!(logons.inner.log_on(&origin));
-            let outcome = timeout(patience, logon.as_mut()).await;
-            let is_late = outcome.is_err();
-            logons.inner.ended(&outcome, patience, started.elapsed());
-            let outcome = outcome.map(|(outcome, _)| outcome);
-            sender.send_replace(Some(outcome.map_err(|_| Elapsed)));
-            // What EM gives all the same is used if there is nothing else. Otherwise it would be open
-            // for 15 minutes, and nobody would use it.
+            let password = manager.read_password();
+            let mut logon = pin!(manager.log_on(&password, &trace));
+            let attempt = match timeout(limit, logon.as_mut()).await {
+                Ok(Ok(session)) => Attempt::LoggedOn(session),
+                Ok(Err(error)) => Attempt::Failed(error),
+                Err(_) => Attempt::TimedOut,
+            };
+            manager.note_outcome(&attempt, &password, limit, started.elapsed());
+            let is_late = matches!(attempt, Attempt::TimedOut);
+            sender.send_replace(attempt);
+            // A session that EM gives all the same is used if there is no other. Otherwise it would
+            // stay open at EM for 15 minutes, unused.
             if is_late
-                && let Ok((Ok(late), _)) = timeout(LONGEST_PATIENCE, logon).await
-                && !logons.inner.adopt(&late)
+                && let Ok(Ok(late)) = timeout(LONGEST_LIMIT, logon).await
+                && !manager.adopt(&late)
             {
-                let _ = timeout(LOGOFF_TIMEOUT, logons.end(&late)).await;
+                let _ = timeout(LOGOFF_TIMEOUT, manager.end(&late)).await;
             }
         });
         receiver
     }
 
+    /// Records how an attempt has ended, or that it has exceeded its limit. Only one that ends in time
+    /// counts for the back-off: later there may be another password, or a session.
+    fn note_outcome(
+        &self,
+        attempt: &Attempt,
+        password: &SecretString,
+        limit: Duration,
+        took: Duration,
+    ) {
+        let mut status = self.status.lock();
+        let mut current = Current::LoggedOff;
+        let mut next_limit = limit;
+        let outcome = match attempt {
+            Attempt::LoggedOn(session) => {
+                status.back_off.password_accepted();
+                let username = &self.settings.username;
+                tracing::info!(%username, "logged on to Enterprise Manager");
+                current = Current::LoggedOn(session.clone());
+                next_limit = took * 4;
+                LogonOutcome::Accepted
+            }
+            Attempt::Failed(Error::CredentialsRejected { .. }) => {
+                let now = Instant::now();
+                status.back_off.password_rejected(password.clone(), now);
+                LogonOutcome::Rejected
+            }
+            Attempt::Failed(_) => LogonOutcome::Failed,
+            Attempt::TimedOut | Attempt::UnderWay => {
+                tracing::warn!("no answer to the logon within {limit:?}; trying again");
+                next_limit = limit * 2;
+                LogonOutcome::TimedOut
+            }
+        };
+        self.metrics.logon(outcome);
+        status.limit = next_limit.clamp(SHORTEST_LIMIT, LONGEST_LIMIT);
+        status.current = current;
+    }
+
+    /// Uses a session that has come late, unless there is another or will be soon.
+    fn adopt(&self, late: &Arc<LogonSession>) -> bool {
+        let mut status = self.status.lock();
+        let is_wanted = matches!(status.current, Current::LoggedOff);
+        if is_wanted {
+            status.current = Current::LoggedOn(late.clone());
+        }
+        is_wanted
+    }
+
+    async fn log_on(
+        &self,
+        password: &SecretString,
+        trace: &TraceContext,
+    ) -> Result<Arc<LogonSession>, Error> {
+        let version = &self.settings.api_version;
+        let response = self
+            .send_logon(version, password, RequestKind::Logon, trace)
+            .await?;
+        let session = read_logon(&response).or_else(|error| {
+            match without_password(&response, &error, password) {
+                Some(bare) => read_logon(&bare),
+                None => Err(error),
+            }
+        })?;
+        Ok(Arc::new(session))
+    }
+
+    /// The password as it is now, so that a rotated one needs no restart. The last readable one while
+    /// its file cannot be read, which is logged where the file is watched.
+    fn read_password(&self) -> SecretString {
+        let read = self.settings.password.read();
+        let mut status = self.status.lock();
+        if let Ok(password) = read {
+            status.password = password;
+        }
+        status.password.clone()
+    }
+
+    /// Sends a logon for this version of the API and returns the response as it is.
+    ///
+    /// # Errors
+    ///
+    /// When there is no complete response.
+    pub(crate) async fn ask(&self, version: &str) -> Result<EmResponse, Error> {
+        let password = self.read_password();
+        let trace = TraceContext::Untraced;
+        self.send_logon(version, &password, RequestKind::Entity, &trace)
+            .await
+    }
+
+    async fn send_logon(
+        &self,
+        version: &str,
+        password: &SecretString,
+        kind: RequestKind,
+        trace: &TraceContext,
+    ) -> Result<EmResponse, Error> {
+        let exchange = Exchange {
+            method: Method::POST,
+            path: &format!("api/sessionMngr/?v={version}"),
+            credential: Credential::Basic(&self.settings.username, password),
+            kind,
+            trace,
+            resend: 0,
+        };
+        self.http.exchange(exchange).await
+    }
+
     /// Logs off, if logged on. Best effort and short: EM forgets the session by itself. Returns the
-    /// status of EM's answer, if there is one.
+    /// status of EM's response, if there is one.
     pub(crate) async fn log_off(&self) -> Option<StatusCode> {
         let status = timeout(LOGOFF_TIMEOUT, self.try_log_off()).await;
         status.unwrap_or_else(|_| {
@@ -261,34 +389,32 @@ impl Logons {
     }
 
     async fn try_log_off(&self) -> Option<StatusCode> {
-        let current = std::mem::replace(&mut self.inner.lock().current, Current::LoggedOff);
+        let current = std::mem::replace(&mut self.status.lock().current, Current::LoggedOff);
         let session = match current {
             Current::LoggedOff => return None,
             Current::LoggedOn(session) => session,
-            Current::LoggingOn(mut outcome) => {
-                match outcome.wait_for(Option::is_some).await.as_deref() {
-                    Ok(Some(Ok(Ok(session)))) => session.clone(),
-                    _ => return None,
-                }
-            }
+            Current::LoggingOn(attempt) => match outcome(attempt).await {
+                Attempt::LoggedOn(session) => session,
+                _ => return None,
+            },
         };
         self.end(&session).await
     }
 
     /// Ends this session at EM.
     async fn end(&self, session: &LogonSession) -> Option<StatusCode> {
-        let path = format!("api/logonSessions/{}", session.id?);
-        let nobody = (&TraceContext::Untraced, 0);
-        let credential = Credential::Token(&session.token);
-        match self
-            .inner
-            .http
-            .exchange(Method::DELETE, &path, credential, Purpose::One, nobody)
-            .await
-        {
-            Ok(reply) => {
-                tracing::debug!(status = reply.status.as_u16(), "logged off");
-                Some(reply.status)
+        let exchange = Exchange {
+            method: Method::DELETE,
+            path: &format!("api/logonSessions/{}", session.id?),
+            credential: Credential::Token(&session.token),
+            kind: RequestKind::Entity,
+            trace: &TraceContext::Untraced,
+            resend: 0,
+        };
+        match self.http.exchange(exchange).await {
+            Ok(response) => {
+                tracing::debug!(status = response.status.as_u16(), "logged off");
+                Some(response.status)
             }
             Err(error) => {
                 tracing::debug!(%error, "not logged off");
@@ -298,92 +424,13 @@ impl Logons {
     }
 }
 
-impl Inner {
-    /// One logon, and the password that was used.
-    async fn log_on(&self, origin: &TraceContext) -> (Outcome, SecretString) {
-        let password = self.read_password();
-        let version = &self.settings.api_version;
-        let reply = self
-            .send_logon(version, &password, Purpose::Logon, (origin, 0))
-            .await;
-        let outcome = reply.and_then(|reply| {
-            read_logon(&reply).or_else(|error| {
-                let bare = without_password(&reply, &error, &password);
-                bare.map_or(Err(error), |reply| read_logon(&reply))
-            })
-        });
-        (outcome, password)
-    }
-
-    /// The password as it is now: a rotated one needs no restart. The last readable one while the
-    /// file cannot be read, which whoever watches the file reports.
-    fn read_password(&self) -> SecretString {
-        match self.settings.password.read() {
-            Ok(password) => {
-                self.lock().password = password.clone();
-                password
-            }
-            Err(_) => self.lock().password.clone(),
-        }
-    }
-
-    async fn send_logon(
-        &self,
-        version: &str,
-        password: &SecretString,
-        purpose: Purpose,
-        cause: (&TraceContext, u32),
-    ) -> Result<Reply, Error> {
-        let path = format!("api/sessionMngr/?v={version}");
-        let credential = Credential::Basic(&self.settings.username, password);
-        self.http
-            .exchange(Method::POST, &path, credential, purpose, cause)
-            .await
-    }
-
-    /// A logon has ended after this time, or has had its time. Only one that ends in time says
-    /// something of the door: later there may be another password, or a session.
-    fn ended(
-        &self,
-        outcome: &Result<(Outcome, SecretString), error::Elapsed>,
-        patience: Duration,
-        took: Duration,
-    ) {
-        let mut state = self.lock();
-        let (counted, next_patience, current) = match outcome {
-            Ok((Ok(session), _)) => {
-                state.door.open();
-                let username = &self.settings.username;
-                tracing::info!(%username, "logged on to Enterprise Manager");
-                let current = Current::LoggedOn(session.clone());
-                (LogonOutcome::Accepted, took * 4, current)
-            }
-            Ok((Err(Error::CredentialsRejected { .. }), password)) => {
-                state.door.close(password.clone(), Instant::now());
-                (LogonOutcome::Rejected, patience, Current::LoggedOff)
-            }
-            Ok((Err(_), _)) => (LogonOutcome::Failed, patience, Current::LoggedOff),
-            Err(_) => {
-                tracing::warn!("no answer to the logon within {patience:?}; trying again");
-                (LogonOutcome::TimedOut, patience * 2, Current::LoggedOff)
-            }
-        };
-        self.metrics.logon(counted);
-        state.patience = next_patience.clamp(SHORTEST_PATIENCE, LONGEST_PATIENCE);
-        state.current = current;
-    }
-
-    /// Uses a session that has come late, unless there is another or will be soon.
-    fn adopt(&self, late: &Arc<LogonSession>) -> bool {
-        let mut state = self.lock();
-        let is_wanted = matches!(state.current, Current::LoggedOff);
-        if is_wanted {
-            state.current = Current::LoggedOn(late.clone());
-        }
-        is_wanted
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock()
+/// Waits for the end of an attempt.
+async fn outcome(mut attempt: watch::Receiver<Attempt>) -> Attempt {
+    let ended = attempt.wait_for(|attempt| !matches!(attempt, Attempt::UnderWay));
+    match ended.await {
+        Ok(attempt) => attempt.clone(),
+        Err(_) => Attempt::Failed(Error::Disconnected {
+            why: "the logon ended without an outcome".to_owned(),
+        }),
     }
 }

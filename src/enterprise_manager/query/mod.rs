@@ -1,6 +1,6 @@
 //! Reads: what to ask Enterprise Manager for, and how to read its answer.
 
-use super::{error::BadResponse, guard::purpose::Purpose};
+use super::{error::BadResponse, guard::RequestKind};
 
 pub(crate) mod filter;
 pub(crate) mod list;
@@ -12,8 +12,8 @@ pub(crate) trait ReadRequest: Sync {
     /// What the answer holds.
     type Answer: Send;
 
-    /// What the request is for.
-    const PURPOSE: Purpose;
+    /// The kind of the request.
+    const KIND: RequestKind;
 
     /// The request's target, relative to EM's address.
     fn path(&self) -> String;

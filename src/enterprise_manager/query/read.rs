@@ -9,9 +9,9 @@ use super::{
     path::Query,
 };
 use crate::enterprise_manager::{
-    EnterpriseManager, Patience, SessionId,
+    EnterpriseManager, ReadContext, SessionId,
     error::{BadResponse, Error},
-    guard::purpose::Purpose,
+    guard::RequestKind,
     model::{ReplicaSession, RunResult, TaskReading, TaskSession, View},
     xml::{MAX_TASKS, QueryPage, read_session_page, read_task_list, read_task_page},
 };
@@ -27,10 +27,10 @@ impl EnterpriseManager {
         &self,
         list: &SessionList,
         position: &Position,
-        patience: &Patience,
+        context: &ReadContext,
     ) -> Result<SessionPage, Error> {
         let request = SessionPageRequest { list, position };
-        let answer = match self.read(&request, patience).await {
+        let answer = match self.read(&request, context).await {
             Ok(answer) => answer,
             // Some pages have been, and what EM says beyond the last one is not known: it has
             // fewer pages now than it had then.
@@ -40,8 +40,11 @@ impl EnterpriseManager {
                 QueryPage::default()
             }
             // There is no session that could be missing.
-            Err(Error::SessionNotFound { said }) => {
-                return Err(Error::RequestRefused { status: 404, said });
+            Err(Error::SessionNotFound { message }) => {
+                return Err(Error::RequestRefused {
+                    status: 404,
+                    message,
+                });
             }
             Err(error) => return Err(error),
         };
@@ -59,11 +62,11 @@ impl EnterpriseManager {
     /// # Errors
     ///
     /// Why EM gave no tasks. EM may say of a session that it does not know that it has none.
-    pub async fn tasks(&self, id: SessionId, patience: &Patience) -> Result<TaskReading, Error> {
-        let list = self.read(&TaskListRequest { id }, patience).await?;
+    pub async fn tasks(&self, id: SessionId, context: &ReadContext) -> Result<TaskReading, Error> {
+        let list = self.read(&TaskListRequest { id }, context).await?;
         let mut tasks = list.items;
         if tasks.is_empty() {
-            tasks = match self.old_tasks(id, patience).await {
+            tasks = match self.old_tasks(id, context).await {
                 Ok(tasks) => tasks,
                 // What EM has said stands: this one does not offer more.
                 Err(
@@ -94,12 +97,12 @@ impl EnterpriseManager {
     async fn old_tasks(
         &self,
         id: SessionId,
-        patience: &Patience,
+        context: &ReadContext,
     ) -> Result<Vec<TaskSession>, Error> {
         let limit = usize::from(MAX_PAGE_SIZE);
         let mut tasks = Vec::new();
         for number in 1.. {
-            let page = self.read(&TaskPageRequest { id, number }, patience).await?;
+            let page = self.read(&TaskPageRequest { id, number }, context).await?;
             let is_last = match page.pages_count {
                 Some(count) => number >= count,
                 None => !page.has_next && page.items.len() < limit,
@@ -126,7 +129,7 @@ struct SessionPageRequest<'a> {
 impl ReadRequest for SessionPageRequest<'_> {
     type Answer = QueryPage<ReplicaSession>;
 
-    const PURPOSE: Purpose = Purpose::List;
+    const KIND: RequestKind = RequestKind::List;
 
     fn path(&self) -> String {
         self.list.path(self.position)
@@ -146,7 +149,7 @@ struct TaskListRequest {
 impl ReadRequest for TaskListRequest {
     type Answer = QueryPage<TaskSession>;
 
-    const PURPOSE: Purpose = Purpose::List;
+    const KIND: RequestKind = RequestKind::List;
 
     fn path(&self) -> String {
         format!(
@@ -169,7 +172,7 @@ struct TaskPageRequest {
 impl ReadRequest for TaskPageRequest {
     type Answer = QueryPage<TaskSession>;
 
-    const PURPOSE: Purpose = Purpose::List;
+    const KIND: RequestKind = RequestKind::List;
 
     fn path(&self) -> String {
         let query = Query {

@@ -1,4 +1,5 @@
-//! The way to Enterprise Manager, one step after the other: its name, its port, its certificate.
+//! The steps of a connection, one by one: name, port, TLS. For `check`, which reports on each; reads
+//! leave them to reqwest.
 
 use std::{io, net::SocketAddr, sync::Arc};
 
@@ -10,17 +11,17 @@ use tokio::net::{TcpStream, lookup_host};
 use tokio_rustls::TlsConnector;
 use url::{Host, Url};
 
-use super::{lost::handshake_error, tls};
+use super::{connection_error::handshake_error, tls};
 use crate::{
     enterprise_manager::error::{Error, Setting, UnusableSetting},
     runtime::certificates::Expiry,
     settings::Trust,
 };
 
-/// A TLS handshake that went well.
+/// A TLS handshake that succeeded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Handshake {
-    /// The version that was agreed upon, such as `TLS 1.3`.
+    /// The negotiated version, such as `TLS 1.3`.
     pub version: &'static str,
     /// Whether the server would speak HTTP/2.
     pub speaks_http2: bool,
@@ -66,8 +67,7 @@ pub async fn connect(address: SocketAddr) -> io::Result<TcpStream> {
     TcpStream::connect(address).await
 }
 
-/// Shakes hands with the server at the other end of this connection, and trusts whom the settings
-/// say.
+/// Does the TLS handshake on this connection, trusting what the settings say.
 ///
 /// # Errors
 ///
@@ -96,7 +96,7 @@ pub async fn shake_hands(
     })
 }
 
-/// Whom a certificate has to be for.
+/// The name that the certificate has to be for.
 pub(crate) fn server_name(url: &Url) -> Result<ServerName<'static>, InvalidDnsNameError> {
     match url.host() {
         Some(Host::Ipv4(address)) => Ok(ServerName::from(std::net::IpAddr::from(address))),

@@ -1,13 +1,16 @@
-//! What it means that no complete answer came: an outage, a certificate, something else that answers.
+//! What it means that there is no complete response: an outage, an untrusted certificate, or another
+//! server.
+//!
+//! reqwest tells connect errors from others; the rest has to be found in the chain of causes.
 
 use std::error::Error as StdError;
 
 use rustls::CertificateError;
 
-use super::exchange::CONNECT_TIMEOUT;
-use crate::enterprise_manager::error::{Error, excerpt};
+use super::client::CONNECT_TIMEOUT;
+use crate::enterprise_manager::error::{Error, cause_excerpt};
 
-/// What it means that no complete answer came. `address` is for the operator's log.
+/// What an error of reqwest means. `address` is for the operator's log.
 pub(crate) fn connection_error(error: &reqwest::Error, address: &str) -> Error {
     if let Some(error) = cause::<rustls::Error>(error) {
         return tls_error(error, address);
@@ -21,12 +24,12 @@ pub(crate) fn connection_error(error: &reqwest::Error, address: &str) -> Error {
     let why = if error.is_timeout() {
         format!("{address}: no connection within {CONNECT_TIMEOUT:?}")
     } else {
-        format!("{address}: {}", root_cause(error))
+        format!("{address}: {}", cause_excerpt(error))
     };
     if error.is_connect() {
         return Error::Unreachable { why };
     }
-    // Servers of TLS mostly close a connection that speaks HTTP without a word.
+    // TLS servers mostly close a connection that speaks HTTP, without an alert.
     let is_plaintext = error.url().is_some_and(|url| url.scheme() == "http");
     let hint = if is_plaintext {
         "; if TLS is spoken there, the address needs https://"
@@ -44,7 +47,7 @@ pub(crate) fn handshake_error(error: &std::io::Error, address: &str) -> Error {
         return tls_error(error, address);
     }
     Error::Disconnected {
-        why: format!("{address}: {}", root_cause(error)),
+        why: format!("{address}: {}", cause_excerpt(error)),
     }
 }
 
@@ -92,13 +95,4 @@ fn cause<'e, E: StdError + 'static>(error: &'e (dyn StdError + 'static)) -> Opti
         };
     }
     None
-}
-
-/// The innermost cause: what stands around it says only that something failed.
-pub(crate) fn root_cause(error: &(dyn StdError + 'static)) -> String {
-    let mut cause = error;
-    while let Some(source) = cause.source() {
-        cause = source;
-    }
-    excerpt(&cause.to_string())
 }

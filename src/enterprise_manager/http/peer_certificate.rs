@@ -1,4 +1,4 @@
-//! The certificate that a server presents, for a person to look at.
+//! The certificate that a server presents, to be compared by a person before it is pinned.
 
 use std::sync::Arc;
 
@@ -13,15 +13,15 @@ use x509_cert::{
 };
 
 use super::{
-    reach::{resolve, server_name},
-    tls::config_to_look,
+    connect::{resolve, server_name},
+    tls::trusting_anything,
 };
 use crate::settings::Pin;
 
-/// What a server's certificate says of itself. Nothing of it is verified.
+/// The content of a server's certificate. None of it is verified.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PresentedCertificate {
-    /// The pin, for `--em-pin-sha256`.
+    /// The pin to trust it by.
     pub pin: Pin,
     /// Whom it names.
     pub subject: String,
@@ -35,8 +35,8 @@ pub struct PresentedCertificate {
     pub names: Vec<String>,
 }
 
-/// Connects to the address and takes the certificate that is presented there. Sends nothing but a
-/// TLS handshake, and believes nothing.
+/// Connects to the address and returns the certificate that is presented there. Sends nothing but a
+/// TLS handshake.
 ///
 /// # Errors
 ///
@@ -46,11 +46,12 @@ pub async fn presented_certificate(address: &Url) -> Result<PresentedCertificate
         let addresses = resolve(address).await?;
         TcpStream::connect(addresses.as_slice()).await
     };
-    let stream = stream.await;
-    let stream = stream.map_err(|error| format!("cannot connect: {error}"))?;
+    let stream = stream
+        .await
+        .map_err(|error| format!("cannot connect: {error}"))?;
     let name = server_name(address).map_err(|error| format!("the address: {error}"))?;
 
-    let stream = TlsConnector::from(Arc::new(config_to_look()))
+    let stream = TlsConnector::from(Arc::new(trusting_anything()))
         .connect(name, stream)
         .await
         .map_err(|error| format!("no TLS handshake: {error}"))?;

@@ -1,13 +1,13 @@
-//! What operators are told of the logon session.
+//! The state of the logon session, for operators.
 
 use tokio::time::Instant;
 
-use super::{Current, Logons};
+use super::{Current, LogonManager};
 
-/// How it is with the logon session.
+/// Whether there is a logon session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogonState {
-    /// There is none: nothing has been asked yet, or the last logon failed.
+    /// There is none: nothing has been read yet, or the last logon failed.
     LoggedOff,
     /// A logon is under way.
     LoggingOn,
@@ -16,7 +16,7 @@ pub enum LogonState {
 }
 
 impl LogonState {
-    /// In one word.
+    /// The name in `/status`.
     pub fn text(self) -> &'static str {
         match self {
             Self::LoggedOff => "logged_off",
@@ -26,10 +26,10 @@ impl LogonState {
     }
 }
 
-impl Logons {
-    /// How it is now.
+impl LogonManager {
+    /// The state now.
     pub(crate) fn state(&self) -> LogonState {
-        match &self.inner.lock().current {
+        match &self.status.lock().current {
             Current::LoggedOff => LogonState::LoggedOff,
             Current::LoggingOn(_) => LogonState::LoggingOn,
             Current::LoggedOn(session) => LogonState::LoggedOn(session.since),
@@ -38,12 +38,12 @@ impl Logons {
 
     /// Whether no logon is tried for now, since the last one failed.
     pub(crate) fn is_suspended(&self) -> bool {
-        self.inner.lock().door.is_closed()
+        self.status.lock().back_off.is_paused()
     }
 
-    /// Whether there is a session that cannot be ended: its logon has named no id.
+    /// Whether there is a session that cannot be ended, since its logon has named no id.
     pub(crate) fn is_without_id(&self) -> bool {
-        let current = &self.inner.lock().current;
+        let current = &self.status.lock().current;
         matches!(current, Current::LoggedOn(session) if session.id.is_none())
     }
 }

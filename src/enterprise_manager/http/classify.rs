@@ -1,118 +1,118 @@
-//! What an answer to a read means: what was asked for, or the reason why there is none.
+//! What the response to a read means: the document that was asked for, or an [`Error`].
 //!
-//! Judged by HTTP status, then media type, then root element. EM's words are a hint at most:
-//! they are free text.
+//! Classified by HTTP status, then media type, then root element. EM's words are a hint at most, since
+//! they are free text: one sentence about unknown ids is recognised, everything else only logged.
 
 use std::time::Duration;
 
 use reqwest::StatusCode;
 
-use super::reply::Reply;
+use super::response::EmResponse;
 use crate::enterprise_manager::{
     error::{BadResponse, Error, excerpt},
     xml::{ErrorDocument, is_utf8, read_error_document},
 };
 
-/// The body of an answer that may hold what was asked for.
+/// The body of a response that may hold what was asked for.
 ///
 /// # Errors
 ///
 /// Why it holds no such thing.
-pub(crate) fn readable_body(reply: &Reply) -> Result<&[u8], Error> {
-    if reply.status != StatusCode::OK {
-        return Err(failure(reply));
+pub(crate) fn readable_body(response: &EmResponse) -> Result<&[u8], Error> {
+    if response.status != StatusCode::OK {
+        return Err(failure(response));
     }
-    if let Some(what) = foreign_body(reply) {
+    if let Some(what) = foreign_body(response) {
         return Err(Error::NotEnterpriseManager {
             what: what.to_owned(),
             passing: false,
         });
     }
-    match reply.charset() {
+    match response.charset() {
         Some(charset) if !is_utf8(charset) => {
             let why = format!("charset {:?}", excerpt(charset));
             Err(BadResponse::Malformed(why).into())
         }
-        _ => Ok(&reply.body),
+        _ => Ok(&response.body),
     }
 }
 
-/// What an answer means whose body is not what was asked for.
-pub(crate) fn unreadable(reply: &Reply, error: BadResponse) -> Error {
+/// What a response means whose body is not what was asked for.
+pub(crate) fn unreadable(response: &EmResponse, error: BadResponse) -> Error {
     if !matches!(error, BadResponse::WrongRoot { .. }) {
         return error.into();
     }
     // EM may say 200 and mean an error: then the body is right.
-    match read_error_document(&reply.body) {
+    match read_error_document(&response.body) {
         Ok(Some(document)) => by_status(
             status_of(&document),
             excerpt(&document.message),
             true,
-            reply.retry_after(),
+            response.retry_after(),
         ),
         _ => error.into(),
     }
 }
 
 /// What any other status than 200 means.
-pub(crate) fn failure(reply: &Reply) -> Error {
-    let (said, from_em) = if let Ok(Some(document)) = read_error_document(&reply.body) {
+pub(crate) fn failure(response: &EmResponse) -> Error {
+    let (message, from_em) = if let Ok(Some(document)) = read_error_document(&response.body) {
         (excerpt(&document.message), true)
     } else {
-        let foreign = foreign_body(reply);
-        if reply.status == StatusCode::NOT_IMPLEMENTED && foreign == Some(HTML_PAGE) {
+        let foreign = foreign_body(response);
+        if response.status == StatusCode::NOT_IMPLEMENTED && foreign == Some(HTML_PAGE) {
             // What other web servers say to a POST.
             return Error::NotEnterpriseManager {
-                what: format!("status {} and {HTML_PAGE}", reply.status),
+                what: format!("status {} and {HTML_PAGE}", response.status),
                 passing: false,
             };
         }
-        let said = foreign.unwrap_or("an answer without an Error document");
-        (said.to_owned(), false)
+        let message = foreign.unwrap_or("an answer without an Error document");
+        (message.to_owned(), false)
     };
-    by_status(reply.status, said, from_em, reply.retry_after())
+    by_status(response.status, message, from_em, response.retry_after())
 }
 
 /// What a status means; `from_em` when an `Error` document shows that it is EM's own.
 fn by_status(
     status: StatusCode,
-    said: String,
+    message: String,
     from_em: bool,
     retry_after: Option<Duration>,
 ) -> Error {
     match status {
-        StatusCode::NOT_FOUND if from_em => Error::SessionNotFound { said },
+        StatusCode::NOT_FOUND if from_em => Error::SessionNotFound { message },
         // HTTP.sys and proxies say 404 of addresses, not of sessions; HTTP.sys does so while the
         // EM service is down.
         StatusCode::NOT_FOUND => Error::NotEnterpriseManager {
             what: format!(
-                "status {status} ({said}); EM may be stopped, or the path in its address wrong"
+                "status {status} ({message}); EM may be stopped, or the path in its address wrong"
             ),
             passing: true,
         },
         StatusCode::UNAUTHORIZED => Error::CredentialsRejected {
             why: format!(
-                "a token that it has just given is answered with status {status} ({said})"
+                "a token that it has just given is answered with status {status} ({message})"
             ),
         },
-        StatusCode::FORBIDDEN => Error::AccessDenied { said },
+        StatusCode::FORBIDDEN => Error::AccessDenied { message },
         StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS => Error::Throttled {
-            why: format!("status {status} ({said})"),
+            why: format!("status {status} ({message})"),
             retry_after,
         },
         StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT => {
             Error::Unavailable {
-                why: format!("status {status} ({said})"),
+                why: format!("status {status} ({message})"),
                 retry_after,
             }
         }
-        StatusCode::NOT_IMPLEMENTED => Error::NotImplemented { said },
-        StatusCode::INTERNAL_SERVER_ERROR if is_about_an_unknown_id(&said) => {
-            Error::SessionNotFound { said }
+        StatusCode::NOT_IMPLEMENTED => Error::NotImplemented { message },
+        StatusCode::INTERNAL_SERVER_ERROR if is_about_an_unknown_id(&message) => {
+            Error::SessionNotFound { message }
         }
         status if status.is_server_error() => Error::Internal {
             status: status.as_u16(),
-            said,
+            message,
         },
         StatusCode::PROXY_AUTHENTICATION_REQUIRED => Error::NotEnterpriseManager {
             what: format!("status {status}: a proxy"),
@@ -120,7 +120,7 @@ fn by_status(
         },
         status if status.is_client_error() => Error::RequestRefused {
             status: status.as_u16(),
-            said,
+            message,
         },
         status => Error::NotEnterpriseManager {
             what: format!("status {status}, which EM never gives to a read"),
@@ -140,11 +140,11 @@ fn status_of(document: &ErrorDocument) -> StatusCode {
 
 const HTML_PAGE: &str = "an HTML page: EM's web UI, or a proxy";
 
-/// Says what the body is when it is plainly no XML.
-pub(crate) fn foreign_body(reply: &Reply) -> Option<&'static str> {
-    let media_type = reply.media_type();
-    let begin = reply.body.iter().position(u8::is_ascii_graphic);
-    let text = &reply.body[begin.unwrap_or(reply.body.len())..];
+/// Names the body if it is plainly no XML.
+pub(crate) fn foreign_body(response: &EmResponse) -> Option<&'static str> {
+    let media_type = response.media_type();
+    let begin = response.body.iter().position(u8::is_ascii_graphic);
+    let text = &response.body[begin.unwrap_or(response.body.len())..];
     let begins = |with: &[u8]| {
         let begin = text.get(..with.len());
         begin.is_some_and(|begin| begin.eq_ignore_ascii_case(with))
@@ -159,8 +159,9 @@ pub(crate) fn foreign_body(reply: &Reply) -> Option<&'static str> {
 
 /// Whether a 500 says that the id is unknown, as EM has been seen to put it: `There is no backup
 /// task with id [X] in current rest session`.
-fn is_about_an_unknown_id(said: &str) -> bool {
-    let said = said.to_ascii_lowercase();
-    said.find("there is no ")
-        .is_some_and(|at| said[at..].contains(" with id "))
+fn is_about_an_unknown_id(message: &str) -> bool {
+    let message = message.to_ascii_lowercase();
+    message
+        .find("there is no ")
+        .is_some_and(|at| message[at..].contains(" with id "))
 }

@@ -1,4 +1,4 @@
-//! EM's answer to one request, and what its headers say.
+//! The response to one request, and what its headers say.
 
 use std::time::Duration;
 
@@ -8,23 +8,25 @@ use reqwest::{
     header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER},
 };
 
-/// Longest wait that an answer may ask for: whoever sleeps for hours helps nobody.
+/// Longest wait that a response may ask for: callers do not wait for hours.
 const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(15 * 60);
 
-/// EM's answer, with its whole body.
+/// A response with its whole body.
 #[derive(Debug)]
-pub(crate) struct Reply {
+pub(crate) struct EmResponse {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Vec<u8>,
 }
 
-impl Reply {
+impl EmResponse {
     /// The media type in lower case without parameters; empty when there is none.
     pub(crate) fn media_type(&self) -> String {
-        let value = self.content_type();
-        let end = value.find(';').unwrap_or(value.len());
-        value[..end].trim().to_ascii_lowercase()
+        let (media_type, _) = self
+            .content_type()
+            .split_once(';')
+            .unwrap_or((self.content_type(), ""));
+        media_type.trim().to_ascii_lowercase()
     }
 
     /// The charset parameter of the media type.
@@ -40,7 +42,7 @@ impl Reply {
             })
     }
 
-    /// How long the answer asks to wait, in seconds or until a date; at most
+    /// How long the response asks to wait, in seconds or until a date; at most
     /// [`LONGEST_RETRY_AFTER`].
     pub(crate) fn retry_after(&self) -> Option<Duration> {
         let text = self.headers.get(RETRY_AFTER)?.to_str().ok()?.trim();

@@ -1,0 +1,125 @@
+//! Fails requests at once while Enterprise Manager cannot be reached.
+//!
+//! Where connections are refused this changes little. Where they time out, as behind a firewall or
+//! with a machine that is down, it keeps every call from waiting for its own timeout, and the few
+//! permits for EM from being held by requests that cannot succeed.
+//!
+//! Only failed connections count. An EM that answers with errors is left to the
+//! [retry budget](super::RetryBudget): its errors are answers, which callers should see.
+
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use prometheus_client::metrics::gauge::Gauge;
+use tokio::time::Instant;
+
+use crate::enterprise_manager::error::Error;
+
+/// Failed connections in a row that open the circuit.
+const FAILURES_TO_OPEN: u32 = 5;
+
+/// While the circuit is open, one request per interval passes to find out whether EM is back.
+const PROBE_INTERVAL: Duration = Duration::from_millis(500);
+
+/// Closed (requests pass) until connections fail; then open until a probe is answered.
+#[derive(Debug)]
+pub(crate) struct CircuitBreaker {
+    /// 1 while open.
+    gauge: Gauge,
+    failures: Mutex<Failures>,
+}
+
+#[derive(Debug)]
+struct Failures {
+    in_a_row: u32,
+    next_probe: Instant,
+}
+
+impl CircuitBreaker {
+    /// A closed circuit.
+    pub(crate) fn new(gauge: Gauge) -> Self {
+        let failures = Mutex::new(Failures {
+            in_a_row: 0,
+            next_probe: Instant::now(),
+        });
+        Self { gauge, failures }
+    }
+
+    /// Whether requests fail at once, except for probes.
+    pub(crate) fn is_open(&self) -> bool {
+        self.failures.lock().in_a_row >= FAILURES_TO_OPEN
+    }
+
+    /// Lets a request pass or not.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::CircuitOpen`] while the circuit is open and the next probe is not due.
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        let mut failures = self.failures.lock();
+        if failures.in_a_row < FAILURES_TO_OPEN {
+            return Ok(());
+        }
+        let now = Instant::now();
+        if now < failures.next_probe {
+            return Err(Error::CircuitOpen {
+                retry_after: failures.next_probe - now,
+            });
+        }
+        failures.next_probe = now + PROBE_INTERVAL;
+        Ok(())
+    }
+
+    /// Records the outcome of a request that has passed. Any answer shows that EM can be reached.
+    pub(crate) fn record<T>(&self, outcome: &Result<T, Error>) {
+        let mut failures = self.failures.lock();
+        if let Err(Error::Unreachable { why }) = outcome {
+            failures.in_a_row = failures.in_a_row.saturating_add(1);
+            if failures.in_a_row == FAILURES_TO_OPEN {
+                failures.next_probe = Instant::now() + PROBE_INTERVAL;
+                self.gauge.set(1);
+                tracing::warn!("Enterprise Manager cannot be reached; failing fast: {why}");
+            }
+        } else {
+            if failures.in_a_row >= FAILURES_TO_OPEN {
+                self.gauge.set(0);
+                tracing::info!("Enterprise Manager can be reached again");
+            }
+            failures.in_a_row = 0;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn open_circuit() -> CircuitBreaker {
+        let circuit = CircuitBreaker::new(Gauge::default());
+        for _ in 0..FAILURES_TO_OPEN {
+            assert_eq!(circuit.check(), Ok(()));
+            circuit.record::<()>(&Err(Error::Unreachable {
+                why: "test".to_owned(),
+            }));
+        }
+        circuit
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn after_five_failed_connections_one_request_per_interval_passes() {
+        let circuit = open_circuit();
+        assert!(matches!(circuit.check(), Err(Error::CircuitOpen { .. })));
+        tokio::time::advance(PROBE_INTERVAL).await;
+        assert_eq!(circuit.check(), Ok(()));
+        assert!(matches!(circuit.check(), Err(Error::CircuitOpen { .. })));
+    }
+
+    #[tokio::test]
+    async fn any_answer_closes_the_circuit() {
+        let circuit = open_circuit();
+        circuit.record::<()>(&Err(Error::NotImplemented {
+            message: String::new(),
+        }));
+        assert_eq!(circuit.check(), Ok(()));
+    }
+}

@@ -1,0 +1,131 @@
+//! Limits how many requests Enterprise Manager has at a time.
+//!
+//! A request that EM has dropped holds its permit until its caller's deadline. So that a handful of
+//! those cannot keep everybody out after EM has recovered, one permit is the *probe permit*: given
+//! out only when all others are taken, and for a short time only. Once a probe is answered, the
+//! requests that were sent long before it are given up ([`StallDetector`](super::StallDetector)).
+//!
+//! Lists are larger and take EM longer: they get a quarter of the permits and never the probe permit.
+//!
+//! tower's `ConcurrencyLimit` has one kind of permit and holds it until the response.
+
+use std::{future::pending, time::Duration};
+
+use tokio::{
+    sync::{Semaphore, SemaphorePermit},
+    time::{Instant, sleep_until},
+};
+
+use super::RequestKind;
+
+/// How long a probe may wait for its answer before its permit goes to the next one.
+const PROBE_TIME: Duration = Duration::from_secs(2);
+
+/// All permits.
+#[derive(Debug)]
+pub(crate) struct ConcurrencyLimit {
+    regular: Semaphore,
+    probe: Semaphore,
+    lists: Semaphore,
+}
+
+/// Permission to have one request at EM, returned when dropped.
+pub(crate) struct Permit<'l> {
+    _permit: SemaphorePermit<'l>,
+    _list: Option<SemaphorePermit<'l>>,
+    expires: Option<Instant>,
+}
+
+const NEVER_CLOSED: &str = "the semaphores are never closed";
+
+impl ConcurrencyLimit {
+    /// `count` permits in all, at least one. A single permit is a regular one.
+    pub(crate) fn new(count: usize) -> Self {
+        let probe = usize::from(count > 1);
+        Self {
+            regular: Semaphore::new(count - probe),
+            probe: Semaphore::new(probe),
+            lists: Semaphore::new((count / 4).max(1)),
+        }
+    }
+
+    /// Waits for a permit.
+    pub(crate) async fn acquire(&self, kind: RequestKind) -> Permit<'_> {
+        if kind == RequestKind::List {
+            let list = self.lists.acquire().await.expect(NEVER_CLOSED);
+            let permit = self.regular.acquire().await.expect(NEVER_CLOSED);
+            return Permit {
+                _permit: permit,
+                _list: Some(list),
+                expires: None,
+            };
+        }
+        let (permit, expires) = tokio::select! {
+            biased;
+            permit = self.regular.acquire() => (permit, None),
+            permit = self.probe.acquire() => (permit, Some(Instant::now() + PROBE_TIME)),
+        };
+        Permit {
+            _permit: permit.expect(NEVER_CLOSED),
+            _list: None,
+            expires,
+        }
+    }
+}
+
+impl Permit<'_> {
+    /// Returns when the permit has to be given back; never, unless it is the probe permit.
+    pub(crate) async fn expired(&self) {
+        match self.expires {
+            Some(expires) => sleep_until(expires).await,
+            None => pending().await,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt as _;
+
+    use super::{RequestKind::*, *};
+
+    #[tokio::test(start_paused = true)]
+    async fn the_last_permit_is_the_probe_permit_and_expires() {
+        let limit = ConcurrencyLimit::new(3);
+        let regular = [limit.acquire(Entity).await, limit.acquire(Entity).await];
+        let probe = limit.acquire(Entity).await;
+        assert!(limit.acquire(Entity).now_or_never().is_none());
+        for permit in &regular {
+            assert!(permit.expired().now_or_never().is_none());
+        }
+        let acquired = Instant::now();
+        probe.expired().await;
+        assert_eq!(acquired.elapsed(), PROBE_TIME);
+        drop(probe);
+        assert!(limit.acquire(Entity).now_or_never().is_some());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_single_permit_is_a_regular_one() {
+        let limit = ConcurrencyLimit::new(1);
+        let permit = limit.acquire(Entity).await;
+        assert!(permit.expired().now_or_never().is_none());
+        assert!(limit.acquire(Entity).now_or_never().is_none());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn lists_get_a_quarter_of_the_permits_and_never_the_probe_permit() {
+        let limit = ConcurrencyLimit::new(8);
+        let mut lists = vec![limit.acquire(List).await, limit.acquire(List).await];
+        assert!(limit.acquire(List).now_or_never().is_none());
+        let mut reads = Vec::new();
+        for _ in 0..5 {
+            reads.push(limit.acquire(Entity).await);
+        }
+        lists.pop();
+        reads.push(limit.acquire(Entity).await);
+        // Only the probe permit is left.
+        assert!(limit.acquire(List).now_or_never().is_none());
+        assert!(limit.acquire(Entity).now_or_never().is_some());
+    }
+}

@@ -1,0 +1,177 @@
+//! What Enterprise Manager has shown lately: whether it answers, and what was wrong when it did not.
+//!
+//! Judged by the reads of callers alone. A health check that sends requests of its own would be load
+//! on EM, and its result would say less about what callers get.
+
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::time::Instant;
+
+use super::ReadContext;
+use crate::enterprise_manager::error::Error;
+
+/// How long the last read tells anything about EM: a third of the interval in which EM itself
+/// collects its data.
+pub const LATELY: Duration = Duration::from_secs(5 * 60);
+
+/// A read that waited less before its deadline says more about the deadline than about EM.
+const SHORTEST_SILENCE: Duration = Duration::from_secs(1);
+
+/// How the last reads ended.
+#[derive(Debug, Default)]
+pub struct UpstreamHealth {
+    last: Mutex<LastReads>,
+}
+
+#[derive(Debug, Default)]
+struct LastReads {
+    success: Option<Instant>,
+    failure: Option<LastFailure>,
+}
+
+/// A read without an answer of use.
+#[derive(Debug, Clone)]
+pub struct LastFailure {
+    /// When it ended.
+    pub at: Instant,
+    /// Why; none when no answer came before the deadline.
+    pub error: Option<Error>,
+}
+
+/// Whether EM answers, as far as the last read tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UpstreamStatus {
+    /// The last read was answered.
+    Answers,
+    /// The last read was not answered, or not with anything of use.
+    Fails,
+    /// There was no read lately.
+    Unknown,
+}
+
+impl UpstreamHealth {
+    /// Judged by the read that ended last, if that is less than [`LATELY`] ago.
+    pub fn status(&self) -> UpstreamStatus {
+        let success = self.last_success();
+        let failure = self.last_failure().map(|failure| failure.at);
+        match success.max(failure) {
+            Some(last) if last.elapsed() >= LATELY => UpstreamStatus::Unknown,
+            None => UpstreamStatus::Unknown,
+            last if last == success => UpstreamStatus::Answers,
+            _ => UpstreamStatus::Fails,
+        }
+    }
+
+    /// When the last answered read ended.
+    pub fn last_success(&self) -> Option<Instant> {
+        self.last.lock().success
+    }
+
+    /// The last read that failed.
+    pub fn last_failure(&self) -> Option<LastFailure> {
+        self.last.lock().failure.clone()
+    }
+
+    /// Follows a read that begins now.
+    pub(crate) fn track<'h>(&'h self, context: &'h ReadContext) -> TrackedRead<'h> {
+        TrackedRead {
+            health: self,
+            context,
+            began: Instant::now(),
+            has_ended: false,
+        }
+    }
+
+    fn failed(&self, error: Option<Error>) {
+        let at = Instant::now();
+        self.last.lock().failure = Some(LastFailure { at, error });
+    }
+}
+
+/// A read under way. Dropped because the time of all callers is over, it shows that EM was silent.
+pub(crate) struct TrackedRead<'h> {
+    health: &'h UpstreamHealth,
+    context: &'h ReadContext,
+    began: Instant,
+    has_ended: bool,
+}
+
+impl TrackedRead<'_> {
+    /// Records the outcome. An unknown session is an answer like any other.
+    pub(crate) fn ended<T>(mut self, outcome: &Result<T, Error>) {
+        self.has_ended = true;
+        match outcome {
+            Ok(_) | Err(Error::SessionNotFound { .. }) => {
+                self.health.last.lock().success = Some(Instant::now());
+            }
+            Err(error) => self.health.failed(Some(error.clone())),
+        }
+    }
+}
+
+impl Drop for TrackedRead<'_> {
+    fn drop(&mut self) {
+        // Callers who leave before their deadline say nothing about EM.
+        let was_silent = self.context.is_expired() && self.began.elapsed() >= SHORTEST_SILENCE;
+        if !self.has_ended && was_silent {
+            self.health.failed(None);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn context(time: Duration) -> ReadContext {
+        ReadContext::until(Instant::now() + time)
+    }
+
+    fn failure() -> Result<(), Error> {
+        Err(Error::Unreachable {
+            why: "test".to_owned(),
+        })
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_last_read_decides_until_it_is_no_longer_recent() {
+        let health = UpstreamHealth::default();
+        assert_eq!(health.status(), UpstreamStatus::Unknown);
+        let context = context(Duration::from_secs(60));
+        for (outcome, status) in [
+            (Ok(()), UpstreamStatus::Answers),
+            (failure(), UpstreamStatus::Fails),
+            (Ok(()), UpstreamStatus::Answers),
+        ] {
+            tokio::time::advance(Duration::from_secs(1)).await;
+            health.track(&context).ended(&outcome);
+            assert_eq!(health.status(), status);
+        }
+        tokio::time::advance(LATELY).await;
+        assert_eq!(health.status(), UpstreamStatus::Unknown);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn silence_until_the_deadline_counts_against_em_and_a_caller_who_leaves_does_not() {
+        let health = UpstreamHealth::default();
+        let context = context(Duration::from_secs(60));
+        drop(health.track(&context));
+        assert_eq!(health.status(), UpstreamStatus::Unknown);
+        let read = health.track(&context);
+        tokio::time::advance(Duration::from_secs(60)).await;
+        drop(read);
+        assert_eq!(health.status(), UpstreamStatus::Fails);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_deadline_that_is_too_short_does_not_count_against_em() {
+        let health = UpstreamHealth::default();
+        let short = Duration::from_millis(200);
+        let context = context(short);
+        let read = health.track(&context);
+        tokio::time::advance(short).await;
+        drop(read);
+        assert_eq!(health.status(), UpstreamStatus::Unknown);
+    }
+}

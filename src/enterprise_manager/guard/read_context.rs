@@ -1,0 +1,57 @@
+//! What a read inherits from the callers who wait for it.
+
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::time::Instant;
+
+use crate::operations::traces::TraceContext;
+
+/// Least time in which EM can answer; with less left, no request is sent.
+const LEAST_TIME: Duration = Duration::from_millis(5);
+
+/// Until when somebody waits for a read, and the trace that it belongs to.
+///
+/// Several callers can share one read. The deadline is the latest of theirs, and moves when another
+/// caller joins; the trace is that of the first caller.
+#[derive(Debug)]
+pub struct ReadContext {
+    deadline: Mutex<Instant>,
+    trace: TraceContext,
+}
+
+impl ReadContext {
+    /// A read for one caller.
+    pub fn new(deadline: Instant, trace: TraceContext) -> Self {
+        Self {
+            deadline: Mutex::new(deadline),
+            trace,
+        }
+    }
+
+    /// A read that belongs to no trace.
+    pub fn until(deadline: Instant) -> Self {
+        Self::new(deadline, TraceContext::default())
+    }
+
+    /// The trace of the first caller.
+    pub fn trace(&self) -> &TraceContext {
+        &self.trace
+    }
+
+    /// Another caller waits until `deadline`.
+    pub fn extend(&self, deadline: Instant) {
+        let mut latest = self.deadline.lock();
+        *latest = deadline.max(*latest);
+    }
+
+    /// The latest deadline.
+    pub(crate) fn deadline(&self) -> Instant {
+        *self.deadline.lock()
+    }
+
+    /// Whether no time is left in which EM could answer.
+    pub(crate) fn is_expired(&self) -> bool {
+        Instant::now() + LEAST_TIME >= self.deadline()
+    }
+}

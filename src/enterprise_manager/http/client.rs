@@ -1,0 +1,124 @@
+//! Pools of connections to Enterprise Manager.
+//!
+//! Each runtime has a pool of its own, since a connection is driven by the runtime that opened it.
+//! reqwest fixes the TLS settings when a client is built. So a change of trust replaces all clients:
+//! open connections were verified under the old settings, and resumed TLS sessions are not verified
+//! again.
+
+use std::{sync::Arc, time::Duration};
+
+use parking_lot::Mutex;
+use reqwest::{
+    Client,
+    header::{ACCEPT, HeaderMap, HeaderValue},
+    redirect,
+};
+use rustls::ClientConfig;
+use tokio::sync::watch;
+
+use crate::enterprise_manager::error::cause_excerpt;
+
+/// How long a connection, with its TLS handshake, may take to be established.
+pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// After how long a silent connection is probed, and how often then.
+const KEEP_ALIVE: Duration = Duration::from_secs(10);
+
+/// How long an unused connection is kept: well below the 120 s after which HTTP.sys closes it.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// The pool of one runtime; clones share it.
+#[derive(Debug, Clone)]
+pub(super) struct ConnectionPool {
+    client: watch::Receiver<Client>,
+    all: Arc<Mutex<Pools>>,
+}
+
+/// The pools of all runtimes.
+#[derive(Debug)]
+struct Pools {
+    /// Shared by all pools, and with it the TLS sessions to be resumed.
+    tls: ClientConfig,
+    clients: Vec<watch::Sender<Client>>,
+}
+
+impl ConnectionPool {
+    /// The first pool. Connects to nothing yet.
+    ///
+    /// # Errors
+    ///
+    /// Why there can be no client.
+    pub(super) fn new(tls: ClientConfig) -> Result<Self, String> {
+        let (sender, client) = watch::channel(new_client(tls.clone())?);
+        let clients = vec![sender];
+        Ok(Self {
+            client,
+            all: Arc::new(Mutex::new(Pools { tls, clients })),
+        })
+    }
+
+    /// Another pool with the same settings.
+    ///
+    /// # Errors
+    ///
+    /// Why there can be no client.
+    pub(super) fn sibling(&self) -> Result<Self, String> {
+        let mut all = self.all.lock();
+        let (sender, client) = watch::channel(new_client(all.tls.clone())?);
+        all.clients.push(sender);
+        Ok(Self {
+            client,
+            all: self.all.clone(),
+        })
+    }
+
+    /// Replaces all pools: their next requests go by `tls`. Requests in flight are not affected.
+    ///
+    /// # Errors
+    ///
+    /// Why there can be no client; then nothing has changed.
+    pub(super) fn replace_all(&self, tls: ClientConfig) -> Result<(), String> {
+        let mut all = self.all.lock();
+        let new = all.clients.iter().map(|_| new_client(tls.clone()));
+        let new = new.collect::<Result<Vec<_>, _>>()?;
+        for (sender, client) in all.clients.iter().zip(new) {
+            sender.send_replace(client);
+        }
+        all.tls = tls;
+        Ok(())
+    }
+
+    /// The client to send the next request with.
+    pub(super) fn client(&self) -> Client {
+        self.client.borrow().clone()
+    }
+}
+
+fn new_client(tls: ClientConfig) -> Result<Client, String> {
+    Client::builder()
+        .tls_backend_preconfigured(tls)
+        .default_headers(HeaderMap::from_iter([(
+            ACCEPT,
+            // Exactly this: any mention of JSON makes EM answer in JSON.
+            HeaderValue::from_static("application/xml"),
+        )]))
+        .user_agent(concat!(
+            env!("CARGO_PKG_NAME"),
+            "/",
+            env!("CARGO_PKG_VERSION")
+        ))
+        // EM never redirects, and reqwest would send the token to another host.
+        .redirect(redirect::Policy::none())
+        .no_proxy()
+        // reqwest retries without back-off; the retry budget decides instead.
+        .retry(reqwest::retry::never())
+        .connect_timeout(CONNECT_TIMEOUT)
+        .pool_idle_timeout(IDLE_TIMEOUT)
+        .http1_only()
+        .tcp_nodelay(true)
+        // Detects a machine that is gone while nothing is sent to it.
+        .tcp_keepalive(KEEP_ALIVE)
+        .tcp_keepalive_interval(KEEP_ALIVE)
+        .build()
+        .map_err(|error| cause_excerpt(&error))
+}

@@ -1,0 +1,46 @@
+//! Responses that repeat the request, as error pages of some servers and proxies do: with the
+//! credentials. What EM says is logged, so such a response is classified without its body.
+
+use reqwest::header::HeaderValue;
+use secrecy::{ExposeSecret as _, SecretString};
+
+use super::response::EmResponse;
+use crate::enterprise_manager::error::Error;
+
+/// The response without its body, if the body or `error`, which was made of it, shows this token.
+pub(crate) fn without_token(
+    response: &EmResponse,
+    error: &Error,
+    token: &HeaderValue,
+) -> Option<EmResponse> {
+    shows(response, error, token.as_bytes()).then(|| without_body(response))
+}
+
+/// The same for a password, and for the header that carries it.
+pub(crate) fn without_password(
+    response: &EmResponse,
+    error: &Error,
+    password: &SecretString,
+) -> Option<EmResponse> {
+    let shows = shows(response, error, password.expose_secret().as_bytes())
+        || contains(&response.body.to_ascii_lowercase(), b"basic ");
+    shows.then(|| without_body(response))
+}
+
+/// The body may have the secret with XML's escapes, and the error without.
+fn shows(response: &EmResponse, error: &Error, secret: &[u8]) -> bool {
+    contains(&response.body, secret) || contains(error.to_string().as_bytes(), secret)
+}
+
+fn without_body(response: &EmResponse) -> EmResponse {
+    tracing::warn!("an answer shows the gateway's own credentials; what it says is not looked at");
+    EmResponse {
+        status: response.status,
+        headers: response.headers.clone(),
+        body: Vec::new(),
+    }
+}
+
+fn contains(text: &[u8], part: &[u8]) -> bool {
+    !part.is_empty() && memchr::memmem::find(text, part).is_some()
+}

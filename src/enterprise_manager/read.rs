@@ -1,0 +1,147 @@
+//! The common path of all reads: permit, logon session, exchange, retry.
+
+use std::{future::pending, pin::pin};
+
+use jiff::Timestamp;
+use reqwest::Method;
+use tokio::time::sleep;
+
+use super::{
+    EnterpriseManager, ReadContext,
+    error::Error,
+    http::{Credential, EmResponse, Exchange, readable_body, unreadable, without_token},
+    logon::LogonSession,
+    query::ReadRequest,
+};
+use crate::operations::traces::TraceContext;
+
+/// A read under way.
+struct Read<'r, R> {
+    request: &'r R,
+    path: &'r str,
+    trace: &'r TraceContext,
+    /// How often the request has been sent.
+    sent: u32,
+}
+
+/// Why an attempt has failed.
+enum Failure {
+    /// There is no logon session. Final: the back-off decides when a logon is tried again.
+    Logon(Error),
+    /// The request has failed. The retry budget decides whether it is sent again.
+    Request(Error),
+}
+
+impl EnterpriseManager {
+    /// Sends a request, again where that helps, and reads its answer. No request is sent once the
+    /// time of all callers is over.
+    pub(super) async fn read<R: ReadRequest>(
+        &self,
+        request: &R,
+        context: &ReadContext,
+    ) -> Result<R::Answer, Error> {
+        let tracked = self.health.track(context);
+        let outcome = self.read_with_retries(request, context).await;
+        tracked.ended(&outcome);
+        if outcome.is_ok() {
+            let now = Timestamp::now().as_duration().as_secs_f64();
+            self.metrics.succeeded(now);
+        }
+        outcome
+    }
+
+    async fn read_with_retries<R: ReadRequest>(
+        &self,
+        request: &R,
+        context: &ReadContext,
+    ) -> Result<R::Answer, Error> {
+        let mut attempts = self.retry_budget.attempts(context);
+        let path = request.path();
+        let mut read = Read {
+            request,
+            path: &path,
+            trace: context.trace(),
+            sent: 0,
+        };
+        loop {
+            // Held during a logon as well: EM never has more requests than permits, and reads that
+            // wait for a permit then use the newest logon session.
+            let permit = self.limit.acquire(R::KIND).await;
+            if context.is_expired() {
+                // Not worth a request; the callers' own timers are about to end this.
+                drop(permit);
+                return pending().await;
+            }
+            // Pinned here, since `select!` would move it first.
+            let attempt = pin!(self.attempt(&mut read));
+            let outcome = tokio::select! {
+                outcome = attempt => outcome,
+                () = permit.expired() => continue,
+            };
+            drop(permit);
+            let error = match outcome {
+                Ok(answer) => {
+                    attempts.succeeded();
+                    return Ok(answer);
+                }
+                Err(Failure::Logon(error)) => return Err(error),
+                Err(Failure::Request(error)) => error,
+            };
+            let Some(pause) = attempts.pause_after(&error) else {
+                return Err(error);
+            };
+            self.metrics.retried();
+            tracing::debug!(path, ?pause, "trying again: {error}");
+            sleep(pause).await;
+        }
+    }
+
+    /// Reads under the shared logon session, and once more when EM has forgotten that session.
+    async fn attempt<R: ReadRequest>(&self, read: &mut Read<'_, R>) -> Result<R::Answer, Failure> {
+        let session = self.logons.session(read.trace).await;
+        let mut session = session.map_err(Failure::Logon)?;
+        let mut answer = self.get(read, &session).await;
+        if matches!(answer, Err(Error::CredentialsRejected { .. })) {
+            let renewed = self.logons.renewed_session(&session, read.trace).await;
+            session = renewed.map_err(Failure::Logon)?;
+            answer = self.get(read, &session).await;
+        }
+        match &answer {
+            Err(Error::CredentialsRejected { .. }) => self.logons.refused(&session),
+            Ok(_) => self.logons.accepted(&session),
+            Err(_) => {}
+        }
+        answer.map_err(Failure::Request)
+    }
+
+    async fn get<R: ReadRequest>(
+        &self,
+        read: &mut Read<'_, R>,
+        session: &LogonSession,
+    ) -> Result<R::Answer, Error> {
+        let exchange = Exchange {
+            method: Method::GET,
+            path: read.path,
+            credential: Credential::Token(&session.token),
+            kind: R::KIND,
+            trace: read.trace,
+            resend: read.sent,
+        };
+        read.sent += 1;
+        let response = self.http.exchange(exchange).await?;
+        let error = match answer(read.request, &response).await {
+            Ok(answer) => return Ok(answer),
+            Err(error) => error,
+        };
+        match without_token(&response, &error, &session.token) {
+            Some(bare) => answer(read.request, &bare).await,
+            None => Err(error),
+        }
+    }
+}
+
+async fn answer<R: ReadRequest>(request: &R, response: &EmResponse) -> Result<R::Answer, Error> {
+    let body = readable_body(response)?;
+    let outcome = request.read(body).await;
+    outcome.map_err(|error| unreadable(response, error))
+}
