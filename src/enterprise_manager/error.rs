@@ -1,26 +1,27 @@
-//! Why Enterprise Manager gave no session.
+//! Why Enterprise Manager gave no answer of use.
 //!
-//! The texts are for the operator's log: they may quote EM. What callers are told is decided in
-//! the gateway's table and quotes nothing from here.
+//! One variant for each case that callers or operators have to tell apart. The texts are for the
+//! operator's log and may quote EM; callers get the code and message of the gateway's table, which
+//! quotes nothing from here.
 
 use std::time::Duration;
 
 use crate::{operations::log::root_cause, runtime::reload::FileError};
 
-/// Why EM gave no session. Cheap enough to clone for everyone who waited for the same answer.
+/// Why EM gave no answer of use. Cheap to clone, for all callers that shared the read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// EM knows no session with this id.
     #[error("Enterprise Manager does not know the session: {message}")]
     SessionNotFound {
-        /// EM's own words.
+        /// EM's message.
         message: String,
     },
 
     /// The account logged on but may not read sessions; EM wants the role Portal User or above.
     #[error("Enterprise Manager refuses the account; give it the role Portal User: {message}")]
     AccessDenied {
-        /// EM's own words.
+        /// EM's message.
         message: String,
     },
 
@@ -38,14 +39,14 @@ pub enum Error {
         why: String,
     },
 
-    /// No connection to EM comes about.
+    /// No connection to EM can be established.
     #[error("Enterprise Manager cannot be reached: {why}")]
     Unreachable {
         /// What happened.
         why: String,
     },
 
-    /// No connection has come about lately, so none was tried for this call.
+    /// No connection could be established lately, so none was tried for this read.
     #[error("Enterprise Manager cannot be reached; next try in {retry_after:?}")]
     CircuitOpen {
         /// When the next one is tried.
@@ -68,7 +69,7 @@ pub enum Error {
         retry_after: Option<Duration>,
     },
 
-    /// 408 or 429: what stands before EM wants fewer or faster requests. Not for a retry.
+    /// 408 or 429: what stands before EM wants fewer requests. Not retried.
     #[error("Enterprise Manager is throttled: {why}")]
     Throttled {
         /// What happened.
@@ -91,23 +92,23 @@ pub enum Error {
     Internal {
         /// The HTTP status.
         status: u16,
-        /// EM's own words.
+        /// EM's message.
         message: String,
     },
 
     /// EM answered 501.
     #[error("Enterprise Manager does not implement the request: {message}")]
     NotImplemented {
-        /// EM's own words.
+        /// EM's message.
         message: String,
     },
 
-    /// EM answered with another 4xx: it does not take the gateway's request for a good one.
+    /// EM answered with another 4xx: it regards the gateway's request as wrong.
     #[error("Enterprise Manager refuses the gateway's request with status {status}: {message}")]
     RequestRefused {
         /// The HTTP status.
         status: u16,
-        /// EM's own words.
+        /// EM's message.
         message: String,
     },
 
@@ -143,7 +144,7 @@ impl Error {
     }
 }
 
-/// A setting of this side that cannot be used. Which option names it is not known here.
+/// A setting that cannot be used. The composition root knows which option it comes from.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{problem}")]
 pub struct UnusableSetting {
@@ -153,7 +154,7 @@ pub struct UnusableSetting {
     pub problem: String,
 }
 
-/// The settings of this side that may turn out to be unusable.
+/// The settings that may turn out to be unusable when they are loaded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Setting {
     /// The address.
@@ -207,7 +208,7 @@ pub enum BadResponse {
         limit: usize,
     },
 
-    /// XML that EM never sends and attackers like: a document type, deep nesting.
+    /// XML that EM never sends and attackers use: a document type, deep nesting.
     #[error("the document has {0}")]
     Forbidden(&'static str),
 
@@ -258,7 +259,7 @@ pub(crate) fn cause_excerpt(error: &dyn std::error::Error) -> String {
     excerpt(&cause.map_or_else(|| error.to_string(), ToString::to_string))
 }
 
-/// A foreign text made fit for one log line: no control characters, at most 200 characters.
+/// A foreign text, fit for one log line: no control characters, at most 200 characters.
 pub(crate) fn excerpt(text: &str) -> String {
     const LIMIT: usize = 200;
     let clean = |c: char| if c.is_control() { ' ' } else { c };

@@ -31,8 +31,8 @@ pub(crate) struct ConcurrencyLimit {
 
 /// Permission to have one request at EM, returned when dropped.
 pub(crate) struct Permit<'l> {
-    _permit: SemaphorePermit<'l>,
-    _list: Option<SemaphorePermit<'l>>,
+    /// The request, and the list if it is one.
+    _held: (SemaphorePermit<'l>, Option<SemaphorePermit<'l>>),
     expires: Option<Instant>,
 }
 
@@ -55,8 +55,7 @@ impl ConcurrencyLimit {
             let list = self.lists.acquire().await.expect(NEVER_CLOSED);
             let permit = self.regular.acquire().await.expect(NEVER_CLOSED);
             return Permit {
-                _permit: permit,
-                _list: Some(list),
+                _held: (permit, Some(list)),
                 expires: None,
             };
         }
@@ -66,8 +65,7 @@ impl ConcurrencyLimit {
             permit = self.probe.acquire() => (permit, Some(Instant::now() + PROBE_TIME)),
         };
         Permit {
-            _permit: permit.expect(NEVER_CLOSED),
-            _list: None,
+            _held: (permit.expect(NEVER_CLOSED), None),
             expires,
         }
     }

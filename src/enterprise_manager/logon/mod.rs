@@ -6,11 +6,13 @@
 //! calls sends nothing to EM.
 //!
 //! * `mod.rs`: the [`LogonManager`], which owns the session.
+//! * `request.rs`: the requests of a logon and a logoff.
 //! * `back_off.rs`: pauses logons after a rejected one, so that no account gets locked.
 //! * `response.rs`: what the response to a logon means.
 //! * `state.rs`: what operators see of it.
 
 mod back_off;
+mod request;
 mod response;
 mod state;
 
@@ -26,7 +28,7 @@ use std::{
 };
 
 use parking_lot::Mutex;
-use reqwest::{Method, StatusCode, header::HeaderValue};
+use reqwest::{StatusCode, header::HeaderValue};
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::{
     sync::watch,
@@ -36,8 +38,7 @@ use uuid::Uuid;
 
 use super::{
     error::{Error, Setting, UnusableSetting},
-    guard::RequestKind,
-    http::{Credential, EmResponse, Exchange, Http, without_password},
+    http::Http,
 };
 use crate::{
     operations::{
@@ -48,7 +49,6 @@ use crate::{
     settings::{EnterpriseManagerSettings, PasswordSource},
 };
 use back_off::LogonBackOff;
-use response::read_logon;
 
 /// Bounds of the time limit of a logon attempt. An attempt runs for all reads that wait for it, so no
 /// caller's deadline bounds it. The limit is short at first, since a logon that EM has dropped keeps
@@ -319,65 +319,6 @@ impl LogonManager {
         is_wanted
     }
 
-    async fn log_on(
-        &self,
-        password: &SecretString,
-        trace: &TraceContext,
-    ) -> Result<Arc<LogonSession>, Error> {
-        let version = &self.settings.api_version;
-        let response = self
-            .send_logon(version, password, RequestKind::Logon, trace)
-            .await?;
-        let session = read_logon(&response).or_else(|error| {
-            match without_password(&response, &error, password) {
-                Some(bare) => read_logon(&bare),
-                None => Err(error),
-            }
-        })?;
-        Ok(Arc::new(session))
-    }
-
-    /// The password as it is now, so that a rotated one needs no restart. The last readable one while
-    /// its file cannot be read, which is logged where the file is watched.
-    fn read_password(&self) -> SecretString {
-        let read = self.settings.password.read();
-        let mut status = self.status.lock();
-        if let Ok(password) = read {
-            status.password = password;
-        }
-        status.password.clone()
-    }
-
-    /// Sends a logon for this version of the API and returns the response as it is.
-    ///
-    /// # Errors
-    ///
-    /// When there is no complete response.
-    pub(crate) async fn ask(&self, version: &str) -> Result<EmResponse, Error> {
-        let password = self.read_password();
-        let trace = TraceContext::Untraced;
-        self.send_logon(version, &password, RequestKind::Entity, &trace)
-            .await
-    }
-
-    async fn send_logon(
-        &self,
-        version: &str,
-        password: &SecretString,
-        kind: RequestKind,
-        trace: &TraceContext,
-    ) -> Result<EmResponse, Error> {
-        let exchange = Exchange {
-            method: Method::POST,
-            path: &format!("api/sessionMngr/?v={version}"),
-            credential: Credential::Basic(&self.settings.username, password),
-            kind,
-            trace,
-            resend: 0,
-        };
-        self.http.exchange(exchange).await
-    }
-
     /// Logs off, if logged on. Best effort and short: EM forgets the session by itself. Returns the
     /// status of EM's response, if there is one.
     pub(crate) async fn log_off(&self) -> Option<StatusCode> {
@@ -399,28 +340,6 @@ impl LogonManager {
             },
         };
         self.end(&session).await
-    }
-
-    /// Ends this session at EM.
-    async fn end(&self, session: &LogonSession) -> Option<StatusCode> {
-        let exchange = Exchange {
-            method: Method::DELETE,
-            path: &format!("api/logonSessions/{}", session.id?),
-            credential: Credential::Token(&session.token),
-            kind: RequestKind::Entity,
-            trace: &TraceContext::Untraced,
-            resend: 0,
-        };
-        match self.http.exchange(exchange).await {
-            Ok(response) => {
-                tracing::debug!(status = response.status.as_u16(), "logged off");
-                Some(response.status)
-            }
-            Err(error) => {
-                tracing::debug!(%error, "not logged off");
-                None
-            }
-        }
     }
 }
 
