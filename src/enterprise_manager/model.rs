@@ -1,4 +1,4 @@
-//! What Enterprise Manager says about a replica job session, in EM's words.
+//! Replica job sessions and their tasks as Enterprise Manager reports them, in EM's terms.
 
 use std::collections::BTreeMap;
 
@@ -7,69 +7,69 @@ use uuid::Uuid;
 
 use super::SessionId;
 
-/// The two forms in which EM gives every resource.
+/// The two forms in which EM returns every resource.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum View {
     /// Identity and links: `GET /api/replicaSessions/{id}`.
     Reference,
-    /// Everything: `GET /api/replicaSessions/{id}?format=Entity`.
+    /// All fields: `GET /api/replicaSessions/{id}?format=Entity`.
     Entity,
 }
 
-/// One answer of EM, and when the gateway got it.
+/// One answer of EM, and when the gateway received it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Reading {
-    /// What EM said.
+    /// The session.
     pub session: ReplicaSession,
-    /// When EM's answer was complete, by this machine's clock. EM itself gives no "as of" time.
+    /// When EM's answer was complete, by this machine's clock. EM reports no such time itself.
     pub read_at: Timestamp,
 }
 
 impl Reading {
-    /// About how much memory the answer takes, in bytes.
+    /// Approximate memory use of the answer, in bytes.
     pub fn size(&self) -> usize {
         self.session.size() + size_of::<Timestamp>()
     }
 }
 
 impl ReplicaSession {
-    /// About how much memory the session takes, in bytes.
+    /// Approximate memory use of the session, in bytes.
     pub(crate) fn size(&self) -> usize {
         let run = self.run.iter().map(|run| {
-            texts(&[&run.job_uid, &run.job_name, &run.job_type])
+            heap_size(&[&run.job_uid, &run.job_name, &run.job_type])
                 + run.failure_message.iter().map(String::len).sum::<usize>()
         });
         size_of::<Self>()
-            + texts(&[&self.uid, &self.name, &self.r#type, &self.href])
+            + heap_size(&[&self.uid, &self.name, &self.r#type, &self.href])
             + run.sum::<usize>()
             + size_of_rest(&self.links, &self.unmapped)
     }
 }
 
 impl TaskSession {
-    /// About how much memory the task takes, in bytes.
+    /// Approximate memory use of the task, in bytes.
     pub(crate) fn size(&self) -> usize {
         size_of::<Self>()
-            + texts(&[&self.uid, &self.name, &self.r#type, &self.href])
-            + texts(&[&self.vm_name, &self.session_uid, &self.vm_uid])
+            + heap_size(&[&self.uid, &self.name, &self.r#type, &self.href])
+            + heap_size(&[&self.vm_name, &self.session_uid, &self.vm_uid])
             + self.reason.iter().map(String::len).sum::<usize>()
             + size_of_rest(&self.links, &self.unmapped)
     }
 }
 
 fn size_of_rest(links: &[Link], unmapped: &BTreeMap<String, String>) -> usize {
-    let links = links
+    let link_sizes = links.iter().map(|link| {
+        size_of::<Link>() + heap_size(&[&link.rel, &link.r#type, &link.href, &link.name])
+    });
+    let unmapped_sizes = unmapped
         .iter()
-        .map(|link| size_of::<Link>() + texts(&[&link.rel, &link.r#type, &link.href, &link.name]));
-    let unmapped = unmapped
-        .iter()
-        .map(|(element, text)| 2 * size_of::<String>() + texts(&[element, text]));
-    links.sum::<usize>() + unmapped.sum::<usize>()
+        .map(|(element, text)| 2 * size_of::<String>() + heap_size(&[element, text]));
+    link_sizes.sum::<usize>() + unmapped_sizes.sum::<usize>()
 }
 
-/// What texts take outside their place.
-fn texts(texts: &[&String]) -> usize {
-    /// What an allocation costs beside its content, and a map its nodes.
+/// Approximate heap memory of these strings, in bytes.
+fn heap_size(texts: &[&String]) -> usize {
+    /// Overhead of one allocation, including a share of the map's nodes.
     const OVERHEAD: usize = 16;
     texts.iter().map(|text| text.len() + OVERHEAD).sum()
 }
@@ -77,7 +77,7 @@ fn texts(texts: &[&String]) -> usize {
 /// One run of one replication job on one backup server.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ReplicaSession {
-    /// The identifier, checked to be the one that was asked for.
+    /// The identifier. It has been checked to be the requested one.
     pub id: SessionId,
     /// Attribute `UID`, verbatim.
     pub uid: String,
@@ -85,50 +85,51 @@ pub struct ReplicaSession {
     pub name: String,
     /// Attribute `Type`, verbatim.
     pub r#type: String,
-    /// Attribute `Href`, verbatim. Its host is EM's view of itself and never followed.
+    /// Attribute `Href`, verbatim. The gateway never follows it: its host is EM's own name for
+    /// itself.
     pub href: String,
     /// Every link, in EM's order.
     pub links: Vec<Link>,
-    /// The fields of the entity form; none in the reference form.
+    /// The fields of the entity form; `None` in the reference form.
     pub run: Option<Run>,
-    /// Direct child elements with text, and values, that have no place in the other fields: by
-    /// element name, repeated ones joined with line feeds.
+    /// Texts of direct child elements that have no field, or whose value is unknown, by element
+    /// name. Repeated ones are joined with line feeds.
     pub unmapped: BTreeMap<String, String>,
 }
 
-/// The elements that only the entity form has.
+/// The elements that occur only in the entity form.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Run {
     /// `JobUid`, a URN.
     pub job_uid: String,
-    /// `JobName`: free text, blanks significant.
+    /// `JobName`: free text with significant white space.
     pub job_name: String,
     /// `JobType`, a string in EM's schema; `Replica` for replication jobs.
     pub job_type: String,
     /// `CreationTimeUTC`.
     pub created_at: Option<Timestamp>,
-    /// `EndTimeUTC`; none while running and for EM's "never" dates.
+    /// `EndTimeUTC`; `None` while the session runs and for EM's "never" dates.
     pub ended_at: Option<Timestamp>,
-    /// `State`; none when absent, empty or unknown.
+    /// `State`; `None` if absent, empty or unknown.
     pub state: Option<SessionState>,
-    /// `Result`; none when absent, empty or unknown.
+    /// `Result`; `None` if absent, empty or unknown.
     pub result: Option<RunResult>,
     /// `Progress` in percent.
     pub progress_percent: Option<i32>,
     /// `IsRetry`.
     pub is_retry: Option<bool>,
-    /// `FailureMessage`; empty when EM sent the element empty.
+    /// `FailureMessage`; an empty element is an empty string.
     pub failure_message: Option<String>,
 }
 
 impl Run {
-    /// Whether EM reports that the run is over. Its end time can be missing even then.
+    /// Whether EM reports that the run is over. The end time can be missing even then.
     pub fn is_over(&self) -> bool {
         self.state == Some(SessionState::Stopped)
     }
 }
 
-/// What one session did with one virtual machine.
+/// The work of one session on one virtual machine.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TaskSession {
     /// The identifier.
@@ -145,37 +146,37 @@ pub struct TaskSession {
     pub vm_name: String,
     /// Every link, in EM's order.
     pub links: Vec<Link>,
-    /// `JobSessionUid`, a URN, checked to name the session that was asked for unless it is empty.
+    /// `JobSessionUid`, a URN. Unless empty, it has been checked to name the requested session.
     pub session_uid: String,
-    /// `VmUid`, which newer releases have; else empty.
+    /// `VmUid`; empty in older releases, which do not have it.
     pub vm_uid: String,
     /// `CreationTimeUTC`.
     pub created_at: Option<Timestamp>,
-    /// `EndTimeUTC`; none while in progress and for EM's "never" dates.
+    /// `EndTimeUTC`; `None` while the task runs and for EM's "never" dates.
     pub ended_at: Option<Timestamp>,
-    /// `State`; none when absent, empty or unknown.
+    /// `State`; `None` if absent, empty or unknown.
     pub state: Option<TaskState>,
-    /// `Result` of a completed task, none when absent, empty or unknown. `None` before that: what
-    /// EM says then is in `unmapped`.
+    /// `Result` of a completed task; `None` if absent, empty or unknown. Before completion it is
+    /// [`RunResult::None`], and any other result that EM reports is in `unmapped`.
     pub result: Option<RunResult>,
-    /// `Reason`; empty when EM sent the element empty.
+    /// `Reason`; an empty element is an empty string.
     pub reason: Option<String>,
     /// `TotalSize` in bytes.
     pub total_size: Option<i64>,
-    /// As [`ReplicaSession::unmapped`].
+    /// Like [`ReplicaSession::unmapped`].
     pub unmapped: BTreeMap<String, String>,
 }
 
 /// The tasks of one session.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TaskReading {
-    /// The tasks, by creation and then by id.
+    /// The tasks, sorted by creation time and id.
     pub tasks: Vec<TaskSession>,
     /// When EM's answer was complete, by this machine's clock.
     pub read_at: Timestamp,
 }
 
-/// One `Link` element; what EM left out is empty.
+/// One `Link` element. Absent attributes are empty.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Link {
     /// Attribute `Rel`.
@@ -188,8 +189,9 @@ pub struct Link {
     pub name: String,
 }
 
-/// An enumeration of EM's texts, which its schema calls strings: others occur.
-macro_rules! texts {
+/// Defines an enumeration of the known values of an element. EM's schema types such elements as
+/// strings, so other values occur.
+macro_rules! known_values {
     ($(#[$doc:meta])* $name:ident { $($variant:ident),* $(,)? }) => {
         $(#[$doc])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -202,7 +204,7 @@ macro_rules! texts {
         }
 
         impl $name {
-            /// The value that EM's text names, if it is a known one.
+            /// Parses EM's text; `None` if the value is unknown.
             pub(crate) fn from_text(text: &str) -> Option<Self> {
                 match text.trim() {
                     $(stringify!($variant) => Some(Self::$variant),)*
@@ -220,20 +222,20 @@ macro_rules! texts {
     };
 }
 
-texts! {
-    /// The states of a session that EM is known to use.
+known_values! {
+    /// The known states of a session.
     SessionState {
         Starting, Working, Pausing, Resuming, Stopping, Stopped, Idle, Postprocessing, Pending,
         WaitingRepository, WaitingSlot, WaitingTape, ActionRequired,
     }
 }
 
-texts! {
-    /// The results that EM is known to use, of sessions and of tasks.
+known_values! {
+    /// The known results of sessions and tasks.
     RunResult { None, Success, Warning, Failed }
 }
 
-texts! {
-    /// The states of a task that EM is known to use.
+known_values! {
+    /// The known states of a task.
     TaskState { Pending, InProgress, Completed }
 }

@@ -1,13 +1,13 @@
-//! The identifier of a replica job session, checked before it comes near a URL.
+//! The identifier of a replica job session, validated before it can become part of a URL.
 
 use std::{fmt, str::FromStr};
 
 use uuid::Uuid;
 
-/// EM's kind of URN for replica job sessions.
+/// Prefix of EM's URNs for replica job sessions.
 const URN_PREFIX: &str = "urn:veeam:ReplicaJobSession:";
 
-/// Identifier of one replica job session: a UUID, written in lower case as EM writes it.
+/// Identifier of one replica job session: a UUID, formatted in lower case as by EM.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct SessionId(Uuid);
 
@@ -19,8 +19,8 @@ pub struct InvalidSessionId;
 impl FromStr for SessionId {
     type Err = InvalidSessionId;
 
-    /// Accepts a hyphenated UUID or EM's URN around one, in any letter case, and nothing else: a
-    /// text that passes here cannot change the path of a request to EM.
+    /// Accepts only a hyphenated UUID or EM's URN of one, in any letter case, so that the text
+    /// cannot change the path of a request to EM.
     fn from_str(text: &str) -> Result<Self, InvalidSessionId> {
         parse_id(text, URN_PREFIX).map(Self).ok_or(InvalidSessionId)
     }
@@ -32,7 +32,7 @@ impl SessionId {
         parse_urn(uid, URN_PREFIX) == Some(self.0)
     }
 
-    /// The session that EM's `UID` attribute names, if it is one.
+    /// The session that EM's `UID` attribute names; `None` if it is not a session's URN.
     pub(crate) fn named_by(uid: &str) -> Option<Self> {
         parse_urn(uid, URN_PREFIX).map(Self)
     }
@@ -59,20 +59,20 @@ impl fmt::Display for SessionId {
     }
 }
 
-/// The UUID in EM's form: hyphenated, without braces. Other forms that the uuid crate knows are
-/// refused.
+/// Parses a UUID in EM's form: hyphenated, without braces. Other forms that the uuid crate accepts
+/// are refused.
 pub fn parse_uuid(text: &str) -> Option<Uuid> {
     (text.len() == uuid::fmt::Hyphenated::LENGTH)
         .then(|| Uuid::try_parse(text).ok())
         .flatten()
 }
 
-/// The UUID of an identifier that is a UUID or a URN with this prefix, in any letter case.
+/// Parses an identifier that is a UUID or a URN with this prefix, in any letter case.
 pub fn parse_id(text: &str, urn_prefix: &str) -> Option<Uuid> {
     parse_urn(text, urn_prefix).or_else(|| parse_uuid(text))
 }
 
-/// The UUID in a URN with this prefix, in any letter case.
+/// Parses the UUID in a URN with this prefix, in any letter case.
 pub(crate) fn parse_urn(text: &str, prefix: &str) -> Option<Uuid> {
     strip_prefix_ignore_case(text, prefix).and_then(parse_uuid)
 }
@@ -90,7 +90,7 @@ mod tests {
     const LOWER: &str = "04f694ad-664c-4603-a747-00edecae4f17";
 
     #[test]
-    fn a_uuid_and_its_urn_in_any_case_are_the_same_session() {
+    fn a_uuid_and_its_urn_in_any_letter_case_are_equal() {
         let id: SessionId = LOWER.parse().unwrap();
         for form in [
             LOWER.to_uppercase(),
@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn everything_else_is_refused() {
+    fn other_texts_are_refused() {
         for text in [
             "",
             " ",

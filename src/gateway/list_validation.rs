@@ -204,7 +204,7 @@ fn name(text: &str, field: &'static str) -> Result<Option<Name>, Failure> {
     }
     Name::new(text).map(Some).map_err(|error| match error {
         InvalidName::TooLong => invalid(field, "must not be longer than 255 characters"),
-        InvalidName::Unspeakable => invalid(
+        InvalidName::ControlCharacter => invalid(
             field,
             "must not have control characters, which Enterprise Manager's filter cannot say",
         ),

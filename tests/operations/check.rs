@@ -1,4 +1,4 @@
-//! `check`: whatever is wrong between the gateway and Enterprise Manager is named, with what to
+//! `check` identifies any problem between the gateway and Enterprise Manager, and says what to
 //! change.
 
 use simulator::{Canned, Fault, Options, Role, Simulator};
@@ -14,7 +14,7 @@ use super::{
 
 const PASSWORD: &str = "simulated";
 
-/// `check` of the Enterprise Manager at this address: exit code and standard output.
+/// Runs `check` for the Enterprise Manager at this address; returns exit code and standard output.
 async fn check(url: &str, arguments: &[&str]) -> (i32, String) {
     check_as(r"TECH\gateway", PASSWORD, url, arguments).await
 }
@@ -31,7 +31,7 @@ async fn check_as(user: &str, password: &str, url: &str, arguments: &[&str]) -> 
     (code, out)
 }
 
-/// The one step that failed, and that all later ones were not done.
+/// The line of the failed step. Asserts that no later step was done.
 fn failed(out: &str) -> &str {
     let mut lines = out.lines().skip_while(|line| !line.starts_with('✗'));
     let failed = lines.next().unwrap_or_else(|| panic!("all is well: {out}"));
@@ -41,7 +41,7 @@ fn failed(out: &str) -> &str {
     failed
 }
 
-/// What a check says that fails: its exit code, the step, and words that have to be there.
+/// Asserts the exit code of a failed check, the failed step, and words in that step's line.
 fn assert_fails((code, out): &(i32, String), expected: i32, step: &str, words: &[&str]) {
     let line = failed(out);
     assert_eq!(*code, expected, "{out}");
@@ -52,7 +52,7 @@ fn assert_fails((code, out): &(i32, String), expected: i32, step: &str, words: &
     }
 }
 
-/// A server that says one thing to everybody.
+/// The URL of a server that gives every request the same answer.
 async fn saying(answer: &'static str) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
@@ -60,7 +60,7 @@ async fn saying(answer: &'static str) -> String {
         while let Ok((mut stream, _)) = listener.accept().await {
             tokio::spawn(async move {
                 let mut request = [0; 4096];
-                // Whoever only looks whether somebody is there says nothing.
+                // The connect step opens a connection without sending anything.
                 if stream.read(&mut request).await.is_ok_and(|read| read > 0) {
                     stream.write_all(answer.as_bytes()).await.unwrap();
                 }
@@ -80,7 +80,7 @@ async fn with_certificate(authority: &Authority, name: &str) -> Simulator {
 }
 
 #[tokio::test]
-async fn all_is_well_and_the_session_is_logged_off() {
+async fn a_successful_check_passes_every_step_and_logs_off() {
     let authority = authority();
     let simulator = with_certificate(&authority, "localhost").await;
     let folder = tempfile::tempdir().unwrap();
@@ -115,9 +115,9 @@ async fn all_is_well_and_the_session_is_logged_off() {
 }
 
 #[tokio::test]
-async fn a_slow_logon_is_waited_for_and_the_password_sent_once() {
+async fn a_slow_logon_is_awaited_and_the_password_sent_once() {
     let simulator = Simulator::start(Options::default()).await.unwrap();
-    // Longer than serve would wait for the first one before it tries another.
+    // Longer than `serve` would wait before trying another logon.
     simulator.set_faults(["logon-latency=3500ms".parse::<Fault>().unwrap()]);
     let (code, out) = check(&simulator.url(), &[]).await;
     assert_eq!(code, 0, "{out}");
@@ -125,7 +125,7 @@ async fn a_slow_logon_is_waited_for_and_the_password_sent_once() {
 }
 
 #[tokio::test]
-async fn a_report_that_is_not_written_leaves_the_earlier_one() {
+async fn a_failed_check_leaves_the_earlier_report() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("report.json");
     std::fs::write(&path, "the earlier one, which is much longer than nothing").unwrap();
@@ -143,7 +143,7 @@ async fn a_report_that_is_not_written_leaves_the_earlier_one() {
 }
 
 #[tokio::test]
-async fn a_program_gets_the_same_as_json() {
+async fn the_result_is_available_as_json() {
     let simulator = Simulator::start(Options::default()).await.unwrap();
     let (code, out) = check(&simulator.url(), &["--json"]).await;
     assert_eq!(code, 0, "{out}");
@@ -160,7 +160,7 @@ async fn a_program_gets_the_same_as_json() {
 }
 
 #[tokio::test]
-async fn what_is_on_the_way_is_named() {
+async fn network_problems_are_identified() {
     let free = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let closed = free.local_addr().unwrap();
     drop(free);
@@ -187,7 +187,7 @@ async fn what_is_on_the_way_is_named() {
 }
 
 #[tokio::test]
-async fn a_certificate_that_is_not_trusted_is_shown_with_what_would_trust_it() {
+async fn an_untrusted_certificate_is_shown_with_the_options_to_trust_it() {
     let authority = authority();
     let simulator = with_certificate(&authority, "localhost").await;
     let told = check(&simulator.url(), &[]).await;
@@ -224,7 +224,7 @@ async fn a_certificate_that_is_not_trusted_is_shown_with_what_would_trust_it() {
 }
 
 #[tokio::test]
-async fn the_usual_mix_ups_are_named() {
+async fn common_configuration_mistakes_are_identified() {
     const WEB_UI: &str = "HTTP/1.1 200 OK\r\ncontent-type: text/html\r\n\r\n\
         <!DOCTYPE html><html><title>Veeam Backup Enterprise Manager : Login</title></html>";
     const REDIRECT: &str = "HTTP/1.1 302 Found\r\nlocation: /login.aspx\r\n\r\n";
@@ -253,7 +253,7 @@ async fn the_usual_mix_ups_are_named() {
 }
 
 #[tokio::test]
-async fn a_password_is_tried_once_and_its_rejection_named() {
+async fn a_password_is_tried_once_and_its_rejection_reported() {
     let simulator = Simulator::start(Options::default()).await.unwrap();
     let told = check_as(r"TECH\gateway", "wr0ng-one", &simulator.url(), &[]).await;
     let words = [
@@ -268,7 +268,7 @@ async fn a_password_is_tried_once_and_its_rejection_named() {
 }
 
 #[tokio::test]
-async fn the_role_is_told_as_far_as_it_can_be_seen() {
+async fn the_role_is_reported_as_far_as_it_can_be_determined() {
     let simulator = Simulator::start(Options::default()).await.unwrap();
     let url = simulator.url();
     let (code, out) = check_as(r"TECH\operator", PASSWORD, &url, &[]).await;
@@ -288,7 +288,7 @@ async fn the_role_is_told_as_far_as_it_can_be_seen() {
 }
 
 #[tokio::test]
-async fn lists_that_fail_are_told_apart_from_sessions_that_cannot_be_read() {
+async fn failed_lists_are_distinguished_from_unreadable_sessions() {
     let simulator = Simulator::start(Options::default()).await.unwrap();
     let mut refused = Canned::xml(
         r#"<Error Message="secret words" StatusCode="501" xmlns="http://www.veeam.com/ent/v1.0"/>"#,
@@ -315,7 +315,7 @@ async fn lists_that_fail_are_told_apart_from_sessions_that_cannot_be_read() {
 }
 
 #[tokio::test]
-async fn an_enterprise_manager_that_says_nothing_does_not_hold_up_the_check() {
+async fn an_unresponsive_enterprise_manager_does_not_block_the_check() {
     let silent: Fault = "silence".parse().unwrap();
     let options = Options {
         faults: vec![silent],
@@ -332,7 +332,7 @@ async fn an_enterprise_manager_that_says_nothing_does_not_hold_up_the_check() {
 }
 
 #[tokio::test]
-async fn wrong_settings_are_one_sentence_and_nothing_is_tried() {
+async fn invalid_settings_fail_the_first_step_and_no_other_is_done() {
     let told = check("em.example:9398", &[]).await;
     assert_fails(
         &told,

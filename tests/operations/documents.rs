@@ -1,4 +1,4 @@
-//! What is written for operators speaks of what there is: metrics, alerts, reasons.
+//! Operator documentation matches the code: metrics, alerts and reasons.
 
 use std::collections::BTreeSet;
 
@@ -15,7 +15,7 @@ const RUNBOOK: &str = include_str!("../../docs/runbook.md");
 const RULES: &str = include_str!("../../deploy/prometheus/rules.yml");
 const DASHBOARD: &str = include_str!("../../deploy/grafana/dashboard.json");
 
-/// The metrics that the document has a line for.
+/// The metrics listed in `docs/metrics.md`.
 fn documented() -> BTreeSet<String> {
     let names = METRICS.lines().filter_map(|line| line.strip_prefix("| `"));
     names
@@ -24,7 +24,7 @@ fn documented() -> BTreeSet<String> {
         .collect()
 }
 
-/// The metrics that the code registers, without the ending that counters get.
+/// The metrics that the code registers, without the suffix of counters.
 fn registered() -> BTreeSet<&'static str> {
     let sources = [
         include_str!("../../src/operations/metrics/mod.rs"),
@@ -42,7 +42,7 @@ fn registered() -> BTreeSet<&'static str> {
         .collect()
 }
 
-/// Names of the gateway's metrics in a query or a scrape.
+/// The names of the gateway's metrics in a query.
 fn names_in(text: &str) -> BTreeSet<String> {
     let words = text.split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_');
     words
@@ -56,7 +56,7 @@ fn names_in(text: &str) -> BTreeSet<String> {
 }
 
 #[test]
-fn the_document_of_metrics_has_a_line_for_each_and_no_other() {
+fn the_documented_metrics_are_the_registered_ones() {
     let documented: BTreeSet<String> = documented()
         .iter()
         .map(|name| name.trim_end_matches("_total").to_owned())
@@ -66,12 +66,12 @@ fn the_document_of_metrics_has_a_line_for_each_and_no_other() {
 }
 
 #[tokio::test]
-async fn what_is_scraped_is_documented() {
+async fn scraped_metrics_are_documented() {
     let (_simulator, gateway) = start(&[]).await;
     gateway.get(FINISHED).await;
     gateway.get(UNKNOWN).await;
     let mut stream = TcpStream::connect(&gateway.admin).await.unwrap();
-    // Without Accept: in the form that every tool reads.
+    // Without an Accept header, the format is the one that every tool can read.
     let request = b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
     stream.write_all(request).await.unwrap();
     let mut text = String::new();
@@ -109,7 +109,7 @@ async fn what_is_scraped_is_documented() {
 }
 
 #[test]
-fn dashboard_and_alerts_ask_for_metrics_that_exist() {
+fn the_dashboard_and_alerts_query_existing_metrics() {
     let documented = documented();
     let dashboard: serde_json::Value = serde_json::from_str(DASHBOARD).unwrap();
     let panels = dashboard["panels"].as_array().unwrap();
@@ -147,7 +147,7 @@ fn the_runbook_has_an_entry_for_each_alert_and_each_reason() {
 }
 
 #[test]
-fn the_runbook_says_of_each_reason_what_the_log_says() {
+fn the_runbook_has_the_logged_remedy_for_each_reason() {
     for row in TABLE {
         let (_, entry) = RUNBOOK
             .split_once(&format!("\n### {}\n", row.reason))

@@ -1,4 +1,4 @@
-//! `health` for containers, and what `grpc.health.v1` says of Enterprise Manager.
+//! The `health` command for containers, and the health of Enterprise Manager in `grpc.health.v1`.
 
 use super::{
     certificates::{authority, issue, issue_expired},
@@ -13,7 +13,7 @@ use tonic_health::pb::{
 };
 
 #[tokio::test]
-async fn health_tells_by_its_exit_code_whether_a_gateway_serves() {
+async fn the_exit_code_of_health_reports_whether_a_gateway_serves() {
     let (_simulator, gateway) = start(&[]).await;
     let port = gateway.address.rsplit(':').next().unwrap().to_owned();
     let service = "enterprisemanager.v1.ReplicaSessionService";
@@ -30,7 +30,7 @@ async fn health_tells_by_its_exit_code_whether_a_gateway_serves() {
             "{arguments:?}: {err}"
         );
     }
-    // As in a container: the variable that tells serve where to listen.
+    // As in a container: `health` uses the same variable as `serve`.
     let mut health = program(&["health"]);
     let listen = format!("0.0.0.0:{port}");
     let (code, _, err) = run(health.env("GATEWAY_LISTEN", listen)).await;
@@ -55,7 +55,7 @@ async fn health_tells_by_its_exit_code_whether_a_gateway_serves() {
 }
 
 #[tokio::test]
-async fn a_gateway_that_is_about_to_end_is_not_healthy() {
+async fn a_gateway_that_is_shutting_down_is_not_healthy() {
     let (_simulator, gateway) = start(&["--lame-duck=10s"]).await;
     let (address, admin) = (gateway.address.clone(), gateway.admin.clone());
     let stopping = tokio::spawn(gateway.stop());
@@ -76,7 +76,7 @@ async fn a_gateway_that_is_about_to_end_is_not_healthy() {
 }
 
 #[tokio::test]
-async fn health_of_enterprise_manager_follows_its_answers_and_touches_no_other_name() {
+async fn the_health_of_enterprise_manager_follows_its_answers_and_affects_no_other_service() {
     let (simulator, gateway) = start(&[]).await;
     let says = async |service: &str| {
         let arguments = [
@@ -107,7 +107,7 @@ async fn health_of_enterprise_manager_follows_its_answers_and_touches_no_other_n
 }
 
 #[tokio::test]
-async fn health_is_asked_over_tls_with_a_certificate_or_at_the_admin_listener_without() {
+async fn health_uses_a_certificate_over_tls_and_none_at_the_admin_listener() {
     let folder = tempfile::tempdir().unwrap();
     let file = |name: &str, content: &str| {
         let path = folder.path().join(name);
@@ -178,14 +178,14 @@ async fn health_is_asked_over_tls_with_a_certificate_or_at_the_admin_listener_wi
     assert_eq!((code, out.as_str()), (0, "SERVING\n"), "{err}");
 }
 
-/// The next status that a health watch tells.
+/// The next status of a health watch.
 async fn next(watch: &mut Streaming<HealthCheckResponse>) -> ServingStatus {
     let told = timeout(Duration::from_secs(30), watch.message()).await;
     told.unwrap().unwrap().expect("a status").status()
 }
 
 #[tokio::test]
-async fn a_health_watch_tells_when_enterprise_manager_goes_down_and_comes_back() {
+async fn a_health_watch_reports_when_enterprise_manager_fails_and_recovers() {
     let (simulator, gateway) = start(&[]).await;
     let server = format!("http://{}", gateway.address);
     let channel = Channel::from_shared(server).unwrap().connect().await;

@@ -1,4 +1,4 @@
-//! The log: one line a call, with what tells it from others and nothing secret.
+//! The log has one line per call, which identifies the call and has no secrets.
 
 use replica_session_gateway::proto::v1::{
     GetReplicaSessionRequest, replica_session_service_client::ReplicaSessionServiceClient,
@@ -8,7 +8,7 @@ use tonic::{Request, metadata::MetadataMap, transport::Channel};
 
 use super::support::{FINISHED, Serving, UNKNOWN, start};
 
-/// Asks with metadata; returns the metadata of the answer, whatever it is.
+/// Calls `Get` with metadata; returns the metadata of the response or the error.
 async fn ask(gateway: &Serving, id: &str, metadata: &[(&'static str, &str)]) -> MetadataMap {
     let server = format!("http://{}", gateway.address);
     let channel = Channel::from_shared(server).unwrap().connect().await;
@@ -27,7 +27,7 @@ async fn ask(gateway: &Serving, id: &str, metadata: &[(&'static str, &str)]) -> 
 }
 
 #[tokio::test]
-async fn a_request_id_is_taken_over_or_made_and_comes_back_and_into_the_log() {
+async fn a_request_id_is_accepted_or_generated_and_returned_and_logged() {
     let (_simulator, gateway) = start(&[]).await;
     let told = ask(&gateway, UNKNOWN, &[("x-request-id", "night-42")]).await;
     assert_eq!(told.get("x-request-id").unwrap(), "night-42");
@@ -42,7 +42,7 @@ async fn a_request_id_is_taken_over_or_made_and_comes_back_and_into_the_log() {
 }
 
 #[tokio::test]
-async fn a_failed_call_has_one_line_that_names_it_and_what_em_said() {
+async fn a_failed_call_has_one_line_with_its_ids_and_em_s_message() {
     let (simulator, gateway) = start(&[]).await;
     let fault: Fault = "500".parse().unwrap();
     simulator.set_faults([fault]);
@@ -65,7 +65,7 @@ async fn a_failed_call_has_one_line_that_names_it_and_what_em_said() {
 }
 
 #[tokio::test]
-async fn answered_calls_have_a_line_at_debug_only() {
+async fn answered_calls_are_logged_only_at_debug() {
     for (filter, lines) in [("info", 0), ("debug", 1)] {
         let (_simulator, gateway) = start(&["--log-filter", filter]).await;
         ask(&gateway, FINISHED, &[("x-request-id", "fine")]).await;

@@ -1,5 +1,4 @@
-//! What operators see of the gateway: the program as containers, scrapers and people at night meet
-//! it.
+//! The program as operators, containers and scrapers use it.
 
 #![expect(
     clippy::unwrap_used,

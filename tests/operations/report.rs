@@ -1,4 +1,4 @@
-//! `check --report`: what is sent to strangers identifies nobody, and a fixture can be made of it.
+//! `check --report`: a report has no identifying data, and its answers can be used as fixtures.
 
 use std::{fs, path::Path};
 
@@ -23,7 +23,7 @@ const PASSWORD: &str = "HUSHpassword";
 
 const PAGE: &str = include_str!("../../docs/report.md");
 
-/// The report about this Enterprise Manager, and what the check printed.
+/// The report about this Enterprise Manager, and the output of the check.
 async fn report(simulator: &Simulator) -> (String, String) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("report.json");
@@ -37,7 +37,7 @@ async fn report(simulator: &Simulator) -> (String, String) {
     (fs::read_to_string(path).unwrap(), out)
 }
 
-/// The answer to the request of this name.
+/// The recorded answer to the request with this name.
 fn answer<'r>(report: &'r Value, name: &str) -> &'r Value {
     let exchanges = report["exchanges"].as_array().unwrap();
     let exchange = exchanges.iter().find(|exchange| exchange["name"] == name);
@@ -55,7 +55,7 @@ fn options() -> Options {
 }
 
 #[tokio::test]
-async fn a_report_records_what_was_sent_and_the_sessions_are_logged_off() {
+async fn a_report_records_the_answers_and_logs_off_every_session() {
     let simulator = Simulator::start(Options {
         style: Style {
             times: TimeFormat::Microseconds,
@@ -111,7 +111,7 @@ async fn a_report_records_what_was_sent_and_the_sessions_are_logged_off() {
     assert!(out.contains("✓ logoff"), "{out}");
     let counts = simulator.counts();
     assert_eq!((counts.logons_accepted, counts.logoffs), (3, 3));
-    // Reads, logons and logoffs only.
+    // The check sends only reads, logons and logoffs.
     for request in simulator.requests() {
         let is_logon = request.target.starts_with("/api/sessionMngr/");
         let is_logoff = request.target.starts_with("/api/logonSessions/");
@@ -123,8 +123,8 @@ async fn a_report_records_what_was_sent_and_the_sessions_are_logged_off() {
     }
 }
 
-/// Names, hosts, ids and secrets of all kinds, and where they could get through.
-fn assert_identifies_nobody(report: &str, printed: &str) {
+/// Asserts that neither the report nor the output has a name, host, id or secret of the test data.
+fn assert_anonymous(report: &str, printed: &str) {
     for (what, text) in [("report", report), ("output", printed)] {
         let text = text.replace(USER, "").to_ascii_lowercase();
         for secret in [
@@ -139,7 +139,7 @@ fn assert_identifies_nobody(report: &str, printed: &str) {
             assert_eq!(found, None, "{secret} in the {what}");
         }
     }
-    // GUIDs are numbers.
+    // GUIDs are replaced by numbered ones.
     let is_id = |word: &&str| word.len() == 36 && word.matches('-').count() == 4;
     let words = report.split(|c: char| !c.is_ascii_alphanumeric() && c != '-');
     for id in words.filter(is_id) {
@@ -149,7 +149,7 @@ fn assert_identifies_nobody(report: &str, printed: &str) {
 }
 
 #[tokio::test]
-async fn nothing_that_identifies_is_in_a_report() {
+async fn a_report_has_no_identifying_data() {
     let simulator = Simulator::start(options()).await.unwrap();
     let (report, out) = report(&simulator).await;
     assert!(
@@ -157,10 +157,10 @@ async fn nothing_that_identifies_is_in_a_report() {
         "{report}"
     );
     let out: Vec<_> = out.lines().filter(|line| line.contains("report")).collect();
-    assert_identifies_nobody(&report, &out.join("\n"));
+    assert_anonymous(&report, &out.join("\n"));
 }
 
-/// A document that says HUSH wherever one can say something, and the headers too.
+/// An answer with this body and with HUSH in every header.
 fn hushed(status: StatusCode, body: &str) -> Canned {
     let mut canned = Canned::xml(body.to_owned());
     canned.status = status;
@@ -194,7 +194,7 @@ const HUSHED_SESSION: &str = r#"<ReplicaJobSession xmlns:HUSH="urn:HUSH" HUSH="H
     </ReplicaJobSession>"#;
 
 #[tokio::test]
-async fn nor_where_nobody_expects_it() {
+async fn identifying_data_in_unexpected_positions_is_redacted() {
     let simulator = Simulator::start(options()).await.unwrap();
     let page = format!(
         r#"<?xml version="1.0" encoding="HUSH"?><!--HUSH--><QueryResult HUSH="HUSH" xmlns="urn:HUSH"><Entities>
@@ -213,11 +213,11 @@ async fn nor_where_nobody_expects_it() {
         .lines()
         .filter(|line| !line.contains("settings"))
         .collect();
-    assert_identifies_nobody(&report, &out.join("\n"));
+    assert_anonymous(&report, &out.join("\n"));
 }
 
 #[tokio::test]
-async fn a_report_that_cannot_be_written_is_told_before_anything_is_asked() {
+async fn an_unwritable_report_fails_the_check_before_the_first_request() {
     let simulator = Simulator::start(options()).await.unwrap();
     let mut command = program(&["check", "--em-allow-plaintext", "--em-username", USER]);
     command
@@ -233,7 +233,7 @@ async fn a_report_that_cannot_be_written_is_told_before_anything_is_asked() {
 }
 
 #[tokio::test]
-async fn a_check_that_is_interrupted_logs_off_whatever_it_logged_on() {
+async fn an_interrupted_check_logs_off_every_session() {
     let slow: Fault = "latency=200ms".parse().unwrap();
     let simulator = Simulator::start(Options {
         faults: vec![slow],
@@ -269,7 +269,7 @@ async fn a_check_that_is_interrupted_logs_off_whatever_it_logged_on() {
 }
 
 #[test]
-fn the_page_about_reports_has_every_request() {
+fn every_request_is_documented() {
     let rows: Vec<_> = PAGE
         .lines()
         .filter(|line| line.starts_with("| ") && line.contains(" /api/"))
@@ -286,7 +286,7 @@ fn redacted(body: &str) -> String {
     Redactor::default().body(body.as_bytes()).unwrap()
 }
 
-/// What stays of a document: its tags, with the names of attributes, and its blanks.
+/// What redaction preserves: the tags, the names of attributes, and the white space.
 fn structure(xml: &str) -> Vec<String> {
     let mut reader = Reader::from_str(xml.trim_start_matches('\u{feff}'));
     let mut structure = Vec::new();
@@ -314,14 +314,14 @@ fn structure(xml: &str) -> Vec<String> {
     }
 }
 
-/// The session in this document, whatever its id.
+/// Reads the session in this document with the id that the document has.
 fn read(xml: &str) -> ReplicaSession {
     let (_, id) = xml.split_once("urn:veeam:ReplicaJobSession:").unwrap();
     read_replica_session(xml.as_bytes(), id[..36].parse().unwrap(), View::Entity).unwrap()
 }
 
 #[test]
-fn a_recorded_answer_is_a_fixture() {
+fn a_recorded_answer_can_be_used_as_a_fixture() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/enterprise-manager");
     let mut sessions = 0;
     for file in fs::read_dir(folder).unwrap() {
@@ -362,7 +362,7 @@ fn a_recorded_answer_is_a_fixture() {
 }
 
 #[test]
-fn a_text_becomes_its_shape_and_keeps_what_names_nobody() {
+fn text_is_reduced_to_its_shape_and_known_words_are_kept() {
     for (body, shape) in [
         (
             "<JobName>Büro  &amp; \\\\FS01 &#xB;&#72;&#x48;</JobName>",
@@ -433,7 +433,7 @@ fn a_text_becomes_its_shape_and_keeps_what_names_nobody() {
             "Basic Realm=RestSvc",
             "www-authenticate: Basic Realm=RestSvc",
         ),
-        // The base64 of a GUID's text, and of the bytes of the same one.
+        // A GUID as base64 of its text; further down, another as base64 of its bytes.
         (
             "x-restsvcsessionid",
             "NDRjZmJkYmUtNWE5NS00MTU2LTg4NjctOTFmMDY5YjdjMmNj",
@@ -468,7 +468,7 @@ fn a_text_becomes_its_shape_and_keeps_what_names_nobody() {
     }
 }
 
-/// Two texts of the same shape, of words that are in no list.
+/// Two texts of the same shape, without any known words.
 fn secrets() -> impl Strategy<Value = (String, String)> {
     let both = |from, to| (range(from, to), range(from, to));
     let letter = prop_oneof![
@@ -479,7 +479,7 @@ fn secrets() -> impl Strategy<Value = (String, String)> {
         1 => both('一', '九'),
         1 => both('\u{10400}', '\u{10427}'),
     ];
-    // Neither of what begins an escape.
+    // Without the characters that begin an escape.
     let between = select(" -_.:;,/@$!?='\"<>()[]{}|~^*+".chars().collect::<Vec<_>>());
     let word = (vec(letter, 8..14), between.prop_map(|c| (c, c)));
     vec(word, 1..4).prop_map(|words| {
@@ -493,7 +493,7 @@ fn secrets() -> impl Strategy<Value = (String, String)> {
     })
 }
 
-/// Documents in which `§` is a secret. Some are not well-formed, even before a secret has a quote in it.
+/// Documents in which `§` is a secret. Some are not well-formed even if no secret has a quote.
 const PLANTED: [&str; 12] = [
     r#"<?xml version="1.0" encoding="§"?><?§ §?><!--§--><!DOCTYPE § [<!ENTITY § "§">]><§ §="§" xmlns="§" xmlns:§="§"/>"#,
     "<ReplicaJobSession Href='§' Type='§' Name='§@2025-10-07 20:00:02' UID='§'><JobName>§</JobName><State>§</State>",
@@ -509,7 +509,7 @@ const PLANTED: [&str; 12] = [
     "<§",
 ];
 
-/// Pieces of documents, to be put together in any order.
+/// Fragments of documents, combined in random order.
 const PIECES: [&str; 24] = [
     "<",
     ">",
@@ -537,7 +537,7 @@ const PIECES: [&str; 24] = [
     "Stopped",
 ];
 
-/// The template with the secrets in it, in turn.
+/// Replaces each `§` in the template with the next secret.
 fn planted<'s>(template: &str, mut secrets: impl Iterator<Item = &'s str>) -> String {
     let text = template.chars().map(|c| match c {
         '§' => secrets.next().unwrap().to_owned(),
@@ -546,8 +546,8 @@ fn planted<'s>(template: &str, mut secrets: impl Iterator<Item = &'s str>) -> St
     text.collect()
 }
 
-/// Whether nothing of these secrets is in the redacted body: it is the same with others of their shape, and
-/// has none of their words.
+/// Asserts that the redacted body reveals nothing of these secrets but their shape: it is the same
+/// for other secrets of that shape, and has none of their words.
 fn assert_hides(template: &str, secrets: &[(String, String)]) -> Result<(), TestCaseError> {
     let one = planted(
         template,
@@ -582,7 +582,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn no_secret_gets_into_a_report_wherever_it_stands(secrets in vec(secrets(), 5..9)) {
+    fn secrets_are_redacted_in_every_position(secrets in vec(secrets(), 5..9)) {
         for template in PLANTED {
             assert_hides(template, &secrets)?;
         }
@@ -597,7 +597,7 @@ proptest! {
     }
 
     #[test]
-    fn nor_out_of_a_document_that_is_broken_in_any_way(
+    fn secrets_are_redacted_in_malformed_documents(
         secrets in vec(secrets(), 1..4),
         pieces in vec(prop_oneof![select(&PIECES[..]), Just("§")], 1..40),
     ) {
@@ -605,7 +605,7 @@ proptest! {
     }
 
     #[test]
-    fn nor_where_it_is_encoded((one, other) in secrets(), template in select(&PLANTED[..])) {
+    fn encoded_secrets_are_redacted((one, other) in secrets(), template in select(&PLANTED[..])) {
         let encode = |secret: &str, encode: fn(char) -> String| {
             let letters = secret.chars().filter(char::is_ascii_alphanumeric);
             let encoded: String = letters.map(encode).collect();
@@ -634,7 +634,7 @@ proptest! {
     }
 
     #[test]
-    fn nor_a_guid(guids in vec(any::<u128>(), 1..4), others in vec(any::<u128>(), 4)) {
+    fn guids_are_redacted(guids in vec(any::<u128>(), 1..4), others in vec(any::<u128>(), 4)) {
         let text = |guids: &[u128]| -> String {
             let guids = guids.iter().map(|guid| uuid::Uuid::from_u128(*guid));
             each(guids, |guid| format!("<JobName>{guid} {{{guid}}}</JobName><Link Href='/api/jobs/{guid}'/>"))

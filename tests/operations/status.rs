@@ -25,7 +25,7 @@ async fn status(gateway: &Serving) -> Value {
     serde_json::from_str(body).unwrap()
 }
 
-/// The fields of an object and of those in it, as paths.
+/// Collects the fields of an object and of nested objects as dotted paths.
 fn paths(value: &Value, path: &str, all: &mut Vec<String>) {
     match value.as_object() {
         Some(object) if path != "settings" => {
@@ -39,7 +39,7 @@ fn paths(value: &Value, path: &str, all: &mut Vec<String>) {
 }
 
 #[tokio::test]
-async fn status_tells_how_it_is_with_enterprise_manager() {
+async fn status_reports_the_health_of_enterprise_manager() {
     let (simulator, gateway) = start(&["--lame-duck=1s"]).await;
     let at_first = status(&gateway).await;
     let em = &at_first["enterprise_manager"];
@@ -76,7 +76,7 @@ async fn status_tells_how_it_is_with_enterprise_manager() {
         remedy.contains("look whether Enterprise Manager runs"),
         "{remedy}"
     );
-    // The line of the call says the same.
+    // The log line of the call has the same remedy.
     assert_eq!(gateway.logged("call failed").await["remedy"], remedy);
 
     let mut fields = Vec::new();
@@ -91,7 +91,7 @@ async fn status_tells_how_it_is_with_enterprise_manager() {
 }
 
 #[tokio::test]
-async fn a_rejected_password_shows_as_a_logon_that_is_suspended() {
+async fn a_rejected_password_is_reported_as_a_suspended_logon() {
     let (simulator, gateway) = start(&[]).await;
     simulator.set_password(r"TECH\gateway", "another");
     assert_eq!(gateway.get(FINISHED).await.0, 78);
@@ -102,7 +102,7 @@ async fn a_rejected_password_shows_as_a_logon_that_is_suspended() {
 }
 
 #[tokio::test]
-async fn settings_are_in_the_log_and_in_the_status_with_where_they_come_from() {
+async fn settings_are_logged_and_in_the_status_with_their_origins() {
     let (simulator, gateway) = start(&["--max-in-flight=77"]).await;
     let line = gateway.logged("settings in effect").await;
     assert_eq!(line["max_in_flight"], "77");

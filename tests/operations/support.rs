@@ -1,4 +1,4 @@
-//! The program as a child process, a simulated Enterprise Manager for it, and its log.
+//! Runs the program as a child process with a simulated Enterprise Manager, and reads its log.
 
 use std::{
     process::Stdio,
@@ -16,16 +16,16 @@ use tokio::{
 
 pub const PROGRAM: &str = env!("CARGO_BIN_EXE_replica-session-gateway");
 
-/// A finished session that the simulator holds.
+/// A finished session of the simulator.
 pub const FINISHED: &str = "04f694ad-664c-4603-a747-00edecae4f17";
 
-/// An id that the simulator does not hold.
+/// An id that is unknown to the simulator.
 pub const UNKNOWN: &str = "b6f1a9d2-30f4-4c0e-9a53-0d1c52e8f0ff";
 
-/// Generous for a loaded machine; nothing waits for it when all is well.
+/// Timeout that is generous for a loaded machine; a passing test never reaches it.
 const SOON: Duration = Duration::from_secs(30);
 
-/// The program without a setting from outside.
+/// The program with an empty environment.
 pub fn program(arguments: &[&str]) -> Command {
     let mut command = Command::new(PROGRAM);
     command
@@ -38,7 +38,7 @@ pub fn program(arguments: &[&str]) -> Command {
     command
 }
 
-/// Exit code, standard output, standard error.
+/// Runs a command; returns exit code, standard output and standard error.
 pub async fn run(command: &mut Command) -> (i32, String, String) {
     let output = timeout(SOON, command.output()).await.unwrap().unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
@@ -49,22 +49,22 @@ pub async fn run(command: &mut Command) -> (i32, String, String) {
     )
 }
 
-/// `serve` as a child process, with its log as JSON.
+/// `serve` as a child process, with its log parsed as JSON.
 pub struct Serving {
     child: Child,
     log: Arc<Mutex<Vec<Value>>>,
-    /// Where callers connect.
+    /// Address for callers.
     pub address: String,
-    /// Where operators look.
+    /// Address of the admin listener.
     pub admin: String,
 }
 
-/// A gateway for the Enterprise Manager at `em`, with further arguments.
+/// Starts a gateway for the Enterprise Manager at `em`, with additional arguments.
 pub async fn serve(em: &str, arguments: &[&str]) -> Serving {
     serve_in(em, arguments, &[]).await
 }
 
-/// The same, with these environment variables besides.
+/// Like [`serve`], with additional environment variables.
 pub async fn serve_in(em: &str, arguments: &[&str], variables: &[(&str, &str)]) -> Serving {
     let mut command = program(&[
         "serve",
@@ -110,7 +110,7 @@ pub async fn serve_in(em: &str, arguments: &[&str], variables: &[(&str, &str)]) 
     serving
 }
 
-/// A simulator at its defaults, and a gateway for it.
+/// Starts a simulator with default options and a gateway for it.
 pub async fn start(arguments: &[&str]) -> (Simulator, Serving) {
     let simulator = Simulator::start(Options::default()).await.unwrap();
     let serving = serve(&simulator.url(), arguments).await;
@@ -118,7 +118,7 @@ pub async fn start(arguments: &[&str]) -> (Simulator, Serving) {
 }
 
 impl Serving {
-    /// `get` for one session as EM has it now: exit code, standard output, standard error.
+    /// Runs `get` without the cache; returns exit code, standard output and standard error.
     pub async fn get(&self, id: &str) -> (i32, String, String) {
         let server = format!("--server=http://{}", self.address);
         run(&mut program(&["get", id, "--max-age=0s", &server])).await
@@ -134,7 +134,7 @@ impl Serving {
         log.iter().filter(says).cloned().collect()
     }
 
-    /// The first line of the log whose message contains `text`, once it is there.
+    /// Waits for the first line of the log whose message contains `text`.
     pub async fn logged(&self, text: &str) -> Value {
         let found = async {
             loop {
@@ -148,14 +148,14 @@ impl Serving {
         found.unwrap_or_else(|_| panic!("{text:?} is not in {:#?}", self.log.lock().unwrap()))
     }
 
-    /// Everything that has been logged, as text.
+    /// The whole log as text.
     pub fn whole_log(&self) -> String {
         let log = self.log.lock().unwrap();
         let lines: Vec<_> = log.iter().map(Value::to_string).collect();
         lines.join("\n")
     }
 
-    /// Sends SIGTERM and waits for the end.
+    /// Sends SIGTERM, waits for the process to exit, and returns its exit code.
     pub async fn stop(mut self) -> i32 {
         let kill = format!("kill -TERM {}", self.child.id().unwrap());
         let status = Command::new("sh").args(["-c", &kill]).status().await;

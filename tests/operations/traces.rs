@@ -1,4 +1,4 @@
-//! Traces as an operator turns them on: by the environment variables of OpenTelemetry.
+//! Traces, configured by OpenTelemetry's environment variables as an operator would.
 
 use simulator::{Options, Simulator};
 
@@ -8,7 +8,7 @@ use super::{
 };
 
 #[tokio::test]
-async fn the_environment_says_where_traces_go_and_whose_they_are_and_the_end_loses_none() {
+async fn the_environment_configures_traces_and_shutdown_exports_the_last_spans() {
     let collector = Collector::start().await;
     let simulator = Simulator::start(Options::default()).await.unwrap();
     let key = "the-collector-s-key";
@@ -24,7 +24,7 @@ async fn the_environment_says_where_traces_go_and_whose_they_are_and_the_end_los
     let arguments = ["--log-filter=trace"];
     let gateway = serve_in(&simulator.url(), &arguments, &variables).await;
     assert_eq!(gateway.get(FINISHED).await.0, 0);
-    // Long before the five seconds are over for which spans are gathered.
+    // Well within the five seconds for which spans are batched.
     assert!(!gateway.whole_log().contains(key));
     assert_eq!(gateway.stop().await, 0);
     let spans = collector.spans();
@@ -38,7 +38,7 @@ async fn the_environment_says_where_traces_go_and_whose_they_are_and_the_end_los
 }
 
 #[tokio::test]
-async fn the_log_names_the_trace_that_begins_here() {
+async fn the_log_has_the_id_of_a_trace_that_the_gateway_started() {
     let collector = Collector::start().await;
     let simulator = Simulator::start(Options::default()).await.unwrap();
     let variables = [("OTEL_EXPORTER_OTLP_ENDPOINT", collector.endpoint.as_str())];
@@ -61,7 +61,7 @@ async fn the_log_names_the_trace_that_begins_here() {
 }
 
 #[tokio::test]
-async fn a_variable_that_asks_for_what_there_is_not_ends_the_program_at_once() {
+async fn an_unsupported_variable_stops_the_program_at_startup() {
     for (name, value) in [
         ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf"),
         ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "collector:4317"),

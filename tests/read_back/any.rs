@@ -1,4 +1,4 @@
-//! Any session, any task, any style: what the simulator may be made to hold.
+//! Strategies for the simulator's sessions, tasks and styles.
 
 use jiff::Timestamp;
 use proptest::{collection::vec, option, prelude::*, sample::select};
@@ -6,7 +6,7 @@ use replica_session_gateway::enterprise_manager::{RunResult, SessionState, TaskS
 
 use simulator::{Generation, Link, NamedResource, Session, Style, Task, TimeFormat};
 
-/// What writers and readers of XML are known to trip over.
+/// Text that XML writers and readers are known to mishandle.
 const PIECES: [&str; 24] = [
     " ",
     "  ",
@@ -61,7 +61,7 @@ pub const TASK_STATES: [TaskState; 3] = [
     TaskState::Completed,
 ];
 
-/// Any text that XML can say, if only by reference.
+/// Any text that XML can represent, if only by references.
 pub fn text() -> impl Strategy<Value = String> {
     let piece = prop_oneof![
         3 => select(&PIECES[..]).prop_map(str::to_owned),
@@ -73,7 +73,7 @@ pub fn text() -> impl Strategy<Value = String> {
     vec(piece, 0..8).prop_map(|pieces| pieces.concat())
 }
 
-/// A known word, mostly, or any text.
+/// Usually a known word, otherwise any text.
 fn word(known: &[&'static str]) -> impl Strategy<Value = String> + use<> {
     prop_oneof![
         3 => select(known.to_vec()).prop_map(str::to_owned),
@@ -92,13 +92,13 @@ fn guid() -> impl Strategy<Value = String> {
     })
 }
 
-/// Any time of the years 2 to 9998, down to the nanosecond.
+/// Any time in the years 2 to 9998, with nanoseconds.
 fn time() -> impl Strategy<Value = Timestamp> {
     let second = prop_oneof![
         2 => 1_400_000_000..1_800_000_000_i64,
         1 => -62_100_000_000..253_300_000_000_i64,
     ];
-    // Mostly with few digits.
+    // Often with few digits.
     let fraction = prop_oneof![
         Just(0),
         (0..1000).prop_map(|milliseconds| milliseconds * 1_000_000),

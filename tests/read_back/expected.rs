@@ -1,4 +1,4 @@
-//! What the gateway has to make of what the simulator holds.
+//! The gateway's expected view of the simulator's sessions and tasks.
 
 use std::collections::BTreeMap;
 
@@ -8,14 +8,14 @@ use replica_session_gateway::enterprise_manager::{self as em, RunResult, TaskSta
 use crate::any::{RESULTS, STATES, TASK_STATES};
 use simulator::{Session, Style, Task, TimeFormat};
 
-/// In one style and with links to one host.
+/// Expectations for one style and one host in links.
 pub struct Expected<'s> {
     pub style: Style,
     pub host: &'s str,
 }
 
 impl Expected<'_> {
-    /// A session by itself.
+    /// The expected session in this view.
     pub fn session(&self, session: &Session, view: View) -> em::ReplicaSession {
         let path = format!("replicaSessions/{}", session.id);
         let entity = format!("{path}?format=Entity");
@@ -89,7 +89,7 @@ impl Expected<'_> {
         }
     }
 
-    /// A task of a session.
+    /// The expected task of a session.
     pub fn task(&self, session: &Session, task: &Task) -> em::TaskSession {
         let path = format!("{}/{}", self.task_collection(), task.id);
         let name = self.name(&task.vm, task.created);
@@ -126,7 +126,7 @@ impl Expected<'_> {
                 &mut unmapped,
             )
         } else {
-            // Real servers say Success too early: it is kept, and not believed.
+            // Real servers report Success too early: it is kept as unmapped, not as the result.
             if task.result.trim() != "None" {
                 known(&[], RunResult::text, "Result", &task.result, &mut unmapped);
             }
@@ -186,7 +186,7 @@ impl Expected<'_> {
         format!("{of}@{}", self.time(created).strftime(format))
     }
 
-    /// As precise as the style is; what is more is cut off, towards 1970.
+    /// Truncates a time towards 1970 to the precision of the style.
     fn time(&self, time: Timestamp) -> Timestamp {
         let unit = match self.style.times {
             TimeFormat::Milliseconds => 1_000_000,
@@ -198,7 +198,7 @@ impl Expected<'_> {
     }
 }
 
-/// The known value, or none and its text kept, unless it is blank.
+/// The known value, or `None`, with a text that is not blank added to `unmapped`.
 fn known<T: Copy>(
     all: &[T],
     text: fn(T) -> &'static str,
@@ -214,7 +214,7 @@ fn known<T: Copy>(
     value.copied()
 }
 
-/// Dates of long ago stand for "never".
+/// Dates before 1980 mean "never".
 fn is_real_end(end: &Timestamp) -> bool {
     end.as_second() >= 315_532_800
 }

@@ -1,4 +1,4 @@
-//! What the simulator writes, the gateway reads back: any session, any task, in every style.
+//! Round trip: the gateway reads any session and task, in every style, as the simulator wrote it.
 
 mod any;
 mod expected;

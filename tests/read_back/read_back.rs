@@ -1,7 +1,7 @@
-//! What the simulator writes, the gateway reads back: any session, any task, in every style.
+//! Round trip: the gateway reads any session and task, in every style, as the simulator wrote it.
 //!
-//! Neither knows the other's code, and what has to come out is written in `expected.rs` a third
-//! time.
+//! The simulator and the gateway share no code, and `expected.rs` states the expected result
+//! independently of both.
 
 use std::{collections::HashSet, net::SocketAddr, time::Duration};
 
@@ -39,7 +39,7 @@ fn options(sessions: &[Session], style: Style, host: &str) -> Options {
     }
 }
 
-/// Sessions with different ids; only while a failure is made smaller are there others.
+/// Whether all ids are different. Random ids are; proptest's shrinking can make them equal.
 fn are_different(sessions: &[Session]) -> bool {
     let ids: HashSet<_> = sessions.iter().map(|session| &session.id).collect();
     ids.len() == sessions.len()
@@ -54,7 +54,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 1000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn any_session_and_its_tasks_are_read_back_as_they_were_written(
+    fn sessions_and_tasks_are_read_as_the_simulator_wrote_them(
         sessions in vec(session(), 1..4),
         style in style(),
         host in text(),
@@ -101,7 +101,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 12, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn any_session_arrives_at_a_caller_as_it_was_written(
+    fn callers_receive_sessions_as_the_simulator_wrote_them(
         sessions in vec(session(), 1..20),
         style in style(),
         host in text(),
@@ -123,7 +123,7 @@ proptest! {
     }
 }
 
-/// These sessions in both views, each read by itself and found on a page.
+/// These sessions in both views. Each is read alone, and a page is checked to contain the same.
 async fn arrived(options: Options) -> [Vec<v1::ReplicaSession>; 2] {
     let ids = ids(&options.sessions);
     let simulator = Simulator::start(options).await.expect("a free port");

@@ -1,4 +1,4 @@
-//! Documents built from snippets, and what was read from them.
+//! Builds documents from snippets and reads them.
 
 use replica_session_gateway::enterprise_manager::{
     BadResponse, ReplicaSession, Run, SessionId, View, read_replica_session,
@@ -7,7 +7,7 @@ use replica_session_gateway::enterprise_manager::{
 pub const ID: &str = "04f694ad-664c-4603-a747-00edecae4f17";
 pub const EM: &str = "http://www.veeam.com/ent/v1.0";
 
-/// The outcome of reading a document.
+/// The result of reading a document.
 pub type Outcome = Result<ReplicaSession, BadResponse>;
 
 pub fn id() -> SessionId {
@@ -41,23 +41,23 @@ pub fn session(children: &str) -> ReplicaSession {
     read(entity(children)).unwrap_or_else(|error| panic!("{error}: {children}"))
 }
 
-/// The fields of an entity document with these children.
+/// The entity fields of an entity document with these children.
 pub fn run(children: &str) -> Run {
     session(children).run.expect("an entity has them")
 }
 
-/// What an entity document with these children leaves unmapped.
+/// The unmapped elements of an entity document with these children.
 pub fn unmapped(children: &str) -> Vec<(String, String)> {
     session(children).unmapped.into_iter().collect()
 }
 
-/// Pairs as `unmapped` gives them.
+/// Converts pairs to the form that `unmapped` returns.
 pub fn pairs<const N: usize>(pairs: [(&str, &str); N]) -> Vec<(String, String)> {
     let owned = |(name, text): (&str, &str)| (name.to_owned(), text.to_owned());
     pairs.map(owned).into()
 }
 
-/// The kind of an outcome, for rules whose wording is the XML library's.
+/// The kind of an outcome, for errors whose wording is the XML library's.
 pub fn kind<T>(outcome: &Result<T, BadResponse>) -> &'static str {
     match outcome {
         Ok(_) => "read",

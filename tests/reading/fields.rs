@@ -1,4 +1,4 @@
-//! The entity's fields and their values; times have a file of their own.
+//! The entity's fields and their values, except times, which are in `times`.
 
 use replica_session_gateway::enterprise_manager::{BadResponse, RunResult, SessionState};
 
@@ -51,7 +51,7 @@ fn every_known_result_is_read() {
 }
 
 #[test]
-fn an_unknown_state_or_result_is_kept_and_not_guessed() {
+fn an_unknown_state_or_result_is_kept_as_unmapped() {
     for text in [
         "Hibernating",
         "stopped",
@@ -69,7 +69,7 @@ fn an_unknown_state_or_result_is_kept_and_not_guessed() {
 }
 
 #[test]
-fn progress_is_the_number_that_is_written() {
+fn progress_is_read_unchanged() {
     for (text, progress) in [
         ("0", 0),
         ("100", 100),
@@ -87,7 +87,7 @@ fn progress_is_the_number_that_is_written() {
 }
 
 #[test]
-fn a_progress_that_32_bits_cannot_hold_is_refused() {
+fn a_progress_that_is_not_a_32_bit_integer_is_refused() {
     for text in [
         "2147483648",
         "-2147483649",
@@ -101,13 +101,13 @@ fn a_progress_that_32_bits_cannot_hold_is_refused() {
         "half",
     ] {
         let xml = entity(&format!("<Progress> {text} </Progress>"));
-        let expected = refusal("Progress", text, "no 32-bit whole number");
+        let expected = refusal("Progress", text, "not a 32-bit integer");
         assert_eq!(read(xml), Err(expected));
     }
 }
 
 #[test]
-fn is_retry_is_read_in_xml_schemas_and_dot_nets_spelling() {
+fn is_retry_is_read_in_the_spellings_of_xml_schema_and_dot_net() {
     for (text, is_retry) in [
         ("true", true),
         ("false", false),
@@ -123,7 +123,7 @@ fn is_retry_is_read_in_xml_schemas_and_dot_nets_spelling() {
 }
 
 #[test]
-fn an_is_retry_that_says_neither_is_refused() {
+fn an_is_retry_that_is_not_a_boolean_is_refused() {
     for text in ["yes", "2", "-1", "truefalse"] {
         let xml = entity(&format!("<IsRetry>{text}</IsRetry>"));
         let expected = refusal("IsRetry", text, "neither true nor false");
@@ -132,7 +132,7 @@ fn an_is_retry_that_says_neither_is_refused() {
 }
 
 #[test]
-fn what_is_absent_stays_unset() {
+fn absent_elements_leave_fields_unset() {
     let run = run("");
     assert_eq!((run.created_at, run.ended_at), (None, None));
     assert_eq!((run.state, run.result), (None, None));
@@ -142,7 +142,7 @@ fn what_is_absent_stays_unset() {
 }
 
 #[test]
-fn only_the_failure_message_tells_empty_from_absent() {
+fn only_the_failure_message_distinguishes_empty_from_absent() {
     for blank in ["", " \n"] {
         let children = [
             "JobUid",
@@ -174,12 +174,12 @@ fn only_the_failure_message_tells_empty_from_absent() {
 }
 
 #[test]
-fn zero_is_not_absent() {
+fn zero_is_distinct_from_absent() {
     assert_eq!(run("<Progress>0</Progress>").progress_percent, Some(0));
 }
 
 #[test]
-fn a_nil_element_is_absent() {
+fn a_nil_element_is_treated_as_absent() {
     for nil in ["true", "1", " true\n"] {
         for children in [
             format!("<FailureMessage xsi:nil='{nil}'/>"),
@@ -207,7 +207,7 @@ fn a_nil_element_is_absent() {
 }
 
 #[test]
-fn a_known_element_that_stands_there_twice_is_refused() {
+fn a_known_element_that_occurs_twice_is_refused() {
     for element in [
         "JobUid",
         "JobName",
@@ -222,7 +222,7 @@ fn a_known_element_that_stands_there_twice_is_refused() {
     ] {
         let expected = BadResponse::InvalidField {
             element: element.to_owned(),
-            why: "stands there twice".to_owned(),
+            why: "occurs twice".to_owned(),
         };
         let xml = entity(&format!("<{element}/><New/><{element}/>"));
         assert_eq!(read(xml), Err(expected));

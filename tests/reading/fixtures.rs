@@ -1,4 +1,4 @@
-//! Every session fixture, in the view that it is a document of.
+//! Every session fixture, read in the view of its document.
 
 use std::{fmt::Display, fs, path::Path};
 
@@ -8,7 +8,7 @@ use replica_session_gateway::enterprise_manager::{
 
 const URN: &str = "urn:veeam:ReplicaJobSession:";
 
-/// Session fixture, creation, end, state, result, progress, retry, failure message.
+/// Columns: fixture, creation time, end time, state, result, progress, retry, failure message.
 const EXPECTED: &str = r"
 entity-documented-13.1        | 2025-10-07T20:00:02.42Z    | 2025-10-07T20:03:56.477Z    | Stopped        | Success | 100 | false | -
 entity-documented-old         | 2014-10-19T06:46:31Z       | 2014-10-19T07:02:35Z        | Stopped        | Success | 100 | false | -
@@ -51,7 +51,7 @@ fn every_session_fixture_is_read_in_its_view() {
     }
 }
 
-/// The fixtures by the part of their file names that tells them apart, in alphabetical order.
+/// The fixtures in alphabetical order, by the distinctive part of their file names.
 fn session_fixtures() -> Vec<(String, String)> {
     let directory = concat!(
         env!("CARGO_MANIFEST_DIR"),

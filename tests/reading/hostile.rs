@@ -1,4 +1,4 @@
-//! Documents that nobody sane would send. The seed is fixed: a failure repeats.
+//! Randomly corrupted documents. The seed is fixed, so failures are reproducible.
 
 use std::{collections::BTreeSet, ops::Range};
 
@@ -8,7 +8,7 @@ use replica_session_gateway::enterprise_manager::{View, read_replica_session};
 use crate::document::{Outcome, kind};
 
 const DOCUMENTS: usize = 4_000;
-/// Bytes that reading a document twice may take at a time, whatever is in it.
+/// Maximum memory, in bytes, that reading any document in both views may use at a time.
 const MOST_MEMORY: u64 = 4 * 1024 * 1024;
 
 const SEED: u64 = 20_141_019;
@@ -162,7 +162,7 @@ fn before_a_tag(xml: &mut Vec<u8>, random: &mut Random, inserted: &str) {
     at_one_of(xml, random, b'<', inserted);
 }
 
-/// Before a tag's end, which for an end tag is yet another way to be malformed.
+/// Inserts before the end of a tag. In an end tag this too is malformed.
 fn in_a_tag(xml: &mut Vec<u8>, random: &mut Random, inserted: &str) {
     at_one_of(xml, random, b'>', inserted);
 }
@@ -179,7 +179,7 @@ fn numbered(count: usize, piece: impl Fn(usize) -> String) -> String {
     (0..count).map(piece).collect()
 }
 
-/// Reads the document in both views; a session must be the one that was asked for.
+/// Reads the document in both views. A session, if read, must be the requested one.
 fn read(xml: &[u8], id: &str) -> [Outcome; 2] {
     let id = id.parse().expect("a UUID");
     let urn = format!("urn:veeam:ReplicaJobSession:{id}");
@@ -194,7 +194,7 @@ fn read(xml: &[u8], id: &str) -> [Outcome; 2] {
 }
 
 #[test]
-fn a_hostile_document_is_refused_or_is_the_session_that_was_asked_for() {
+fn a_corrupted_document_is_refused_or_is_the_requested_session() {
     let mut random = Random(SEED);
     let mut kinds = BTreeSet::new();
     for number in 0..DOCUMENTS {
@@ -208,7 +208,7 @@ fn a_hostile_document_is_refused_or_is_the_session_that_was_asked_for() {
         assert!(memory < MOST_MEMORY, "{memory} bytes for {}", xml.len());
         kinds.extend(outcomes.iter().flatten().map(kind));
     }
-    // The documents are hostile in every way that the reader tells apart.
+    // The documents trigger every kind of error that the reader distinguishes.
     let every_kind = [
         "forbidden",
         "invalid field",
@@ -222,7 +222,7 @@ fn a_hostile_document_is_refused_or_is_the_session_that_was_asked_for() {
 }
 
 #[test]
-fn a_fixture_cut_off_anywhere_is_refused() {
+fn a_fixture_truncated_at_any_byte_is_refused() {
     let (xml, id) = FIXTURES[0];
     for end in 0..xml.len() {
         for outcome in read(&xml.as_bytes()[..end], id) {
@@ -233,7 +233,7 @@ fn a_fixture_cut_off_anywhere_is_refused() {
 }
 
 #[test]
-fn a_fixture_with_any_bit_flipped_is_refused_or_is_the_session_that_was_asked_for() {
+fn a_fixture_with_a_flipped_bit_is_refused_or_is_the_requested_session() {
     let (xml, id) = FIXTURES[1];
     let mut xml = xml.as_bytes().to_vec();
     for at in 0..xml.len() {

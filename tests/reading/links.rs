@@ -14,7 +14,7 @@ fn link(rel: &str, r#type: &str, href: &str, name: &str) -> Link {
 }
 
 #[test]
-fn every_link_is_kept_in_order_and_what_it_lacks_is_empty() {
+fn every_link_is_kept_in_order_and_absent_attributes_are_empty() {
     let session = session(
         "<Links>\
          <Link Rel='Stop' Href='https://em/api/x?a=1&amp;b=2'/>\
@@ -40,7 +40,7 @@ fn a_session_without_links_has_none() {
 }
 
 #[test]
-fn links_in_a_second_block_are_kept_too() {
+fn links_in_a_second_links_element_are_kept() {
     let split = "<Links><Link Rel='Up'/></Links><Links><Link Rel='Down'/></Links>";
     let whole = "<Links><Link Rel='Up'/><Link Rel='Down'/></Links>";
     assert_eq!(session(split), session(whole));

@@ -1,4 +1,4 @@
-//! Enterprise Manager's session documents are read strictly, and without losing anything.
+//! Enterprise Manager's session documents are read strictly and without losing data.
 
 mod document;
 mod fields;

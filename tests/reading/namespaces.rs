@@ -1,11 +1,11 @@
-//! Only Enterprise Manager's own vocabulary fills fields.
+//! Only elements in Enterprise Manager's namespace set fields.
 
 use replica_session_gateway::enterprise_manager::SessionState;
 
 use crate::document::{EM, ID, entity, kind, read, run, session};
 
 #[test]
-fn a_prefix_for_the_namespace_changes_nothing() {
+fn the_namespace_may_have_a_prefix() {
     let plain = "<Links><Link Rel='Up'/></Links><State>Working</State><New>text</New>";
     let prefixed = format!(
         "<v:ReplicaJobSession xmlns:v='{EM}' UID='urn:veeam:ReplicaJobSession:{ID}'>\
@@ -16,7 +16,7 @@ fn a_prefix_for_the_namespace_changes_nothing() {
 }
 
 #[test]
-fn a_foreign_namespace_twin_does_not_fill_the_field() {
+fn an_element_in_another_namespace_does_not_set_a_field() {
     for twin in [
         "<o:State>Stopped</o:State>",
         "<State xmlns='urn:other'>Stopped</State>",
@@ -37,12 +37,12 @@ fn a_foreign_namespace_twin_does_not_fill_the_field() {
 }
 
 #[test]
-fn a_foreign_element_is_not_kept_as_unmapped() {
+fn an_element_in_another_namespace_is_not_kept_as_unmapped() {
     assert_eq!(session("<o:New>text</o:New>"), session(""));
 }
 
 #[test]
-fn foreign_links_are_no_links() {
+fn links_in_another_namespace_are_ignored() {
     for links in [
         "<o:Links><Link Rel='Up'/></o:Links>",
         "<Links><o:Link Rel='Up'/></Links>",
@@ -53,14 +53,14 @@ fn foreign_links_are_no_links() {
 }
 
 #[test]
-fn the_innermost_declaration_counts() {
+fn the_innermost_declaration_applies() {
     let children = format!("<o:State xmlns:o='{EM}'>Idle</o:State><o:Result>Failed</o:Result>");
     let run = run(&children);
     assert_eq!((run.state, run.result), (Some(SessionState::Idle), None));
 }
 
 #[test]
-fn a_prefixed_attribute_is_another_vocabularys() {
+fn a_prefixed_attribute_is_ignored() {
     let xml = entity("<Links><Link o:Rel='Down' Rel='Up'/></Links>").replace(
         " UID=",
         " o:Name='foreign' o:UID='urn:veeam:ReplicaJobSession:ffffffff-ffff-ffff-ffff-ffffffffffff' UID=",
@@ -88,7 +88,7 @@ fn an_undeclared_prefix_is_refused() {
 }
 
 #[test]
-fn nested_elements_do_not_speak_for_the_session() {
+fn nested_elements_do_not_set_the_session_s_fields() {
     let nested = "<New><State>Stopped</State><UID>x</UID><Links><Link/></Links></New>";
     assert_eq!(session(nested), session(""));
     let children = format!("{nested}<State>Working</State>{nested}");

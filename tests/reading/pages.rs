@@ -29,7 +29,7 @@ fn references(xml: &str, limit: usize) -> Outcome {
     block_on(read_session_page(xml.as_bytes(), View::Reference, limit))
 }
 
-/// A page with these children of the list of sessions.
+/// A page with these children in its list of sessions.
 fn page(rows: &str) -> String {
     format!(
         "<QueryResult xmlns=\"{EM}\" xmlns:xsi=\"http://www.w3.org/2001/XMLSchema-instance\" \
@@ -47,7 +47,7 @@ fn row(number: usize, children: &str) -> String {
 }
 
 #[test]
-fn a_page_holds_its_sessions_in_em_s_order_and_says_how_many_pages_there_are() {
+fn a_page_has_its_sessions_in_em_s_order_and_the_number_of_pages() {
     let page = entities(fixture!("entities.xml")).unwrap();
     let names: Vec<_> = page
         .items
@@ -80,7 +80,7 @@ fn a_page_holds_its_sessions_in_em_s_order_and_says_how_many_pages_there_are() {
 }
 
 #[test]
-fn a_row_is_read_as_the_session_s_own_document_is() {
+fn a_row_is_read_like_the_session_s_own_document() {
     let children = "<Links><Link Rel=\"Up\"/></Links><State>Working</State><Result>Odd</Result>\
                     <Progress>7</Progress><New>thing</New><o:State>Stopped</o:State>";
     let (_, number) = ID.split_at(24);
@@ -94,7 +94,7 @@ fn a_row_is_read_as_the_session_s_own_document_is() {
 }
 
 #[test]
-fn every_form_of_an_empty_page_is_one() {
+fn every_form_of_an_empty_page_is_read_as_empty() {
     let root = |content: &str| format!("<QueryResult xmlns=\"{EM}\">{content}</QueryResult>");
     for (xml, pages) in [
         (fixture!("entities-empty.xml").to_owned(), Some(1)),
@@ -116,7 +116,7 @@ fn every_form_of_an_empty_page_is_one() {
 }
 
 #[test]
-fn a_page_of_a_thousand_is_read_and_one_more_than_asked_for_is_not() {
+fn a_page_of_a_thousand_is_read_and_one_beyond_the_limit_is_refused() {
     let rows: String = (0..1000)
         .map(|number| row(number, "<State>Stopped</State>"))
         .collect();
@@ -129,7 +129,7 @@ fn a_page_of_a_thousand_is_read_and_one_more_than_asked_for_is_not() {
 }
 
 #[test]
-fn reading_a_long_page_gives_other_tasks_their_turn_every_64_sessions() {
+fn reading_a_long_page_yields_to_other_tasks_every_64_sessions() {
     let rows: String = (0..1000).map(|number| row(number, "")).collect();
     let xml = page(&rows);
     let mut reading = pin!(read_session_page(xml.as_bytes(), View::Entity, 1000));
@@ -142,7 +142,7 @@ fn reading_a_long_page_gives_other_tasks_their_turn_every_64_sessions() {
 }
 
 #[test]
-fn another_form_than_asked_for_and_another_document_are_told_apart() {
+fn the_other_form_and_another_document_are_distinguished() {
     assert_eq!(
         entities(fixture!("references.xml")),
         Err(BadResponse::WrongRoot {
@@ -161,7 +161,7 @@ fn another_form_than_asked_for_and_another_document_are_told_apart() {
 }
 
 #[test]
-fn a_row_that_cannot_be_trusted_spoils_the_page() {
+fn an_invalid_row_invalidates_the_page() {
     let good = row(1, "<Progress>1</Progress>");
     for (bad, expected) in [
         (row(2, "<Progress>many</Progress>"), "invalid field"),
@@ -185,7 +185,7 @@ fn a_row_that_cannot_be_trusted_spoils_the_page() {
         let xml = page(&(good.clone() + &bad));
         assert_eq!(kind(&entities(&xml)), expected, "{xml}");
     }
-    // The operator has to find it.
+    // The error names the row, so that the operator can find it.
     let error = entities(page(&row(2, "<Progress>many</Progress>"))).unwrap_err();
     let (start, _) = ID.split_at(24);
     let uid = format!("in \"urn:veeam:ReplicaJobSession:{start}000000000002\"");
@@ -197,7 +197,7 @@ fn a_row_that_cannot_be_trusted_spoils_the_page() {
 }
 
 #[test]
-fn what_is_not_a_row_is_passed_over() {
+fn elements_other_than_rows_are_skipped() {
     let rows = format!(
         "<o:ReplicaJobSession/><BackupJobSession><State>x</State></BackupJobSession>\
          <ReplicaJobSession xsi:nil=\"true\"/> text {}",
@@ -212,7 +212,7 @@ fn what_is_not_a_row_is_passed_over() {
 }
 
 #[test]
-fn a_page_that_would_grow_in_memory_is_refused() {
+fn a_page_that_takes_too_much_memory_is_refused() {
     let links = "<Link/>".repeat(1001);
     let xml = page(&row(1, &format!("<Links>{links}</Links>")));
     assert_eq!(kind(&entities(xml)), "forbidden");
@@ -220,7 +220,7 @@ fn a_page_that_would_grow_in_memory_is_refused() {
     let texts = texts.concat();
     assert_eq!(kind(&entities(page(&row(1, &texts)))), "forbidden");
 
-    // Below 4 MB of XML, and 60 MB of links.
+    // Less than 4 MB of XML that would become 60 MB of links.
     let links = format!("<Links>{}</Links>", "<Link/>".repeat(600));
     let rows: String = (0..900).map(|number| row(number, &links)).collect();
     assert_eq!(kind(&entities(page(&rows))), "too large");

@@ -1,4 +1,4 @@
-//! Documents that are not what they should be.
+//! Documents that are refused.
 
 use replica_session_gateway::enterprise_manager::{BadResponse, View, read_replica_session};
 
@@ -46,7 +46,7 @@ fn another_root_is_refused() {
 }
 
 #[test]
-fn another_sessions_document_is_refused() {
+fn the_document_of_another_session_is_refused() {
     for uid in [
         "urn:veeam:ReplicaJobSession:ffffffff-ffff-ffff-ffff-ffffffffffff",
         &format!("urn:veeam:ReplicaTaskSession:{ID}"),
@@ -65,7 +65,7 @@ fn another_sessions_document_is_refused() {
 }
 
 #[test]
-fn the_sessions_uid_may_be_in_upper_case() {
+fn a_uid_in_upper_case_is_accepted() {
     let xml = entity("").replace(ID, &ID.to_uppercase());
     let session = read(xml).unwrap();
     assert_eq!(session.id, id());
@@ -76,7 +76,7 @@ fn the_sessions_uid_may_be_in_upper_case() {
 }
 
 #[test]
-fn a_truncated_document_is_called_truncated_wherever_it_ends() {
+fn a_document_truncated_at_any_byte_is_reported_as_truncated() {
     let children = "<!-- c --><?p i?><New a=\"é\" b='&amp;'>&lt;é&#233;<![CDATA[x]]></New><State/>";
     let xml = format!("\u{feff}<?xml version=\"1.0\"?>\r\n{}", entity(children));
     assert_eq!(kind(&read(&xml)), "read");
@@ -90,7 +90,7 @@ fn a_truncated_document_is_called_truncated_wherever_it_ends() {
 }
 
 #[test]
-fn what_is_not_utf_8_is_refused() {
+fn other_encodings_than_utf_8_are_refused() {
     let xml = entity("<JobName>é</JobName>");
     let utf_16: Vec<u8> = xml.encode_utf16().flat_map(u16::to_le_bytes).collect();
     let latin_1: Vec<u8> = xml.chars().map(|c| u8::try_from(c).unwrap()).collect();
@@ -125,7 +125,7 @@ fn a_document_type_is_refused() {
 }
 
 #[test]
-fn a_custom_entity_is_refused_wherever_it_stands() {
+fn a_custom_entity_is_refused_anywhere() {
     for children in [
         "<JobName>&x;</JobName>",
         "<New>&x;</New>",
@@ -142,8 +142,8 @@ fn a_custom_entity_is_refused_wherever_it_stands() {
 }
 
 #[test]
-fn nesting_is_bounded_whatever_holds_it() {
-    // The root and the element that holds them make two more.
+fn nesting_is_limited_in_every_element() {
+    // The root and the containing element add two levels.
     let nested = |depth: usize| format!("{}{}", "<a>".repeat(depth), "</a>".repeat(depth));
     for element in ["New", "JobName", "Links", "o:Other"] {
         let within = entity(&format!("<{element}>{}</{element}>", nested(30)));

@@ -1,4 +1,4 @@
-//! The documented samples, compared in full.
+//! The vendor's documented samples, compared field by field.
 
 use std::collections::BTreeMap;
 
@@ -26,7 +26,7 @@ fn link(rel: &str, r#type: &str, path: &str, name: &str) -> Link {
     }
 }
 
-/// The 2014 session as far as its two forms agree; `alternate` is the other form.
+/// The fields that both forms of the 2014 session share; `alternate` is the other form.
 fn session_2014(r#type: &str, query: &str, alternate: &str, other_query: &str) -> ReplicaSession {
     let name = "Fileserver02 Replication@2014-10-19 06:46:31";
     let server = "backupServers/ce15a8c7-aa49-495e-b05b-ee3398c91018";
@@ -56,7 +56,7 @@ fn session_2014(r#type: &str, query: &str, alternate: &str, other_query: &str) -
 }
 
 #[test]
-fn the_published_entity_is_read_in_full_in_spite_of_its_no_break_spaces() {
+fn the_published_entity_with_no_break_spaces_is_read_in_full() {
     assert!(PUBLISHED_ENTITY.contains('\u{a0}'));
     let expected = ReplicaSession {
         run: Some(Run {
@@ -84,7 +84,7 @@ fn the_published_entity_is_read_in_full_in_spite_of_its_no_break_spaces() {
 }
 
 #[test]
-fn the_published_reference_is_read_in_full_in_spite_of_its_no_break_spaces() {
+fn the_published_reference_with_no_break_spaces_is_read_in_full() {
     assert!(PUBLISHED_REFERENCE.contains('\u{a0}'));
     let expected = session_2014(
         "ReplicaJobSessionReference",
@@ -141,7 +141,7 @@ fn the_documented_entity_of_version_13_1_is_read_in_full() {
 }
 
 #[test]
-fn an_administrators_job_name_arrives_as_it_was_typed() {
+fn a_job_name_is_read_as_the_administrator_typed_it() {
     let name = r#"R&D\Rep [A]  - "Réplique" <DR>"#;
     let id = "b6f1a9d2-30f4-4c0e-9a53-0d1c52e8f00e".parse().unwrap();
     let session = read_replica_session(NAMES.as_bytes(), id, View::Entity).unwrap();

@@ -1,4 +1,4 @@
-//! Task sessions: what a session did with each virtual machine.
+//! Task sessions: the work of a session on each virtual machine.
 
 use futures_executor::block_on;
 use replica_session_gateway::enterprise_manager::{
@@ -23,7 +23,7 @@ fn of(session: &str) -> SessionId {
     session.parse().expect("a UUID")
 }
 
-/// A list with one task that has these children.
+/// A list of one task with these children.
 fn list(children: &str) -> String {
     format!(
         "<ReplicaTaskSessions xmlns=\"{EM}\"><ReplicaTaskSession \
@@ -79,7 +79,7 @@ fn the_documented_list_is_read_in_full() {
 }
 
 #[test]
-fn a_result_counts_only_once_the_task_is_completed() {
+fn a_result_is_ignored_until_the_task_is_completed() {
     let session = of("b6f1a9d2-30f4-4c0e-9a53-0d1c52e8f002");
     let xml = fixture!("entity-list-running");
     let tasks = tasks_of(session, xml).unwrap();
@@ -121,7 +121,7 @@ fn a_result_counts_only_once_the_task_is_completed() {
 }
 
 #[test]
-fn the_reason_of_a_failure_arrives_as_em_words_it() {
+fn the_reason_of_a_failure_is_read_verbatim() {
     let session = of("b6f1a9d2-30f4-4c0e-9a53-0d1c52e8f009");
     let xml = fixture!("entity-list-failed");
     let tasks = tasks_of(session, xml).unwrap();
@@ -136,7 +136,7 @@ fn the_reason_of_a_failure_arrives_as_em_words_it() {
 }
 
 #[test]
-fn what_has_no_field_is_kept() {
+fn elements_without_a_field_are_kept() {
     let task = task("<VmUid>urn:veeam:Vm:1</VmUid><New>thing</New><EndTimeUTC>soon</EndTimeUTC>");
     assert_eq!(task.vm_uid, "urn:veeam:Vm:1");
     let kept: Vec<_> = task.unmapped.into_iter().collect();
@@ -144,7 +144,7 @@ fn what_has_no_field_is_kept() {
 }
 
 #[test]
-fn a_task_that_cannot_be_trusted_is_refused() {
+fn an_invalid_task_is_refused() {
     for (children, expected) in [
         (
             "<JobSessionUid>urn:veeam:ReplicaJobSession:b6f1a9d2-30f4-4c0e-9a53-0d1c52e8f009</JobSessionUid>",
@@ -194,7 +194,7 @@ fn a_task_that_cannot_be_trusted_is_refused() {
 }
 
 #[test]
-fn tasks_that_would_grow_in_memory_are_refused() {
+fn tasks_that_take_too_much_memory_are_refused() {
     let links = format!("<Links>{}</Links>", "<Link/>".repeat(600));
     let xml = list(&links);
     let (start, row) = xml.split_at(xml.find('>').expect("a root") + 1);
@@ -204,7 +204,7 @@ fn tasks_that_would_grow_in_memory_are_refused() {
 }
 
 #[test]
-fn an_empty_list_and_a_query_are_read_too() {
+fn an_empty_list_and_a_query_page_are_read() {
     let empty = fixture!("entity-list-empty");
     assert_eq!(tasks_of(id(), empty), Ok(vec![]));
     let rows = list("<Reason>why</Reason>");

@@ -1,4 +1,4 @@
-//! How texts and attributes may be written.
+//! The ways in which text and attributes can be encoded.
 
 use crate::document::{EM, ID, entity, kind, read, run, session};
 
@@ -6,7 +6,7 @@ fn job_name(text: &str) -> String {
     run(&format!("<JobName>{text}</JobName>")).job_name
 }
 
-/// The session's name from a root with this attribute.
+/// The session's name, read from a root with this attribute.
 fn name(attribute: &str) -> String {
     let root = format!("<ReplicaJobSession {attribute}");
     read(entity("").replace("<ReplicaJobSession", &root))
@@ -15,7 +15,7 @@ fn name(attribute: &str) -> String {
 }
 
 #[test]
-fn a_byte_order_mark_and_a_declaration_change_nothing() {
+fn a_byte_order_mark_and_an_xml_declaration_are_accepted() {
     let xml = entity("<State>Working</State>");
     let expected = read(&xml);
     assert_eq!(kind(&expected), "read");
@@ -58,7 +58,7 @@ fn attributes_may_come_in_any_order() {
 }
 
 #[test]
-fn references_stand_for_their_characters() {
+fn references_are_resolved() {
     for (written, meant) in [
         (
             "R&amp;D &lt;a&gt; &quot;b&quot; &apos;c&apos;",
@@ -76,7 +76,7 @@ fn references_stand_for_their_characters() {
 }
 
 #[test]
-fn cdata_is_text_word_for_word() {
+fn cdata_is_read_verbatim() {
     assert_eq!(job_name("<![CDATA[R&D <a> &amp; ]]>"), "R&D <a> &amp; ");
     assert_eq!(
         job_name("a<![CDATA[<b>]]>&amp;<![CDATA[]]]]><![CDATA[>]]>c"),
@@ -89,7 +89,7 @@ fn cdata_is_text_word_for_word() {
 }
 
 #[test]
-fn comments_and_processing_instructions_do_not_break_a_text() {
+fn comments_and_processing_instructions_do_not_split_text() {
     assert_eq!(
         job_name("Repli<!-- <b> & -->cation<?target data?> 1"),
         "Replication 1"
@@ -97,12 +97,12 @@ fn comments_and_processing_instructions_do_not_break_a_text() {
 }
 
 #[test]
-fn an_element_inside_a_text_is_left_out_with_all_its_own() {
+fn an_element_within_text_is_skipped_with_its_content() {
     assert_eq!(job_name("Repli<b>x<c>y</c>z</b>cation"), "Replication");
 }
 
 #[test]
-fn free_texts_are_verbatim() {
+fn free_text_is_read_verbatim() {
     let padded = " \n Replication  Job\u{a0}";
     let run = run(&format!(
         "<JobUid>{padded}</JobUid><JobName>{padded}</JobName><JobType>{padded}</JobType>\
@@ -116,7 +116,7 @@ fn free_texts_are_verbatim() {
 }
 
 #[test]
-fn line_ends_are_line_feeds_and_blanks_in_attributes() {
+fn line_ends_become_line_feeds_in_text_and_spaces_in_attributes() {
     assert_eq!(job_name("a\r\nb\rc\nd"), "a\nb\nc\nd");
     assert_eq!(job_name("<![CDATA[a\r\nb\rc]]>"), "a\nb\nc");
     assert_eq!(name("Name='a\r\nb\tc\nd'"), "a b c d");

@@ -1,4 +1,4 @@
-//! Times, in every form that EM or .NET may write.
+//! Timestamps, in every format that EM or .NET may write.
 
 use crate::document::{pairs, run, unmapped};
 
@@ -11,7 +11,7 @@ fn end(text: &str) -> String {
 }
 
 #[test]
-fn every_form_of_a_time_is_read() {
+fn every_time_format_is_read() {
     for (text, utc) in [
         ("2014-10-19T06:46:31Z", "2014-10-19T06:46:31Z"),
         ("2014-10-19T06:46:31.7Z", "2014-10-19T06:46:31.7Z"),
@@ -46,7 +46,7 @@ fn every_form_of_a_time_is_read() {
 }
 
 #[test]
-fn an_end_before_1980_means_never() {
+fn an_end_time_before_1980_means_never() {
     for text in [
         "1753-01-01T00:00:00Z",
         "0001-01-01T00:00:00",
@@ -61,7 +61,7 @@ fn an_end_before_1980_means_never() {
 }
 
 #[test]
-fn a_creation_before_1970_is_passed_on() {
+fn a_creation_time_before_1970_is_passed_on() {
     for text in [
         "0001-01-01T00:00:00Z",
         "1753-01-01T00:00:00Z",
@@ -72,7 +72,7 @@ fn a_creation_before_1970_is_passed_on() {
 }
 
 #[test]
-fn an_unreadable_time_is_kept_as_it_is_written() {
+fn an_invalid_time_is_kept_verbatim() {
     for text in [
         "yesterday",
         "2014-13-01T00:00:00Z",
@@ -97,7 +97,7 @@ fn an_unreadable_time_is_kept_as_it_is_written() {
 }
 
 #[test]
-fn an_end_before_the_start_is_passed_on() {
+fn an_end_time_before_the_creation_time_is_passed_on() {
     let run = run(&(creation("2014-10-19T06:46:31.5Z") + &end("2014-10-19T06:46:31.4Z")));
     assert!(run.ended_at < run.created_at);
     assert!(run.ended_at.is_some());

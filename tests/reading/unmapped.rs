@@ -1,4 +1,4 @@
-//! What has no field is kept.
+//! Elements without a field are kept.
 
 use replica_session_gateway::enterprise_manager::{View, read_replica_session};
 
@@ -22,7 +22,7 @@ fn unknown_elements_do_not_change_the_fields() {
 }
 
 #[test]
-fn names_are_matched_in_their_exact_letter_case() {
+fn element_names_are_case_sensitive() {
     let children = "<state>Stopped</state><EndTime>2014-10-19T06:46:31Z</EndTime>";
     let expected = pairs([("EndTime", "2014-10-19T06:46:31Z"), ("state", "Stopped")]);
     assert_eq!(unmapped(children), expected);

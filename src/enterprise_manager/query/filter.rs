@@ -1,19 +1,19 @@
-//! EM's filter language, written from typed values.
+//! Builds expressions in EM's filter language from typed values.
 //!
-//! `;` is AND, `,` is OR, parentheses group; a value stands in double quotes, and a double quote
-//! in it is doubled. EM drops blanks of an unquoted value without a word, and an unquoted `;` would
-//! change the meaning: so every value is quoted, whatever it is.
+//! `;` is AND, `,` is OR, and parentheses group. A value may be enclosed in double quotes, in which
+//! a double quote is doubled. EM silently drops spaces from an unquoted value, and an unquoted `;`
+//! would change the meaning of the expression, so every value is quoted.
 
 use jiff::{RoundMode, Timestamp, TimestampRound, Unit};
 use uuid::Uuid;
 
 use crate::enterprise_manager::model::{RunResult, SessionState};
 
-/// Longest name that is looked for, in characters: the whole request has to fit in the 16 kB that
-/// HTTP.sys takes, where each character can take 12 bytes.
+/// Maximum length of a name in a filter, in characters. The whole request must fit in the 16 kB
+/// that HTTP.sys accepts, and each character can take 12 bytes.
 pub const MAX_NAME: usize = 255;
 
-/// Which sessions to list: those that meet everything that is set.
+/// Selects the sessions that match every field that is set.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct SessionFilter {
     /// `JobUid`.
@@ -24,50 +24,50 @@ pub struct SessionFilter {
     pub backup_server_id: Option<Uuid>,
     /// `BackupServerName`.
     pub backup_server_name: Option<Name>,
-    /// `State`: any of these; empty: any at all.
+    /// `State` is any of these; empty matches every state.
     pub states: Vec<SessionState>,
-    /// `Result`: any of these; empty: any at all.
+    /// `Result` is any of these; empty matches every result.
     pub results: Vec<RunResult>,
     /// `IsRetry`.
     pub is_retry: Option<bool>,
-    /// `CreationTime`, as EM calls it here; the element is `CreationTimeUTC`.
+    /// `CreationTime`, the filter's name for the element `CreationTimeUTC`.
     pub created: Span,
-    /// `EndTime`, likewise.
+    /// `EndTime`, the filter's name for the element `EndTimeUTC`.
     pub ended: Span,
 }
 
-/// A name to look for, one that EM's filter can say.
+/// A name that can be used in a filter.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Name(String);
 
-/// Why a name cannot be looked for.
+/// Why a name cannot be used in a filter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum InvalidName {
     /// It has more than [`MAX_NAME`] characters.
     TooLong,
-    /// It has a control character: what EM makes of one in a filter is not known, and HTTP.sys
-    /// refuses some.
-    Unspeakable,
+    /// It has a control character. HTTP.sys refuses some of them, and how EM interprets the others
+    /// in a filter is unknown.
+    ControlCharacter,
 }
 
-/// A span of time: from `from` on, before `before`.
+/// A half-open time range; an absent bound is unlimited.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub struct Span {
-    /// The first moment in it.
+    /// Inclusive start.
     pub from: Option<Timestamp>,
-    /// The first moment after it.
+    /// Exclusive end.
     pub before: Option<Timestamp>,
 }
 
 impl Name {
-    /// The name, if EM's filter can say it.
+    /// Validates a name for use in a filter.
     ///
     /// # Errors
     ///
-    /// Why it cannot.
+    /// If the name has a control character or more than [`MAX_NAME`] characters.
     pub fn new(text: &str) -> Result<Self, InvalidName> {
         if text.chars().any(char::is_control) {
-            return Err(InvalidName::Unspeakable);
+            return Err(InvalidName::ControlCharacter);
         }
         if text.chars().count() > MAX_NAME {
             return Err(InvalidName::TooLong);
@@ -75,15 +75,15 @@ impl Name {
         Ok(Self(text.to_owned()))
     }
 
-    /// The name as it is.
+    /// The name verbatim.
     pub fn text(&self) -> &str {
         &self.0
     }
 }
 
 impl SessionFilter {
-    /// The expression in EM's language; empty for all sessions. The same filter always gives the
-    /// same expression.
+    /// The expression in EM's filter language; empty if it matches all sessions. Equal filters have
+    /// equal expressions.
     pub fn expression(&self) -> String {
         let uid = |kind: &str, id: &Uuid| format!("urn:veeam:{kind}:{id}");
         let mut all = All::default();
@@ -117,7 +117,7 @@ pub(crate) fn tasks_of(session_uid: &str) -> String {
     all.0
 }
 
-/// Comparisons that must all hold.
+/// A conjunction of comparisons.
 #[derive(Default)]
 struct All(String);
 
@@ -167,8 +167,8 @@ fn push_comparison(expression: &mut String, property: &str, operator: &str, valu
     expression.push('"');
 }
 
-/// A moment as EM writes them. EM keeps microseconds at most, so that rounding up to one changes
-/// neither "at or after" nor "before".
+/// Formats a timestamp for a filter. EM stores at most microseconds, so rounding up to the next one
+/// changes neither `>=` nor `<`.
 fn time(time: Timestamp) -> String {
     let to_microseconds = TimestampRound::new()
         .smallest(Unit::Microsecond)
@@ -181,7 +181,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_part_has_its_place_and_its_quotes() {
+    fn every_condition_is_included_and_quoted() {
         let id: Uuid = "724e3c07-4e12-44f5-998f-d568071216d8".parse().unwrap();
         let filter = SessionFilter {
             job_id: Some(id),
@@ -208,11 +208,11 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_em_s_filter_cannot_say_is_refused() {
+    fn a_name_with_control_characters_or_beyond_the_limit_is_refused() {
         for (text, problem) in [
-            ("a\nb", InvalidName::Unspeakable),
-            ("\0", InvalidName::Unspeakable),
-            ("\u{85}", InvalidName::Unspeakable),
+            ("a\nb", InvalidName::ControlCharacter),
+            ("\0", InvalidName::ControlCharacter),
+            ("\u{85}", InvalidName::ControlCharacter),
             (&"é".repeat(256), InvalidName::TooLong),
         ] {
             assert_eq!(Name::new(text), Err(problem), "{text:?}");

@@ -1,11 +1,12 @@
-//! Lists of sessions: what is asked for, and where the next page begins.
+//! Lists of sessions: the request for a page, and where the next page begins.
 //!
-//! EM numbers its pages and takes no snapshot. A session that is created between two requests
-//! pushes others to the next page; one that no longer matches pulls others to the page before,
-//! where nobody sees them. So the next page is not asked for by its number but by time: from the
-//! second on in which the last session of this page was created, without the sessions of that
-//! second that this page had. Whole seconds, since how a fraction compares depends on EM's database.
-//! Page numbers are used only within one second, or when EM's answer has no times or is not sorted.
+//! EM numbers its pages and takes no snapshot. A session that is created between two requests moves
+//! others to the next page, and one that no longer matches moves others to the previous page, where
+//! the caller would miss them. So the next page is requested by time and not by number: it begins
+//! with the second in which the last session of this page was created, and leaves out the sessions
+//! of that second that have already been returned. Times are whole seconds, since how a fraction
+//! compares depends on EM's database. Page numbers are used only within one second, or if EM's
+//! answer has no times or is not sorted.
 
 use jiff::{Timestamp, civil::DateTime, tz::TimeZone};
 
@@ -19,45 +20,45 @@ use crate::enterprise_manager::{
     xml::QueryPage,
 };
 
-/// Most sessions on a page. What more EM would give is not known.
+/// Maximum number of sessions on a page. Whether EM supports larger pages is unknown.
 pub const MAX_PAGE_SIZE: u16 = 1000;
 
-/// Most sessions of one second that a position remembers.
+/// Maximum number of session ids in a [`Position`].
 pub const MAX_GIVEN: usize = 64;
 
-/// A list to be read: which sessions, how much of them, in which order, how many on a page.
+/// A request for a list of sessions, without the position in it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct SessionList {
-    /// Which sessions.
+    /// Selects the sessions.
     pub filter: SessionFilter,
-    /// How much of each.
+    /// The form of each session.
     pub view: View,
-    /// By the time of creation.
+    /// The order by time of creation.
     pub order: Order,
-    /// Most sessions on a page, 1 to [`MAX_PAGE_SIZE`].
+    /// Maximum number of sessions on a page, 1 to [`MAX_PAGE_SIZE`].
     pub page_size: u16,
 }
 
-/// By the time of creation.
+/// The order of a list, by time of creation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Order {
-    /// The latest first.
+    /// Latest first.
     NewestFirst,
-    /// The earliest first.
+    /// Earliest first.
     OldestFirst,
 }
 
-/// Where a list goes on.
+/// Where the next page of a list begins. The default is the first page.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct Position {
-    /// The second, since 1970, in which the last session was created that has been given.
+    /// The second, since 1970, in which the last returned session was created.
     pub second: Option<i64>,
-    /// The sessions of that second that have been given.
+    /// The sessions of that second that have been returned.
     pub given: Vec<SessionId>,
-    /// How many sessions have been given from that second on, where these are too many to name
-    /// or their seconds cannot be told; else none.
+    /// The number of sessions returned since that second began, if they are too many to list in
+    /// `given` or their creation times are unknown; otherwise 0.
     pub skipped: u32,
-    /// Sessions on a page of EM's by which those are counted.
+    /// EM's page size, by which `skipped` is counted.
     pub em_page_size: u16,
 }
 
@@ -66,7 +67,7 @@ pub struct Position {
 pub struct SessionPage {
     /// The sessions.
     pub sessions: Vec<ReplicaSession>,
-    /// Where the next page begins; none after the last one.
+    /// Where the next page begins; `None` on the last page.
     pub next: Option<Position>,
     /// When EM's answer was complete, by this machine's clock.
     pub read_at: Timestamp,
@@ -88,7 +89,7 @@ impl SessionList {
         query.path()
     }
 
-    /// Sessions to ask EM for: a full page besides those that have been given.
+    /// The number of sessions to request from EM: a full page, plus those already returned.
     pub(crate) fn em_page_size(&self, position: &Position) -> u16 {
         if position.skipped > 0 {
             return position.em_page_size;
@@ -97,7 +98,7 @@ impl SessionList {
         self.page_size.saturating_add(given).min(MAX_PAGE_SIZE)
     }
 
-    /// When the sessions were created that are still to be given.
+    /// The time range of the sessions that remain after `position`.
     fn rest(&self, position: &Position) -> Span {
         let Span { from, before } = self.filter.created;
         let at = |second: i64| Timestamp::from_second(second).ok();
@@ -118,7 +119,7 @@ impl SessionList {
         }
     }
 
-    /// The page that EM's answer makes, and where the next one begins.
+    /// Converts EM's answer to a page, and finds where the next one begins.
     pub(crate) fn page(
         &self,
         position: &Position,
@@ -131,14 +132,16 @@ impl SessionList {
             Some(count) => number >= count,
             None => !answer.has_next && answer.items.len() < asked.into(),
         };
-        // EM may give fewer than it was asked for, and count its pages by that.
-        let em_page_size = answer.page_size.filter(|size| (1..asked).contains(size));
-        let em_page_size = em_page_size.unwrap_or(asked);
+        // EM may use a smaller page size than the requested one, and number its pages by that.
+        let em_page_size = answer
+            .page_size
+            .filter(|size| (1..asked).contains(size))
+            .unwrap_or(asked);
         let before_page = (number - 1).saturating_mul(em_page_size.into());
 
         let mut sessions = answer.items;
-        let skipped = usize::try_from(position.skipped - before_page.min(position.skipped));
-        sessions.drain(..skipped.unwrap_or(0).min(sessions.len()));
+        let returned = usize::try_from(position.skipped.saturating_sub(before_page));
+        sessions.drain(..returned.unwrap_or(0).min(sessions.len()));
         let skipped = position.skipped.max(before_page);
         let full = self.full_page(position, &sessions);
         let is_cut = full < sessions.len();
@@ -164,27 +167,26 @@ impl SessionList {
         }
     }
 
-    /// How many of these sessions fill a page: more can be new than have been asked for, when some
-    /// that have been given are gone.
+    /// How many of these sessions fill a page. If sessions that have been returned no longer match,
+    /// EM's answer has more new ones than fit.
     fn full_page(&self, position: &Position, sessions: &[ReplicaSession]) -> usize {
-        let mut room = self.page_size;
+        let mut remaining = self.page_size;
         let is_too_many = |session: &ReplicaSession| {
             if position.given.contains(&session.id) {
                 return false;
             }
-            let is_full = room == 0;
-            room = room.saturating_sub(1);
+            let is_full = remaining == 0;
+            remaining = remaining.saturating_sub(1);
             is_full
         };
         let end = sessions.iter().position(is_too_many);
         end.unwrap_or(sessions.len())
     }
 
-    /// The position in the last second of these sessions; none if it cannot be told, or if it
-    /// began on an earlier page.
+    /// The position within the last second of these sessions. `None` if EM's answer has no times or
+    /// is not sorted, or if that second began on an earlier page or has too many sessions.
     fn next_second(&self, position: &Position, sessions: &[ReplicaSession]) -> Option<Position> {
-        let seconds: Option<Vec<i64>> = sessions.iter().map(second).collect();
-        let seconds = seconds?;
+        let seconds = sessions.iter().map(second).collect::<Option<Vec<_>>>()?;
         let is_sorted = match self.order {
             Order::NewestFirst => seconds.is_sorted_by(|a, b| a >= b),
             Order::OldestFirst => seconds.is_sorted(),
@@ -208,12 +210,12 @@ impl SessionList {
             given,
             ..Position::default()
         };
-        // An EM that gives fewer than it was asked for may have given nothing new.
+        // If EM returns fewer sessions than requested, all of them may have been returned before.
         (next.given.len() <= MAX_GIVEN && next != *position).then_some(next)
     }
 }
 
-/// The page of EM's, counted from one, on which a list goes on.
+/// The number, from one, of the EM page on which the list continues.
 fn page_number(position: &Position) -> u32 {
     match position.skipped {
         0 => 1,
@@ -221,7 +223,7 @@ fn page_number(position: &Position) -> u32 {
     }
 }
 
-/// The second in which a session was created. A reference tells it in its name only.
+/// The second in which a session was created. In a reference, only the name has it.
 fn second(session: &ReplicaSession) -> Option<i64> {
     let time = if let Some(run) = &session.run {
         run.created_at?
@@ -230,7 +232,7 @@ fn second(session: &ReplicaSession) -> Option<i64> {
         let time: DateTime = time.parse().ok()?;
         TimeZone::UTC.to_timestamp(time).ok()?
     };
-    // Rounds down, also before 1970.
+    // Rounds down, even before 1970.
     let second = time.as_nanosecond().div_euclid(1_000_000_000);
     i64::try_from(second).ok()
 }

@@ -1,4 +1,4 @@
-//! Reads: what to ask Enterprise Manager for, and how to read its answer.
+//! Read requests to Enterprise Manager, and how to parse the answers.
 
 use super::{error::BadResponse, guard::RequestKind};
 
@@ -7,9 +7,9 @@ pub(crate) mod list;
 mod path;
 mod read;
 
-/// A GET request, and how to read its answer.
+/// A GET request, and how to parse its answer.
 pub(crate) trait ReadRequest: Sync {
-    /// What the answer holds.
+    /// The parsed answer.
     type Answer: Send;
 
     /// The kind of the request.
@@ -18,11 +18,10 @@ pub(crate) trait ReadRequest: Sync {
     /// The request's target, relative to EM's address.
     fn path(&self) -> String;
 
-    /// Reads the body of an answer with status 200. Called again when the answer has to be judged
-    /// once more.
+    /// Parses the body of an answer with status 200. May be called more than once for a request.
     ///
     /// # Errors
     ///
-    /// What is wrong with the body.
+    /// If the body is not a valid answer to this request.
     fn read(&self, body: &[u8]) -> impl Future<Output = Result<Self::Answer, BadResponse>> + Send;
 }

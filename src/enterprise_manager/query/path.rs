@@ -1,4 +1,4 @@
-//! Requests to EM's query service.
+//! Builds request targets for EM's query service.
 
 use url::form_urlencoded::Serializer;
 
@@ -14,7 +14,7 @@ pub(super) struct Query {
     pub(super) filter: String,
     pub(super) order: Order,
     pub(super) page_size: u16,
-    /// Counted from one.
+    /// Number of the page, from one.
     pub(super) page: u32,
 }
 
@@ -37,7 +37,7 @@ impl Query {
             .append_pair(sort, "CreationTime")
             .append_pair("pageSize", &self.page_size.to_string())
             .append_pair("page", &self.page.to_string());
-        // HTML forms write a blank as a plus; %20 is a blank everywhere.
+        // Form encoding writes a space as `+`; `%20` is a space everywhere in a URL.
         format!("api/query?{}", parameters.finish().replace('+', "%20"))
     }
 }

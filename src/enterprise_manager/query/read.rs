@@ -1,4 +1,4 @@
-//! Reads pages of sessions, and the tasks of a session.
+//! Reads pages of sessions and the tasks of a session.
 
 use jiff::Timestamp;
 
@@ -17,12 +17,12 @@ use crate::enterprise_manager::{
 };
 
 impl EnterpriseManager {
-    /// Reads the page of a list that begins at `position`. As with
-    /// [`replica_session`](Self::replica_session) in everything else.
+    /// Reads the page of a list that begins at `position`. Otherwise like
+    /// [`replica_session`](Self::replica_session).
     ///
     /// # Errors
     ///
-    /// Why EM gave no page.
+    /// If EM returned no valid page.
     pub async fn session_page(
         &self,
         list: &SessionList,
@@ -32,14 +32,14 @@ impl EnterpriseManager {
         let request = SessionPageRequest { list, position };
         let answer = match self.read(&request, context).await {
             Ok(answer) => answer,
-            // Some pages have been, and what EM says beyond the last one is not known: it has
-            // fewer pages now than it had then.
+            // The list has become shorter since the previous page. What EM answers past the end is
+            // not documented, so both statuses mean an empty page here.
             Err(Error::SessionNotFound { .. } | Error::RequestRefused { status: 400, .. })
                 if position.skipped > 0 =>
             {
                 QueryPage::default()
             }
-            // There is no session that could be missing.
+            // The request names no session, so a 404 is not about one.
             Err(Error::SessionNotFound { message }) => {
                 return Err(Error::RequestRefused {
                     status: 404,
@@ -56,25 +56,25 @@ impl EnterpriseManager {
 
     /// Reads all tasks of one session.
     ///
-    /// EM's list of them silently stops at 30 days; its query service does not. So an empty list
-    /// is not believed before the query service has nothing to add.
+    /// EM's task list silently omits tasks older than 30 days; its query service does not. So if
+    /// the list is empty, the query service is asked too.
     ///
     /// # Errors
     ///
-    /// Why EM gave no tasks. EM may say of a session that it does not know that it has none.
+    /// If EM returned no valid answer. For an unknown session, EM may return an empty list.
     pub async fn tasks(&self, id: SessionId, context: &ReadContext) -> Result<TaskReading, Error> {
         let list = self.read(&TaskListRequest { id }, context).await?;
         let mut tasks = list.items;
         if tasks.is_empty() {
             tasks = match self.old_tasks(id, context).await {
                 Ok(tasks) => tasks,
-                // What EM has said stands: this one does not offer more.
+                // This EM cannot query tasks, so the empty list is the answer.
                 Err(
                     error @ (Error::SessionNotFound { .. }
                     | Error::RequestRefused { .. }
                     | Error::NotImplemented { .. }),
                 ) => {
-                    tracing::debug!(%id, "no tasks in the list, and no query for them: {error}");
+                    tracing::debug!(%id, "the task list is empty, and tasks cannot be queried: {error}");
                     Vec::new()
                 }
                 Err(error) => return Err(error),
@@ -84,7 +84,7 @@ impl EnterpriseManager {
         tasks.sort_by_key(|task| (task.created_at, task.id));
         tasks.dedup_by_key(|task| task.id);
         for task in &tasks {
-            // What EM says too early is known, and has its place.
+            // A result that EM reports before completion is unmapped, but not unknown.
             let is_early = |element: &str, text: &str| {
                 element == "Result" && RunResult::from_text(text).is_some()
             };
@@ -120,7 +120,7 @@ impl EnterpriseManager {
     }
 }
 
-/// The page of a list of sessions that begins at a position.
+/// Requests the page of a session list that begins at a position.
 struct SessionPageRequest<'a> {
     list: &'a SessionList,
     position: &'a Position,
@@ -141,7 +141,7 @@ impl ReadRequest for SessionPageRequest<'_> {
     }
 }
 
-/// EM's list of the tasks of a session.
+/// Requests EM's task list of a session.
 struct TaskListRequest {
     id: SessionId,
 }
@@ -163,7 +163,7 @@ impl ReadRequest for TaskListRequest {
     }
 }
 
-/// A page, counted from one, of a query for the tasks of a session.
+/// Requests a page of a query for the tasks of a session. Pages are numbered from one.
 struct TaskPageRequest {
     id: SessionId,
     number: u32,

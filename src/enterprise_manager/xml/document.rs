@@ -1,8 +1,8 @@
-//! A cursor over one XML document: namespaces resolved, nesting bounded, nothing hidden.
+//! A cursor over one XML document that resolves namespaces and limits nesting.
 //!
-//! Every reader of EM's documents works on the direct children of an element and leaves what it
-//! does not know alone; the cursor offers just that, so that the rules that hold for every
-//! document (UTF-8, no document type, no custom entity, nothing after the root) stand here once.
+//! Every reader of EM's documents iterates over the direct children of an element and skips the
+//! ones it does not know. The cursor offers only that, so the rules for all documents (UTF-8, no
+//! document type, no custom entities, nothing after the root) are enforced in one place.
 
 use std::borrow::Cow;
 
@@ -21,33 +21,33 @@ use crate::enterprise_manager::error::{BadResponse, excerpt};
 const EM_NAMESPACE: &str = "http://www.veeam.com/ent/v1.0";
 const XSI_NAMESPACE: &str = "http://www.w3.org/2001/XMLSchema-instance";
 
-/// Deepest nesting accepted. EM's documents nest 5 deep (a page of sessions with links).
+/// Maximum nesting depth. EM's deepest document, a page of sessions with links, has 5 levels.
 const MAX_DEPTH: usize = 32;
 
-/// One document, read from front to back.
+/// One document, read from start to end.
 pub(crate) struct Document<'x> {
     reader: Reader<&'x [u8]>,
     depth: usize,
     namespaces: NamespaceResolver,
-    /// Whether the open element of each depth declares namespaces, one bit each. Hardly any but the
-    /// root does, so that looking at the others' attributes for declarations is worth avoiding.
+    /// One bit for each depth: whether the open element there declares namespaces. Usually only the
+    /// root does, so the namespace resolver is called only for elements that do.
     declares: u64,
-    /// Whether a name without a prefix is EM's own here.
+    /// Whether the default namespace is EM's.
     default_is_em: bool,
 }
 
 /// The start tag of an element.
 pub(crate) struct Element<'x> {
     start: BytesStart<'x>,
-    /// Where the name begins behind its prefix.
+    /// Offset of the local name in the qualified name.
     local: usize,
-    /// Whether the element is EM's own; one of another namespace has nothing to say here.
+    /// Whether the element is in EM's namespace. Readers ignore all other elements.
     pub(crate) is_em: bool,
-    /// Whether it carries `xsi:nil="true"`: the same as if it were absent.
+    /// Whether it has `xsi:nil="true"`; readers then treat it as absent.
     pub(crate) is_nil: bool,
 }
 
-/// What the cursor meets next.
+/// The next node of the document.
 enum Node<'x> {
     Start(Element<'x>),
     Text(Cow<'x, str>),
@@ -55,7 +55,7 @@ enum Node<'x> {
 }
 
 impl<'x> Document<'x> {
-    /// Opens a document and reads its root's start tag; `take` gets the root's attributes.
+    /// Opens a document and reads the root's start tag. `take` receives the root's attributes.
     pub(crate) fn open(
         xml: &'x [u8],
         take: impl FnMut(&str, Cow<'_, str>),
@@ -81,15 +81,15 @@ impl<'x> Document<'x> {
         Ok((document, root))
     }
 
-    /// Skips to the next child element of the element that is open. Text between elements is
-    /// skipped: the vendor's published samples are indented with no-break spaces, which XML does
-    /// not count as white space. None at the end of the open element.
+    /// Advances to the next child of the open element, or returns `None` at that element's end.
+    /// Text between elements is skipped: the vendor's published samples are indented with no-break
+    /// spaces, which are not white space in XML.
     pub(crate) fn next_child(&mut self) -> Result<Option<Element<'x>>, BadResponse> {
         self.next_child_with(|_, _| {})
     }
 
-    /// The same; `take` gets the attributes without a prefix. EM's have none, so a prefixed one is
-    /// another vocabulary's.
+    /// Like [`next_child`](Self::next_child), but also passes the child's unprefixed attributes to
+    /// `take`. EM does not prefix attributes, so a prefixed one belongs to another vocabulary.
     pub(crate) fn next_child_with(
         &mut self,
         mut take: impl FnMut(&str, Cow<'_, str>),
@@ -103,8 +103,8 @@ impl<'x> Document<'x> {
         }
     }
 
-    /// Reads the open element to its end and returns its own text: references resolved, CDATA
-    /// included, comments left out. Elements inside it are skipped with all that they hold.
+    /// Reads the open element to its end and returns its own text, with references resolved, CDATA
+    /// included and comments left out. Child elements are skipped with their content.
     pub(crate) fn text(&mut self) -> Result<Cow<'x, str>, BadResponse> {
         let mut text = Cow::Borrowed("");
         loop {
@@ -117,7 +117,7 @@ impl<'x> Document<'x> {
         }
     }
 
-    /// Reads the open element to its end and forgets it.
+    /// Skips the rest of the open element.
     pub(crate) fn skip(&mut self) -> Result<(), BadResponse> {
         let outside = self.depth - 1;
         while self.depth > outside {
@@ -126,7 +126,7 @@ impl<'x> Document<'x> {
         Ok(())
     }
 
-    /// Checks that nothing but blanks, comments and processing instructions follows the root.
+    /// Checks that only white space, comments and processing instructions follow the root.
     pub(crate) fn close(&mut self) -> Result<(), BadResponse> {
         loop {
             match self.next_event()? {
@@ -167,7 +167,7 @@ impl<'x> Document<'x> {
         }
     }
 
-    /// Reads on inside the root.
+    /// Returns the next node inside the root.
     fn next_node(
         &mut self,
         take: &mut impl FnMut(&str, Cow<'_, str>),
@@ -186,7 +186,7 @@ impl<'x> Document<'x> {
                     Node::End
                 }
                 Event::Text(text) => Node::Text(match text.xml10_content() {
-                    // Borrowed from the event; the same text as borrowed from the document.
+                    // Unchanged, so the event's text can be borrowed from the document.
                     Cow::Borrowed(_) => text.into_inner(),
                     Cow::Owned(text) => Cow::Owned(text),
                 }),
@@ -242,7 +242,7 @@ impl<'x> Document<'x> {
         })
     }
 
-    /// Whether the name of an element with this prefix is EM's own.
+    /// Whether an element with this prefix is in EM's namespace.
     fn is_em(&self, prefix: Option<Prefix<'_>>) -> Result<bool, BadResponse> {
         is_in(EM_NAMESPACE, &self.namespaces.resolve_prefix(prefix, true))
     }
@@ -250,7 +250,7 @@ impl<'x> Document<'x> {
     fn next_event(&mut self) -> Result<Event<'x>, BadResponse> {
         let event = self.reader.read_event();
         event.map_err(|error| match error {
-            // These two have other causes where the input goes on.
+            // At the end of the input these two mean truncation; before it they do not.
             quick_xml::Error::Syntax(SyntaxError::InvalidBangMarkup)
             | quick_xml::Error::IllFormed(IllFormedError::UnclosedReference) => {
                 match *self.reader.get_ref() {
@@ -258,7 +258,7 @@ impl<'x> Document<'x> {
                     _ => BadResponse::Malformed(error.to_string()),
                 }
             }
-            // quick-xml reports an unclosed piece of markup only at the end of the input.
+            // quick-xml reports unclosed markup only at the end of the input.
             quick_xml::Error::Syntax(_) => BadResponse::Truncated,
             error => BadResponse::Malformed(excerpt(&error.to_string())),
         })
@@ -266,15 +266,15 @@ impl<'x> Document<'x> {
 }
 
 impl Element<'_> {
-    /// Name without prefix.
+    /// The local name, without a prefix.
     pub(crate) fn name(&self) -> &str {
         &self.start.name().into_inner()[self.local..]
     }
 }
 
-/// The text that a reference stands for. Only XML's five names and characters: a custom entity
-/// would need a document type, and is refused with it. Characters that XML 1.0 forbids are
-/// accepted: job names are free text, and .NET writes such characters as references.
+/// Resolves a character reference or one of XML's five predefined entities. Custom entities cannot
+/// occur, since document types are refused. Characters that XML 1.0 forbids are accepted: job names
+/// are free text, and .NET writes such characters as references.
 fn resolve<'x>(reference: &BytesRef<'_>) -> Result<Cow<'x, str>, BadResponse> {
     let malformed = |why: String| BadResponse::Malformed(excerpt(&why));
     match reference.resolve_char_ref() {
@@ -302,12 +302,12 @@ fn misplaced_declaration() -> BadResponse {
     BadResponse::Malformed("a misplaced declaration".to_owned())
 }
 
-/// Whether a character stands there that XML 1.0 forbids. As a reference it is accepted, see
-/// `resolve`.
+/// Whether the text has a literal character that XML 1.0 forbids. As a reference, such a character
+/// is accepted; see [`resolve`].
 fn has_forbidden_character(text: &str) -> bool {
     let control = |b: &u8| *b < b' ' && !matches!(b, b'\t' | b'\n' | b'\r');
-    // U+FFFE and U+FFFF are EF BF BE and EF BF BF; hardly any document has an EF at all. Without a
-    // way out of the loop, many bytes are looked at together.
+    // U+FFFE and U+FFFF are encoded as EF BF BE and EF BF BF, and few documents have an EF at all.
+    // The first pass has no early exit, so the compiler can vectorise it.
     let suspects = |found: u8, b: &u8| found | u8::from(control(b) || *b == 0xef);
     text.as_bytes().iter().fold(0, suspects) > 0
         && (text.as_bytes().iter().any(control) || text.contains(['\u{fffe}', '\u{ffff}']))
@@ -317,7 +317,7 @@ fn is_blank(text: &str) -> bool {
     text.chars().all(char::is_whitespace)
 }
 
-/// Whether a declared encoding is UTF-8, or ASCII, which is a part of it.
+/// Whether a declared encoding is UTF-8 or its subset ASCII.
 pub fn is_utf8(name: &str) -> bool {
     ["utf-8", "utf8", "us-ascii"]
         .iter()

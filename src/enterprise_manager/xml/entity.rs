@@ -1,4 +1,4 @@
-//! What the documents of sessions and of tasks have in common: identity, links, texts.
+//! The parts that session and task documents have in common: identity, links and text elements.
 
 use std::{borrow::Cow, collections::BTreeMap, str::FromStr};
 
@@ -13,23 +13,24 @@ use crate::enterprise_manager::{
     model::Link,
 };
 
-/// Most links of one entity, and most of its texts without a field. EM's have four links and no
-/// such text; a document that is nothing else must not grow in memory to many times its size.
+/// Maximum number of links, and of unmapped elements, in one entity. EM sends four links and no
+/// unmapped elements. The limit keeps a document full of them from taking many times its size in
+/// memory.
 const MAX_ITEMS: usize = 1000;
 
-/// The attributes of the entity's element, and of its reference's.
+/// The attributes of an entity's or a reference's element.
 #[derive(Default)]
 pub(crate) struct Identity {
     pub(crate) uid: String,
     pub(crate) name: String,
     pub(crate) r#type: String,
     pub(crate) href: String,
-    /// Only tasks have it.
+    /// Only tasks have this attribute.
     pub(crate) vm_name: String,
 }
 
 impl Identity {
-    /// Takes note of an attribute.
+    /// Stores the value of a known attribute.
     pub(crate) fn take(&mut self, name: &str, value: Cow<'_, str>) {
         match name {
             "UID" => self.uid = value.into_owned(),
@@ -42,21 +43,21 @@ impl Identity {
     }
 }
 
-/// The children of an entity's element: links, the texts of `N` known elements, and the rest.
+/// The children of an entity's element: links, the texts of `N` known elements, and all others.
 ///
-/// Only direct children count: unknown elements may hold a `State` of their own.
+/// Only direct children are read, since an unknown element may contain a `State` of its own.
 pub(super) struct Content<'x, const N: usize> {
     pub(super) links: Vec<Link>,
-    /// Texts that have no field, by element; repeated ones joined with line feeds.
+    /// Texts of unmapped elements by element name; repeated ones are joined with line feeds.
     pub(super) unmapped: BTreeMap<String, String>,
     elements: [&'static str; N],
-    /// The text of each of `elements`; none where it is absent.
+    /// The text of each element in `elements`, or `None` if it is absent.
     texts: [Option<Cow<'x, str>>; N],
 }
 
 impl<'x, const N: usize> Content<'x, N> {
-    /// Reads the open element to its end. EM's schema allows each element once; of two, neither can
-    /// be trusted.
+    /// Reads the open element to its end. EM's schema allows each known element only once, so a
+    /// duplicate is an error.
     pub(super) fn read(
         document: &mut Document<'x>,
         elements: [&'static str; N],
@@ -81,7 +82,7 @@ impl<'x, const N: usize> Content<'x, N> {
                     Some(_) => {
                         return Err(BadResponse::InvalidField {
                             element: name.to_owned(),
-                            why: "stands there twice".to_owned(),
+                            why: "occurs twice".to_owned(),
                         });
                     }
                 }
@@ -94,17 +95,18 @@ impl<'x, const N: usize> Content<'x, N> {
         self.elements.iter().position(|known| *known == element)
     }
 
-    /// Takes out an element's text.
+    /// Takes a known element's text as a slice of the document where possible.
     pub(super) fn take(&mut self, element: &str) -> Option<Cow<'x, str>> {
         self.texts[self.position(element)?].take()
     }
 
-    /// Takes out an element's text as it is.
+    /// Takes a known element's text verbatim.
     pub(super) fn text(&mut self, element: &str) -> Option<String> {
         self.take(element).map(Cow::into_owned)
     }
 
-    /// Takes out what an element's text means. One without a known meaning is kept in `unmapped`.
+    /// Takes a known element's text and parses it. A text that `meaning` rejects goes to
+    /// `unmapped`.
     pub(super) fn known<T>(
         &mut self,
         element: &str,
@@ -120,14 +122,14 @@ impl<'x, const N: usize> Content<'x, N> {
         Ok(known)
     }
 
-    /// Takes out when something ended; none for EM's dates that mean "never".
+    /// Takes the end time; `None` for the dates with which EM means "never".
     pub(super) fn end_time(&mut self) -> Result<Option<Timestamp>, BadResponse> {
         let end = self.known("EndTimeUTC", read_time)?;
         Ok(end.filter(|end| !means_never(*end)))
     }
 
-    /// Takes out a whole number; none when absent or empty. One that `T` cannot hold is refused, not
-    /// wrapped.
+    /// Takes an integer; `None` if the element is absent or empty. An integer out of range for `T`
+    /// is an error.
     pub(super) fn number<T: FromStr>(
         &mut self,
         element: &str,
@@ -142,7 +144,7 @@ impl<'x, const N: usize> Content<'x, N> {
         }
     }
 
-    /// Keeps a text that has no field, unless it is blank.
+    /// Adds an element's text to `unmapped`, unless it is blank.
     pub(super) fn keep(&mut self, element: &str, text: &str) -> Result<(), BadResponse> {
         if text.trim().is_empty() {
             return Ok(());
@@ -153,14 +155,14 @@ impl<'x, const N: usize> Content<'x, N> {
             return Ok(());
         }
         if self.unmapped.len() == MAX_ITEMS {
-            return Err(BadResponse::Forbidden("more elements than any entity"));
+            return Err(BadResponse::Forbidden("too many unknown elements"));
         }
         self.unmapped.insert(element.to_owned(), text.to_owned());
         Ok(())
     }
 }
 
-/// A value that cannot be what it says.
+/// The error for an element whose value is invalid.
 pub(crate) fn invalid(element: &str, text: &str, why: &str) -> BadResponse {
     BadResponse::InvalidField {
         element: element.to_owned(),
@@ -184,7 +186,7 @@ fn read_links(document: &mut Document<'_>, links: &mut Vec<Link>) -> Result<(), 
         };
         if element.is_em && element.name() == "Link" {
             if links.len() == MAX_ITEMS {
-                return Err(BadResponse::Forbidden("more links than any entity"));
+                return Err(BadResponse::Forbidden("too many links"));
             }
             links.push(link);
         }

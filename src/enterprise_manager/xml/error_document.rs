@@ -1,9 +1,10 @@
-//! The `Error` document with which Enterprise Manager says what went wrong.
+//! The `Error` document in which Enterprise Manager reports a failure.
 
 use super::document::Document;
 use crate::enterprise_manager::error::BadResponse;
 
-/// What an `Error` document says. Its stack trace is not read at all: it helps nobody here.
+/// The content of an `Error` document, without its stack trace, which helps neither operators nor
+/// callers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ErrorDocument {
     /// Attribute `StatusCode`, which repeats the HTTP status.
@@ -12,11 +13,11 @@ pub struct ErrorDocument {
     pub message: String,
 }
 
-/// Reads an `Error` document; none when the root is another element.
+/// Reads an `Error` document; `None` if the root is another element.
 ///
 /// # Errors
 ///
-/// Says what is wrong when the start of the document is not well-formed.
+/// If the start of the document is not well-formed. The rest is not read.
 pub fn read_error_document(xml: &[u8]) -> Result<Option<ErrorDocument>, BadResponse> {
     let mut document = ErrorDocument {
         status: None,

@@ -1,10 +1,10 @@
-//! Lists of sessions and of tasks, read item by item from a complete document.
+//! Reads lists of sessions and tasks item by item from a complete document.
 //!
-//! Reading a thousand sessions takes some 4 ms. A worker serves all its connections with one
-//! thread, so [`read_list`] lets other calls run every [`ITEMS_PER_STEP`] items. It does not read
-//! while the document arrives: that would save memory for two lists at a time (see
-//! `docs/performance.md`), but would need a second, more lenient XML scanner to find where an item
-//! ends.
+//! Parsing a thousand sessions takes about 4 ms. A worker serves all its connections on one thread,
+//! so [`read_list`] yields to other calls every [`ITEMS_PER_STEP`] items. It does not parse while
+//! the document arrives: that would save memory for two lists at a time (see
+//! `docs/performance.md`), but would need a second, more lenient XML scanner to find the end of
+//! each item.
 
 use tokio::task::yield_now;
 
@@ -14,31 +14,31 @@ use super::{
 };
 use crate::enterprise_manager::error::{BadResponse, excerpt};
 
-/// Items read before other tasks of the worker get their turn. EM's sessions take about 4 µs each,
-/// so that a step takes 200 to 300 µs: short beside a request to EM, long beside a yield.
+/// Number of items read between yields. A session takes about 4 µs, so a step takes 200 to 300 µs:
+/// short compared with a request to EM, long compared with a yield.
 const ITEMS_PER_STEP: usize = 64;
 
-/// Most memory for the items of one list, in bytes. A thousand of EM's sessions take 2 MB.
+/// Maximum memory for the items of one list, in bytes. A thousand of EM's sessions take 2 MB.
 const MAX_MEMORY: usize = 32 * 1024 * 1024;
 
 /// Root element of the query service's pages.
 pub(super) const QUERY_RESULT: &str = "QueryResult";
 
-/// One page of the query service, or a whole list, which has no paging information.
+/// One page of the query service, or a complete list, which has no paging information.
 #[derive(Debug, Clone, PartialEq)]
 pub struct QueryPage<T> {
     /// The items, in EM's order.
     pub items: Vec<T>,
-    /// How many items EM puts on a page, if it says so.
+    /// The number of items that EM puts on a page, if reported.
     pub page_size: Option<u16>,
-    /// How many pages there are, if EM says so. EM gives no total of items.
+    /// The number of pages, if reported. EM does not report the total number of items.
     pub pages_count: Option<u32>,
     /// Whether EM links to a next page.
     pub has_next: bool,
 }
 
 impl<T> Default for QueryPage<T> {
-    /// A page beyond the last one.
+    /// An empty page, as past the end of a list.
     fn default() -> Self {
         Self {
             items: Vec::new(),
@@ -49,9 +49,9 @@ impl<T> Default for QueryPage<T> {
     }
 }
 
-/// What a list consists of.
+/// An item of a list.
 pub(super) trait ListItem: Sized {
-    /// What of the request has to be known to read an item.
+    /// The part of the request that is needed to read an item.
     type Request: Copy;
 
     /// Reads the open element of an item to its end.
@@ -61,26 +61,26 @@ pub(super) trait ListItem: Sized {
         request: Self::Request,
     ) -> Result<Self, BadResponse>;
 
-    /// About how much memory the item takes, in bytes.
+    /// Approximate memory use of the item, in bytes.
     fn size(&self) -> usize;
 }
 
-/// Where the items stand in a document, and how many there may be.
+/// Where a document holds its items, and how many there may be.
 #[derive(Clone, Copy)]
 pub(super) struct Layout {
-    /// The name of the root element: [`QUERY_RESULT`] for a page, else that of a list.
+    /// The name of the root element: [`QUERY_RESULT`] for a page of the query service.
     pub(super) root: &'static str,
-    /// The names of the elements between the root and the items, one within the other. A page
-    /// without items may lack any of them.
+    /// The names of the elements between the root and the items, outermost first. A page without
+    /// items may lack any of them.
     pub(super) path: &'static [&'static str],
     /// The name of an item's element.
     pub(super) item: &'static str,
-    /// Most items.
+    /// Maximum number of items.
     pub(super) limit: usize,
 }
 
-/// Reads a list in one go but for the turns that it gives to other tasks. Fails on the first item
-/// that cannot be read, and on more items, or more memory for them, than the request can need.
+/// Reads a list, yielding to other tasks between steps. Fails on the first invalid item, and if
+/// there are more items than the layout allows or they take more than [`MAX_MEMORY`].
 pub(super) async fn read_list<T: ListItem>(
     xml: &[u8],
     layout: Layout,
@@ -93,15 +93,15 @@ pub(super) async fn read_list<T: ListItem>(
     Ok(reader.page)
 }
 
-/// A document that is being read.
+/// A list that is being read.
 struct ListReader<'x, T: ListItem> {
     document: Document<'x>,
     layout: Layout,
     request: T::Request,
-    /// How many elements of the layout's path are open.
+    /// The number of elements of the layout's path that are open.
     depth: usize,
     page: QueryPage<T>,
-    /// What the items take so far, in bytes.
+    /// Approximate memory use of the items so far, in bytes.
     memory: usize,
 }
 
@@ -121,7 +121,7 @@ impl<'x, T: ListItem> ListReader<'x, T> {
         })
     }
 
-    /// Reads at most so many more items. False at the end of the document.
+    /// Reads up to `most` more items. Returns `false` at the end of the document.
     fn read_items(&mut self, most: usize) -> Result<bool, BadResponse> {
         for _ in 0..most {
             let Some(item) = self.next_item()? else {
@@ -136,7 +136,7 @@ impl<'x, T: ListItem> ListReader<'x, T> {
         Ok(true)
     }
 
-    /// Reads up to the end of the next item; none at the end of the document.
+    /// Reads the next item; `None` at the end of the document.
     fn next_item(&mut self) -> Result<Option<T>, BadResponse> {
         let Layout {
             path, item, limit, ..
@@ -171,7 +171,7 @@ impl<'x, T: ListItem> ListReader<'x, T> {
                     self.page.pages_count = pages_count;
                     self.page.has_next = links_to_next(&mut self.document)?;
                 }
-                // The other form than the one asked for: the format was lost on the way.
+                // Not the requested form: the `format` parameter was lost on the way to EM.
                 ("Refs" | "Entities", Some(expected)) if self.depth == 0 => {
                     if self.document.next_child()?.is_some() {
                         return Err(wrong_root(expected, &element));
@@ -183,7 +183,7 @@ impl<'x, T: ListItem> ListReader<'x, T> {
     }
 }
 
-/// Whether the open `PagingInfo` links to a next page; reads it to its end.
+/// Reads the open `PagingInfo` to its end and returns whether it links to a next page.
 fn links_to_next(document: &mut Document<'_>) -> Result<bool, BadResponse> {
     let mut has_next = false;
     while let Some(element) = document.next_child()? {

@@ -1,14 +1,14 @@
-//! The `LogonSession` document that answers a logon.
+//! The `LogonSession` document that EM returns for a logon.
 
 use super::document::Document;
 use crate::enterprise_manager::{error::BadResponse, session_id::parse_uuid};
 
-/// Reads the id under which the logon session can be deleted again; it is not the token. None
-/// when the document has none.
+/// Reads the id of the logon session, which is needed to log off and is not the token. `None` if
+/// the document has no such id.
 ///
 /// # Errors
 ///
-/// Says what is wrong when the document is not well-formed.
+/// If the document is not well-formed up to the id.
 pub fn read_session_id(xml: &[u8]) -> Result<Option<uuid::Uuid>, BadResponse> {
     let (mut document, root) = Document::open(xml, |_, _| {})?;
     if !root.is_em || root.name() != "LogonSession" {

@@ -1,19 +1,19 @@
-//! Enterprise Manager's XML documents into the model: strictly, and without losing anything.
+//! Parses Enterprise Manager's XML documents into the model, strictly and without losing data.
 //!
-//! `document` is a cursor over one document. The other modules use it to read the children of one
+//! `document` is a cursor over one document. The other modules use it to read the children of an
 //! element, each for one kind of document.
 //!
-//! Why not serde with quick-xml's own deserialiser: it matches names without their namespaces, so
-//! that another vocabulary's `State` would pass for EM's. It drops elements that have no field,
-//! where callers are promised to get them (`unmapped`). And it reads a whole list before anything
-//! else can run, where `list` gives other calls a turn every few items.
+//! Why not serde with quick-xml's own deserialiser? It ignores namespaces, so a `State` of another
+//! vocabulary would be taken for EM's. It drops elements that have no field, which callers are
+//! promised to receive in `unmapped`. And it parses a whole list in one go, where `list` yields to
+//! other calls every few items.
 //!
-//! Strict, since a misread document would be passed on as EM's answer: the encoding (UTF-8), the
-//! root element and its namespace, the identity (`UID` names what was asked for), each field at most
-//! once, numbers and booleans, nothing after the root. Refused for safety: document types and with
-//! them entities, deep nesting, and more attributes, links or items than EM sends. Lenient where
-//! EM's releases differ: the order of elements and attributes, white space, and unknown elements,
-//! states, results and times, which are kept as text.
+//! Parsing is strict where a misread document would be passed on as EM's answer: the encoding
+//! (UTF-8), the root element and its namespace, the identity (`UID` is the requested one),
+//! duplicate fields, numbers, booleans, and content after the root. It refuses, for safety,
+//! document types and therefore custom entities, deep nesting, and more attributes, links or items
+//! than EM sends. It is lenient where EM's releases differ: the order of elements and attributes,
+//! white space, and unknown elements, states, results and times, which are kept as text.
 
 mod attributes;
 mod document;

@@ -1,15 +1,15 @@
-//! Names of elements and attributes, checked.
+//! Validates the names of elements and attributes.
 
 use quick_xml::name::{Prefix, QName};
 
 use crate::enterprise_manager::error::{BadResponse, excerpt};
 
-/// What a byte may be in a name, one bit each.
+// Classes of bytes, as bit flags.
 const OUTSIDE: u8 = 1;
 const NOT_FIRST: u8 = 2;
 const COLON: u8 = 4;
 
-/// A look-up for each byte of a name costs less than comparing it with eight bounds.
+/// The class of each byte. A table look-up is cheaper than comparing with eight bounds.
 static BYTES: [u8; 256] = bytes();
 
 const fn bytes() -> [u8; 256] {
@@ -29,19 +29,19 @@ const fn bytes() -> [u8; 256] {
     }
 }
 
-/// Finds the prefix of a name. Refuses what quick-xml takes for a name in broken markup such as
-/// `<State="Working"/>`.
+/// Validates a name and returns its prefix. quick-xml does not validate names, and so accepts
+/// broken markup such as `<State="Working"/>`.
 ///
 /// # Errors
 ///
-/// When the name is none.
+/// If the name is not a valid XML name.
 pub(crate) fn check_name(name: &str) -> Result<Option<Prefix<'_>>, BadResponse> {
     let class = |byte: &u8| BYTES[usize::from(*byte)];
     let bytes = name.as_bytes();
     let first = bytes.first().map_or(OUTSIDE, class);
     let all = bytes.iter().fold(0, |all, byte| all | class(byte));
     if (first | all & OUTSIDE) != 0 {
-        let why = format!("{:?} for a name", excerpt(name));
+        let why = format!("invalid name {:?}", excerpt(name));
         return Err(BadResponse::Malformed(why));
     }
     Ok((all & COLON != 0).then(|| QName(name).prefix()).flatten())

@@ -1,4 +1,4 @@
-//! A replica job session from its reference or its entity document.
+//! Reads replica job sessions in either form, alone or on a page.
 
 use super::{
     document::{Document, Element},
@@ -12,12 +12,12 @@ use crate::enterprise_manager::{
     session_id::SessionId,
 };
 
-/// Reads the document of the session `id` in the form that was asked for.
+/// Reads the document of the session `id` in the form `view`.
 ///
 /// # Errors
 ///
-/// Says what is wrong when the document is not well-formed, is another one than was asked for, or
-/// has a value that cannot be passed on unchanged.
+/// If the document is not well-formed, is not the requested one, or has a value that cannot be
+/// passed on unchanged.
 pub fn read_replica_session(
     xml: &[u8],
     id: SessionId,
@@ -39,8 +39,8 @@ pub fn read_replica_session(
 ///
 /// # Errors
 ///
-/// As [`read_replica_session`], and when there are more sessions than asked for, or they take more
-/// memory than a page of sessions can need.
+/// As [`read_replica_session`], and if there are more sessions than `limit` or they take too much
+/// memory.
 pub async fn read_session_page(
     xml: &[u8],
     view: View,
@@ -79,7 +79,7 @@ impl ListItem for ReplicaSession {
     }
 }
 
-/// Reads the open element of a session to its end.
+/// Reads a session's open element to its end.
 fn read_content(
     document: &mut Document<'_>,
     id: SessionId,
@@ -144,13 +144,13 @@ fn read_run(content: &mut Content<'_, { ENTITY_ELEMENTS.len() }>) -> Result<Run,
         ended_at: content.end_time()?,
         state: content.known("State", SessionState::from_text)?,
         result: content.known("Result", RunResult::from_text)?,
-        progress_percent: content.number("Progress", "no 32-bit whole number")?,
+        progress_percent: content.number("Progress", "not a 32-bit integer")?,
         is_retry: read_is_retry(content.take("IsRetry").as_deref())?,
         failure_message: content.text("FailureMessage"),
     })
 }
 
-/// XML Schema's boolean, and .NET's spelling of it; none when absent or empty.
+/// Parses a boolean as XML Schema or .NET writes it; `None` if absent or empty.
 fn read_is_retry(text: Option<&str>) -> Result<Option<bool>, BadResponse> {
     match text.unwrap_or_default().trim() {
         "" => Ok(None),

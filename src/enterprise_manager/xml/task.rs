@@ -1,4 +1,4 @@
-//! Replica task sessions, from a session's list of them or from the query service.
+//! Reads replica task sessions from a session's task list or from the query service.
 
 use super::{
     document::Document,
@@ -12,16 +12,16 @@ use crate::enterprise_manager::{
     session_id::{SessionId, parse_urn},
 };
 
-/// EM's kind of URN for tasks.
+/// Prefix of EM's URNs for replica task sessions.
 const URN_PREFIX: &str = "urn:veeam:ReplicaTaskSession:";
 
-/// Most tasks of one session: one for each virtual machine of a job.
+/// Maximum number of tasks of one session. A session has one for each virtual machine of its job.
 pub const MAX_TASKS: usize = 10_000;
 
 const ITEM: &str = "ReplicaTaskSession";
 const LIST: &str = "ReplicaTaskSessions";
 
-/// The elements of a task that have a field.
+/// The elements of a task that are mapped to fields.
 const ELEMENTS: [&str; 8] = [
     "JobSessionUid",
     "VmUid",
@@ -33,13 +33,12 @@ const ELEMENTS: [&str; 8] = [
     "TotalSize",
 ];
 
-/// Reads the list of the tasks of the session `id`.
+/// Reads the task list of the session `id`.
 ///
 /// # Errors
 ///
-/// Says what is wrong when the document is not well-formed, is another one than was asked for,
-/// holds another session's task or more than [`MAX_TASKS`], or has a value that cannot be passed on
-/// unchanged.
+/// If the document is not well-formed, is not the requested one, has a task of another session or
+/// more than [`MAX_TASKS`], or has a value that cannot be passed on unchanged.
 pub async fn read_task_list(
     xml: &[u8],
     id: SessionId,
@@ -57,7 +56,7 @@ pub async fn read_task_list(
 ///
 /// # Errors
 ///
-/// As [`read_task_list`].
+/// As [`read_task_list`], with `limit` in place of [`MAX_TASKS`].
 pub async fn read_task_page(
     xml: &[u8],
     id: SessionId,
@@ -89,7 +88,7 @@ impl ListItem for TaskSession {
     }
 }
 
-/// Reads the open element of a task to its end.
+/// Reads a task's open element to its end.
 fn read_task(
     document: &mut Document<'_>,
     identity: Identity,
@@ -100,14 +99,14 @@ fn read_task(
         return Err(BadResponse::WrongSession { found });
     };
     let mut content = Content::read(document, ELEMENTS)?;
-    // Links have been seen to name the job in place of the session; this element is right.
+    // Some servers link to the job instead of the session; this element is reliable.
     let session_uid = content.text("JobSessionUid").unwrap_or_default();
     if !session_uid.trim().is_empty() && !session.is_named_by(session_uid.trim()) {
         let found = excerpt(&session_uid);
         return Err(BadResponse::WrongSession { found });
     }
     let state = content.known("State", TaskState::from_text)?;
-    // EM reports Success as soon as a task begins: a result counts once the task is completed.
+    // EM reports Success from the start of a task, so a result is valid only after completion.
     let result = if state == Some(TaskState::Completed) {
         content.known("Result", RunResult::from_text)?
     } else {
@@ -129,7 +128,7 @@ fn read_task(
         state,
         result,
         reason: content.text("Reason"),
-        total_size: content.number("TotalSize", "no 64-bit whole number")?,
+        total_size: content.number("TotalSize", "not a 64-bit integer")?,
         links: content.links,
         unmapped: content.unmapped,
     })

@@ -1,21 +1,21 @@
-//! Enterprise Manager's points in time.
+//! Parses Enterprise Manager's timestamps.
 
 use jiff::{Timestamp, civil::DateTime, tz::TimeZone};
 
-/// EM has never been seen to mean a date before this one: SQL Server's 1753, .NET's 0001 and
-/// SQL's 1900 stand for "never".
+/// End times before this one mean "never": EM writes the minimum dates of SQL Server (1753), .NET
+/// (0001) and SQL (1900) for sessions that have not ended.
 const FIRST_REAL_END: Timestamp = Timestamp::constant(315_532_800, 0); // 1980-01-01T00:00:00Z
 
-/// The years that both ISO 8601 and protobuf's Timestamp can say.
+// The range that both ISO 8601 and protobuf's Timestamp can represent.
 const FIRST: Timestamp = Timestamp::constant(-62_135_596_800, 0); // 0001-01-01T00:00:00Z
 const LAST: Timestamp = Timestamp::constant(253_402_207_200, 999_999_999); // jiff's own end of 9999
 
-/// Reads a point in time: 0 to 9 digits of fraction, `Z`, an offset, or no zone at all, which
-/// means UTC. None when the text is no such time.
+/// Parses a timestamp with up to 9 fractional digits, and `Z`, an offset, or no time zone, which
+/// means UTC. `None` if the text is not such a timestamp or is out of range.
 pub fn read_time(text: &str) -> Option<Timestamp> {
     let text = text.trim();
     if text.contains('[') {
-        // jiff would ignore the name of a time zone.
+        // jiff would ignore a time zone name.
         return None;
     }
     let time = text.parse::<Timestamp>().or_else(|_| {
@@ -25,7 +25,7 @@ pub fn read_time(text: &str) -> Option<Timestamp> {
     time.ok().filter(|time| (FIRST..=LAST).contains(time))
 }
 
-/// Whether an end time means that the session has not ended.
+/// Whether an end time means "never".
 pub(crate) fn means_never(end: Timestamp) -> bool {
     end < FIRST_REAL_END
 }
@@ -39,7 +39,7 @@ mod tests {
     }
 
     #[test]
-    fn every_form_that_em_uses_is_read_to_the_nanosecond() {
+    fn every_format_of_em_is_parsed_to_the_nanosecond() {
         const BASE: i128 = 1_413_701_191_000_000_000;
         for (text, fraction) in [
             ("2014-10-19T06:46:31Z", 0),
@@ -68,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_that_is_no_time_or_no_time_that_protobuf_can_say_is_none() {
+    fn an_invalid_or_out_of_range_time_is_none() {
         for text in [
             "",
             "yesterday",
