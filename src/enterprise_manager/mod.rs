@@ -11,7 +11,7 @@
 //! 6. `xml/`: the document into the model of `model.rs`.
 //!
 //! [`EnterpriseManager`] has its methods where their subject is: here those for one session, in
-//! `query/lists.rs` those for lists and tasks, in `read.rs` the common path of all reads, and in
+//! `query/read.rs` those for lists and tasks, in `read.rs` the common path of all reads, and in
 //! `probe.rs` those for operators and for `check`.
 
 mod error;
@@ -42,7 +42,8 @@ pub use model::{
 };
 pub use probe::Answer;
 pub use query::filter::{InvalidName, MAX_NAME, Name, SessionFilter, Span};
-pub use query::list::{MAX_GIVEN, MAX_PAGE_SIZE, Order, Position, SessionList, SessionPage};
+pub use query::list::{MAX_GIVEN, MAX_PAGE_SIZE, Position, SessionList, SessionPage};
+pub use query::path::Order;
 pub use session_id::{InvalidSessionId, SessionId, parse_id, parse_uuid};
 pub(crate) use xml::read_session_id;
 pub use xml::{

@@ -36,7 +36,8 @@ fn reads(setup: &Setup) -> u64 {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_thousand_equal_calls_in_flight_share_one_request_to_em() {
     let setup = start().await;
-    setup.simulator.set_faults([fault("latency=500ms")]);
+    // Longer than a busy machine takes for all of them to arrive.
+    setup.simulator.set_faults([fault("latency=3s")]);
     let mut clients = Vec::new();
     for _ in 0..4 {
         clients.push(connect(setup.gateway.address()).await);

@@ -10,6 +10,7 @@ mod problem;
 mod recognise;
 pub mod report;
 mod steps;
+mod target;
 
 use std::{
     fs::File,
@@ -31,7 +32,8 @@ use crate::{
 use output::Output;
 use problem::Problem;
 use report::OpenLogon;
-use steps::{Check, Target};
+use steps::Check;
+use target::Target;
 
 /// Check that the settings of serve work with this Enterprise Manager
 ///

@@ -11,6 +11,7 @@ use super::{
     problem::{Problem, of_error},
     recognise::session_uids,
     report::{OpenLogon, report},
+    target::Target,
 };
 use crate::{
     cli::ExitCode,
@@ -18,7 +19,7 @@ use crate::{
         EnterpriseManager, Handshake, Order, Position, ReadContext, ReplicaSession, SessionFilter,
         SessionId, SessionList, View,
     },
-    settings::{EnterpriseManagerSettings, Settings, Trust},
+    settings::{Settings, Trust},
 };
 
 /// The steps in their order, without `settings` and `report`.
@@ -36,15 +37,6 @@ pub(super) const NAMES: [&str; 9] = [
 
 /// What a step ends with.
 type StepResult<T = ()> = Result<Success<T>, Problem>;
-
-/// What is checked.
-#[derive(Clone, Copy)]
-pub(super) struct Target<'t> {
-    pub(super) enterprise_manager: &'t EnterpriseManager,
-    pub(super) settings: &'t EnterpriseManagerSettings,
-    /// For each step, and each request of a report.
-    pub(super) time_limit: Duration,
-}
 
 /// One check of one Enterprise Manager.
 pub(super) struct Check<'c, 'o, W> {

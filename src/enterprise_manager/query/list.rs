@@ -12,7 +12,7 @@ use jiff::{Timestamp, civil::DateTime, tz::TimeZone};
 
 use super::{
     filter::{SessionFilter, Span},
-    path::Query,
+    path::{Order, Query},
 };
 use crate::enterprise_manager::{
     SessionId,
@@ -37,15 +37,6 @@ pub struct SessionList {
     pub order: Order,
     /// Maximum number of sessions on a page, 1 to [`MAX_PAGE_SIZE`].
     pub page_size: u16,
-}
-
-/// The order of a list, by time of creation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Order {
-    /// Latest first.
-    NewestFirst,
-    /// Earliest first.
-    OldestFirst,
 }
 
 /// Where the next page of a list begins. The default is the first page.

@@ -1,10 +1,15 @@
-//! Read requests to Enterprise Manager, and how to parse the answers.
+//! What to ask Enterprise Manager for: requests, and how their answers are parsed.
+//!
+//! * `filter.rs`: EM's filter language.
+//! * `path.rs`: the address of a query.
+//! * `list.rs`: lists of sessions, and where their next page begins.
+//! * `read.rs`: the methods that read pages and tasks.
 
 use super::{error::BadResponse, guard::RequestKind};
 
 pub(crate) mod filter;
 pub(crate) mod list;
-mod path;
+pub(crate) mod path;
 mod read;
 
 /// A GET request, and how to parse its answer.

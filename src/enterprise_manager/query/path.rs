@@ -2,8 +2,16 @@
 
 use url::form_urlencoded::Serializer;
 
-use super::list::Order;
 use crate::enterprise_manager::model::View;
+
+/// The order of a list, by time of creation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Order {
+    /// Latest first.
+    NewestFirst,
+    /// Earliest first.
+    OldestFirst,
+}
 
 /// A request for one page of the query service.
 pub(super) struct Query {

@@ -5,8 +5,8 @@ use jiff::Timestamp;
 use super::{
     ReadRequest,
     filter::tasks_of,
-    list::{MAX_PAGE_SIZE, Order, Position, SessionList, SessionPage},
-    path::Query,
+    list::{MAX_PAGE_SIZE, Position, SessionList, SessionPage},
+    path::{Order, Query},
 };
 use crate::enterprise_manager::{
     EnterpriseManager, ReadContext, SessionId,

@@ -22,7 +22,7 @@ use serde::Serialize;
 use tokio::time::{Instant, timeout};
 use uuid::Uuid;
 
-use super::{recognise::session_uids, steps::Target};
+use super::{recognise::session_uids, target::Target};
 use crate::enterprise_manager::{Answer, EnterpriseManager, Handshake, read_session_id};
 pub use redact::Redactor;
 use requests::Credentials;
