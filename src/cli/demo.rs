@@ -1,4 +1,5 @@
-//! `demo`: a gateway with a simulated Enterprise Manager behind it, asked for one session.
+//! `demo`: runs a gateway in front of a simulated Enterprise Manager, and reads one session through
+//! it.
 
 use std::{env, io::ErrorKind, time::Duration};
 
@@ -24,7 +25,7 @@ use crate::{
 /// One of the vendor's documented sample sessions, which has finished successfully.
 const FINISHED_SESSION_ID: &str = "04f694ad-664c-4603-a747-00edecae4f17";
 
-/// The first of three attempts of one job.
+/// The first of three attempts to run one job.
 const FAILED_SESSION_ID: &str = "b6f1a9d2-30f4-4c0e-9a53-0d1c52e8f009";
 
 /// Time until the running session ends: short enough to watch it to its end, long enough to start
@@ -37,14 +38,14 @@ pub(super) const PASSWORD: &str = "simulated";
 
 /// Run a gateway with a simulated Enterprise Manager behind it
 ///
-/// Prints what runs where, asks the gateway for a session, and suggests what to try next. Takes the
-/// usual ports where they are free.
+/// Prints the addresses, reads a session through the gateway, and suggests what to try next. Uses
+/// the usual ports if they are free.
 ///
 /// Exit codes: 0 stopped by a signal, 64 wrong arguments, 70 stopped without a signal, 130 stopped by
 /// a second signal.
 #[derive(Debug, Clone, Args)]
 pub struct DemoOptions {
-    /// How the simulated Enterprise Manager misbehaves; may be given several times
+    /// Inject a fault into the simulated Enterprise Manager; can be given several times
     #[arg(long = "fault", value_name = "FAULT", long_help = fault_help())]
     pub faults: Vec<Fault>,
 
@@ -64,17 +65,17 @@ pub struct DemoOptions {
 
 pub(super) fn fault_help() -> String {
     format!(
-        "How the simulated Enterprise Manager misbehaves; may be given several times. An EXTENT is \
-         a number of requests (20) or a time (30s); a fault without one lasts.\n\n{}",
+        "Inject a fault into the simulated Enterprise Manager; can be given several times. EXTENT \
+         is a number of requests (20) or a duration (30s); a fault without one stays active.\n\n{}",
         Fault::FORMS
     )
 }
 
-/// Runs both until a signal ends them.
+/// Runs the gateway and the simulator until a signal stops them.
 ///
 /// # Errors
 ///
-/// There is no port to listen on, or TLS is not set up correctly.
+/// No port is free, or TLS is not set up correctly.
 pub async fn run(options: &DemoOptions) -> Result<ExitCode, CommandError> {
     let mut signals = Signals::new()?;
     start_log(LogFormat::Text, &options.log_filter)?;
@@ -99,7 +100,7 @@ struct Demo {
 }
 
 impl Demo {
-    /// Starts both, on the usual ports where they are free.
+    /// Starts the gateway and the simulator, on the usual ports if they are free.
     async fn start(options: &DemoOptions) -> Result<Self, CommandError> {
         let simulator = Simulator::start(Options {
             accounts: vec![Account::new(USERNAME, PASSWORD, Role::PortalUser)],
@@ -117,7 +118,7 @@ impl Demo {
         let usual_port = settings.listen.port();
         let gateway = loop {
             match serve::start(settings.clone()).await {
-                // The usual port is taken: any other will do.
+                // The usual port is taken: use any free one.
                 Err(StartError::Listen { address, error, .. })
                     if error.kind() == ErrorKind::AddrInUse && address.port() != 0 =>
                 {
@@ -138,7 +139,7 @@ impl Demo {
         })
     }
 
-    /// What runs where.
+    /// The addresses of the gateway and the simulator.
     fn heading(&self) -> String {
         let taken = if self.has_usual_port() {
             String::new()
@@ -154,7 +155,7 @@ Gateway    {server}{taken}
 Probes     http://{admin}/readyz
 Simulator  {simulator} (user {USERNAME}, password {PASSWORD})
 
-The gateway, asked over gRPC for a replica job session that is running:
+A running replica job session, read from the gateway over gRPC:
 
 ",
             server = self.server(),
@@ -163,11 +164,12 @@ The gateway, asked over gRPC for a replica job session that is running:
         )
     }
 
-    /// Asks the gateway over gRPC and renders the answer, within 5 s.
+    /// Reads a session over gRPC, within 5 s, and renders it.
     async fn ask(&self) -> String {
         if self.tls.is_some() {
-            // Only the owner of its certificate knows which CA to trust, and which certificate to show.
-            return "  It speaks TLS: ask it yourself, with the options below.\n".to_owned();
+            // The demo does not know which CA to trust, or which client certificate to present.
+            return "  The gateway uses TLS: call it yourself, with the options below.\n"
+                .to_owned();
         }
         let server = format!("--server={}", self.server());
         let options: GetOptions = parse(&[RUNNING_SESSION_ID, &server, "--deadline=5s"])
@@ -198,24 +200,24 @@ The gateway, asked over gRPC for a replica job session that is running:
             "
 Try next, in another terminal:
 
-  Watch that run to its end, {seconds} s after the start of this demonstration:
+  Watch that run until it ends, {seconds} s after the demo started:
     {program} watch {RUNNING_SESSION_ID}{server}{tls}
 
-  What has failed lately, and why:
+  List recent failures, and why they happened:
     {program} list --result failed{server}{tls}
     {program} tasks {FAILED_SESSION_ID}{server}{tls}
 
-  A finished session, as JSON:
+  Get a finished session, as JSON:
     {program} get {FINISHED_SESSION_ID} --json{server}{tls}
 
   With grpcurl (the server describes itself by reflection):
     grpcurl {grpcurl} -d '{{\"id\": \"{RUNNING_SESSION_ID}\"}}' {address} \\
       enterprisemanager.v1.ReplicaSessionService/Get
 
-  Watch the gateway cope with a bad day ({program} demo --help lists more):
+  See how the gateway handles faults ({program} demo --help lists them all):
     {program} demo --fault latency=300ms --fault 503=2
 
-Ctrl-C ends the demonstration.
+Ctrl-C ends the demo.
 ",
             address = self.gateway.address(),
             seconds = RUN_LENGTH.as_secs(),
@@ -232,9 +234,9 @@ Ctrl-C ends the demonstration.
     }
 }
 
-/// Settings of a `serve` with these arguments, whose upstream is the simulator.
+/// The settings of `serve` with these arguments, and with the simulator as its Enterprise Manager.
 fn settings(simulator: &Simulator, options: &DemoOptions) -> Result<Settings, SettingError> {
-    // Nobody balances load over a demonstration, and a simulator needs no mercy.
+    // A demo has no load balancer to wait for, and the simulator can be polled often.
     let arguments = [
         "--lame-duck=0s",
         "--watch-interval=1s",
@@ -252,7 +254,7 @@ fn settings(simulator: &Simulator, options: &DemoOptions) -> Result<Settings, Se
     Ok(serve.with(enterprise_manager, tls, traces))
 }
 
-/// How to run this program again: through cargo, where cargo has started it.
+/// The command that runs this program again: `cargo run --` if cargo started it.
 fn program() -> String {
     if env::var_os("CARGO").is_some() {
         return "cargo run --".to_owned();

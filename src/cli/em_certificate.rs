@@ -28,10 +28,10 @@ pub struct EmCertificateOptions {
 ///
 /// # Errors
 ///
-/// Why there is none to show.
+/// The server cannot be reached, or presents no certificate that can be shown.
 pub async fn run(options: &EmCertificateOptions) -> Result<ExitCode, CommandError> {
-    let presented = timeout(TIMEOUT, presented_certificate(&options.url)).await;
-    let certificate = presented
+    let certificate = timeout(TIMEOUT, presented_certificate(&options.url))
+        .await
         .unwrap_or_else(|_| Err(format!("no answer within {TIMEOUT:?}")))
         .map_err(|why| {
             CommandError::new(ExitCode::UNAVAILABLE, format!("{}: {why}", options.url))

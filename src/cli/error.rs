@@ -1,4 +1,4 @@
-//! What a subcommand ends with when it cannot do what it was asked to do.
+//! The error that a subcommand ends with.
 
 use std::fmt;
 
@@ -38,7 +38,7 @@ impl From<SettingError> for CommandError {
     }
 }
 
-/// Whatever keeps a gateway from starting is in its settings, or in what they name.
+/// A gateway fails to start only because of its settings, or of the files and addresses in them.
 impl From<StartError> for CommandError {
     fn from(error: StartError) -> Self {
         Self::usage(&error)

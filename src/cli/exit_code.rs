@@ -1,4 +1,4 @@
-//! Exit codes, for scripts: those of `sysexits.h` where it has a fitting one.
+//! Exit codes, for scripts: those of `sysexits.h` where one fits.
 
 use std::process;
 
@@ -10,7 +10,7 @@ use tonic::Code;
 pub struct ExitCode(u8);
 
 impl ExitCode {
-    /// All is well; for `watch`, the run ended with success.
+    /// Success; for `watch`, the run ended with success.
     pub const SUCCESS: Self = Self(0);
     /// `health`: the gateway does not serve.
     pub const NOT_SERVING: Self = Self(1);
@@ -24,7 +24,7 @@ impl ExitCode {
     pub const USAGE: Self = Self(64);
     /// There is no such session.
     pub const NO_INPUT: Self = Self(66);
-    /// A server cannot be reached, or not now.
+    /// A server cannot be reached, or is unavailable.
     pub const UNAVAILABLE: Self = Self(69);
     /// Something is broken: this program, the gateway or Enterprise Manager.
     pub const SOFTWARE: Self = Self(70);
@@ -34,7 +34,7 @@ impl ExitCode {
     pub const TEMPORARY_FAILURE: Self = Self(75);
     /// Not allowed.
     pub const NO_PERMISSION: Self = Self(77);
-    /// What has been set up is wrong: the gateway's address, trust or password for Enterprise Manager.
+    /// The gateway is not set up correctly: its address, trust or password for Enterprise Manager.
     pub const CONFIGURATION: Self = Self(78);
     /// Ended by a signal, as shells report SIGINT.
     pub const INTERRUPTED: Self = Self(130);
@@ -46,7 +46,7 @@ impl From<ExitCode> for process::ExitCode {
     }
 }
 
-/// What a refused call means to a script.
+/// The exit code for a failed call.
 impl From<Code> for ExitCode {
     fn from(code: Code) -> Self {
         match code {

@@ -1,4 +1,4 @@
-//! The command line. A subcommand's options, help and what it does stand together in its file.
+//! The command line. Each subcommand has a file with its options, help and implementation.
 
 pub mod check;
 pub mod client;
@@ -27,7 +27,7 @@ struct Cli {
     command: Command,
 }
 
-/// The subcommands. The documentation of each one's options is its help.
+/// The subcommands. The doc comment of each options type is the help of its subcommand.
 #[derive(Debug, Subcommand)]
 #[expect(missing_docs, reason = "a comment here would replace the help")]
 pub enum Command {
@@ -55,7 +55,8 @@ fn print_error(text: &str) {
     write(io::stderr(), text);
 }
 
-/// Writes at once. Unlike `print!`, it does not panic when nobody reads, as behind `| head`.
+/// Writes and flushes. Unlike `print!`, it does not panic when the reader is gone, as with `|
+/// head`.
 fn write(mut to: impl Write, text: &str) {
     drop(to.write_all(text.as_bytes()).and_then(|()| to.flush()));
 }

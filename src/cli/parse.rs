@@ -1,4 +1,4 @@
-//! Command line and environment into a subcommand.
+//! Parses the command line and the environment into a subcommand.
 
 use std::{env, error::Error as _, ffi::OsString};
 
@@ -13,7 +13,7 @@ use super::{Cli, Command, CommandError, ExitCode};
 ///
 /// # Errors
 ///
-/// The exit code, where there is no subcommand to run.
+/// The exit code, if there is no subcommand to run.
 pub fn parse() -> Result<Command, ExitCode> {
     Cli::try_parse()
         .map(|cli| cli.command)
@@ -34,15 +34,16 @@ fn explain(error: &clap::Error) -> ExitCode {
     }
 }
 
-/// One sentence that begins with the option, and names the variable that its value came from. clap's
-/// own message has several lines, quotes the value and does not know the variable.
+/// The error as one sentence that starts with the option and names the environment variable that
+/// the value came from, if any. clap's own message has several lines, quotes the value, and does
+/// not name the variable.
 fn sentence(error: &clap::Error) -> String {
     if let Some(ContextValue::String(argument)) = error.get(ContextKind::InvalidArg)
         && let Some(problem) = error.source()
     {
         let option = argument.split([' ', '=']).next().unwrap_or(argument);
-        let variable = option.trim_start_matches('-').replace('-', "_");
-        let variable = format!("GATEWAY_{}", variable.to_uppercase());
+        let name = option.trim_start_matches('-').replace('-', "_");
+        let variable = format!("GATEWAY_{}", name.to_uppercase());
         let is_option = |given: OsString| given.to_string_lossy().starts_with(option);
         return if env::args_os().any(is_option) || env::var_os(&variable).is_none() {
             format!("{option}: {problem}")

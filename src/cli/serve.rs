@@ -1,4 +1,4 @@
-//! `serve`: runs the gateway until a signal ends it.
+//! `serve`: runs the gateway until a signal stops it.
 
 use clap::Args;
 
@@ -11,15 +11,15 @@ use crate::{
 
 /// Run the gateway
 ///
-/// Each option can also be set by the environment variable that is named with it. Logs go to
-/// standard error. SIGTERM or SIGINT drains connections and stops the gateway; a second one stops it
-/// at once.
+/// Each option can also be set with the environment variable shown next to it. Logs go to standard
+/// error. SIGTERM or SIGINT drains connections and stops the gateway; a second one stops it
+/// immediately.
 ///
 /// Exit codes: 0 stopped by a signal, 64 wrong settings, 70 stopped without a signal, 130 stopped by
 /// a second signal.
 #[derive(Debug, Clone, Args)]
 pub struct ServeCommand {
-    /// The options, which `check` has as well.
+    /// The options, which `check` shares.
     #[command(flatten)]
     pub options: ServeOptions,
 }
@@ -28,9 +28,9 @@ pub struct ServeCommand {
 ///
 /// # Errors
 ///
-/// Which setting is wrong.
+/// A setting is wrong.
 pub async fn run(ServeCommand { options }: ServeCommand) -> Result<ExitCode, CommandError> {
-    // Before anything else, so that a signal during the start is not lost.
+    // Comes first, so that a signal during startup is not lost.
     let signals = Signals::new()?;
     start_log(options.log_format, &options.log_filter)?;
     let settings = options.check()?;
@@ -51,7 +51,7 @@ pub(super) fn start_log(format: LogFormat, filter: &str) -> Result<(), CommandEr
         .map_err(|error| CommandError::usage(&format!("--log-filter: {error}")))
 }
 
-/// Waits for a signal, then drains; a second signal ends the process at once.
+/// Waits for a signal, then drains; a second signal ends the process immediately.
 pub(super) async fn run_until_signal(mut gateway: Running, mut signals: Signals) -> ExitCode {
     tokio::select! {
         () = signals.next() => {}
@@ -63,14 +63,14 @@ pub(super) async fn run_until_signal(mut gateway: Running, mut signals: Signals)
     tokio::select! {
         () = gateway.stop() => ExitCode::SUCCESS,
         () = signals.next() => {
-            tracing::warn!("second signal: stopping at once");
+            tracing::warn!("second signal: stopping immediately");
             ExitCode::INTERRUPTED
         }
     }
 }
 
-/// Raises the soft limit of open files as far as the system allows: the usual one is meant for
-/// programs that use `select`.
+/// Raises the soft limit on open files to what the connections need, as far as the hard limit
+/// allows. The default is low for the sake of programs that use `select`.
 fn raise_file_limit(settings: &Settings) {
     /// For Enterprise Manager, operators and the runtimes.
     const OTHERS: u64 = 64;
@@ -78,9 +78,9 @@ fn raise_file_limit(settings: &Settings) {
     match rlimit::increase_nofile_limit(needed) {
         Ok(limit) if limit < needed => tracing::warn!(
             limit,
-            "the limit of open files is below --max-connections and {OTHERS} more"
+            "the limit on open files is below --max-connections plus {OTHERS}"
         ),
         Ok(_) => {}
-        Err(error) => tracing::warn!(%error, "the limit of open files cannot be raised"),
+        Err(error) => tracing::warn!(%error, "the limit on open files cannot be raised"),
     }
 }

@@ -13,7 +13,7 @@ pub(super) struct Signals {
 }
 
 impl Signals {
-    /// Handles them from now on: they no longer end the program by themselves.
+    /// Takes over their handling: from now on they no longer end the program by themselves.
     pub(super) fn new() -> Result<Self, CommandError> {
         let signals = || -> io::Result<Self> {
             Ok(Self {

@@ -1,4 +1,4 @@
-//! `simulate`: the simulated Enterprise Manager alone, for gateways that run elsewhere.
+//! `simulate`: runs only the simulated Enterprise Manager, for gateways that run elsewhere.
 
 use std::net::SocketAddr;
 
@@ -14,9 +14,9 @@ use super::{
 };
 use crate::settings::LogFormat;
 
-/// Run the simulated Enterprise Manager alone
+/// Run only the simulated Enterprise Manager
 ///
-/// Prints where it listens and whom it lets in, and at its end what it was asked for.
+/// Prints its address and account when it starts, and the number of requests when it stops.
 ///
 /// Exit codes: 0 stopped by a signal, 64 wrong arguments.
 #[derive(Debug, Clone, Args)]
@@ -25,11 +25,11 @@ pub struct SimulateOptions {
     #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:9398")]
     pub listen: SocketAddr,
 
-    /// How it misbehaves; may be given several times
+    /// Inject a fault; can be given several times
     #[arg(long = "fault", value_name = "FAULT", long_help = fault_help())]
     pub faults: Vec<Fault>,
 
-    /// Number of further finished sessions, one every 8 hours
+    /// Number of additional finished sessions, one every 8 hours
     #[arg(long, value_name = "N", default_value = "0")]
     pub history: u32,
 
@@ -43,7 +43,7 @@ pub struct SimulateOptions {
     pub log_filter: String,
 }
 
-/// Runs the simulator until a signal ends it.
+/// Runs the simulator until a signal stops it.
 ///
 /// # Errors
 ///
@@ -71,12 +71,12 @@ fn heading(simulator: &Simulator) -> String {
     format!(
         "SIMULATED DATA: no Veeam Backup Enterprise Manager is involved.\n\
          Simulator  {} (user {USERNAME}, password {PASSWORD})\n\
-         Ctrl-C ends it and prints what it was asked.\n",
+         Ctrl-C ends it and prints the number of requests.\n",
         simulator.url()
     )
 }
 
-/// What the simulator was asked for, a line each.
+/// The numbers of connections and requests, one per line.
 fn counts(simulator: &Simulator) -> String {
     let counts = simulator.counts();
     format!(

@@ -86,7 +86,7 @@ pub(super) fn failed(call: &CallContext, failure: &Failure) {
             line!(WARN, call, {?code, reason, remedy, ?caller,}, "call refused: its caller is not among --allow-caller");
         }
         Failure::DeadlineExceeded => {
-            line!(WARN, call, {?code, reason, remedy,}, "call failed: its time is over");
+            line!(WARN, call, {?code, reason, remedy,}, "call failed: deadline exceeded");
         }
         Failure::Overloaded => {
             line!(WARN, call, {?code, reason, remedy,}, "call refused: too many calls in flight");

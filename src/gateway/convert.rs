@@ -1,4 +1,5 @@
-//! EM's model into the contract's messages. Nothing is decided here and nothing is lost.
+//! Converts EM's model to the contract's messages, field by field: nothing is decided or dropped
+//! here.
 
 pub(super) use crate::proto::time::to_protobuf as timestamp;
 use crate::{
@@ -9,7 +10,7 @@ use crate::{
     proto::v1::{self, replica_session, replica_task_session},
 };
 
-/// The answer to a `Get`.
+/// The response to a `Get`.
 pub fn response(reading: &Reading) -> v1::GetReplicaSessionResponse {
     v1::GetReplicaSessionResponse {
         replica_session: Some(session(&reading.session)),
@@ -18,7 +19,7 @@ pub fn response(reading: &Reading) -> v1::GetReplicaSessionResponse {
     }
 }
 
-/// How a watched session is.
+/// The current state of a watched session, for an event.
 pub(super) fn snapshot(reading: &Reading) -> v1::ReplicaSessionSnapshot {
     v1::ReplicaSessionSnapshot {
         replica_session: Some(session(&reading.session)),
@@ -26,7 +27,7 @@ pub(super) fn snapshot(reading: &Reading) -> v1::ReplicaSessionSnapshot {
     }
 }
 
-/// The answer to a `List`.
+/// The response to a `List`.
 pub fn page_response(
     page: &SessionPage,
     next_page_token: String,
@@ -101,7 +102,7 @@ fn session(session: &ReplicaSession) -> v1::ReplicaSession {
     message
 }
 
-/// The resource that a session belongs to. EM names its backup server in no other place.
+/// The resource that an `Up` link of this type points to. EM names the backup server nowhere else.
 fn up_link(links: &[Link], r#type: &str) -> Option<v1::ResourceReference> {
     let link = links
         .iter()
@@ -114,7 +115,7 @@ fn up_link(links: &[Link], r#type: &str) -> Option<v1::ResourceReference> {
     })
 }
 
-/// The UUID at the end of an address's path; empty when there is none.
+/// The UUID at the end of a URL's path; empty when there is none.
 fn id_in(href: &str) -> String {
     let path = href.split(['?', '#']).next().unwrap_or_default();
     let last = path.trim_end_matches('/').rsplit('/').next();
@@ -131,8 +132,8 @@ fn link(link: &Link) -> v1::Link {
     }
 }
 
-/// Both vocabularies, side by side.
-macro_rules! same {
+/// Defines the conversions, in both directions, between an enum of EM's model and the contract's.
+macro_rules! convert_enum {
     ($to:ident, $from:ident, $theirs:ty, $ours:ty: $($variant:ident),* $(,)?) => {
         fn $to(value: $theirs) -> $ours {
             match value {
@@ -140,7 +141,7 @@ macro_rules! same {
             }
         }
 
-        /// The value in EM's vocabulary; none when unspecified.
+        /// The value in EM's model; `None` when unspecified.
         pub(super) fn $from(value: $ours) -> Option<$theirs> {
             match value {
                 <$ours>::Unspecified => None,
@@ -150,13 +151,13 @@ macro_rules! same {
     };
 }
 
-same! {
+convert_enum! {
     state, em_state, SessionState, replica_session::State:
     Starting, Working, Pausing, Resuming, Stopping, Stopped, Idle, Postprocessing, Pending,
     WaitingRepository, WaitingSlot, WaitingTape, ActionRequired,
 }
 
-same! {
+convert_enum! {
     result, em_result, RunResult, replica_session::Result:
     None, Success, Warning, Failed,
 }

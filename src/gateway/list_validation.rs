@@ -1,4 +1,4 @@
-//! Validates requests for lists.
+//! Validates the requests of `List` and `ListTasks`.
 
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ use crate::{
     },
 };
 
-/// Default size of a page of sessions: that of Enterprise Manager.
+/// Default size of a page of sessions, the same as Enterprise Manager's.
 const DEFAULT_SESSIONS: u16 = 100;
 
 /// A valid `List`.
@@ -109,7 +109,8 @@ impl ValidTasks {
 }
 
 fn invalid_token() -> Failure {
-    let problem = "must be the previous answer's next_page_token, with an otherwise equal request";
+    let problem =
+        "must be the previous response's next_page_token, in an otherwise identical request";
     Failure::InvalidRequest(&INVALID_PAGE_TOKEN, "page_token", problem)
 }
 
@@ -130,38 +131,27 @@ fn order(order: i32) -> Result<Order, Failure> {
             Ok(Order::NewestFirst)
         }
         Ok(ReplicaSessionOrder::OldestFirst) => Ok(Order::OldestFirst),
-        Err(_) => {
-            let problem = "must be a value of ReplicaSessionOrder";
-            Err(Failure::InvalidRequest(
-                &INVALID_ORDER_BY,
-                "order_by",
-                problem,
-            ))
-        }
+        Err(_) => Err(Failure::InvalidRequest(
+            &INVALID_ORDER_BY,
+            "order_by",
+            "must be a value of ReplicaSessionOrder",
+        )),
     }
 }
 
 fn filter(filter: &ReplicaSessionFilter) -> Result<SessionFilter, Failure> {
-    let states = filter.states.iter().map(|state| {
-        let state = replica_session::State::try_from(*state).ok();
-        let problem = "must be known values of ReplicaSession.State, not STATE_UNSPECIFIED";
-        state
-            .and_then(em_state)
-            .ok_or(invalid("filter.states", problem))
-    });
-    let mut states: Vec<_> = states.collect::<Result<_, _>>()?;
-    states.sort_unstable();
-    states.dedup();
-    let results = filter.results.iter().map(|result| {
-        let result = replica_session::Result::try_from(*result).ok();
-        let problem = "must be known values of ReplicaSession.Result, not RESULT_UNSPECIFIED";
-        result
-            .and_then(em_result)
-            .ok_or(invalid("filter.results", problem))
-    });
-    let mut results: Vec<_> = results.collect::<Result<_, _>>()?;
-    results.sort_unstable();
-    results.dedup();
+    let states = values(
+        &filter.states,
+        |state| em_state(replica_session::State::try_from(state).ok()?),
+        "filter.states",
+        "must be known values of ReplicaSession.State, not STATE_UNSPECIFIED",
+    )?;
+    let results = values(
+        &filter.results,
+        |result| em_result(replica_session::Result::try_from(result).ok()?),
+        "filter.results",
+        "must be known values of ReplicaSession.Result, not RESULT_UNSPECIFIED",
+    )?;
     Ok(SessionFilter {
         job_id: uuid(
             &filter.job_id,
@@ -185,6 +175,22 @@ fn filter(filter: &ReplicaSessionFilter) -> Result<SessionFilter, Failure> {
     })
 }
 
+/// The values of a repeated enum field in EM's model, sorted and without duplicates.
+fn values<T: Ord>(
+    numbers: &[i32],
+    em_value: impl Fn(i32) -> Option<T>,
+    field: &'static str,
+    problem: &'static str,
+) -> Result<Vec<T>, Failure> {
+    let mut values = numbers
+        .iter()
+        .map(|number| em_value(*number).ok_or(invalid(field, problem)))
+        .collect::<Result<Vec<_>, _>>()?;
+    values.sort_unstable();
+    values.dedup();
+    Ok(values)
+}
+
 fn uuid(
     text: &str,
     urn_prefix: &str,
@@ -194,8 +200,9 @@ fn uuid(
     if text.is_empty() {
         return Ok(None);
     }
-    let id = parse_id(text, urn_prefix);
-    id.map(Some).ok_or(invalid(field, problem))
+    parse_id(text, urn_prefix)
+        .map(Some)
+        .ok_or(invalid(field, problem))
 }
 
 fn name(text: &str, field: &'static str) -> Result<Option<Name>, Failure> {
@@ -206,7 +213,7 @@ fn name(text: &str, field: &'static str) -> Result<Option<Name>, Failure> {
         InvalidName::TooLong => invalid(field, "must not be longer than 255 characters"),
         InvalidName::ControlCharacter => invalid(
             field,
-            "must not have control characters, which Enterprise Manager's filter cannot say",
+            "must not have control characters, which Enterprise Manager's filter cannot express",
         ),
     })
 }
@@ -216,8 +223,8 @@ fn span(range: Option<&TimeRange>, field: &'static str) -> Result<Span, Failure>
         return Ok(Span::default());
     };
     let time = |time: &Option<prost_types::Timestamp>| {
-        let time = time.as_ref().map(moment);
-        time.map(|time| time.ok_or(invalid(field, "must have valid times")))
+        time.as_ref()
+            .map(|time| moment(time).ok_or(invalid(field, "must have valid times")))
             .transpose()
     };
     let span = Span {
@@ -232,7 +239,7 @@ fn span(range: Option<&TimeRange>, field: &'static str) -> Result<Span, Failure>
     }
 }
 
-/// A time within what google.protobuf.Timestamp allows.
+/// The time, if it is in the range of google.protobuf.Timestamp.
 fn moment(time: &prost_types::Timestamp) -> Option<Timestamp> {
     const FIRST: i64 = -62_135_596_800; // 0001-01-01T00:00:00Z
     const LAST: i64 = 253_402_207_199; // jiff's own end of 9999, less a second for rounding up

@@ -1,9 +1,9 @@
-//! Page tokens: where the next page begins, in a form that clients can only send back.
+//! Page tokens: where the next page begins, signed so that clients can only send it back unchanged.
 //!
-//! A token is a version, the position, and an HMAC over both and over the request that it belongs to.
-//! A token that was changed, or is sent with another request, is refused, and every replica with the
-//! same key accepts it, also after a restart. The position is signed and not encrypted: it has nothing
-//! that the page has not.
+//! A token consists of a version, the position, and an HMAC over both and over the request that it
+//! was issued for. A modified token, or one sent with a different request, is refused. Every
+//! replica with the same key accepts the token, even after a restart. The position is signed but
+//! not encrypted: it contains nothing that the page does not.
 
 use std::array::TryFromSliceError;
 
@@ -17,10 +17,10 @@ use crate::enterprise_manager::{MAX_GIVEN, MAX_PAGE_SIZE, Position, SessionId};
 /// The format of a token. Tokens of other versions are refused; the client then lists from the start.
 const VERSION: u8 = 1;
 
-/// Longest token that is decoded, in bytes.
+/// Maximum length of a token, in bytes; longer ones are refused without decoding.
 const MAX_TOKEN: usize = 4096;
 
-/// Length of an HMAC with SHA-256.
+/// Length of an HMAC-SHA256, in bytes.
 const TAG: usize = 32;
 
 /// Seals and opens page tokens.
@@ -29,18 +29,18 @@ pub(crate) struct PageTokens {
     key: hmac::Key,
 }
 
-/// The last task of a page: its creation and its id.
+/// The last task of a page: its creation time and its id.
 pub(super) type TaskPosition = (Option<Timestamp>, Uuid);
 
 impl PageTokens {
-    /// Tokens signed with this secret, which all replicas have to share.
+    /// Signs tokens with this secret, which all replicas must share.
     pub(crate) fn new(secret: &[u8]) -> Self {
         Self {
             key: hmac::Key::new(hmac::HMAC_SHA256, secret),
         }
     }
 
-    /// The token for a position in a list of sessions. `request` says which list.
+    /// The token for a position in a list of sessions. `request` identifies the list.
     pub(super) fn of_sessions(&self, position: &Position, request: &str) -> String {
         let mut bytes = Vec::new();
         bytes.extend(position.skipped.to_be_bytes());
@@ -53,31 +53,32 @@ impl PageTokens {
         self.seal(&bytes, request)
     }
 
-    /// The position that a token of [`of_sessions`](Self::of_sessions) stands for.
+    /// The position in a token of [`of_sessions`](Self::of_sessions); `None` if it is not valid.
     pub(super) fn sessions(&self, token: &str, request: &str) -> Option<Position> {
         let bytes = self.open(token, request)?;
         let (skipped, rest) = bytes.split_first_chunk()?;
         let (em_page_size, rest) = rest.split_first_chunk()?;
         let (has_second, rest) = rest.split_first()?;
         let (second, rest) = rest.split_first_chunk()?;
-        let ids = rest
+        let given = rest
             .chunks(16)
-            .map(|id| id.try_into().map(SessionId::from_bytes));
-        let given: Vec<_> = ids.collect::<Result<_, TryFromSliceError>>().ok()?;
+            .map(|id| id.try_into().map(SessionId::from_bytes))
+            .collect::<Result<Vec<_>, TryFromSliceError>>()
+            .ok()?;
         let position = Position {
             second: (*has_second == 1).then_some(i64::from_be_bytes(*second)),
             given,
             skipped: u32::from_be_bytes(*skipped),
             em_page_size: u16::from_be_bytes(*em_page_size),
         };
-        // A client may know the key, which has a guessable default. It must not get more from
-        // Enterprise Manager than a request without a token could ask for.
+        // A client may know the key, since its default can be guessed. A forged token must not
+        // request more from Enterprise Manager than a call without a token can.
         let is_possible = position.skipped == 0 || position.em_page_size > 0;
         let is_allowed = position.em_page_size <= MAX_PAGE_SIZE;
         (is_possible && is_allowed && position.given.len() <= MAX_GIVEN).then_some(position)
     }
 
-    /// The token for a position in a list of tasks. `request` says which list.
+    /// The token for a position in a list of tasks. `request` identifies the list.
     pub(super) fn of_tasks(&self, (created_at, id): TaskPosition, request: &str) -> String {
         let mut bytes = Vec::new();
         bytes.extend(id.as_bytes());
@@ -87,7 +88,7 @@ impl PageTokens {
         self.seal(&bytes, request)
     }
 
-    /// The position that a token of [`of_tasks`](Self::of_tasks) stands for.
+    /// The position in a token of [`of_tasks`](Self::of_tasks); `None` if it is not valid.
     pub(super) fn tasks(&self, token: &str, request: &str) -> Option<TaskPosition> {
         let bytes = self.open(token, request)?;
         let (id, rest) = bytes.split_first_chunk()?;
@@ -124,7 +125,7 @@ impl PageTokens {
     }
 }
 
-/// What is signed. The length separates the parts.
+/// The bytes that are signed. The length marks where the first part ends.
 fn message(sealed: &[u8], request: &str) -> Vec<u8> {
     let length = (sealed.len() as u64).to_be_bytes();
     [b"page token", &length[..], sealed, request.as_bytes()].concat()

@@ -1,39 +1,39 @@
-//! The request id: the client, the mesh and this gateway's log name the same call by it.
+//! The request id, by which the client, the mesh and this gateway's log identify the same call.
 
 use std::fmt;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use uuid::Uuid;
 
-/// The header that carries it in both directions, as in Envoy and most meshes.
+/// The header that carries the id in both directions, as in Envoy and most meshes.
 pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// Longest id that is accepted from a client, in bytes. A UUID has 36.
-const LONGEST: usize = 128;
+/// Maximum length of a client's id, in bytes. A UUID has 36.
+const MAX_LENGTH: usize = 128;
 
-/// The client's id if it sends a valid one, else one made here.
+/// The client's id if it sends a valid one, otherwise a generated one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum RequestId {
     Given(HeaderValue),
-    Made(u128),
+    Generated(u128),
 }
 
 impl RequestId {
-    /// The id of a call with these headers. An id that is too long, or would garble a log, is
+    /// The id of a call with these headers. An id that is too long or not visible ASCII is
     /// replaced.
     pub(super) fn of_call(headers: &HeaderMap) -> Self {
         match headers.get(REQUEST_ID) {
             Some(given) if is_valid(given.as_bytes()) => Self::Given(given.clone()),
-            _ => Self::Made(fastrand::u128(..)),
+            _ => Self::Generated(fastrand::u128(..)),
         }
     }
 
-    /// The header's value in the response. It is marked as sensitive so that HTTP/2 keeps it out of
-    /// its compression tables: it never repeats, and would evict what does.
+    /// The header's value in the response. It is marked as sensitive to keep it out of the
+    /// compression table of HTTP/2: it never repeats, and would evict values that do.
     pub(super) fn to_header(&self) -> HeaderValue {
         let mut value = match self {
             Self::Given(given) => given.clone(),
-            Self::Made(number) => {
+            Self::Generated(number) => {
                 let mut text = Uuid::encode_buffer();
                 let digits = Uuid::from_u128(*number).simple().encode_lower(&mut text);
                 HeaderValue::from_str(digits).expect("hexadecimal digits are visible")
@@ -45,14 +45,14 @@ impl RequestId {
 }
 
 fn is_valid(id: &[u8]) -> bool {
-    (1..=LONGEST).contains(&id.len()) && id.iter().all(u8::is_ascii_graphic)
+    (1..=MAX_LENGTH).contains(&id.len()) && id.iter().all(u8::is_ascii_graphic)
 }
 
 impl fmt::Display for RequestId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Given(given) => f.write_str(given.to_str().unwrap_or_default()),
-            Self::Made(number) => write!(f, "{number:032x}"),
+            Self::Generated(number) => write!(f, "{number:032x}"),
         }
     }
 }
@@ -80,7 +80,7 @@ mod tests {
             &[b'x'; 129],
         ] {
             let made = of(invalid);
-            assert!(matches!(made, RequestId::Made(_)), "{invalid:?}");
+            assert!(matches!(made, RequestId::Generated(_)), "{invalid:?}");
             assert_eq!(made.to_string().len(), 32);
             assert_eq!(made.to_header(), made.to_string().as_str());
         }

@@ -1,4 +1,5 @@
-//! `ReplicaSessionService`: a message in, Enterprise Manager's answer or a status out.
+//! Implements `ReplicaSessionService`: validates a request, reads from Enterprise Manager, and
+//! turns the result into a response or a status.
 
 use std::{convert::Infallible, sync::Arc};
 
@@ -26,10 +27,11 @@ use crate::{
     watching::Watching,
 };
 
-/// Largest request accepted, in bytes. A `Get` takes below 100, a `List` with everything 5000.
+/// Maximum size of a request, in bytes. A `Get` takes less than 100, a `List` with every field
+/// 5000.
 const MAX_REQUEST: usize = 64 * 1024;
 
-/// Answers clients with what one Enterprise Manager says.
+/// Answers calls with data from one Enterprise Manager.
 pub(crate) struct Gateway {
     reads: SharedReads,
     watching: Watching,
@@ -37,7 +39,8 @@ pub(crate) struct Gateway {
 }
 
 impl Gateway {
-    /// Answers from these reads, follows sessions by these pollers, and gives pages these tokens.
+    /// A gateway that reads through `reads`, watches through `watching`, and signs page tokens with
+    /// `tokens`.
     pub(crate) fn new(reads: SharedReads, watching: Watching, tokens: PageTokens) -> Self {
         Self {
             reads,
@@ -46,8 +49,7 @@ impl Gateway {
         }
     }
 
-    /// Decodes the message of an admitted call, has its method handle it, and encodes what that
-    /// returns.
+    /// Handles an admitted call: decodes its message, runs its method, and encodes the result.
     pub(super) async fn handle(
         self: Arc<Self>,
         call: Arc<CallContext>,
@@ -71,15 +73,16 @@ impl Gateway {
         let valid = ValidGet::of(request)?;
         let id = valid.id;
         call.set_session(id);
+        let failure = |error| Failure::EnterpriseManager(error, Some(id));
         let reading = self
             .reads
             .replica_session(id, valid.view, call.read_terms(valid.max_age))
             .await
-            .map_err(|error| Failure::EnterpriseManager(error, Some(id)))?;
+            .map_err(failure)?;
         let mut response = convert::response(&reading);
         if valid.with_failed_tasks && may_have_failed_tasks(&reading) {
-            let tasks = self.reads.tasks(id, call.read_terms(valid.max_age)).await;
-            let tasks = tasks.map_err(|error| Failure::EnterpriseManager(error, Some(id)))?;
+            let terms = call.read_terms(valid.max_age);
+            let tasks = self.reads.tasks(id, terms).await.map_err(failure)?;
             let failed = tasks.tasks.iter().filter(|task| has_failed(task));
             response.failed_tasks = failed.map(convert::task).collect();
             response.failed_tasks_read_time = Some(convert::timestamp(tasks.read_at));
@@ -109,9 +112,14 @@ impl Gateway {
             .session_page(valid.list, valid.position, call.read_terms(valid.max_age))
             .await
             .map_err(|error| Failure::EnterpriseManager(error, None))?;
-        let next = page.next.as_ref();
-        let token = next.map(|next| self.tokens.of_sessions(next, &valid.request));
-        Ok(convert::page_response(&page, token.unwrap_or_default()))
+        let next_page_token = page
+            .next
+            .as_ref()
+            .map(|next| self.tokens.of_sessions(next, &valid.request));
+        Ok(convert::page_response(
+            &page,
+            next_page_token.unwrap_or_default(),
+        ))
     }
 
     async fn list_tasks(
@@ -127,15 +135,17 @@ impl Gateway {
             .tasks(id, call.read_terms(valid.max_age))
             .await
             .map_err(|error| Failure::EnterpriseManager(error, Some(id)))?;
-        // EM gives all tasks at once: the page is cut here.
-        let place = |task: &TaskSession| (task.created_at, task.id);
+        // EM returns all tasks of a session at once, so the gateway does the paging.
+        let position = |task: &TaskSession| (task.created_at, task.id);
         let from = valid.after.map_or(0, |after| {
-            reading.tasks.partition_point(|task| place(task) <= after)
+            reading
+                .tasks
+                .partition_point(|task| position(task) <= after)
         });
         let rest = &reading.tasks[from..];
         let page = &rest[..rest.len().min(valid.page_size.into())];
         let next = page.last().filter(|_| page.len() < rest.len());
-        let token = next.map(|last| self.tokens.of_tasks(place(last), &valid.request));
+        let token = next.map(|last| self.tokens.of_tasks(position(last), &valid.request));
         Ok(ListReplicaTaskSessionsResponse {
             replica_task_sessions: page.iter().map(convert::task).collect(),
             next_page_token: token.unwrap_or_default(),
@@ -144,7 +154,7 @@ impl Gateway {
     }
 }
 
-/// Whether tasks may have failed: not in a run that is over and went well.
+/// Whether tasks of the run may have failed: `false` only if the run ended successfully.
 fn may_have_failed_tasks(reading: &Reading) -> bool {
     reading
         .session
@@ -153,19 +163,19 @@ fn may_have_failed_tasks(reading: &Reading) -> bool {
         .is_none_or(|run| !run.is_over() || run.result != Some(RunResult::Success))
 }
 
-/// Whether the task is over and did not go well.
+/// Whether the task is over and was not successful.
 fn has_failed(task: &TaskSession) -> bool {
     task.state == Some(TaskState::Completed) && task.result != Some(RunResult::Success)
 }
 
-/// The service of one call.
+/// The service for one call: the gateway, and the context of the call.
 struct Handler {
     gateway: Arc<Gateway>,
     call: Arc<CallContext>,
 }
 
 impl Handler {
-    /// The response or, logged, the failure as the client gets it.
+    /// Wraps the response, or logs the failure and converts it to the client's status.
     fn respond<T>(&self, outcome: Result<T, Failure>) -> Result<Response<T>, Status> {
         outcome.map(Response::new).map_err(|failure| {
             completion::failed(&self.call, &failure);

@@ -1,8 +1,8 @@
-//! Reads the rest of a request that is refused, and discards it.
+//! Reads and discards the rest of a refused request.
 //!
-//! HTTP/2 resets a stream whose response is sent before its request has been read, and counts what
-//! arrives on it later as a fault of the peer. Enough faults end the connection: a client whose only
-//! fault is to ask for too much would lose all its other calls.
+//! If a response is sent before its request has been read, h2 resets the stream and counts what
+//! arrives on it later as an error of the peer. Enough errors end the connection, so a client that
+//! does nothing worse than call too often would lose all its other calls.
 
 use std::{future::poll_fn, pin::pin, time::Duration};
 
@@ -11,13 +11,13 @@ use hyper::body::Body as HttpBody;
 use tokio::time::{Instant, timeout_at};
 use tonic::body::Body;
 
-/// How long to wait for the rest, which usually comes right behind the head.
+/// How long to wait for the rest, which usually follows right after the headers.
 const TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Most that is read, in bytes. The longest request that makes sense has 5000.
+/// Maximum number of bytes to read. The longest sensible request has 5000.
 const MAX_BYTES: usize = 16 * 1024;
 
-/// Reads the rest of `body` if it is short and comes before the call's deadline and within 1 s.
+/// Reads the rest of `body` if it is short and arrives within 1 s and before the call's deadline.
 pub(super) async fn discard(body: Body, deadline: Instant) {
     let rest = async {
         let mut body = pin!(body);
@@ -29,6 +29,6 @@ pub(super) async fn discard(body: Body, deadline: Instant) {
             }
         }
     };
-    // If the time is over, the call is refused all the same.
+    // The call is refused even if the rest does not arrive in time.
     let _ = timeout_at(deadline.min(Instant::now() + TIMEOUT), rest).await;
 }

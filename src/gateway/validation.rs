@@ -1,5 +1,5 @@
-//! Validates requests before anything is asked of Enterprise Manager: fields that several methods have,
-//! and `Get`.
+//! Validates requests before Enterprise Manager is contacted: `Get`, and the fields that several
+//! methods share.
 
 use std::time::Duration;
 
@@ -14,9 +14,9 @@ use crate::{
 pub(super) struct ValidGet {
     pub(super) id: SessionId,
     pub(super) view: View,
-    /// The oldest answer that the client accepts, if it says so.
+    /// Maximum age of the answer, if the client sets one.
     pub(super) max_age: Option<Duration>,
-    /// Whether the tasks that failed are wanted as well.
+    /// Whether to read the failed tasks as well.
     pub(super) with_failed_tasks: bool,
 }
 
@@ -31,7 +31,7 @@ impl ValidGet {
     }
 }
 
-/// The session that a field names.
+/// The session id in a field.
 pub(super) fn checked_id(id: &str, field: &'static str) -> Result<SessionId, Failure> {
     id.parse().map_err(|_| {
         let problem = if id.is_empty() {
@@ -43,7 +43,7 @@ pub(super) fn checked_id(id: &str, field: &'static str) -> Result<SessionId, Fai
     })
 }
 
-/// The view that a request asks for.
+/// The requested view; the entity view by default.
 pub(super) fn checked_view(view: i32) -> Result<View, Failure> {
     match ReplicaSessionView::try_from(view) {
         Ok(ReplicaSessionView::Unspecified | ReplicaSessionView::Entity) => Ok(View::Entity),
@@ -55,7 +55,7 @@ pub(super) fn checked_view(view: i32) -> Result<View, Failure> {
     }
 }
 
-/// The oldest answer that a request accepts, if it says so.
+/// The maximum age of the answer, if the request sets one.
 pub(super) fn checked_max_age(
     max_age: Option<&prost_types::Duration>,
 ) -> Result<Option<Duration>, Failure> {
@@ -71,7 +71,7 @@ pub(super) fn checked_max_age(
         .transpose()
 }
 
-/// A duration within what google.protobuf.Duration allows, and not negative.
+/// The duration, if it is in the range of google.protobuf.Duration and not negative.
 fn duration(duration: &prost_types::Duration) -> Option<Duration> {
     const MAX_SECONDS: u64 = 315_576_000_000; // 10,000 years
     let seconds = u64::try_from(duration.seconds).ok()?;

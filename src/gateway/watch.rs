@@ -1,4 +1,4 @@
-//! `Watch`: what a poller has seen, as one caller's stream of events.
+//! `Watch`: turns the snapshots of a poller into the stream of events of one call.
 
 use std::{pin::Pin, sync::Arc};
 
@@ -24,38 +24,41 @@ use crate::{
 /// The events of one watch.
 pub type Events = Pin<Box<dyn Stream<Item = Result<Event, Status>> + Send>>;
 
-/// One caller's watch.
+/// The state of one watch.
 struct Watcher {
     call: Arc<CallContext>,
     id: SessionId,
-    seen: Subscription,
-    /// The numbers of what has been told.
-    told_snapshot: u64,
-    told_outage: u64,
+    subscription: Subscription,
+    /// The numbers of the last snapshot and the last outage that have been sent.
+    sent_snapshot: u64,
+    sent_outage: u64,
     has_ended: bool,
 }
 
-/// Waits until there is something to tell, then tells it and all that follows.
+/// Waits for the first event, then returns the stream that starts with it.
 ///
 /// # Errors
 ///
-/// Why there is nothing to tell and will not be.
+/// The poller ended before it could read the session.
 pub(super) async fn watch(
     call: Arc<CallContext>,
     id: SessionId,
-    mut seen: Subscription,
+    mut subscription: Subscription,
 ) -> Result<Events, Failure> {
-    let first = seen.wait_for(Snapshot::is_known).await;
-    let first = first.map_err(|_| poller_is_gone())?.clone();
+    let first = subscription
+        .wait_for(Snapshot::is_known)
+        .await
+        .map_err(|_| poller_is_gone())?
+        .clone();
     if let (None, Some(Err(error))) = (first.reading, first.end) {
         return Err(Failure::EnterpriseManager(error, Some(id)));
     }
     let watcher = Watcher {
         call,
         id,
-        seen,
-        told_snapshot: 0,
-        told_outage: 0,
+        subscription,
+        sent_snapshot: 0,
+        sent_outage: 0,
         has_ended: false,
     };
     Ok(Box::pin(stream::unfold(watcher, |mut watcher| async {
@@ -65,15 +68,15 @@ pub(super) async fn watch(
 }
 
 impl Watcher {
-    /// The next event; none when the run is over and told of.
+    /// The next event; `None` once the end of the run has been sent.
     async fn next(&mut self) -> Result<Option<Event>, Failure> {
         while !self.has_ended {
-            let seen = self.seen.borrow_and_update().clone();
-            if let Some(event) = self.untold(&seen) {
+            let snapshot = self.subscription.borrow_and_update().clone();
+            if let Some(event) = self.unsent(&snapshot) {
                 self.call.metrics.watch_event();
                 return Ok(Some(Event { event: Some(event) }));
             }
-            match seen.end {
+            match snapshot.end {
                 None => {}
                 Some(Ok(())) => break,
                 Some(Err(error)) => return Err(Failure::EnterpriseManager(error, Some(self.id))),
@@ -81,32 +84,32 @@ impl Watcher {
             tokio::select! {
                 biased;
                 () = sleep_until(self.call.deadline) => return Err(Failure::DeadlineExceeded),
-                // Before the interruption: it may be the end of the run.
-                changed = self.seen.changed() => changed.map_err(|_| poller_is_gone())?,
+                // Checked before the interruption, since the change may be the end of the run.
+                changed = self.subscription.changed() => changed.map_err(|_| poller_is_gone())?,
                 () = self.call.connection.has_to_end() => return Err(Failure::Interrupted),
             }
         }
         Ok(None)
     }
 
-    /// What is to be told first of what has not been told.
-    fn untold(&mut self, seen: &Snapshot) -> Option<Kind> {
-        if let Some(reading) = &seen.reading
-            && seen.reading_number > self.told_snapshot
+    /// The first event of this snapshot that has not been sent; marks it as sent.
+    fn unsent(&mut self, snapshot: &Snapshot) -> Option<Kind> {
+        if let Some(reading) = &snapshot.reading
+            && snapshot.reading_number > self.sent_snapshot
         {
-            self.told_snapshot = seen.reading_number;
+            self.sent_snapshot = snapshot.reading_number;
             return Some(Kind::Snapshot(convert::snapshot(reading)));
         }
-        let outage = seen.outage.as_ref()?;
-        (seen.outage_number > self.told_outage).then(|| {
-            self.told_outage = seen.outage_number;
+        let outage = snapshot.outage.as_ref()?;
+        (snapshot.outage_number > self.sent_outage).then(|| {
+            self.sent_outage = snapshot.outage_number;
             Kind::Outage(outage_event(self.id, outage))
         })
     }
 
     fn end(&mut self, failure: &Failure) -> Status {
         self.has_ended = true;
-        // Nothing has failed when a caller's own time is over.
+        // A watch that ends at the caller's own deadline has not failed.
         if !matches!(failure, Failure::DeadlineExceeded) {
             completion::failed(&self.call, failure);
         }
@@ -125,5 +128,5 @@ fn outage_event(id: SessionId, outage: &Outage) -> EnterpriseManagerOutage {
 }
 
 fn poller_is_gone() -> Failure {
-    Failure::Panic("a poller has ended without a word".to_owned())
+    Failure::Panic("a poller ended without a final state".to_owned())
 }

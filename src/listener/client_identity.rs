@@ -11,10 +11,11 @@ use x509_cert::{
 
 use crate::settings::CallerPattern;
 
-/// Longest name that is kept, in bytes. SPIFFE ids may have 2 kB and nearly never exceed this.
+/// Maximum length of the names kept for the log, in bytes. SPIFFE ids may have 2 kB, but rarely
+/// exceed this.
 const LONGEST_NAME: usize = 512;
 
-/// A client with a certificate that an accepted CA has issued.
+/// A client whose certificate was issued by an accepted CA.
 #[derive(Debug, Clone)]
 pub(crate) struct ClientIdentity {
     /// The names in the certificate, for the log.
@@ -24,8 +25,8 @@ pub(crate) struct ClientIdentity {
 }
 
 impl ClientIdentity {
-    /// The owner of this certificate, which has been verified. Without `allowed` patterns every client
-    /// may call.
+    /// The identity in this certificate, which has been verified already. Without `allowed`
+    /// patterns every client may call.
     pub(super) fn of(certificate: &CertificateDer<'_>, allowed: &[CallerPattern]) -> Self {
         let names = alternative_names(certificate);
         let uris = names.iter().filter_map(|name| match name {
@@ -36,11 +37,11 @@ impl ClientIdentity {
             GeneralName::DnsName(name) => Some(name.as_str()),
             _ => None,
         });
-        let is_meant = |pattern: &CallerPattern| {
+        let matches_client = |pattern: &CallerPattern| {
             uris.clone().any(|uri| pattern.matches_uri(uri))
                 || dns.clone().any(|name| pattern.matches_dns(name))
         };
-        let is_allowed = allowed.is_empty() || allowed.iter().any(is_meant);
+        let is_allowed = allowed.is_empty() || allowed.iter().any(matches_client);
         let mut name = uris
             .clone()
             .chain(dns.clone())
@@ -58,8 +59,8 @@ impl ClientIdentity {
     }
 }
 
-/// The names in the certificate. Empty when it has none, or none that can be read: no pattern matches
-/// such a client.
+/// The names in the certificate. Empty when there are none, or they cannot be parsed: no pattern
+/// matches such a client.
 fn alternative_names(certificate: &CertificateDer<'_>) -> Vec<GeneralName> {
     let Ok(certificate) = Certificate::from_der(certificate) else {
         return Vec::new();

@@ -1,4 +1,4 @@
-//! One HTTP/2 connection, from its first byte to its GOAWAY: its limits, and what ends it.
+//! Serves one HTTP/2 connection, from its first byte to its GOAWAY: its limits, and what ends it.
 
 use std::{net::SocketAddr, pin::pin, sync::atomic::Ordering, time::Duration};
 
@@ -16,27 +16,28 @@ use super::{
 };
 use crate::settings::ListenerSettings;
 
-/// Calls on one connection at a time. A mesh's proxy opens few connections and many streams.
+/// Maximum number of concurrent calls on one connection. A mesh's proxy opens few connections and
+/// many streams.
 const MAX_CONCURRENT_STREAMS: u32 = 1024;
 
-/// Streams that a peer may have reset before they were accepted: more end the connection (rapid reset,
-/// CVE-2023-44487). Clients whose deadlines expire together stay below.
+/// Maximum number of streams that a peer may reset before they are accepted; more end the
+/// connection (rapid reset, CVE-2023-44487). Clients whose deadlines expire together stay below it.
 const MAX_PENDING_RESETS: usize = 256;
 
-/// Streams that the gateway had to reset for a peer's faults, over the life of a connection. A call that
-/// is refused before its message arrives can be among them, so the limit leaves room for clients that
-/// have done nothing worse.
+/// Maximum number of streams that the gateway resets because of a peer's errors, over the life of a
+/// connection. A call that is refused before its message arrives can count as one, so the limit
+/// leaves room for clients that do nothing worse.
 const MAX_LOCAL_RESETS: usize = 8 * 1024;
 
-/// Metadata of one call, in bytes as HTTP/2 counts them.
+/// Maximum size of the metadata of one call, in bytes as HTTP/2 counts them.
 const MAX_HEADER_LIST: u32 = 16 * 1024;
 
-/// Bytes that one call may send before they are read. Requests are below 200 bytes.
+/// Flow-control window of one call, in bytes. Requests usually have less than 200.
 const STREAM_WINDOW: u32 = 64 * 1024;
 
-/// Bytes that a connection may send before they are read. h2 lets half of them be framing of small
-/// messages, 256 bytes each, and takes more for an attack: as many calls as may be open have to fit in,
-/// twice.
+/// Flow-control window of a connection, in bytes. h2 accepts the framing of small messages, 256
+/// bytes each, up to half of the window, and takes more for an attack. So half of it has room for
+/// twice as many calls as may be open.
 const CONNECTION_WINDOW: u32 = 4 * 256 * MAX_CONCURRENT_STREAMS;
 
 /// A peer that has been silent for this long gets a PING …
@@ -44,28 +45,29 @@ const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(30);
 /// … and must acknowledge it within this time.
 const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Connections that are outdated together are ended spread over this time.
+/// Connections that become outdated together are ended at random moments within this time.
 const OUTDATED_SPREAD: Duration = Duration::from_secs(2);
 
-/// How long a peer that has nothing open has to acknowledge a GOAWAY, or to read why it is refused.
-pub(super) const LAST_WORD: Duration = Duration::from_secs(1);
+/// Time for a peer without open calls to acknowledge a GOAWAY, or to read why it is refused.
+pub(super) const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// A new connection, before its first byte of HTTP/2.
 pub(super) struct NewConnection<I> {
-    /// The stream, after the TLS handshake if there has to be one.
+    /// The stream, after the TLS handshake if TLS is enabled.
     pub(super) io: I,
     /// The address of the peer.
     pub(super) peer: SocketAddr,
     /// The identity in the client's certificate.
     pub(super) identity: Option<ClientIdentity>,
-    /// Cancelled when the client has to be verified anew.
+    /// Cancelled when the client has to be verified again.
     pub(super) outdated: CancellationToken,
     /// When the HTTP/2 preface must have arrived.
     pub(super) preface_deadline: Instant,
 }
 
-/// Serves one connection until the peer leaves, or until its age is over, the client has to be verified
-/// anew, or the gateway drains: then it sends GOAWAY and lets the open calls finish.
+/// Serves one connection until the peer closes it. Once the connection reaches its maximum age, the
+/// client has to be verified again, or the gateway drains, it sends GOAWAY and lets the open calls
+/// finish.
 pub(super) async fn serve_connection<I, N>(
     new: NewConnection<I>,
     new_service: N,
@@ -76,9 +78,9 @@ pub(super) async fn serve_connection<I, N>(
     N: NewService,
 {
     let handle = ConnectionHandle::new(new.peer, new.identity);
-    let io = FirstBytes::new(new.io, new.preface_deadline);
-    let has_spoken = io.has_spoken();
-    let io = Gathered::new(io);
+    let first_bytes = FirstBytes::new(new.io, new.preface_deadline);
+    let has_preface = first_bytes.has_preface();
+    let io = Gathered::new(first_bytes);
     let service = new_service.new_service(handle.clone());
     let mut connection = pin!(http2().serve_connection(TokioIo::new(io.clone()), service));
     tokio::select! {
@@ -88,31 +90,32 @@ pub(super) async fn serve_connection<I, N>(
         () = outdated(new.outdated) => {}
         () = drain.cancelled() => {}
     }
-    if !has_spoken.load(Ordering::Relaxed) {
+    if !has_preface.load(Ordering::Relaxed) {
         return;
     }
 
     connection.as_mut().graceful_shutdown();
     handle.end_streams();
-    // hyper ends the connection when the peer has acknowledged the GOAWAY. A peer that does not is cut
-    // off once nothing is open any more.
+    // hyper ends the connection when the peer has acknowledged the GOAWAY. A peer that does not is
+    // disconnected once no call is open.
     let all_ended = async {
         handle.all_ended().await;
-        sleep(LAST_WORD).await;
+        sleep(CLOSE_TIMEOUT).await;
         handle.all_ended().await;
     };
     tokio::select! {
         ended = io.drive(connection.as_mut()) => log_end(ended),
         () = all_ended => {}
         () = handle.stalled(settings.stall_timeout) => log_stalled(),
-        // No call lasts longer than the grace; what is left then is a peer that does not read.
+        // No call lasts longer than the grace period: what remains is a peer that does not read.
         () = sleep(settings.connection_grace) => {
             tracing::info!("connection cut: its calls did not end in time");
         }
     }
 }
 
-/// Returns a moment after the token has been cancelled, so that not all clients reconnect at once.
+/// Completes at a random moment after the token is cancelled, so that clients do not all reconnect
+/// at once.
 async fn outdated(token: CancellationToken) {
     token.cancelled().await;
     sleep(OUTDATED_SPREAD.mul_f64(fastrand::f64())).await;
@@ -125,7 +128,7 @@ fn log_end(ended: hyper::Result<()>) {
 }
 
 fn log_stalled() {
-    tracing::info!("connection cut: its peer does not take its answers");
+    tracing::info!("connection cut: the peer does not read its responses");
 }
 
 fn http2() -> http2::Builder<TokioExecutor> {
@@ -143,7 +146,8 @@ fn http2() -> http2::Builder<TokioExecutor> {
     builder
 }
 
-/// Up to a tenth more or less, so that connections opened together do not reconnect together.
+/// The age, changed randomly by up to a tenth, so that connections opened together do not end
+/// together.
 fn with_jitter(age: Duration) -> Duration {
     age.mul_f64(0.9 + 0.2 * fastrand::f64())
 }

@@ -1,9 +1,8 @@
-//! What the service of a connection knows about it, and what the connection knows about the calls of
-//! that service.
+//! State that a connection and its service share: the peer and its identity, and the open calls.
 //!
-//! HTTP/2 lets a peer take responses as slowly as it likes, or never. So a connection has to know two
-//! things that hyper does not tell: whether a call is open that has to finish first, and whether its
-//! peer still reads.
+//! HTTP/2 lets a peer read responses as slowly as it likes, or never. So before a connection can be
+//! closed, it has to know two things that hyper does not report: whether a call is still open, and
+//! whether the peer still reads.
 
 use std::{
     net::SocketAddr,
@@ -24,7 +23,7 @@ use tonic::{Status, body::Body};
 
 use super::client_identity::ClientIdentity;
 
-/// One connection. Clones are the same one.
+/// One connection. Clones refer to the same one.
 #[derive(Debug, Clone)]
 pub(crate) struct ConnectionHandle(Arc<Shared>);
 
@@ -32,17 +31,17 @@ pub(crate) struct ConnectionHandle(Arc<Shared>);
 struct Shared {
     peer: SocketAddr,
     identity: Option<ClientIdentity>,
-    /// Calls that have begun and whose responses are not sent to their end.
+    /// Calls that have begun and whose responses have not been sent completely.
     open: AtomicUsize,
-    /// Responses that are complete and not sent to their end.
+    /// Responses that are ready as a whole and have not been sent completely.
     unsent: AtomicUsize,
-    /// Streams with a message that is ready and not taken.
+    /// Streams with a message that is ready and has not been taken.
     untaken: AtomicUsize,
-    /// Grows with every piece of a response that is taken.
+    /// Incremented whenever a piece of a response is taken.
     progress: AtomicUsize,
     /// Notified when the last open call ends.
     idle: Notify,
-    /// Cancelled when the connection has to end: streams do not end by themselves.
+    /// Cancelled when the connection has to end, because streams do not end by themselves.
     ending: CancellationToken,
 }
 
@@ -53,7 +52,7 @@ pub(crate) struct OpenCall {
     waits_for_peer: Option<Waiting>,
 }
 
-/// What of a call waits for its peer.
+/// The part of a call that waits for the peer.
 #[derive(Debug, Clone, Copy)]
 enum Waiting {
     Response,
@@ -94,17 +93,17 @@ impl ConnectionHandle {
         }
     }
 
-    /// Returns when the connection has to end. Streams have to end themselves then.
+    /// Completes when the connection has to end. Streams must then end.
     pub(crate) async fn has_to_end(&self) {
         self.0.ending.cancelled().await;
     }
 
-    /// Has streams end.
+    /// Tells streams to end.
     pub(super) fn end_streams(&self) {
         self.0.ending.cancel();
     }
 
-    /// Returns when no call is open.
+    /// Completes when no call is open.
     pub(super) async fn all_ended(&self) {
         loop {
             let idle = self.0.idle.notified();
@@ -115,8 +114,8 @@ impl ConnectionHandle {
         }
     }
 
-    /// Returns when responses have been ready for `time` and the peer has taken nothing of them.
-    /// Streams may wait for a slow reader, and count only once they have been asked to end.
+    /// Completes when responses have been ready for `time` and the peer has taken nothing of them.
+    /// Streams may wait for a slow reader, so they count only after they have been told to end.
     pub(super) async fn stalled(&self, time: Duration) {
         let mut seen = None;
         loop {
@@ -197,7 +196,7 @@ impl<H: Unpin> HttpBody for SentBody<H> {
         shared.progress.fetch_add(1, Ordering::Relaxed);
         let polled = Pin::new(&mut self.body).poll_frame(cx);
         if self.is_stream {
-            // A message that is handed out here has been taken when the next one is asked for.
+            // A message returned here has been taken when the next one is polled for.
             let is_ready = matches!(polled, Poll::Ready(Some(_)));
             self.call.set_waiting(is_ready.then_some(Waiting::Message));
         }

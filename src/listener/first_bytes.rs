@@ -1,7 +1,7 @@
 //! A deadline for the HTTP/2 preface.
 //!
 //! HTTP/2 keep-alive begins with the client's preface, and hyper has no timeout for it. A peer that
-//! connects and never sends it would hold a file descriptor for ever, and delay every drain.
+//! connects and never sends it would hold a file descriptor forever, and delay every drain.
 
 use std::{
     io,
@@ -25,7 +25,7 @@ const PREFACE: usize = 24 + 9;
 pub(super) struct FirstBytes<I> {
     io: I,
     awaited: Option<Awaited>,
-    has_spoken: Arc<AtomicBool>,
+    has_preface: Arc<AtomicBool>,
 }
 
 struct Awaited {
@@ -43,13 +43,13 @@ impl<I> FirstBytes<I> {
         Self {
             io,
             awaited,
-            has_spoken: Arc::default(),
+            has_preface: Arc::default(),
         }
     }
 
     /// Whether the preface has arrived.
-    pub(super) fn has_spoken(&self) -> Arc<AtomicBool> {
-        self.has_spoken.clone()
+    pub(super) fn has_preface(&self) -> Arc<AtomicBool> {
+        self.has_preface.clone()
     }
 }
 
@@ -62,7 +62,7 @@ impl<I: AsyncRead + Unpin> AsyncRead for FirstBytes<I> {
         let Self {
             io,
             awaited,
-            has_spoken,
+            has_preface,
         } = &mut *self;
         let Some(first) = awaited else {
             return Pin::new(io).poll_read(cx, buf);
@@ -75,7 +75,7 @@ impl<I: AsyncRead + Unpin> AsyncRead for FirstBytes<I> {
         first.bytes = first.bytes.saturating_sub(buf.filled().len() - before);
         if first.bytes == 0 {
             *awaited = None;
-            has_spoken.store(true, Ordering::Relaxed);
+            has_preface.store(true, Ordering::Relaxed);
         }
         Poll::Ready(Ok(()))
     }

@@ -1,9 +1,9 @@
 //! Accepts clients' connections, serves HTTP/2 on them, and ends them.
 //!
-//! tonic's own server cuts aged connections that have a grace, waits for ever for peers that never send
-//! a byte, and leaves HTTP/2 without limits. So connections are accepted here and served by hyper, which
-//! tonic uses as well. What is served is none of this module's business: it makes one
-//! [service](NewService) per connection, and gives it a [`ConnectionHandle`].
+//! Why not tonic's own server? It cuts off aged connections if they have a grace period, waits
+//! forever for peers that never send a byte, and sets no limits for HTTP/2. So connections are
+//! accepted here and served by hyper, which tonic uses as well. This module does not know what it
+//! serves: it makes one [service](NewService) per connection, and gives it a [`ConnectionHandle`].
 
 mod client_identity;
 mod connection;
@@ -33,11 +33,11 @@ use connection::{NewConnection, serve_connection};
 pub(crate) use connection_handle::ConnectionHandle;
 pub(crate) use tls::{Tls, TlsFile, UnusableTlsFile};
 
-/// Pause after the process or the system has run out of file descriptors: accepting again at once
-/// would only fail again, and keep a core busy.
+/// Pause after the process or the system has run out of file descriptors: accepting again
+/// immediately would fail again, and keep a core busy.
 const ACCEPT_BACK_OFF: Duration = Duration::from_millis(100);
 
-/// Makes the service of each connection. Clones make the same.
+/// Makes the service of each connection. Clones make equal services.
 pub(crate) trait NewService: Clone + Send + 'static {
     /// Serves the requests of one connection.
     type Service: Service<
@@ -69,9 +69,9 @@ pub(crate) struct Listener {
 }
 
 impl Listener {
-    /// Accepts connections and deals them out to the workers in turn until `drain` is cancelled. Then
-    /// sends GOAWAY on all of them and returns when the open calls are done, at the latest after the
-    /// drain timeout. Dropping the future ends every connection at once.
+    /// Accepts connections and assigns them to the workers in turn until `drain` is cancelled. Then
+    /// sends GOAWAY on all of them and returns when the open calls are done, at the latest after
+    /// the drain timeout. Dropping the future ends every connection immediately.
     pub(crate) async fn run<N: NewService>(self, workers: Vec<Worker<N>>) {
         let Self {
             socket,
@@ -84,7 +84,7 @@ impl Listener {
         let mut turns = workers.iter().cycle();
         loop {
             tokio::select! {
-                // Reaps ended connections, so that the set stays as small as what is open.
+                // Removes ended connections, so that the set holds no more than the open ones.
                 Some(_) = connections.join_next() => {}
                 accepted = socket.accept() => match accepted {
                     Ok((stream, _)) if connections.len() >= settings.max_connections => {
@@ -107,7 +107,7 @@ impl Listener {
                     }
                     Err(error) if concerns_one_connection(&error) => {}
                     Err(error) => {
-                        tracing::warn!(%error, "no connection can be accepted for the moment");
+                        tracing::warn!(%error, "connections cannot be accepted at the moment");
                         sleep(ACCEPT_BACK_OFF).await;
                     }
                 },
@@ -121,7 +121,7 @@ impl Listener {
             let open = connections.len();
             tracing::warn!(
                 open,
-                "the drain timeout is over; ending the connections that are left"
+                "the drain timeout has passed; ending the remaining connections"
             );
             connections.shutdown().await;
         }
@@ -139,7 +139,7 @@ struct Accepted {
 }
 
 impl Accepted {
-    /// Serves the connection on the current runtime, after the TLS handshake if there has to be one.
+    /// Serves the connection on the current runtime, after the TLS handshake if TLS is enabled.
     async fn serve<N: NewService>(self, new_service: N) {
         let Self {
             peer,
@@ -191,7 +191,7 @@ impl Accepted {
     }
 }
 
-/// Moves the connection to the runtime that this is called in.
+/// Moves the connection to the current runtime.
 fn on_this_runtime(stream: TcpStream) -> io::Result<TcpStream> {
     let stream = TcpStream::from_std(stream.into_std()?)?;
     // Responses are small: waiting to fill a segment costs 40 ms and gains nothing.
@@ -199,7 +199,7 @@ fn on_this_runtime(stream: TcpStream) -> io::Result<TcpStream> {
     Ok(stream)
 }
 
-/// Whether the error says only that one peer went away before it was accepted.
+/// Whether the error means only that one peer disconnected before it was accepted.
 fn concerns_one_connection(error: &io::Error) -> bool {
     matches!(
         error.kind(),

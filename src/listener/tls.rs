@@ -29,7 +29,7 @@ use tokio::{
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use tokio_util::sync::CancellationToken;
 
-use super::{client_identity::ClientIdentity, connection::LAST_WORD};
+use super::{client_identity::ClientIdentity, connection::CLOSE_TIMEOUT};
 use crate::{
     runtime::{
         certificates::{Expiry, certificates, roots},
@@ -38,7 +38,7 @@ use crate::{
     settings::{CallerPattern, CallerTls},
 };
 
-/// A file for TLS towards clients. Which option names it is not known here.
+/// A file for TLS towards clients. This module does not know which option names it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum TlsFile {
     Certificate,
@@ -72,7 +72,7 @@ impl From<FileError<TlsFile>> for UnusableTlsFile {
     }
 }
 
-/// Does the TLS handshakes. Clones share the certificates, which may change.
+/// Performs TLS handshakes. Clones share the certificates, which may change.
 #[derive(Clone)]
 pub(crate) struct Tls {
     current: watch::Receiver<Current>,
@@ -90,9 +90,9 @@ struct Current {
 /// A connection after its handshake.
 pub(super) struct Secured {
     pub(super) stream: TlsStream<TcpStream>,
-    /// `None` where clients need no certificate.
+    /// `None` if clients need no certificate.
     pub(super) identity: Option<ClientIdentity>,
-    /// Cancelled when the client has to be verified anew.
+    /// Cancelled when the client has to be verified again.
     pub(super) outdated: CancellationToken,
 }
 
@@ -155,7 +155,7 @@ impl Tls {
         Ok((Self { current, allowed }, watched))
     }
 
-    /// Does the handshake on a new connection. Takes as long as the peer likes.
+    /// Performs the handshake on a new connection. It has no timeout of its own.
     pub(super) async fn accept(self, stream: TcpStream) -> Result<Secured, FailedHandshake> {
         let Current { acceptor, outdated } = self.current.borrow().clone();
         let stream = acceptor
@@ -175,25 +175,25 @@ impl Tls {
 }
 
 impl FailedHandshake {
-    /// Ends the connection, and logs why: at a level that operators see if it was for the client's
-    /// certificate, since only they can correct that.
+    /// Ends the connection and logs why. A problem with the client's certificate is logged at INFO,
+    /// since only operators can solve it.
     pub(super) async fn refuse(self, address: SocketAddr) {
         use rustls::Error::{InvalidCertificate, NoCertificatesPresented};
         let cause = self.error.get_ref().and_then(|error| error.downcast_ref());
         if let Some(error @ (InvalidCertificate(_) | NoCertificatesPresented)) = cause {
-            let remedy = "the caller's owner renews its certificate; if many are refused, look at \
-                          the client CA";
-            tracing::info!(%address, %error, remedy, "connection refused: no good client certificate");
+            let remedy = "tell the caller's owner to renew its certificate; if many callers are \
+                          refused, check the client CA";
+            tracing::info!(%address, %error, remedy, "connection refused: no valid client certificate");
         } else {
             tracing::debug!(%address, error = %self.error, "connection ended: no TLS handshake");
         }
-        // The peer may have sent its first call already. Closing over unread bytes would reset the
-        // connection, and the alert that says what is wrong could be lost.
-        drop(timeout(LAST_WORD, read_out(self.stream)).await);
+        // The peer may have sent its first call already. Closing with unread bytes would reset the
+        // connection, and the peer could lose the alert that says what is wrong.
+        drop(timeout(CLOSE_TIMEOUT, read_out(self.stream)).await);
     }
 }
 
-/// What an acceptor is made of.
+/// The parts of an acceptor.
 struct Parts {
     pair: Arc<CertifiedKey>,
     verifier: Arc<dyn ClientCertVerifier>,
@@ -267,7 +267,7 @@ fn certified_key(
     match pair.keys_match() {
         Ok(()) => Ok(Arc::new(pair)),
         Err(rustls::Error::InconsistentKeys(_)) => Err(wrong_key(&format!(
-            "holds another key than that of the certificate in {}",
+            "does not hold the key of the certificate in {}",
             cert_path.display()
         ))),
         Err(error) => Err(wrong_cert(format!("cannot be used: {error}"))),

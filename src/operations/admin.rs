@@ -1,8 +1,8 @@
 //! The admin listener: `/livez`, `/readyz`, `/status` and `/metrics` over plain HTTP/1.1.
 //!
 //! Why not `axum::serve`? It limits neither the number of connections nor how long one may stay
-//! silent, and whoever reaches this port must not be able to take the file descriptors that
-//! callers need.
+//! silent, and clients of this port must not be able to exhaust the file descriptors that callers
+//! need.
 
 use std::{sync::Arc, time::Duration};
 
@@ -49,7 +49,7 @@ const JSON: (HeaderName, &str) = (CONTENT_TYPE, "application/json");
 const PLAIN: (HeaderName, &str) = (CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8");
 
 /// The routes of the admin listener. `/livez` succeeds while the process runs, `/readyz` while it
-/// takes calls. Neither depends on Enterprise Manager: otherwise an outage of it would take every
+/// takes calls. Neither depends on Enterprise Manager: otherwise its outage would take every
 /// replica out of service.
 pub fn routes(readiness: Readiness, status: Arc<Status>, metrics: Arc<Metrics>) -> Router {
     Router::new()
@@ -71,12 +71,15 @@ pub fn routes(readiness: Readiness, status: Arc<Status>, metrics: Arc<Metrics>) 
         )
 }
 
-/// The metrics in `OpenMetrics` format for scrapers that accept it, else in Prometheus' text format,
-/// which every tool reads.
+/// The metrics in `OpenMetrics` format for scrapers that accept it, otherwise in Prometheus' text
+/// format, which every tool can read.
 fn scraped(headers: &HeaderMap, metrics: &Metrics) -> ([(HeaderName, &'static str); 1], String) {
-    let accepted = headers.get_all(ACCEPT).iter();
-    let mut accepted = accepted.filter_map(|value| value.to_str().ok());
-    if accepted.any(|value| value.contains("application/openmetrics-text")) {
+    let accepts_openmetrics = headers
+        .get_all(ACCEPT)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .any(|value| value.contains("application/openmetrics-text"));
+    if accepts_openmetrics {
         ([OPENMETRICS], metrics.text())
     } else {
         ([PLAIN], metrics.plain_text())

@@ -8,14 +8,14 @@ use tonic_health::{ServingStatus, server::HealthReporter};
 use crate::enterprise_manager::{UpstreamHealth, UpstreamStatus};
 
 /// The service name whose health is Enterprise Manager's. The other names do not depend on it:
-/// otherwise an outage of it would take every replica out of the mesh.
+/// otherwise its outage would take every replica out of the mesh.
 pub const ENTERPRISE_MANAGER: &str = "enterprise-manager";
 
-/// How often the state is polled, and so how late a change may be reported.
-const LOOK_INTERVAL: Duration = Duration::from_millis(500);
+/// How often the state is polled, which is also the maximum delay of a report.
+const POLL_INTERVAL: Duration = Duration::from_millis(500);
 
 /// Reports what the last reads have shown of Enterprise Manager: `SERVING`, `NOT_SERVING`, or
-/// `UNKNOWN` when there was none lately. Runs until dropped.
+/// `UNKNOWN` if there were none recently. Runs until dropped.
 pub async fn watch_enterprise_manager(health: HealthReporter, upstream: Arc<UpstreamHealth>) {
     let mut reported = None;
     loop {
@@ -28,6 +28,6 @@ pub async fn watch_enterprise_manager(health: HealthReporter, upstream: Arc<Upst
             health.set_service_status(ENTERPRISE_MANAGER, status).await;
             reported = Some(status);
         }
-        sleep(LOOK_INTERVAL).await;
+        sleep(POLL_INTERVAL).await;
     }
 }

@@ -14,7 +14,7 @@ TROUBLE = [[NO_DISK], [NO_DISK, "fs03 Changed block tracking could not be used; 
 OF_NO_AVAIL = ["Replication Job 1", 'x" or Result=="Failed', "x' or Result==\"Failed", JOB.lower() + "%"]
 WRONG_NAME = {
     "code": "INVALIDARGUMENT", "reason": "INVALID_FILTER",
-    "field": "filter.job_name must not have control characters, which Enterprise Manager's filter cannot say",
+    "field": "filter.job_name must not have control characters, which Enterprise Manager's filter cannot express",
     "advice": "correct what you have typed",
 }  # fmt: skip
 DOWN = {"code": "UNAVAILABLE", "reason": "EM_UNAVAILABLE", "retry": "after 5 s", "advice": "try again later"}

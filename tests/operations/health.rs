@@ -163,7 +163,7 @@ async fn health_uses_a_certificate_over_tls_and_none_at_the_admin_listener() {
     let (code, _, err) = run(&mut program(&expired)).await;
     assert_eq!(code, 69, "{err}");
     assert!(err.contains("does not accept the certificate"), "{err}");
-    let refused = || gateway.all_logged("no good client certificate");
+    let refused = || gateway.all_logged("no valid client certificate");
     let says = |word: &str| {
         refused()
             .iter()

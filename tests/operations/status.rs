@@ -73,7 +73,7 @@ async fn status_reports_the_health_of_enterprise_manager() {
     assert_eq!(em["last_failure"]["reason"], "EM_UNAVAILABLE");
     let remedy = em["last_failure"]["remedy"].as_str().unwrap();
     assert!(
-        remedy.contains("look whether Enterprise Manager runs"),
+        remedy.contains("make sure that Enterprise Manager is running"),
         "{remedy}"
     );
     // The log line of the call has the same remedy.

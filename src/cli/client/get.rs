@@ -113,7 +113,7 @@ pub async fn get(options: &GetOptions) -> Result<String, Refusal> {
     })
 }
 
-/// Aligned lines: the run first, links last. `now` is for ages.
+/// Aligned lines: the run first, links last. Ages are relative to `now`.
 fn rendered(response: &GetReplicaSessionResponse, now: Timestamp) -> String {
     let session = response.replica_session.clone().unwrap_or_default();
     let mut page = Page::default();
@@ -227,18 +227,17 @@ impl Page {
         if value.is_empty() {
             return;
         }
-        let value = clean(value);
-        writeln!(self.0, "{label:<15}{value}").expect("a String takes everything");
+        writeln!(self.0, "{label:<15}{}", clean(value)).expect("a String takes everything");
     }
 }
 
 /// A moment and its age.
 fn at(time: Timestamp, now: Timestamp) -> String {
-    let age = now.duration_since(time);
-    let age = if age < SignedDuration::from_secs(1) {
+    let elapsed = now.duration_since(time);
+    let age = if elapsed < SignedDuration::from_secs(1) {
         "now".to_owned()
     } else {
-        format!("{} ago", human(age))
+        format!("{} ago", human(elapsed))
     };
     format!("{} UTC ({age})", clock(time))
 }

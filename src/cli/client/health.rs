@@ -1,5 +1,5 @@
-//! `health`: asks a gateway whether it is healthy, for the health checks of containers, which have
-//! no other program to ask with.
+//! `health`: asks a gateway whether it is healthy, for the health checks of containers, which
+//! contain no other client.
 
 use std::{
     io,
@@ -43,8 +43,8 @@ pub struct HealthOptions {
     )]
     pub address: SocketAddr,
 
-    /// Service to ask about; enterprise-manager tells whether Enterprise Manager has answered lately
-    /// [default: the whole server]
+    /// Service to ask about; enterprise-manager reports whether Enterprise Manager has answered
+    /// recently [default: the whole server]
     #[arg(
         long,
         value_name = "NAME",
@@ -105,7 +105,7 @@ pub async fn run(options: &HealthOptions) -> Result<ExitCode, CommandError> {
     })
 }
 
-/// Asks by `grpc.health.v1`.
+/// Asks through `grpc.health.v1`.
 async fn check(options: &HealthOptions) -> Result<ServingStatus, Refusal> {
     let channel = match &options.server {
         Some(server) => connect(server, &options.tls, options.timeout).await?,
@@ -124,8 +124,8 @@ async fn check(options: &HealthOptions) -> Result<ServingStatus, Refusal> {
         })
 }
 
-/// A connection to the gateway on this machine. [`connect`] would want the platform's CA
-/// certificates, which a container need not have.
+/// A connection to the gateway on this machine. [`connect`] would load the platform's CA
+/// certificates, which a container may not have.
 async fn plaintext(address: SocketAddr) -> Result<Channel, Refusal> {
     let address = reachable(address);
     Channel::from_shared(format!("http://{address}"))
@@ -138,7 +138,7 @@ async fn plaintext(address: SocketAddr) -> Result<Channel, Refusal> {
         })
 }
 
-/// An address to listen on as one to connect to.
+/// Converts a listen address to one to connect to.
 fn reachable(mut address: SocketAddr) -> SocketAddr {
     if address.ip().is_unspecified() {
         address.set_ip(match address {
@@ -149,7 +149,7 @@ fn reachable(mut address: SocketAddr) -> SocketAddr {
     address
 }
 
-/// Asks for `/readyz`. By hand: an HTTP client would want CA certificates too.
+/// Requests `/readyz`. Written by hand, because an HTTP client would need CA certificates too.
 async fn readyz(address: SocketAddr) -> Result<ServingStatus, Refusal> {
     let address = reachable(address);
     let lost = |error: io::Error| {

@@ -1,5 +1,5 @@
-//! Messages as proto3 JSON, field by field as every protobuf library writes it. prost has no JSON of
-//! its own; prost-reflect makes it from the contract's descriptors.
+//! Writes messages as proto3 JSON, the same as every protobuf library does. prost has no JSON
+//! support; prost-reflect derives it from the contract's descriptors.
 
 use prost::Message;
 use prost_reflect::{DescriptorPool, DynamicMessage};

@@ -1,4 +1,4 @@
-//! `list`: asks a gateway for sessions and prints them, one a line.
+//! `list`: asks a gateway for sessions and prints them, one per line.
 
 use std::time::Duration;
 
@@ -90,7 +90,7 @@ pub struct ListOptions {
     #[arg(long, value_name = "N", default_value = "100")]
     pub page_size: i32,
 
-    /// Continue after another page, with the token that was printed below it
+    /// Continue after a previous page, with the token that was printed below it
     #[arg(long, value_name = "TOKEN")]
     pub page_token: Option<String>,
 
@@ -234,8 +234,11 @@ fn reference_row(session: &ReplicaSession) -> [String; 3] {
 }
 
 fn backup_server(session: &ReplicaSession) -> String {
-    let server = session.backup_server.as_ref();
-    server.map(|server| server.name.clone()).unwrap_or_default()
+    session
+        .backup_server
+        .as_ref()
+        .map(|server| server.name.clone())
+        .unwrap_or_default()
 }
 
 fn state(text: &str) -> Result<State, String> {
@@ -249,14 +252,14 @@ fn result(text: &str) -> Result<RunResult, String> {
     let name = format!("RESULT_{}", constant(text));
     RunResult::from_str_name(&name)
         .filter(|result| *result != RunResult::Unspecified)
-        .ok_or_else(|| format!("{text:?} is none of none, success, warning and failed"))
+        .ok_or_else(|| format!("{text:?} is not one of none, success, warning and failed"))
 }
 
 fn constant(text: &str) -> String {
     text.trim().to_uppercase().replace(['-', ' '], "_")
 }
 
-/// A time, or how long ago it was.
+/// Parses a time, or an age that is subtracted from the current time.
 fn point_in_time(text: &str) -> Result<Timestamp, String> {
     let ago = |age| Timestamp::now().checked_sub(age).ok();
     text.parse()

@@ -1,5 +1,5 @@
 //! The subcommands that are clients of a gateway: they do what a developer's own client would do,
-//! for people at a terminal.
+//! but for people at a terminal.
 
 pub mod get;
 pub mod health;
@@ -17,7 +17,7 @@ use std::convert::Infallible;
 pub use refusal::Refusal;
 pub use server::{ServerOptions, TlsOptions};
 
-/// Reads the id of a session. People paste ids with the braces that stood around them.
+/// Parses a session id. Ids are often pasted together with surrounding braces.
 #[expect(clippy::unnecessary_wraps, reason = "clap wants a Result of a parser")]
 fn session_id(text: &str) -> Result<String, Infallible> {
     Ok(text.trim().trim_matches(['{', '}']).to_owned())

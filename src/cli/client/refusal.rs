@@ -1,4 +1,4 @@
-//! A call without an answer, for a person and for a script.
+//! A failed call: a message for people, and a code for scripts.
 
 use std::{fmt, time::Duration};
 
@@ -11,7 +11,7 @@ use crate::{operations::log::root_cause, proto::codes::code_name};
 #[derive(Debug)]
 pub struct Refusal {
     code: Code,
-    /// Whether the call failed here, without an answer of the gateway.
+    /// Whether the call failed in this program, without a response from the gateway.
     is_local: bool,
     message: String,
     reason: Option<String>,
@@ -20,7 +20,7 @@ pub struct Refusal {
 }
 
 impl Refusal {
-    /// gRPC's code, which also decides on the exit code.
+    /// The gRPC code, which also determines the exit code.
     pub(crate) fn code(&self) -> Code {
         self.code
     }
@@ -30,7 +30,7 @@ impl Refusal {
         Self::local(Code::InvalidArgument, message)
     }
 
-    /// The time is over that the options of this program allow.
+    /// The time that this program's options allow has passed.
     pub(super) fn of_timeout(message: &str) -> Self {
         Self::local(Code::DeadlineExceeded, message.to_owned())
     }
@@ -71,18 +71,18 @@ impl From<Status> for Refusal {
     fn from(status: Status) -> Self {
         let status = explained(status);
         let details = status.get_error_details();
-        let fields = details.bad_request().map(|bad| {
-            let field = |violation: &tonic_types::FieldViolation| {
-                (violation.field.clone(), violation.description.clone())
-            };
-            bad.field_violations.iter().map(field).collect()
-        });
+        let violations = details.bad_request().map(|bad| &bad.field_violations);
+        let fields = violations
+            .into_iter()
+            .flatten()
+            .map(|violation| (violation.field.clone(), violation.description.clone()))
+            .collect();
         Self {
             code: status.code(),
             is_local: false,
             message: status.message().to_owned(),
             reason: details.error_info().map(|info| info.reason.clone()),
-            fields: fields.unwrap_or_default(),
+            fields,
             retry_delay: details.retry_info().and_then(|retry| retry.retry_delay),
         }
     }
@@ -107,7 +107,7 @@ impl fmt::Display for Refusal {
     }
 }
 
-/// Errors of tonic's own client, in the words and codes that a gateway would use.
+/// Converts errors of tonic's client to the wording and codes that a gateway would use.
 fn explained(status: Status) -> Status {
     match (status.code(), root_cause(&status)) {
         (Code::Cancelled, _) if status.message() == "Timeout expired" => {
@@ -121,13 +121,13 @@ fn explained(status: Status) -> Status {
             ))
         }
         (_, None) if status.message().contains("grpc-status header missing") => {
-            Status::unavailable("what answers at --server is no gRPC service")
+            Status::unavailable("the server at --server is not a gRPC service")
         }
         _ => status,
     }
 }
 
-/// What to do about a connection that ended like this, where the cause tells.
+/// What to do about a lost connection, if its cause says so.
 pub(super) fn hint(cause: &str) -> &'static str {
     const NOT_ACCEPTED: &str = "; it does not accept the certificate in --cert-file";
     const HINTS: [(&str, &str); 8] = [
@@ -146,6 +146,8 @@ pub(super) fn hint(cause: &str) -> &'static str {
         ("alert: CertificateExpired", NOT_ACCEPTED),
         ("alert: CertificateUnknown", NOT_ACCEPTED),
     ];
-    let hint = HINTS.iter().find(|(mark, _)| cause.contains(mark));
-    hint.map_or("", |(_, hint)| hint)
+    HINTS
+        .iter()
+        .find(|(mark, _)| cause.contains(mark))
+        .map_or("", |(_, hint)| hint)
 }

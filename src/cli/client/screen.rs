@@ -1,4 +1,4 @@
-//! A watched run on a terminal, as lines, or as JSON.
+//! Shows a watched run: as a bar on a terminal, as lines, or as JSON.
 
 use std::{
     env,
@@ -19,14 +19,14 @@ use crate::proto::v1::{
 /// How events are shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Form {
-    /// A bar on one line that is redrawn, within this many columns.
+    /// A bar on one line that is redrawn.
     Bar {
         /// Columns of the terminal.
         width: usize,
     },
     /// One line per change.
     Lines,
-    /// One JSON object a line.
+    /// One JSON object per line.
     Json,
 }
 
@@ -53,7 +53,7 @@ pub(super) struct Screen<'w> {
     form: Form,
     /// The session as it was last shown.
     session: Option<ReplicaSession>,
-    /// Why the session cannot be read now.
+    /// Why the session currently cannot be read.
     trouble: Option<String>,
 }
 
@@ -73,7 +73,8 @@ impl<'w> Screen<'w> {
         matches!(self.form, Form::Bar { .. }) && self.session.is_some()
     }
 
-    /// Shows an event, unless the session is already shown like this: a new watch begins with that.
+    /// Shows an event. Skips a session that is already shown in this state, since every new watch
+    /// starts with it.
     pub(super) fn show(&mut self, event: &WatchReplicaSessionResponse) {
         match &event.event {
             Some(Event::Snapshot(snapshot)) => {
@@ -117,7 +118,7 @@ impl<'w> Screen<'w> {
         self.redraw();
     }
 
-    /// Shows a person a remark on what the program does, beside the events.
+    /// Shows a remark about what the program does, apart from the events.
     pub(super) fn note(&mut self, text: &str) {
         if let Form::Bar { .. } = self.form {
             self.trouble = Some(text.to_owned());
@@ -139,8 +140,8 @@ impl<'w> Screen<'w> {
         let parts: Vec<_> = [run, self.trouble.clone()].into_iter().flatten().collect();
         let line = clean(&parts.join("  "));
         // One column stays free: a full line makes some terminals start a new one.
-        let line: String = line.chars().take(width.saturating_sub(1)).collect();
-        self.put(&format!("\r{line}\x1b[K"));
+        let visible: String = line.chars().take(width.saturating_sub(1)).collect();
+        self.put(&format!("\r{visible}\x1b[K"));
     }
 
     /// Ends the live line.
@@ -155,7 +156,7 @@ impl<'w> Screen<'w> {
         self.put(&line);
     }
 
-    /// Writes at once. A closed output is no reason to stop waiting for the run.
+    /// Writes and flushes. A closed output does not end the wait for the run.
     fn put(&mut self, text: &str) {
         crate::cli::write(&mut *self.out, text);
     }
@@ -201,7 +202,7 @@ fn trouble_text(outage: &EnterpriseManagerOutage) -> String {
         .next_attempt_time
         .and_then(moment)
         .map_or_else(String::new, |next| {
-            format!(", asked again at {} UTC", next.strftime("%H:%M:%S"))
+            format!(", next attempt at {} UTC", next.strftime("%H:%M:%S"))
         });
     clean(&format!("{} ({}){next}", outage.message, outage.reason))
 }

@@ -21,11 +21,11 @@ const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(30);
 /// … which it must answer within this time.
 const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Maximum size of an answer: a page of a thousand sessions has some 2 MB, and the gateway accepts
-/// pages of up to 32 MiB from EM.
+/// Maximum size of an answer: a page of a thousand sessions takes about 2 MB, and the gateway
+/// accepts pages of up to 32 MiB from EM.
 const MAX_ANSWER: usize = 64 * 1024 * 1024;
 
-/// Where the gateway is.
+/// The address of the gateway, and TLS towards it.
 #[derive(Debug, Clone, Args)]
 pub struct ServerOptions {
     /// Address of the gateway
@@ -77,7 +77,7 @@ impl ServerOptions {
 ///
 /// # Errors
 ///
-/// Which option is wrong, or that no gateway answers.
+/// An option is wrong, or no gateway answers.
 pub(super) async fn connect(
     server: &str,
     tls: &TlsOptions,
@@ -96,7 +96,7 @@ pub(super) async fn connect(
     let endpoint = Endpoint::from_shared(server.to_owned())
         .map_err(|_| not_an_address())?
         .connect_timeout(timeout)
-        // A watch is silent for long: it must notice a gateway that vanished.
+        // A watch can be silent for a long time, and must still notice a gateway that has vanished.
         .http2_keep_alive_interval(KEEP_ALIVE_INTERVAL)
         .keep_alive_timeout(KEEP_ALIVE_TIMEOUT)
         .tls_config(tls)
@@ -119,7 +119,7 @@ fn tls_config(options: &TlsOptions, is_https: bool) -> Result<ClientTlsConfig, R
             return Ok(None);
         };
         if !is_https {
-            let problem = "is of no use without TLS: give an https:// address with --server";
+            let problem = "has no effect without TLS: set --server to an https:// address";
             return Err(refuse(option, problem));
         }
         fs::read(path).map(Some).map_err(|error| {

@@ -1,4 +1,4 @@
-//! Words, times and tables that the subcommands' output has in common.
+//! Formats the words, times and tables that the subcommands print.
 
 use std::{collections::BTreeMap, fmt::Write as _};
 
@@ -11,7 +11,8 @@ use crate::proto::v1::{
     replica_task_session::State as TaskState,
 };
 
-/// Control characters are shown and not sent to the terminal: names and messages are free text.
+/// Replaces control characters: names and messages are free text, and must not control the
+/// terminal.
 pub(super) fn clean(text: &str) -> String {
     text.chars()
         .map(|c| if c.is_control() { '\u{fffd}' } else { c })
@@ -52,7 +53,7 @@ fn result(result: RunResult, other: &BTreeMap<String, String>) -> String {
     }
 }
 
-/// A word of Enterprise Manager's that the contract does not know.
+/// Enterprise Manager's own word for a value that the contract does not define.
 fn unmapped(unmapped: &BTreeMap<String, String>, element: &str) -> String {
     unmapped
         .get(element)
@@ -86,8 +87,8 @@ pub(super) fn human(duration: SignedDuration) -> String {
     }
 }
 
-/// The cells "started" and "took". What has not ended is measured until `now`; pass `None` for what
-/// is over although it has no end.
+/// The cells "started" and "took". The duration of a run without an end time is measured until
+/// `now`; pass `None` if the run is over nevertheless.
 pub(super) fn started_and_took(
     created: Option<prost_types::Timestamp>,
     ended: Option<prost_types::Timestamp>,

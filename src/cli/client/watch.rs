@@ -24,11 +24,12 @@ use crate::{
 /// Time for a connection to be established.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Pause before the first new watch if the gateway asks for none. It doubles after each watch without
-/// an event. Up to as much again is added, so that clients do not come back all at once.
+/// Pause before the first new watch if the gateway asks for none. It doubles after each watch
+/// without an event. A random addition of up to the same length keeps clients from reconnecting all
+/// at once.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 
-/// Limit of that pause.
+/// Maximum of that pause.
 const LONGEST_PAUSE: Duration = Duration::from_secs(15);
 
 /// How often the time on a terminal is redrawn.
@@ -39,8 +40,9 @@ const TICK: Duration = Duration::from_secs(1);
 /// Shows a bar on a terminal, and one line per change otherwise. Once it has reached a gateway, it
 /// rides out lost connections, gateway restarts and outages of Enterprise Manager.
 ///
-/// Exit codes: 0 the run ended with success, 1 with a warning, 2 it failed, 3 it was stopped without a
-/// known result. Otherwise as for get; 75 also when the run is not over within --timeout.
+/// Exit codes: 0 the run ended with success, 1 with a warning, 2 it failed, 3 it was stopped
+/// without a known result. Otherwise as for get; 75 also when the run does not end within
+/// --timeout.
 #[derive(Debug, Clone, Args)]
 pub struct WatchOptions {
     /// The session: a UUID or urn:veeam:ReplicaJobSession:<UUID>
@@ -51,7 +53,7 @@ pub struct WatchOptions {
     #[command(flatten)]
     pub server: ServerOptions,
 
-    /// Print each event as proto3 JSON, one object a line
+    /// Print each event as proto3 JSON, one object per line
     #[arg(long)]
     pub json: bool,
 
@@ -60,13 +62,13 @@ pub struct WatchOptions {
     pub timeout: Option<Duration>,
 }
 
-/// Follows the session and prints its events: for a program or a person on standard output, remarks
-/// for a person on standard error. Once it has had an event, it watches again after anything
-/// transient: lost connections, a gateway that stops or is overloaded.
+/// Follows the session and prints its events to standard output, and remarks to standard error.
+/// After its first event, it watches again after every transient failure: a lost connection, or a
+/// gateway that stops or is overloaded.
 ///
 /// # Errors
 ///
-/// The gateway refused the call, cannot be reached, or the time is over.
+/// The gateway refused the call or cannot be reached, or the timeout has passed.
 pub async fn run(options: &WatchOptions) -> Result<ExitCode, CommandError> {
     let (mut out, mut err) = (io::stdout(), io::stderr());
     let mut screen = Screen::new(&mut out, &mut err, Form::for_output(options.json));
@@ -74,7 +76,7 @@ pub async fn run(options: &WatchOptions) -> Result<ExitCode, CommandError> {
     let ended = match options.timeout {
         Some(time) => timeout(time, followed)
             .await
-            .unwrap_or_else(|_| Err(Refusal::of_timeout("the run is not over within --timeout"))),
+            .unwrap_or_else(|_| Err(Refusal::of_timeout("the run did not end within --timeout"))),
         None => followed.await,
     };
     if screen.is_live() {
@@ -135,7 +137,7 @@ async fn watch_once(
             ended = snapshot.replica_session.as_ref().and_then(outcome);
         }
     }
-    ended.ok_or_else(|| Refusal::of_lost("the watch has ended before the run"))
+    ended.ok_or_else(|| Refusal::of_lost("the watch ended before the run"))
 }
 
 /// The next event; meanwhile the live line is redrawn.

@@ -1,7 +1,7 @@
 //! A histogram of durations.
 //!
-//! Why not the one of `prometheus-client`? It has a lock, for which the workers would contend; this
-//! one adds to two atomics.
+//! Why not `prometheus-client`'s own? It takes a lock, on which the workers would contend; this one
+//! adds to two atomics.
 
 use std::{
     sync::{
@@ -16,8 +16,9 @@ use prometheus_client::{
     metrics::{MetricType, TypedMetric},
 };
 
-/// Upper bounds of the buckets, in milliseconds. A kept answer takes less than 1, a usual request to
-/// Enterprise Manager 5 to 500, a slow one seconds; 10 s is the default deadline, 60 s the maximum.
+/// Upper bounds of the buckets, in milliseconds. A cached answer takes less than 1, a typical
+/// request to Enterprise Manager 5 to 500, a slow one seconds; 10 s is the default deadline, 60 s
+/// the maximum.
 const BOUNDS: [u64; 15] = [
     1, 2, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10_000, 30_000, 60_000,
 ];
@@ -41,19 +42,24 @@ impl Durations {
         let milliseconds = nanoseconds.div_ceil(1_000_000);
         let bucket = BOUNDS.partition_point(|bound| *bound < milliseconds);
         self.0.buckets[bucket].fetch_add(1, Ordering::Relaxed);
-        let sum = &self.0.sum_of_nanoseconds;
-        sum.fetch_add(nanoseconds, Ordering::Relaxed);
+        self.0
+            .sum_of_nanoseconds
+            .fetch_add(nanoseconds, Ordering::Relaxed);
     }
 }
 
 impl EncodeMetric for Durations {
     fn encode(&self, mut encoder: MetricEncoder<'_>) -> std::fmt::Result {
-        let counts = self.0.buckets.iter();
         let buckets: Vec<_> = BOUNDS
             .iter()
             .map(|milliseconds| seconds(*milliseconds, 1e3))
             .chain([f64::MAX])
-            .zip(counts.map(|bucket| bucket.load(Ordering::Relaxed)))
+            .zip(
+                self.0
+                    .buckets
+                    .iter()
+                    .map(|bucket| bucket.load(Ordering::Relaxed)),
+            )
             .collect();
         let count = buckets.iter().map(|(_, count)| count).sum();
         let sum = self.0.sum_of_nanoseconds.load(Ordering::Relaxed);
