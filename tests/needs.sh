@@ -17,8 +17,9 @@ install_needed() {
   fi
   echo "Installing ${needed[*]}"
   export DEBIAN_FRONTEND=noninteractive
-  apt-get update -qq || apt-get update -qq
-  apt-get install -qq --yes --no-install-recommends "${needed[@]}" >/dev/null
+  # Another check may be installing at the same moment.
+  apt-get update -qq -o DPkg::Lock::Timeout=300 || apt-get update -qq
+  apt-get install -qq -o DPkg::Lock::Timeout=300 --yes --no-install-recommends "${needed[@]}" >/dev/null
 }
 
 # make_venv FOLDER REQUIREMENTS: a virtual environment with Python's packages, all at the versions of
