@@ -226,11 +226,11 @@ async fn newest_session(target: Target<'_>) -> Result<Option<ReplicaSession>, Pr
         order: Order::NewestFirst,
         page_size: 1,
     };
-    let patience = ReadContext::until(Instant::now() + target.time_limit);
+    let context = ReadContext::until(Instant::now() + target.time_limit);
     let begin = Position::default();
     let page = target
         .enterprise_manager
-        .session_page(&list, &begin, &patience);
+        .session_page(&list, &begin, &context);
     let page = page
         .await
         .map_err(|error| of_error(&error, target.settings))?;
@@ -271,10 +271,10 @@ async fn role(
 
 async fn read_one(target: Target<'_>, id: SessionId) -> StepResult {
     let sent = Instant::now();
-    let patience = ReadContext::until(sent + target.time_limit);
+    let context = ReadContext::until(sent + target.time_limit);
     let reading = target
         .enterprise_manager
-        .replica_session(id, View::Entity, &patience);
+        .replica_session(id, View::Entity, &context);
     let reading = reading
         .await
         .map_err(|error| of_error(&error, target.settings))?;

@@ -85,7 +85,7 @@ struct RecordedAnswer {
     unreadable: Option<&'static str>,
 }
 
-/// The logon session of a report while it is open, for whoever has to end it early.
+/// The logon session of a report while it is open, for the code that has to end it early.
 #[derive(Default)]
 pub(super) struct OpenLogon(Mutex<Option<(HeaderMap, Uuid)>>);
 
