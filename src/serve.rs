@@ -48,12 +48,12 @@ pub struct Running {
     readiness: Readiness,
     drain: CancellationToken,
     listener: JoinHandle<()>,
-    /// Dropped last: they run what the other tasks wait for.
-    _threads: Workers,
     admin: JoinHandle<()>,
     reload: JoinHandle<()>,
     em_health: JoinHandle<()>,
     export: Export,
+    /// Dropped last: they run what the other tasks wait for.
+    _threads: Workers,
 }
 
 /// Why the gateway does not start.
@@ -73,7 +73,7 @@ pub enum StartError {
     #[error(transparent)]
     Setting(#[from] SettingError),
     /// The system gives no more threads.
-    #[error("--workers: not so many threads can be started: {0}")]
+    #[error("--workers: cannot start that many threads: {0}")]
     Threads(io::Error),
     /// There can be no connections to Enterprise Manager.
     #[error("no connections to Enterprise Manager: {0}")]

@@ -70,7 +70,7 @@ pub enum Error {
     },
 
     /// 408 or 429: what stands before EM wants fewer requests. Not retried.
-    #[error("Enterprise Manager is throttled: {why}")]
+    #[error("Enterprise Manager, or a proxy before it, limits the rate of requests: {why}")]
     Throttled {
         /// What happened.
         why: String,

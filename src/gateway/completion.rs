@@ -55,7 +55,7 @@ impl Drop for CallCompletion {
     fn drop(&mut self) {
         let call = &*self.call;
         match self.code {
-            None => line!(DEBUG, call, {}, "call given up by its caller"),
+            None => line!(DEBUG, call, {}, "call cancelled by its caller"),
             Some(Code::Ok) => line!(DEBUG, call, {}, "call answered"),
             Some(_) => {}
         }

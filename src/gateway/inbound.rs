@@ -132,14 +132,14 @@ impl Service<Request<Incoming>> for InboundConnection {
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         let (connection, gateway) = (self.connection.clone(), self.gateway.clone());
         Box::pin(async move {
-            let handle = |call, request| gateway.handle(call, request);
-            connection.serve(request, handle).await
+            let method = |call, request| gateway.handle(call, request);
+            connection.serve(request, method).await
         })
     }
 }
 
 impl Connection {
-    /// Serves one request. `handle` is the innermost layer: the generated server and the method's
+    /// Serves one request. `method` is the innermost layer: the generated server and the method's
     /// handler.
     ///
     /// Before this function, the listener has accepted the connection within its limit, done the TLS
@@ -148,7 +148,7 @@ impl Connection {
     async fn serve<B, F>(
         &self,
         request: Request<B>,
-        handle: impl FnOnce(Arc<CallContext>, Request<Body>) -> F,
+        method: impl FnOnce(Arc<CallContext>, Request<Body>) -> F,
     ) -> Result<Response<Body>, Infallible>
     where
         B: HttpBody<Data = Bytes> + Send + 'static,
@@ -182,7 +182,7 @@ impl Connection {
         let completion = is_session_call.then(|| CallCompletion::new(call.clone()));
         let request_id = call.request_id.to_header();
         if let Some(failure) = denied {
-            let response = refuse(&call, &failure);
+            let response = fail(&call, &failure);
             return Ok(completed(response, completion, &call, request_id));
         }
 
@@ -196,7 +196,7 @@ impl Connection {
         let permits = match admitted {
             Ok(permits) => permits,
             Err(failure) => {
-                let response = refuse(&call, &failure);
+                let response = fail(&call, &failure);
                 unread::discard(Body::new(request.into_body()), call.deadline).await;
                 return Ok(completed(response, completion, &call, request_id));
             }
@@ -204,14 +204,14 @@ impl Connection {
 
         // 5. Deadline and panic. A call shares nothing that a panic could leave half done: what is
         //    shared recovers by itself.
-        let handled = AssertUnwindSafe(handle(call.clone(), request.map(Body::new))).catch_unwind();
+        let handled = AssertUnwindSafe(method(call.clone(), request.map(Body::new))).catch_unwind();
         let response = match timeout_at(call.deadline, handled).await {
             Ok(Ok(Ok(response))) => {
                 let is_stream = call.kind == CallKind::Watch;
                 response.map(|body| open_call.send(body, is_stream, permits))
             }
-            Ok(Err(panic)) => refuse(&call, &Failure::Panic(panic_text(&*panic))),
-            Err(_) => refuse(&call, &Failure::DeadlineExceeded),
+            Ok(Err(panic)) => fail(&call, &Failure::Panic(panic_text(&*panic))),
+            Err(_) => fail(&call, &Failure::DeadlineExceeded),
         };
 
         // 6. Completion: now, or for a watch when its trailers are sent.
@@ -256,7 +256,7 @@ fn is_of(path: &str, service: &str) -> bool {
 }
 
 /// Reports the failure, and makes it the response.
-fn refuse(call: &CallContext, failure: &Failure) -> Response<Body> {
+fn fail(call: &CallContext, failure: &Failure) -> Response<Body> {
     completion::failed(call, failure);
     failure.status().into_http()
 }
@@ -333,11 +333,11 @@ mod tests {
         let call = async |method: &str| {
             let path = format!("/{SERVICE_NAME}/{method}");
             let request = Request::post(path).body(Body::empty()).unwrap();
-            let handle = |_, request: Request<Body>| async move {
+            let method = |_, request: Request<Body>| async move {
                 assert!(request.uri().path().ends_with("/Get"), "no other method");
                 Ok(Response::new(Body::empty()))
             };
-            let response = connection.serve(request, handle).await.unwrap();
+            let response = connection.serve(request, method).await.unwrap();
             Status::from_header_map(response.headers())
         };
         let told = call("Other").await.unwrap();

@@ -5,7 +5,7 @@
 //! * [`Error`] says why Enterprise Manager gave no usable answer. It has all details, for the log,
 //!   and knows nothing about gRPC.
 //! * [`Failure`] says why a call fails: an [`Error`], or a decision of the gateway itself (an
-//!   invalid request, an expired deadline). Everything below the service returns it.
+//!   invalid request, an expired deadline). Everything in `gateway` returns it.
 //! * [`tonic::Status`] is what the client gets. Only this file makes one from a [`Failure`].
 //!
 //! One table maps them to a reason, a code, a message and a remedy. Messages are fixed text,

@@ -86,7 +86,7 @@ impl Poller {
         let wait = self.registry.settings.queue_timeout;
         let Ok(_permit) = timeout(wait, acquire(&self.registry.polls)).await else {
             return Err(Error::Disconnected {
-                why: format!("no turn within {wait:?}, behind the polls of other sessions"),
+                why: format!("no poll within {wait:?}, since too many sessions are watched"),
             });
         };
         let deadline = Instant::now() + self.registry.settings.read_timeout;

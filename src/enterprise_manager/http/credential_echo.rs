@@ -33,7 +33,7 @@ fn shows(response: &EmResponse, error: &Error, secret: &[u8]) -> bool {
 }
 
 fn without_body(response: &EmResponse) -> EmResponse {
-    tracing::warn!("an answer shows the gateway's own credentials; what it says is not looked at");
+    tracing::warn!("a response repeats the gateway's own credentials; its text is not logged");
     EmResponse {
         status: response.status,
         headers: response.headers.clone(),

@@ -154,7 +154,7 @@ impl Http {
             biased;
             response = response => response,
             () = self.stalls.stalled(sent, kind.stalls_after()) => Err(Error::Disconnected {
-                why: format!("{}: silent, while later requests are answered", self.address),
+                why: format!("{}: no response, although later requests were answered", self.address),
             }),
         };
         if response.is_ok() {

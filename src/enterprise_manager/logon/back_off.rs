@@ -95,8 +95,8 @@ impl LogonBackOff {
         self.refused_tokens = self.refused_tokens.saturating_add(1);
         tracing::error!(
             pause_seconds = pause.as_secs(),
-            "Enterprise Manager refuses the token that it has just given: are there two of them \
-             behind one address?"
+            "Enterprise Manager refuses the token that it has just given: check whether a load \
+             balancer spreads requests over several Enterprise Managers"
         );
         self.begin_pause(None, now, pause);
     }
