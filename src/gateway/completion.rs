@@ -95,7 +95,6 @@ pub(super) fn failed(call: &CallContext, failure: &Failure) {
             line!(DEBUG, call, {?code, reason, remedy,}, "watch ended with its connection");
         }
         Failure::Panic(text) => {
-            call.metrics.calls.panicked();
             line!(ERROR, call, {?code, reason, remedy,}, "call failed: panic: {text}");
         }
     }

@@ -210,7 +210,10 @@ impl Connection {
                 let is_stream = call.kind == CallKind::Watch;
                 response.map(|body| open_call.send(body, is_stream, permits))
             }
-            Ok(Err(panic)) => fail(&call, &Failure::Panic(panic_text(&*panic))),
+            Ok(Err(panic)) => {
+                layers.metrics.calls.panicked();
+                fail(&call, &Failure::Panic(panic_text(&*panic)))
+            }
             Err(_) => fail(&call, &Failure::DeadlineExceeded),
         };
 

@@ -8,7 +8,7 @@ use url::Url;
 
 use super::{
     Pin, SettingError, defaults,
-    values::{api_version, at_least_one, given, list, path, yes_or_no},
+    values::{api_version, at_least_one, given, path, yes_or_no},
 };
 
 /// The option that names the file with EM's CA certificates.
@@ -261,7 +261,13 @@ fn check_trust(
     pin_file: Option<PathBuf>,
 ) -> Result<Trust, SettingError> {
     const BOTH: &str = "is given together with --em-ca-file; keep one of them";
-    let pins: Vec<Pin> = list(EM_PIN_SHA256, pins)?;
+    // Not `list`, which ignores blanks: a blank pin is a mistake, and nothing is to be trusted by mistake.
+    let pins = pins
+        .iter()
+        .filter(|pin| !pin.is_empty())
+        .map(|pin| pin.trim().parse())
+        .collect::<Result<Vec<Pin>, String>>()
+        .map_err(|problem| SettingError::new(EM_PIN_SHA256, problem))?;
     match (given(ca_file), given(pin_file)) {
         (Some(_), Some(_)) => Err(SettingError::new(EM_PIN_FILE, BOTH)),
         (Some(_), None) if !pins.is_empty() => Err(SettingError::new(EM_PIN_SHA256, BOTH)),

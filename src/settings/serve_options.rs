@@ -142,7 +142,18 @@ impl ServeOptions {
         tls: Option<CallerTls>,
         traces: Option<TraceSettings>,
     ) -> Settings {
-        self.in_effect.set("em_url", &enterprise_manager.url);
+        // In a demonstration these do not come from the command line.
+        let in_effect = &mut self.in_effect;
+        in_effect.set("em_url", &enterprise_manager.url);
+        in_effect.set("em_username", &enterprise_manager.username);
+        in_effect.set(
+            "em_allow_plaintext",
+            &(enterprise_manager.url.scheme() == "http"),
+        );
+        if let Some(tls) = &tls {
+            in_effect.set("tls_cert_file", &tls.cert_file.display());
+            in_effect.set("tls_key_file", &tls.key_file.display());
+        }
         self.in_effect
             .set("em_password_file", &enterprise_manager.password);
         self.in_effect.add_traces(traces.as_ref());

@@ -30,8 +30,9 @@ impl LogonManager {
     /// The state now.
     pub(crate) fn state(&self) -> LogonState {
         match &self.status.lock().current {
-            Current::LoggedOff => LogonState::LoggedOff,
-            Current::LoggingOn(_) => LogonState::LoggingOn,
+            Current::LoggingOn(attempt) if attempt.has_changed().is_ok() => LogonState::LoggingOn,
+            // Without a sender the attempt has panicked.
+            Current::LoggedOff | Current::LoggingOn(_) => LogonState::LoggedOff,
             Current::LoggedOn(session) => LogonState::LoggedOn(session.since),
         }
     }
