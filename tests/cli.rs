@@ -543,7 +543,7 @@ async fn a_gateway_out_of_file_descriptors_recovers_when_connections_end() {
     }
     after(
         &mut lines(demo.stderr.take()),
-        "no connection can be accepted",
+        "connections cannot be accepted",
     )
     .await;
     drop(crowd);
