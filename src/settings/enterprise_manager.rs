@@ -30,6 +30,10 @@ const PASSWORD_VARIABLE: &str = "GATEWAY_EM_PASSWORD";
 
 /// The options for Enterprise Manager, from the command line and the environment.
 #[derive(Debug, Clone, Args)]
+#[allow(
+    rustdoc::broken_intra_doc_links,
+    reason = "these comments are help texts"
+)]
 #[expect(clippy::doc_markdown, reason = "these comments are help texts")]
 #[command(next_help_heading = "Enterprise Manager")]
 pub struct EnterpriseManagerOptions {
