@@ -1,8 +1,7 @@
 //! What is known of a call beside its message.
 //!
 //! One value per call, made when the call arrives and passed as an argument to everything that works
-//! for it. It does not travel in the request's extensions: a look-up by type can fail at run time, and
-//! filling the extensions costs several allocations per call.
+//! for it. It does not travel in the request's extensions: a look-up by type can fail at run time.
 
 use std::{
     sync::{Arc, OnceLock},

@@ -9,8 +9,8 @@
 //!   call. Calls of health and reflection can afford that; calls about sessions need not.
 //!
 //! The generated server is made anew for each call, around a handler that has the call's context. That
-//! costs one allocation, and replaces a look-up in the request's extensions, which tonic's generated
-//! trait would leave as the only way to pass something to a method.
+//! replaces a look-up in the request's extensions, which tonic's generated trait would leave as the only
+//! way to pass something to a method.
 
 use std::{
     any::Any,
