@@ -13,10 +13,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         .open_file("enterprisemanager/v1/replica_session_service.proto")?;
 
     let out_dir = PathBuf::from(env::var("OUT_DIR")?);
-    fs::write(
-        out_dir.join("file_descriptor_set.bin"),
-        compiler.encode_file_descriptor_set(),
-    )?;
+    fs::write(out_dir.join("file_descriptor_set.bin"), compiler.encode_file_descriptor_set())?;
 
     tonic_prost_build::configure()
         // Sorted maps: the same session always prints and encodes the same way.

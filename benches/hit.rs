@@ -31,21 +31,13 @@ fn hit(criterion: &mut Criterion) {
         let password = PasswordSource::Value("simulated".into());
         let upstream = EnterpriseManagerSettings::new(url, "gateway".to_owned(), password);
         let free = SocketAddr::from(([127, 0, 0, 1], 0));
-        let settings = Settings {
-            listen: free,
-            admin_listen: free,
-            ..Settings::new(upstream)
-        };
+        let settings = Settings { listen: free, admin_listen: free, ..Settings::new(upstream) };
         let gateway = serve::start(settings).await;
         let gateway = gateway.unwrap_or_else(|error| panic!("the gateway does not start: {error}"));
         let address = format!("http://{}", gateway.address());
         let channel = Channel::from_shared(address).expect("an address");
         let channel = channel.connect().await.expect("a gateway");
-        (
-            simulator,
-            gateway,
-            ReplicaSessionServiceClient::new(channel),
-        )
+        (simulator, gateway, ReplicaSessionServiceClient::new(channel))
     });
     criterion.bench_function("hit", |bencher| {
         bencher.iter(|| {

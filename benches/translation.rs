@@ -23,10 +23,9 @@ const ID: &str = "0bcf5a1e-866c-4b40-8bc3-ce64753b9a6b";
 fn reading(criterion: &mut Criterion) {
     let id: SessionId = ID.parse().expect("an id");
     let mut group = criterion.benchmark_group("read");
-    for (name, document, view) in [
-        ("entity", ENTITY, View::Entity),
-        ("reference", REFERENCE, View::Reference),
-    ] {
+    for (name, document, view) in
+        [("entity", ENTITY, View::Entity), ("reference", REFERENCE, View::Reference)]
+    {
         group.throughput(Throughput::Bytes(document.len() as u64));
         group.bench_function(name, |bencher| {
             bencher.iter(|| read_replica_session(black_box(document), id, view));

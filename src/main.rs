@@ -26,14 +26,9 @@ fn main() -> process::ExitCode {
 fn run(command: Command) -> Result<ExitCode, CommandError> {
     // One thread accepts connections and answers operators and signals. `serve` starts workers of
     // its own for calls.
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| {
-            CommandError::new(
-                ExitCode::SOFTWARE,
-                format!("no runtime can be started: {error}"),
-            )
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| {
+            CommandError::new(ExitCode::SOFTWARE, format!("no runtime can be started: {error}"))
         })?;
     let result = runtime.block_on(async {
         match command {

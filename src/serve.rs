@@ -217,10 +217,7 @@ fn load_tls(
         return Ok((None, Vec::new()));
     };
     let (tls, files) = Tls::load(settings, expiry)?;
-    let files = files
-        .into_iter()
-        .map(|files| files.map_err(SettingError::from))
-        .collect();
+    let files = files.into_iter().map(|files| files.map_err(SettingError::from)).collect();
     Ok((Some(tls), files))
 }
 
@@ -231,11 +228,7 @@ async fn listen(
     TcpListener::bind(address)
         .await
         .and_then(|socket| Ok((socket.local_addr()?, socket)))
-        .map_err(|error| StartError::Listen {
-            option,
-            address,
-            error,
-        })
+        .map_err(|error| StartError::Listen { option, address, error })
 }
 
 /// Health and reflection, which are tonic's.

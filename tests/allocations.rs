@@ -26,10 +26,5 @@ fn translating_an_entity_stays_within_its_limit_of_allocations() {
     // A first run, for what is allocated only once.
     assert!(!translate().is_empty());
     let used = measure(|| drop(translate()));
-    assert!(
-        used.count_total <= LIMIT,
-        "{} allocations, {} are allowed",
-        used.count_total,
-        LIMIT
-    );
+    assert!(used.count_total <= LIMIT, "{} allocations, {} are allowed", used.count_total, LIMIT);
 }

@@ -1,9 +1,6 @@
 //! The program as a person and a script meet it: arguments, exit codes, signals.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "in a test, a failing unwrap is a failing test"
-)]
+#![expect(clippy::unwrap_used, reason = "in a test, a failing unwrap is a failing test")]
 
 #[path = "cli/configuration.rs"]
 mod configuration;
@@ -48,11 +45,7 @@ fn program(arguments: &[&str]) -> Command {
 async fn run(command: &mut Command) -> (i32, String, String) {
     let output = timeout(SOON, command.output()).await.unwrap().unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
-    (
-        output.status.code().unwrap(),
-        text(output.stdout),
-        text(output.stderr),
-    )
+    (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
 }
 
 fn with<'a>(some: &[&'a str], more: &[&'a str]) -> Vec<&'a str> {
@@ -94,10 +87,7 @@ async fn a_wrong_setting_ends_the_program_with_one_sentence_that_names_it() {
     let password = file("password", "secret\n");
     let empty = file("empty", "\n");
     let no_pem = file("no.pem", "not a certificate");
-    let bad_pem = file(
-        "bad.pem",
-        "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
-    );
+    let bad_pem = file("bad.pem", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n");
 
     let good = ["--em-url=https://em.example:9398", "--em-username=user"];
     let secret = format!("--em-password-file={password}");
@@ -111,30 +101,12 @@ async fn a_wrong_setting_ends_the_program_with_one_sentence_that_names_it() {
         (vec![good[0]], "--em-username"),
         (vec![good[0], "--em-username=a:b"], "--em-username"),
         (good.to_vec(), "--em-password-file"),
-        (
-            [&good[..], &["--em-password-file=/does/not/exist"]].concat(),
-            "--em-password-file",
-        ),
-        (
-            [&good[..], &[&format!("--em-password-file={empty}")]].concat(),
-            "--em-password-file",
-        ),
-        (
-            [&good[..], &[&secret, &format!("--em-ca-file={no_pem}")]].concat(),
-            "--em-ca-file",
-        ),
-        (
-            [&good[..], &[&secret, &format!("--em-ca-file={bad_pem}")]].concat(),
-            "--em-ca-file",
-        ),
-        (
-            [&good[..], &[&secret, "--em-ca-file=/does/not/exist"]].concat(),
-            "--em-ca-file",
-        ),
-        (
-            [&good[..], &[&secret, "--em-pin-sha256=abc"]].concat(),
-            "--em-pin-sha256",
-        ),
+        ([&good[..], &["--em-password-file=/does/not/exist"]].concat(), "--em-password-file"),
+        ([&good[..], &[&format!("--em-password-file={empty}")]].concat(), "--em-password-file"),
+        ([&good[..], &[&secret, &format!("--em-ca-file={no_pem}")]].concat(), "--em-ca-file"),
+        ([&good[..], &[&secret, &format!("--em-ca-file={bad_pem}")]].concat(), "--em-ca-file"),
+        ([&good[..], &[&secret, "--em-ca-file=/does/not/exist"]].concat(), "--em-ca-file"),
+        ([&good[..], &[&secret, "--em-pin-sha256=abc"]].concat(), "--em-pin-sha256"),
         (vec!["--em-api-version=7"], "--em-api-version"),
         (vec!["--listen=localhost"], "--listen"),
         (vec!["--admin-listen=9464"], "--admin-listen"),
@@ -142,10 +114,7 @@ async fn a_wrong_setting_ends_the_program_with_one_sentence_that_names_it() {
         (vec!["--default-deadline=-5s"], "--default-deadline"),
         (vec!["--max-deadline=0s"], "--max-deadline"),
         (vec!["--em-concurrency=0"], "--em-concurrency"),
-        (
-            vec!["--max-in-flight=9999999999999999999"],
-            "--max-in-flight",
-        ),
+        (vec!["--max-in-flight=9999999999999999999"], "--max-in-flight"),
         (vec!["--log-filter=a=b=c"], "--log-filter"),
         (vec!["--log-format=xml"], "--log-format"),
         (vec!["--em-password=secret"], "--em-password"),
@@ -163,10 +132,7 @@ async fn a_wrong_setting_of_tls_towards_callers_is_named_as_well() {
         path.to_str().unwrap().to_owned()
     };
     let no_pem = file("no.pem", "not a certificate");
-    let bad_pem = file(
-        "bad.pem",
-        "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
-    );
+    let bad_pem = file("bad.pem", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n");
     let pair = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
     let cert = file("cert.pem", &pair.cert.pem());
     let cert_file = format!("--tls-cert-file={cert}");
@@ -177,65 +143,22 @@ async fn a_wrong_setting_of_tls_towards_callers_is_named_as_well() {
     let other_key = file("other.key", &other_key);
 
     let password = format!("--em-password-file={}", file("password", "secret"));
-    let all = [
-        "--em-url=https://em.example:9398",
-        "--em-username=user",
-        &password,
-    ];
+    let all = ["--em-url=https://em.example:9398", "--em-username=user", &password];
     for (arguments, option) in [
+        (with(&all, &["--tls-cert-file=/does/not/exist"]), "--tls-key-file"),
+        (with(&all, &["--tls-key-file=/does/not/exist"]), "--tls-cert-file"),
+        (with(&all, &["--tls-cert-file=/does/not/exist", &key_file]), "--tls-cert-file"),
+        (with(&all, &[&cert_file, &format!("--tls-key-file={no_pem}")]), "--tls-key-file"),
+        (with(&all, &[&cert_file, &format!("--tls-key-file={other_key}")]), "--tls-key-file"),
+        (with(&all, &[&format!("--tls-cert-file={bad_pem}"), &key_file]), "--tls-cert-file"),
         (
-            with(&all, &["--tls-cert-file=/does/not/exist"]),
-            "--tls-key-file",
-        ),
-        (
-            with(&all, &["--tls-key-file=/does/not/exist"]),
-            "--tls-cert-file",
-        ),
-        (
-            with(&all, &["--tls-cert-file=/does/not/exist", &key_file]),
-            "--tls-cert-file",
-        ),
-        (
-            with(&all, &[&cert_file, &format!("--tls-key-file={no_pem}")]),
-            "--tls-key-file",
-        ),
-        (
-            with(&all, &[&cert_file, &format!("--tls-key-file={other_key}")]),
-            "--tls-key-file",
-        ),
-        (
-            with(&all, &[&format!("--tls-cert-file={bad_pem}"), &key_file]),
-            "--tls-cert-file",
-        ),
-        (
-            with(
-                &all,
-                &[
-                    &cert_file,
-                    &key_file,
-                    &format!("--client-ca-file={bad_pem}"),
-                ],
-            ),
+            with(&all, &[&cert_file, &key_file, &format!("--client-ca-file={bad_pem}")]),
             "--client-ca-file",
         ),
+        (with(&all, &["--client-ca-file=/does/not/exist"]), "--client-ca-file"),
+        (with(&all, &[&cert_file, &key_file, "--allow-caller=a.example"]), "--allow-caller"),
         (
-            with(&all, &["--client-ca-file=/does/not/exist"]),
-            "--client-ca-file",
-        ),
-        (
-            with(&all, &[&cert_file, &key_file, "--allow-caller=a.example"]),
-            "--allow-caller",
-        ),
-        (
-            with(
-                &all,
-                &[
-                    &cert_file,
-                    &key_file,
-                    &client_ca_file,
-                    "--allow-caller=spiffe://a/*/b",
-                ],
-            ),
+            with(&all, &[&cert_file, &key_file, &client_ca_file, "--allow-caller=spiffe://a/*/b"]),
             "--allow-caller",
         ),
     ] {
@@ -255,17 +178,11 @@ async fn assert_refused(arguments: &[&str], option: &str) {
 
 #[tokio::test]
 async fn settings_come_from_the_environment_too() {
-    let wrong = [
-        ("GATEWAY_LISTEN", "nowhere"),
-        ("GATEWAY_EM_ALLOW_PLAINTEXT", "perhaps"),
-    ];
+    let wrong = [("GATEWAY_LISTEN", "nowhere"), ("GATEWAY_EM_ALLOW_PLAINTEXT", "perhaps")];
     for (variable, value) in wrong {
         let (code, _, err) = run(program(&["serve"]).env(variable, value)).await;
         assert_eq!(code, 64, "{err}");
-        let option = variable
-            .replace("GATEWAY_", "--")
-            .replace('_', "-")
-            .to_lowercase();
+        let option = variable.replace("GATEWAY_", "--").replace('_', "-").to_lowercase();
         assert!(err.contains(&option), "{err}");
     }
     let mut serve = program(&["serve"])
@@ -293,10 +210,7 @@ async fn settings_come_from_the_environment_too() {
     let server = format!("--server=http://{address}");
     let (code, _, err) = run(&mut program(&["get", FINISHED, &server])).await;
     assert_eq!(code, 69, "{err}");
-    assert!(
-        err.contains("UNAVAILABLE") && err.contains("EM_UNAVAILABLE"),
-        "{err}"
-    );
+    assert!(err.contains("UNAVAILABLE") && err.contains("EM_UNAVAILABLE"), "{err}");
 
     signal(&serve, "TERM").await;
     let status = timeout(SOON, serve.wait()).await.unwrap().unwrap();
@@ -312,28 +226,16 @@ async fn the_demonstration_answers_and_the_exit_codes_of_get_differ() {
 
     let (code, out, _) = run(&mut program(&["get", FINISHED, &server])).await;
     assert_eq!(code, 0);
-    for line in [
-        "Result         success",
-        "Started        2025-10-07 20:00:02 UTC",
-        "after 3m 54s",
-    ] {
+    for line in ["Result         success", "Started        2025-10-07 20:00:02 UTC", "after 3m 54s"]
+    {
         assert!(out.contains(line), "{out}");
     }
     let (code, out, _) = run(&mut program(&["get", FINISHED, &server, "--json"])).await;
     assert_eq!(code, 0);
     let json: serde_json::Value = serde_json::from_str(&out).unwrap();
     assert_eq!(json["replicaSession"]["state"], "STATE_STOPPED");
-    assert_eq!(
-        json["replicaSession"]["createTime"],
-        "2025-10-07T20:00:02.420Z"
-    );
-    let (code, out, _) = run(&mut program(&[
-        "get",
-        FINISHED,
-        &server,
-        "--view=reference",
-    ]))
-    .await;
+    assert_eq!(json["replicaSession"]["createTime"], "2025-10-07T20:00:02.420Z");
+    let (code, out, _) = run(&mut program(&["get", FINISHED, &server, "--view=reference"])).await;
     assert_eq!(code, 0);
     assert!(out.contains("Links") && !out.contains("State"), "{out}");
 
@@ -341,18 +243,12 @@ async fn the_demonstration_answers_and_the_exit_codes_of_get_differ() {
     assert_eq!(code, 0);
     let rows: Vec<_> = out.lines().collect();
     assert!(rows[0].starts_with("ID ") && rows.len() == 3, "{out}");
-    assert!(
-        rows[1].contains("failed, retry") && rows[2].starts_with(FAILED),
-        "{out}"
-    );
+    assert!(rows[1].contains("failed, retry") && rows[2].starts_with(FAILED), "{out}");
     assert!(rows[2].ends_with("Fileserver02 Replication"), "{out}");
     let filters = ["--state=working,starting", "--created-from=1h", "--json"];
     let (code, out, _) = run(program(&["list", &server]).args(filters)).await;
     let json: serde_json::Value = serde_json::from_str(&out).unwrap();
-    assert_eq!(
-        (code, json["replicaSessions"].as_array().unwrap().len()),
-        (0, 1)
-    );
+    assert_eq!((code, json["replicaSessions"].as_array().unwrap().len()), (0, 1));
     let exactly = [
         "--created-from=2025-10-07T20:00:02.42Z",
         "--created-before=2025-10-07T20:00:02.421Z",
@@ -361,15 +257,9 @@ async fn the_demonstration_answers_and_the_exit_codes_of_get_differ() {
     let (code, out, _) = run(program(&["list", &server]).args(exactly)).await;
     let rows: Vec<_> = out.lines().collect();
     assert_eq!((code, rows.len()), (0, 2), "{out}");
-    assert!(
-        rows[0].ends_with("  NAME") && rows[1].starts_with(FINISHED),
-        "{out}"
-    );
+    assert!(rows[0].ends_with("  NAME") && rows[1].starts_with(FINISHED), "{out}");
     let (_, page, _) = run(&mut program(&["list", &server, "--page-size=2"])).await;
-    assert!(
-        page.lines().count() == 5 && page.contains("--page-token "),
-        "{page}"
-    );
+    assert!(page.lines().count() == 5 && page.contains("--page-token "), "{page}");
     let (_, all, _) = run(&mut program(&["list", &server, "--page-size=2", "--all"])).await;
     assert_eq!(all.lines().count(), 8, "{all}");
     let (code, out, _) = run(&mut program(&["list", &server, "--job-name=x\";y"])).await;
@@ -378,16 +268,8 @@ async fn the_demonstration_answers_and_the_exit_codes_of_get_differ() {
     assert_eq!(code, 0);
     assert!(out.contains("60.0 GiB  Error: Cannot open disk"), "{out}");
     let (_, out, _) = run(&mut program(&["get", FAILED, &server, "--failed-tasks"])).await;
-    assert!(
-        out.contains("Task failed    fs02: Error: Cannot open disk"),
-        "{out}"
-    );
-    for wrong in [
-        "--state=asleep",
-        "--result=bad",
-        "--created-from=soon",
-        "--page-size=-1",
-    ] {
+    assert!(out.contains("Task failed    fs02: Error: Cannot open disk"), "{out}");
+    for wrong in ["--state=asleep", "--result=bad", "--created-from=soon", "--page-size=-1"] {
         let (code, _, err) = run(&mut program(&["list", &server, wrong])).await;
         assert_eq!(code, 64, "{wrong}: {err}");
     }
@@ -410,9 +292,7 @@ async fn the_demonstration_answers_and_the_exit_codes_of_get_differ() {
 
 #[tokio::test]
 async fn the_simulator_alone_serves_a_gateway_elsewhere_and_prints_its_counts() {
-    let mut simulate = program(&["simulate", "--listen=127.0.0.1:0"])
-        .spawn()
-        .unwrap();
+    let mut simulate = program(&["simulate", "--listen=127.0.0.1:0"]).spawn().unwrap();
     let mut told = lines(simulate.stdout.take());
     let url = after(&mut told, "Simulator  ").await;
     let mut serve = program(&[
@@ -473,16 +353,8 @@ async fn a_caller_without_an_allowed_certificate_gets_a_hint() {
     for (options, expected, told) in [
         (vec![], 69, "--ca-file"),
         (trusting.to_vec(), 69, "--cert-file"),
-        (
-            with(&trusting, &["--cert-file", &good.0, "--key-file", &good.1]),
-            0,
-            "",
-        ),
-        (
-            with(&trusting, &["--cert-file", &bad.0, "--key-file", &bad.1]),
-            77,
-            "CALLER_NOT_ALLOWED",
-        ),
+        (with(&trusting, &["--cert-file", &good.0, "--key-file", &good.1]), 0, ""),
+        (with(&trusting, &["--cert-file", &bad.0, "--key-file", &bad.1]), 77, "CALLER_NOT_ALLOWED"),
         (with(&trusting, &["--cert-file", &good.0]), 64, "--key-file"),
         (vec!["--ca-file=/does/not/exist"], 64, "--ca-file"),
         (vec!["--ca-file", &good.1], 64, "--ca-file"),
@@ -503,19 +375,11 @@ async fn a_caller_without_an_allowed_certificate_gets_a_hint() {
 
 #[tokio::test]
 async fn a_second_signal_ends_the_program_at_once() {
-    let mut serve = program(&[
-        "serve",
-        "--listen=127.0.0.1:0",
-        "--admin-listen=127.0.0.1:0",
-    ])
-    .args([
-        "--em-url=https://em.example",
-        "--em-username=user",
-        "--lame-duck=1h",
-    ])
-    .env("GATEWAY_EM_PASSWORD", "secret")
-    .spawn()
-    .unwrap();
+    let mut serve = program(&["serve", "--listen=127.0.0.1:0", "--admin-listen=127.0.0.1:0"])
+        .args(["--em-url=https://em.example", "--em-username=user", "--lame-duck=1h"])
+        .env("GATEWAY_EM_PASSWORD", "secret")
+        .spawn()
+        .unwrap();
     let mut log = lines(serve.stderr.take());
     after(&mut log, "serving").await;
     signal(&serve, "TERM").await;
@@ -541,11 +405,7 @@ async fn a_gateway_out_of_file_descriptors_recovers_when_connections_end() {
     for _ in 0..150 {
         crowd.push(tokio::net::TcpStream::connect(address).await.unwrap());
     }
-    after(
-        &mut lines(demo.stderr.take()),
-        "connections cannot be accepted",
-    )
-    .await;
+    after(&mut lines(demo.stderr.take()), "connections cannot be accepted").await;
     drop(crowd);
     let (code, _, err) = run(&mut program(&["get", FINISHED, "--server", &server])).await;
     assert_eq!(code, 0, "{err}");

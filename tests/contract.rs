@@ -1,10 +1,7 @@
 //! The documentation of the contract: its generated page, and the code samples in the documents for
 //! callers.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "in a test, a failing unwrap is a failing test"
-)]
+#![expect(clippy::unwrap_used, reason = "in a test, a failing unwrap is a failing test")]
 
 use std::{collections::HashMap, env, fmt::Write as _, fs, path::Path};
 
@@ -69,9 +66,9 @@ fn assert_shown(document: &str, client: &str, marks: &str) {
     let begin = position(&format!("{marks}: begin")).expect("begins") + 1;
     let end = position(&format!("{marks}: end")).expect("ends");
     let indent = lines[begin].len() - lines[begin].trim_start().len();
-    let code = lines[begin..end].iter().fold(String::new(), |code, line| {
-        code + line.get(indent..).unwrap_or_default() + "\n"
-    });
+    let code = lines[begin..end]
+        .iter()
+        .fold(String::new(), |code, line| code + line.get(indent..).unwrap_or_default() + "\n");
     let code = code.trim_end();
     assert!(
         shown.contains(&format!("\n{code}\n```\n")),
@@ -170,12 +167,7 @@ impl<'f> FilePage<'f> {
                 let path = [path, &[MESSAGE_FIELDS, number]].concat();
                 let (name, kind) = (field.name(), kind(field, message));
                 let comment = cell(self.comment(&path));
-                writeln!(
-                    page,
-                    "| `{name}` | {kind} | {} | {comment} |",
-                    field.number()
-                )
-                .unwrap();
+                writeln!(page, "| `{name}` | {kind} | {} | {comment} |", field.number()).unwrap();
             }
             page.push('\n');
         }
@@ -205,13 +197,7 @@ impl<'f> FilePage<'f> {
         for (value, number) in values.value.iter().zip(0..) {
             let path = [path, &[ENUM_VALUES, number]].concat();
             let comment = cell(self.comment(&path));
-            writeln!(
-                page,
-                "| `{}` | {} | {comment} |",
-                value.name(),
-                value.number()
-            )
-            .unwrap();
+            writeln!(page, "| `{}` | {} | {comment} |", value.name(), value.number()).unwrap();
         }
         page.push('\n');
     }
@@ -219,12 +205,8 @@ impl<'f> FilePage<'f> {
 
 /// A comment as Markdown. Escapes angle brackets, which would be read as HTML.
 fn markdown(comment: &str) -> String {
-    let lines = comment
-        .lines()
-        .map(|line| line.strip_prefix(' ').unwrap_or(line));
-    lines.fold(String::new(), |text, line| {
-        text + &line.replace('<', "\\<") + "\n"
-    })
+    let lines = comment.lines().map(|line| line.strip_prefix(' ').unwrap_or(line));
+    lines.fold(String::new(), |text, line| text + &line.replace('<', "\\<") + "\n")
 }
 
 /// A comment as a table cell.
@@ -234,10 +216,7 @@ fn cell(comment: &str) -> String {
 }
 
 fn is_map_entry(message: &DescriptorProto) -> bool {
-    message
-        .options
-        .as_ref()
-        .is_some_and(prost_types::MessageOptions::map_entry)
+    message.options.as_ref().is_some_and(prost_types::MessageOptions::map_entry)
 }
 
 /// The type of a field, as the contract writes it.
@@ -251,10 +230,7 @@ fn kind(field: &FieldDescriptorProto, message: &DescriptorProto) -> String {
     }
     let name = match field.r#type() {
         Type::Message | Type::Enum => link(field.type_name()),
-        scalar => scalar
-            .as_str_name()
-            .trim_start_matches("TYPE_")
-            .to_lowercase(),
+        scalar => scalar.as_str_name().trim_start_matches("TYPE_").to_lowercase(),
     };
     match field.label() {
         Label::Repeated => format!("repeated {name}"),

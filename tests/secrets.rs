@@ -3,10 +3,7 @@
 //!
 //! A test program of its own, because a process has only one log.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "in a test, a failing unwrap is a failing test"
-)]
+#![expect(clippy::unwrap_used, reason = "in a test, a failing unwrap is a failing test")]
 
 #[allow(dead_code, reason = "shared with the tests of the gateway")]
 #[path = "gateway/certificates.rs"]
@@ -134,23 +131,12 @@ async fn calls(simulator: &Simulator, client: &Client) -> String {
     call("known").await;
     simulator.invalidate_tokens();
     call("renewal").await;
-    for name in [
-        "401=1",
-        "500=3",
-        "503=5",
-        "html=1",
-        "drop=5",
-        "unknown-id=500",
-    ] {
+    for name in ["401=1", "500=3", "503=5", "html=1", "drop=5", "unknown-id=500"] {
         simulator.set_faults([fault(name)]);
         call(name).await;
     }
     simulator.set_faults([]);
-    for name in [
-        "error-500-stack-trace.xml",
-        "error-401.xml",
-        "error-403.xml",
-    ] {
+    for name in ["error-500-stack-trace.xml", "error-401.xml", "error-403.xml"] {
         simulator.answer_with(FINISHED, Canned::xml(fixture(name)));
         call(name).await;
     }
@@ -192,10 +178,7 @@ async fn calls(simulator: &Simulator, client: &Client) -> String {
 async fn echoed_logons() -> String {
     let mut output = String::new();
     let credentials = BASE64_STANDARD.encode(format!("{USERNAME}:{WRONG}"));
-    for said in [
-        WRONG.to_owned(),
-        format!("Authorization: Basic {credentials}"),
-    ] {
+    for said in [WRONG.to_owned(), format!("Authorization: Basic {credentials}")] {
         let said = said.replace('&', "&amp;").replace('<', "&lt;");
         let error = format!(
             "<Error xmlns=\"http://www.veeam.com/ent/v1.0\" Message=\"{said}\" StatusCode=\"500\"/>"
@@ -218,13 +201,7 @@ async fn echoed_logons() -> String {
 fn assert_kept(secrets: &[String], log: &str, output: &str) {
     // Each was in use, or the search would prove nothing.
     assert!(secrets.len() >= 12, "{secrets:?}");
-    for crate_name in [
-        "replica_session_gateway",
-        "h2::",
-        "hyper",
-        "reqwest",
-        "rustls",
-    ] {
+    for crate_name in ["replica_session_gateway", "h2::", "hyper", "reqwest", "rustls"] {
         assert!(log.contains(crate_name), "{crate_name} has said nothing");
     }
     for text in [log, output] {
@@ -258,11 +235,7 @@ async fn no_secret_is_in_a_trace_level_log_or_anywhere_else() {
     .await
     .unwrap();
     let mut settings: Settings = support::settings(&simulator.url());
-    settings.tls = Some(caller_tls(
-        folder.path(),
-        Some(&ours),
-        &["reporter.example"],
-    ));
+    settings.tls = Some(caller_tls(folder.path(), Some(&ours), &["reporter.example"]));
     settings.enterprise_manager.trust = Trust::Authorities(path("em-ca.crt"));
     settings.enterprise_manager.password = PasswordSource::File(path("password"));
     settings.reload_interval = Duration::from_millis(10);

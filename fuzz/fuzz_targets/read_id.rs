@@ -11,7 +11,8 @@ fuzz_target!(|text: &str| {
     };
     // What goes into an address can be nothing but a UUID.
     let written = id.to_string();
-    let is_plain = |byte: u8| byte == b'-' || byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+    let is_plain =
+        |byte: u8| byte == b'-' || byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
     assert!(written.len() == 36 && written.bytes().all(is_plain), "{written}");
     assert_eq!(written.parse(), Ok(id));
     assert!(text.to_lowercase().ends_with(&written), "{text}");

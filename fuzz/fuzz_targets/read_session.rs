@@ -3,7 +3,10 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use replica_session_gateway::{enterprise_manager::{Reading, SessionId, View, read_replica_session}, gateway::response};
+use replica_session_gateway::{
+    enterprise_manager::{Reading, SessionId, View, read_replica_session},
+    gateway::response,
+};
 
 fuzz_target!(|document: &[u8]| {
     let id = id_in(document);

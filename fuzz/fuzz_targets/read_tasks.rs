@@ -4,7 +4,9 @@
 
 use futures_executor::block_on;
 use libfuzzer_sys::fuzz_target;
-use replica_session_gateway::enterprise_manager::{RunResult, SessionId, TaskSession, TaskState, read_task_list, read_task_page};
+use replica_session_gateway::enterprise_manager::{
+    RunResult, SessionId, TaskSession, TaskState, read_task_list, read_task_page,
+};
 
 fuzz_target!(|document: &[u8]| {
     let id = id_in(document);

@@ -39,12 +39,7 @@ pub(crate) struct Body {
 impl Body {
     /// A body to send at this pace.
     pub(crate) fn new(content: Bytes, pace: Pace, in_flight: InFlight) -> Self {
-        Self {
-            left: content,
-            pace,
-            wait: None,
-            _in_flight: in_flight,
-        }
+        Self { left: content, pace, wait: None, _in_flight: in_flight }
     }
 }
 

@@ -25,11 +25,7 @@ pub struct Canned {
 impl Canned {
     /// A response with this status and body, without a `Content-Type`.
     pub fn new(status: StatusCode, body: impl Into<Bytes>) -> Self {
-        Self {
-            status,
-            headers: HeaderMap::new(),
-            body: body.into(),
-        }
+        Self { status, headers: HeaderMap::new(), body: body.into() }
     }
 
     /// A 200 with this body as `application/xml`.

@@ -24,11 +24,7 @@ impl Catalogue {
         finished.extend(samples::failed_and_retried(started_at));
         finished.extend(samples::history(started_at, options));
         finished.extend(options.sessions.iter().cloned());
-        Self {
-            started_at,
-            run_length: options.run_length,
-            finished,
-        }
+        Self { started_at, run_length: options.run_length, finished }
     }
 
     /// All sessions as of this uptime.
@@ -43,10 +39,7 @@ impl Catalogue {
         if id == running_session::RUNNING_SESSION_ID {
             return Some(self.running(uptime));
         }
-        self.finished
-            .iter()
-            .find(|session| session.id == id)
-            .cloned()
+        self.finished.iter().find(|session| session.id == id).cloned()
     }
 
     /// The task with this lower-case id, and its session.

@@ -29,11 +29,7 @@ pub(crate) struct Clock {
 impl Clock {
     /// Starts now.
     pub(crate) fn start() -> Self {
-        Self {
-            started_at: Timestamp::now(),
-            started: Instant::now(),
-            offset: Mutex::default(),
-        }
+        Self { started_at: Timestamp::now(), started: Instant::now(), offset: Mutex::default() }
     }
 
     /// The calendar time of the start.

@@ -36,11 +36,7 @@ pub(crate) enum Scalar {
 impl Element {
     /// An element without attributes.
     pub(crate) fn new(name: &'static str, content: Content) -> Self {
-        Self {
-            name,
-            attributes: Vec::new(),
-            content,
-        }
+        Self { name, attributes: Vec::new(), content }
     }
 
     /// An element with a single value.
@@ -50,10 +46,7 @@ impl Element {
 
     /// An element with a single value, or an absent one.
     pub(crate) fn optional(name: &'static str, value: Option<impl Into<Scalar>>) -> Self {
-        value.map_or_else(
-            || Self::new(name, Content::Absent),
-            |value| Self::value(name, value),
-        )
+        value.map_or_else(|| Self::new(name, Content::Absent), |value| Self::value(name, value))
     }
 
     /// Whether the element has neither content nor attributes.

@@ -41,18 +41,13 @@ impl FromStr for Fault {
 
     fn from_str(text: &str) -> Result<Self, ParseFaultError> {
         // A status may have options without an extent: `503,html`.
-        let separators: &[char] = if text.starts_with(|c: char| c.is_ascii_digit()) {
-            &['=', ',']
-        } else {
-            &['=']
-        };
+        let separators: &[char] =
+            if text.starts_with(|c: char| c.is_ascii_digit()) { &['=', ','] } else { &['='] };
         let (name, value) = match text.split_once(separators) {
             Some((name, value)) => (name, Some(value)),
             None => (text, None),
         };
-        fault(name, value).ok_or_else(|| ParseFaultError {
-            text: text.to_owned(),
-        })
+        fault(name, value).ok_or_else(|| ParseFaultError { text: text.to_owned() })
     }
 }
 
@@ -63,12 +58,8 @@ fn fault(name: &str, value: Option<&str>) -> Option<Fault> {
         "silence" => extent(value).map(Fault::Silence),
         "html" => extent(value).map(Fault::WebUi),
         "drop" => extent(value).map(Fault::Drop),
-        "trickle" => value
-            .map_or(Some(DEFAULT_TRICKLE), duration)
-            .map(Fault::Trickle),
-        "stale" => duration(value?)
-            .filter(|interval| !interval.is_zero())
-            .map(Fault::Stale),
+        "trickle" => value.map_or(Some(DEFAULT_TRICKLE), duration).map(Fault::Trickle),
+        "stale" => duration(value?).filter(|interval| !interval.is_zero()).map(Fault::Stale),
         "unknown-id" => (value? == "500").then_some(Fault::UnknownId500),
         "expire" => value?.parse().ok().map(Fault::Expire),
         status => error_status(status, value),
@@ -77,20 +68,14 @@ fn fault(name: &str, value: Option<&str>) -> Option<Fault> {
 
 /// A status with its options, which are separated by commas and may be in any order.
 fn error_status(status: &str, options: Option<&str>) -> Option<Fault> {
-    let status = status
-        .parse()
-        .ok()
-        .and_then(|code: u16| StatusCode::from_u16(code).ok())?;
+    let status = status.parse().ok().and_then(|code: u16| StatusCode::from_u16(code).ok())?;
     if !status.is_client_error() && !status.is_server_error() {
         return None;
     }
     let mut error = ErrorStatus {
         status,
         // Enterprise Manager never sends these: a proxy does, in HTML.
-        html: matches!(
-            status,
-            StatusCode::BAD_GATEWAY | StatusCode::GATEWAY_TIMEOUT
-        ),
+        html: matches!(status, StatusCode::BAD_GATEWAY | StatusCode::GATEWAY_TIMEOUT),
         retry_after: None,
     };
     let mut extent_given = Extent::Always;
@@ -132,12 +117,7 @@ fn duration(text: &str) -> Option<Duration> {
 
 impl fmt::Display for ParseFaultError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            formatter,
-            "`{}` is not a fault; write one of:\n{}",
-            self.text,
-            Fault::FORMS
-        )
+        write!(formatter, "`{}` is not a fault; write one of:\n{}", self.text, Fault::FORMS)
     }
 }
 

@@ -116,10 +116,7 @@ impl Latency {
     /// The same delay for every request.
     #[must_use]
     pub const fn fixed(delay: Duration) -> Self {
-        Self {
-            least: delay,
-            most: delay,
-        }
+        Self { least: delay, most: delay }
     }
 
     fn draw(self) -> Duration {
@@ -149,9 +146,7 @@ impl Extent {
 impl Faults {
     /// These faults, active from now on.
     pub(crate) fn new(faults: Vec<Fault>) -> Self {
-        Self {
-            active: Mutex::new(ActiveFaults::new(faults)),
-        }
+        Self { active: Mutex::new(ActiveFaults::new(faults)) }
     }
 
     /// Replaces all faults.
@@ -199,11 +194,7 @@ impl Faults {
 
 impl ActiveFaults {
     fn new(faults: Vec<Fault>) -> Self {
-        Self {
-            faults,
-            since: Instant::now(),
-            session_reads: 0,
-        }
+        Self { faults, since: Instant::now(), session_reads: 0 }
     }
 }
 

@@ -52,10 +52,7 @@ impl Filter {
     ///
     /// A message saying what is malformed.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let mut parser = Parser {
-            rest: text.chars().peekable(),
-            depth: 0,
-        };
+        let mut parser = Parser { rest: text.chars().peekable(), depth: 0 };
         let filter = parser.any()?;
         match parser.peek() {
             None => Ok(filter),
@@ -71,12 +68,12 @@ impl Filter {
         // Evaluates every comparison: an unknown property is an error wherever it appears.
         match self {
             Self::Compare(comparison) => holds(comparison),
-            Self::All(filters) => filters
-                .iter()
-                .try_fold(true, |all, filter| Ok(filter.holds(holds)? && all)),
-            Self::Any(filters) => filters
-                .iter()
-                .try_fold(false, |any, filter| Ok(filter.holds(holds)? || any)),
+            Self::All(filters) => {
+                filters.iter().try_fold(true, |all, filter| Ok(filter.holds(holds)? && all))
+            }
+            Self::Any(filters) => {
+                filters.iter().try_fold(false, |any, filter| Ok(filter.holds(holds)? || any))
+            }
         }
     }
 }
@@ -139,11 +136,7 @@ impl Parser<'_> {
         if property.is_empty() {
             return Err("a property is missing".to_owned());
         }
-        Ok(Comparison {
-            property,
-            operator: self.operator()?,
-            value: self.value()?,
-        })
+        Ok(Comparison { property, operator: self.operator()?, value: self.value()? })
     }
 
     fn operator(&mut self) -> Result<Operator, String> {

@@ -36,10 +36,7 @@ pub(crate) async fn handle<B>(shared: &Shared, request: &Request<B>) -> (Reply, 
         let explanation = "The requested resource is not found.";
         return immediate(Reply::http_layer(StatusCode::NOT_FOUND, explanation));
     };
-    let handler = Handler {
-        shared,
-        format: Format::accepted_by(headers),
-    };
+    let handler = Handler { shared, format: Format::accepted_by(headers) };
     let role = shared.logons.authenticate(headers, shared.clock.uptime());
     if role.is_none() && !matches!(route, Route::Root | Route::Logon) {
         return immediate(handler.refuse(StatusCode::UNAUTHORIZED, "Unauthorized"));
@@ -73,19 +70,11 @@ impl Handler<'_> {
         if let Some(canned) = self.shared.canned.logon() {
             return canned.into();
         }
-        let Some(logon) = self
-            .shared
-            .logons
-            .log_on(headers, self.shared.clock.uptime())
-        else {
-            self.shared
-                .observer
-                .count(|counts| counts.logons_rejected += 1);
+        let Some(logon) = self.shared.logons.log_on(headers, self.shared.clock.uptime()) else {
+            self.shared.observer.count(|counts| counts.logons_rejected += 1);
             return Reply::logon_refused(self.format, self.shared.views.style);
         };
-        self.shared
-            .observer
-            .count(|counts| counts.logons_accepted += 1);
+        self.shared.observer.count(|counts| counts.logons_accepted += 1);
         let cookie = format!("{TOKEN_HEADER}={}; Path=/api;", logon.token);
         let body = self.shared.views.logon_session(&logon);
         self.document(StatusCode::CREATED, &body)
@@ -95,11 +84,7 @@ impl Handler<'_> {
 
     async fn log_off(&self, session_id: &str) -> Reply {
         pause(self.shared.faults.logon_delay()).await;
-        if self
-            .shared
-            .logons
-            .log_off(session_id, self.shared.clock.uptime())
-        {
+        if self.shared.logons.log_off(session_id, self.shared.clock.uptime()) {
             self.shared.observer.count(|counts| counts.logoffs += 1);
             Reply::empty(StatusCode::NO_CONTENT)
         } else {
@@ -111,20 +96,16 @@ impl Handler<'_> {
     /// Reads a resource, subject to the active faults.
     async fn read(&self, route: &Route, parameters: &Parameters, may_read: bool) -> (Reply, Pace) {
         if route.is_session_read() {
-            self.shared
-                .observer
-                .count(|counts| counts.session_reads += 1);
+            self.shared.observer.count(|counts| counts.session_reads += 1);
         }
         let effects = self.shared.faults.next_effects();
         pause(effects.delay).await;
         let reply = match &effects.replacement {
             Some(Replacement::Silence) => future::pending().await,
             Some(Replacement::Status(error)) => error.reply(self.format, self.shared.views.style),
-            Some(Replacement::WebUi) => Reply::new(
-                StatusCode::OK,
-                "text/html; charset=utf-8",
-                pages::WEB_UI_LOGIN,
-            ),
+            Some(Replacement::WebUi) => {
+                Reply::new(StatusCode::OK, "text/html; charset=utf-8", pages::WEB_UI_LOGIN)
+            }
             None if !may_read => self.refuse(StatusCode::FORBIDDEN, "Access denied."),
             None => self.resource(route, parameters, &effects),
         };

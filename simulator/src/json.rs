@@ -29,9 +29,7 @@ fn value(element: &Element, generation: Generation) -> Value {
             members.insert(key(name, generation), array(items));
         }
         Content::Fields(fields) => members.extend(
-            fields
-                .iter()
-                .map(|field| (key(field.name, generation), value(field, generation))),
+            fields.iter().map(|field| (key(field.name, generation), value(field, generation))),
         ),
     }
     Value::Object(members)

@@ -126,13 +126,7 @@ impl Simulator {
         let shared = Arc::new(Shared::new(options));
         let (stop, stopped) = oneshot::channel();
         let serving = listener::serve(listener, tls, Arc::clone(&shared), stopped);
-        Ok(Self {
-            address,
-            is_tls,
-            shared,
-            stop,
-            listening: tokio::spawn(serving),
-        })
+        Ok(Self { address, is_tls, shared, stop, listening: tokio::spawn(serving) })
     }
 
     /// Closes the listener and all connections, including those with requests in flight. When this
@@ -202,16 +196,12 @@ impl Simulator {
 
     /// Changes the password of an account. Open logon sessions stay open.
     pub fn set_password(&self, user: &str, password: &str) {
-        self.shared
-            .logons
-            .change(user, |account| password.clone_into(&mut account.password));
+        self.shared.logons.change(user, |account| password.clone_into(&mut account.password));
     }
 
     /// Changes the role of an account. Affects open logon sessions, too.
     pub fn set_role(&self, user: &str, role: Role) {
-        self.shared
-            .logons
-            .change(user, |account| account.role = role);
+        self.shared.logons.change(user, |account| account.role = role);
     }
 
     /// Moves the simulator's clock forward: logon sessions become idle, and the running session

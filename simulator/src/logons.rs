@@ -45,13 +45,7 @@ struct Table {
 impl Logons {
     /// These accounts, without logon sessions.
     pub(crate) fn new(accounts: Vec<Account>, idle_timeout: Duration) -> Self {
-        Self {
-            idle_timeout,
-            table: Mutex::new(Table {
-                accounts,
-                open: Vec::new(),
-            }),
-        }
+        Self { idle_timeout, table: Mutex::new(Table { accounts, open: Vec::new() }) }
     }
 
     /// Opens a logon session for the Basic credentials in these headers, if they are valid.
@@ -114,9 +108,7 @@ impl Logons {
     fn table_at(&self, now: Duration) -> MutexGuard<'_, Table> {
         let mut table = self.lock();
         let idle_timeout = self.idle_timeout;
-        table
-            .open
-            .retain(|logon| now.saturating_sub(logon.last_used) < idle_timeout);
+        table.open.retain(|logon| now.saturating_sub(logon.last_used) < idle_timeout);
         table
     }
 
@@ -129,9 +121,7 @@ impl Table {
     /// The account with this name, ignoring letter case.
     fn account(&mut self, user: &str) -> Option<&mut Account> {
         let user = user.to_lowercase();
-        self.accounts
-            .iter_mut()
-            .find(|account| account.user.to_lowercase() == user)
+        self.accounts.iter_mut().find(|account| account.user.to_lowercase() == user)
     }
 }
 

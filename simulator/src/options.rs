@@ -112,11 +112,7 @@ pub struct Account {
 impl Account {
     /// An account of this name, password and role.
     pub fn new(user: impl Into<String>, password: impl Into<String>, role: Role) -> Self {
-        Self {
-            user: user.into(),
-            password: password.into(),
-            role,
-        }
+        Self { user: user.into(), password: password.into(), role }
     }
 
     /// `TECH\administrator`, `TECH\gateway` (portal user) and `TECH\operator` (restore operator),

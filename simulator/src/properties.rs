@@ -69,82 +69,40 @@ pub(crate) const OF_SESSIONS: &[Property<Session>] = &[
     property("Name", ValueType::Text, |views, session| {
         Some(Value::Text(views.session_name(session)))
     }),
-    property("JobType", ValueType::Text, |_, session| {
-        text(&session.job_type)
-    }),
+    property("JobType", ValueType::Text, |_, session| text(&session.job_type)),
     property("JobUid", ValueType::Uid, |_, session| text(&session.job.id)),
-    property("JobName", ValueType::Text, |_, session| {
-        text(&session.job.name)
+    property("JobName", ValueType::Text, |_, session| text(&session.job.name)),
+    property("CreationTime", ValueType::Time, |views, session| time(views, Some(session.created))),
+    property("EndTime", ValueType::Time, |views, session| time(views, session.ended)),
+    property("State", ValueType::Enumeration(SESSION_STATES), |_, session| {
+        rank(SESSION_STATES, &session.state)
     }),
-    property("CreationTime", ValueType::Time, |views, session| {
-        time(views, Some(session.created))
-    }),
-    property("EndTime", ValueType::Time, |views, session| {
-        time(views, session.ended)
-    }),
-    property(
-        "State",
-        ValueType::Enumeration(SESSION_STATES),
-        |_, session| rank(SESSION_STATES, &session.state),
-    ),
     property("Result", ValueType::Enumeration(RESULTS), |_, session| {
         rank(RESULTS, &session.result)
     }),
-    property("IsRetry", ValueType::Flag, |_, session| {
-        Some(Value::Flag(session.is_retry))
-    }),
-    property("BackupServerUid", ValueType::Uid, |_, session| {
-        text(&session.server.id)
-    }),
-    property("BackupServerName", ValueType::Text, |_, session| {
-        text(&session.server.name)
-    }),
+    property("IsRetry", ValueType::Flag, |_, session| Some(Value::Flag(session.is_retry))),
+    property("BackupServerUid", ValueType::Uid, |_, session| text(&session.server.id)),
+    property("BackupServerName", ValueType::Text, |_, session| text(&session.server.name)),
 ];
 
 /// The properties of tasks.
 pub(crate) const OF_TASKS: &[Property<(Session, Task)>] = &[
     property("UID", ValueType::Uid, |_, (_, task)| text(&task.id)),
-    property("Name", ValueType::Text, |views, (_, task)| {
-        Some(Value::Text(views.task_name(task)))
+    property("Name", ValueType::Text, |views, (_, task)| Some(Value::Text(views.task_name(task)))),
+    property("CreationTime", ValueType::Time, |views, (_, task)| time(views, Some(task.created))),
+    property("EndTime", ValueType::Time, |views, (_, task)| time(views, task.ended)),
+    property("State", ValueType::Enumeration(TASK_STATES), |_, (_, task)| {
+        rank(TASK_STATES, &task.state)
     }),
-    property("CreationTime", ValueType::Time, |views, (_, task)| {
-        time(views, Some(task.created))
-    }),
-    property("EndTime", ValueType::Time, |views, (_, task)| {
-        time(views, task.ended)
-    }),
-    property(
-        "State",
-        ValueType::Enumeration(TASK_STATES),
-        |_, (_, task)| rank(TASK_STATES, &task.state),
-    ),
-    property("Result", ValueType::Enumeration(RESULTS), |_, (_, task)| {
-        rank(RESULTS, &task.result)
-    }),
-    property("Reason", ValueType::Text, |_, (_, task)| {
-        task.reason.clone().map(Value::Text)
-    }),
-    property("TotalSize", ValueType::Number, |_, (_, task)| {
-        Some(Value::Number(task.total_size))
-    }),
-    property("JobSessionUid", ValueType::Uid, |_, (session, _)| {
-        text(&session.id)
-    }),
-    property("JobUid", ValueType::Uid, |_, (session, _)| {
-        text(&session.job.id)
-    }),
-    property("JobName", ValueType::Text, |_, (session, _)| {
-        text(&session.job.name)
-    }),
-    property("BackupServerUid", ValueType::Uid, |_, (session, _)| {
-        text(&session.server.id)
-    }),
-    property("BackupServerName", ValueType::Text, |_, (session, _)| {
-        text(&session.server.name)
-    }),
-    property("VmDisplayName", ValueType::Text, |_, (_, task)| {
-        text(&task.vm)
-    }),
+    property("Result", ValueType::Enumeration(RESULTS), |_, (_, task)| rank(RESULTS, &task.result)),
+    property("Reason", ValueType::Text, |_, (_, task)| task.reason.clone().map(Value::Text)),
+    property("TotalSize", ValueType::Number, |_, (_, task)| Some(Value::Number(task.total_size))),
+    property("JobSessionUid", ValueType::Uid, |_, (session, _)| text(&session.id)),
+    property("JobUid", ValueType::Uid, |_, (session, _)| text(&session.job.id)),
+    property("JobName", ValueType::Text, |_, (session, _)| text(&session.job.name)),
+    property("BackupServerUid", ValueType::Uid, |_, (session, _)| text(&session.server.id)),
+    property("BackupServerName", ValueType::Text, |_, (session, _)| text(&session.server.name)),
+    property("VmDisplayName", ValueType::Text, |_, (_, task)| text(&task.vm)),
 ];
 
 /// The property with this name, ignoring letter case.
@@ -206,11 +164,7 @@ const fn property<T>(
     value_type: ValueType,
     value: fn(&Views, &T) -> Option<Value>,
 ) -> Property<T> {
-    Property {
-        name,
-        value_type,
-        value,
-    }
+    Property { name, value_type, value }
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "the table needs an option")]
@@ -224,8 +178,5 @@ fn time(views: &Views, time: Option<Timestamp>) -> Option<Value> {
 
 /// The position of a value in its enumeration, ignoring letter case.
 fn rank(values: &[&str], text: &str) -> Option<Value> {
-    values
-        .iter()
-        .position(|value| value.eq_ignore_ascii_case(text))
-        .map(Value::Rank)
+    values.iter().position(|value| value.eq_ignore_ascii_case(text)).map(Value::Rank)
 }

@@ -109,11 +109,7 @@ fn page<T>(
             Element::new("Refs", Content::List("Refs", items))
         });
     }
-    let reported_pages = if rows.is_empty() && quirks.no_container_when_empty {
-        0
-    } else {
-        pages
-    };
+    let reported_pages = if rows.is_empty() && quirks.no_container_when_empty { 0 } else { pages };
     fields.push(query.paging_info(views, reported_pages));
     Ok(Element::new("QueryResult", Content::Fields(fields)))
 }
@@ -124,14 +120,11 @@ impl<T> Query<T> {
         parameters: &Parameters,
         quirks: QueryQuirks,
     ) -> Result<Self, RequestError> {
-        let filter = parameters
-            .get("filter")
-            .filter(|text| !text.is_empty())
-            .map(|text| {
-                Filter::parse(text)
-                    .map(|filter| (text.to_owned(), filter))
-                    .map_err(|why| bad_request(&format!("Malformed filter: {why}.")))
-            });
+        let filter = parameters.get("filter").filter(|text| !text.is_empty()).map(|text| {
+            Filter::parse(text)
+                .map(|filter| (text.to_owned(), filter))
+                .map_err(|why| bad_request(&format!("Malformed filter: {why}.")))
+        });
         let order = match (parameters.get("sortasc"), parameters.get("sortdesc")) {
             (None, None) => None,
             (Some(property), None) => Some((Sort::Ascending, property)),
@@ -187,9 +180,7 @@ impl<T> Query<T> {
     fn paging_info(&self, views: &Views, pages: usize) -> Element {
         let link = |rel: &str, page: usize| {
             let path = self.path_of_page(page, views.style.generation);
-            Element::new("Link", Content::Absent)
-                .with("Rel", rel)
-                .with("Href", views.href(&path))
+            Element::new("Link", Content::Absent).with("Rel", rel).with("Href", views.href(&path))
         };
         let mut links = vec![link("First", 1)];
         if self.page > 1 {

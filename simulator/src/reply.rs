@@ -53,21 +53,14 @@ impl Format {
                 .to_ascii_lowercase()
                 .contains("application/json")
         };
-        if headers.get_all("accept").iter().any(mentions_json) {
-            Self::Json
-        } else {
-            Self::Xml
-        }
+        if headers.get_all("accept").iter().any(mentions_json) { Self::Json } else { Self::Xml }
     }
 }
 
 impl RequestError {
     /// An error with this status and message.
     pub(crate) fn new(status: StatusCode, message: impl Into<String>) -> Self {
-        Self {
-            status,
-            message: message.into(),
-        }
+        Self { status, message: message.into() }
     }
 }
 
@@ -80,20 +73,12 @@ impl Reply {
     ) -> Self {
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
-        Self {
-            status,
-            headers,
-            body: body.into(),
-        }
+        Self { status, headers, body: body.into() }
     }
 
     /// A reply without a body.
     pub(crate) fn empty(status: StatusCode) -> Self {
-        Self {
-            status,
-            headers: HeaderMap::new(),
-            body: Bytes::new(),
-        }
+        Self { status, headers: HeaderMap::new(), body: Bytes::new() }
     }
 
     /// A successful reply that represents a resource.
@@ -129,21 +114,15 @@ impl Reply {
     /// The 401 for a failed logon, with its challenge.
     pub(crate) fn logon_refused(format: Format, style: Style) -> Self {
         let error = RequestError::new(StatusCode::UNAUTHORIZED, "Unauthorized");
-        Self::error(&error, format, style).with(
-            WWW_AUTHENTICATE,
-            HeaderValue::from_static("Basic Realm=RestSvc"),
-        )
+        Self::error(&error, format, style)
+            .with(WWW_AUTHENTICATE, HeaderValue::from_static("Basic Realm=RestSvc"))
     }
 
     /// A reply that the HTTP layer of Windows sends without passing the request on to Enterprise
     /// Manager.
     pub(crate) fn http_layer(status: StatusCode, explanation: &str) -> Self {
-        Self::new(
-            status,
-            "text/html; charset=us-ascii",
-            pages::http_layer(status, explanation),
-        )
-        .with(CONNECTION, HeaderValue::from_static("close"))
+        Self::new(status, "text/html; charset=us-ascii", pages::http_layer(status, explanation))
+            .with(CONNECTION, HeaderValue::from_static("close"))
     }
 
     /// Sets a header.
@@ -160,9 +139,7 @@ impl Reply {
     /// The response for hyper to send.
     pub(crate) fn into_response(self, pace: Pace, in_flight: InFlight) -> Response<Body> {
         let mut headers = self.headers;
-        headers
-            .entry(SERVER)
-            .or_insert(HeaderValue::from_static("Microsoft-HTTPAPI/2.0"));
+        headers.entry(SERVER).or_insert(HeaderValue::from_static("Microsoft-HTTPAPI/2.0"));
         if self.status != StatusCode::NO_CONTENT && !headers.contains_key(TRANSFER_ENCODING) {
             headers.insert(CONTENT_LENGTH, self.body.len().into());
         }
@@ -177,27 +154,19 @@ impl Reply {
 
     fn rendered(status: StatusCode, root: &Element, format: Format, style: Style) -> Self {
         match format {
-            Format::Xml => Self::new(
-                status,
-                "application/xml",
-                xml::document(root, style.generation),
-            ),
-            Format::Json => Self::new(
-                status,
-                "application/json",
-                json::document(root, style.generation),
-            ),
+            Format::Xml => {
+                Self::new(status, "application/xml", xml::document(root, style.generation))
+            }
+            Format::Json => {
+                Self::new(status, "application/json", json::document(root, style.generation))
+            }
         }
     }
 }
 
 impl From<Canned> for Reply {
     fn from(canned: Canned) -> Self {
-        Self {
-            status: canned.status,
-            headers: canned.headers,
-            body: canned.body,
-        }
+        Self { status: canned.status, headers: canned.headers, body: canned.body }
     }
 }
 

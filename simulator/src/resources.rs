@@ -39,9 +39,9 @@ pub(crate) fn resource(
         Route::LogonSessions => Ok(logon_sessions(snapshot)),
         Route::LogonSession(id) => logon_session(snapshot, id),
         Route::ReplicaSessions => Ok(sessions(snapshot, &snapshot.sessions(), entity)),
-        Route::SessionsOfJob(id) => snapshot
-            .sessions_of_job(id)
-            .map(|list| sessions(snapshot, &list, entity)),
+        Route::SessionsOfJob(id) => {
+            snapshot.sessions_of_job(id).map(|list| sessions(snapshot, &list, entity))
+        }
         Route::ReplicaSession(id) => snapshot.session(id).map(|session| {
             if entity {
                 shared.views.session(&session)
@@ -67,22 +67,17 @@ pub(crate) fn resource(
             shared.catalogue.sessions(snapshot.collected),
             parameters,
         ),
-        Route::Root | Route::Logon | Route::Unknown => Err(RequestError::new(
-            StatusCode::NOT_FOUND,
-            "The requested resource does not exist.",
-        )),
+        Route::Root | Route::Logon | Route::Unknown => {
+            Err(RequestError::new(StatusCode::NOT_FOUND, "The requested resource does not exist."))
+        }
     }
 }
 
 /// The XML document at this path and query, as of the start. `None` if it is an error.
 pub(crate) fn document(shared: &Shared, target: &str) -> Option<Vec<u8>> {
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
-    let snapshot = Snapshot {
-        shared,
-        now: Duration::ZERO,
-        collected: Duration::ZERO,
-        unknown_id_500: false,
-    };
+    let snapshot =
+        Snapshot { shared, now: Duration::ZERO, collected: Duration::ZERO, unknown_id_500: false };
     let root = resource(&snapshot, &Route::find(path)?, &Parameters::parse(query)).ok()?;
     Some(Reply::document(StatusCode::OK, &root, Format::Xml, shared.views.style).into_body())
 }
@@ -97,10 +92,7 @@ fn logon_sessions(snapshot: &Snapshot<'_>) -> Element {
     let shared = snapshot.shared;
     let logons = shared.logons.list(snapshot.now);
     let logons = logons.iter().map(|logon| shared.views.logon_session(logon));
-    Element::new(
-        "LogonSessions",
-        Content::List("LogonSessions", logons.collect()),
-    )
+    Element::new("LogonSessions", Content::List("LogonSessions", logons.collect()))
 }
 
 fn logon_session(snapshot: &Snapshot<'_>, id: &str) -> Result<Element, RequestError> {
@@ -109,54 +101,33 @@ fn logon_session(snapshot: &Snapshot<'_>, id: &str) -> Result<Element, RequestEr
     match logons.iter().find(|logon| logon.session_id == id) {
         Some(logon) => Ok(shared.views.logon_session(logon)),
         // Not 404: a real server was seen to answer 500.
-        None => Err(RequestError::new(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            no_such_logon_session(id),
-        )),
+        None => {
+            Err(RequestError::new(StatusCode::INTERNAL_SERVER_ERROR, no_such_logon_session(id)))
+        }
     }
 }
 
 fn sessions(snapshot: &Snapshot<'_>, sessions: &[Session], entity: bool) -> Element {
     let views = &snapshot.shared.views;
     if entity {
-        let sessions = sessions
-            .iter()
-            .map(|session| views.session(session))
-            .collect();
-        Element::new(
-            "ReplicaJobSessions",
-            Content::List("ReplicaJobSessions", sessions),
-        )
+        let sessions = sessions.iter().map(|session| views.session(session)).collect();
+        Element::new("ReplicaJobSessions", Content::List("ReplicaJobSessions", sessions))
     } else {
-        let references = sessions
-            .iter()
-            .map(|session| views.session_reference("Ref", session));
-        Element::new(
-            "EntityReferences",
-            Content::List("Refs", references.collect()),
-        )
+        let references = sessions.iter().map(|session| views.session_reference("Ref", session));
+        Element::new("EntityReferences", Content::List("Refs", references.collect()))
     }
 }
 
 fn tasks(snapshot: &Snapshot<'_>, sessions: &[Session], entity: bool) -> Element {
     let views = &snapshot.shared.views;
-    let tasks = sessions
-        .iter()
-        .flat_map(|session| session.tasks.iter().map(move |task| (session, task)));
+    let tasks =
+        sessions.iter().flat_map(|session| session.tasks.iter().map(move |task| (session, task)));
     if entity {
-        let tasks = tasks
-            .map(|(session, task)| views.task(session, task))
-            .collect();
-        Element::new(
-            "ReplicaTaskSessions",
-            Content::List("ReplicaTaskSessions", tasks),
-        )
+        let tasks = tasks.map(|(session, task)| views.task(session, task)).collect();
+        Element::new("ReplicaTaskSessions", Content::List("ReplicaTaskSessions", tasks))
     } else {
         let references = tasks.map(|(session, task)| views.task_reference("Ref", session, task));
-        Element::new(
-            "EntityReferences",
-            Content::List("Refs", references.collect()),
-        )
+        Element::new("EntityReferences", Content::List("Refs", references.collect()))
     }
 }
 

@@ -47,11 +47,9 @@ impl Route {
             ["logonsessions", id] => Self::LogonSession(id.to_owned()),
             ["replicasessions"] => Self::ReplicaSessions,
             ["replicasessions", id] => Self::ReplicaSession(id.to_owned()),
-            [
-                "replicasessions",
-                id,
-                "replicatasksessions" | "repicatasksessions",
-            ] => Self::TasksOf(id.to_owned()),
+            ["replicasessions", id, "replicatasksessions" | "repicatasksessions"] => {
+                Self::TasksOf(id.to_owned())
+            }
             ["replicatasksessions" | "repicatasksessions"] => Self::Tasks,
             ["replicatasksessions" | "repicatasksessions", id] => Self::Task(id.to_owned()),
             ["jobs", id, "replicasessions"] => Self::SessionsOfJob(id.to_owned()),
@@ -111,15 +109,11 @@ impl Parameters {
 
     /// The value of the first parameter with this lower-case name.
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
-        self.0
-            .iter()
-            .find(|(candidate, _)| candidate == name)
-            .map(|(_, value)| value.as_str())
+        self.0.iter().find(|(candidate, _)| candidate == name).map(|(_, value)| value.as_str())
     }
 
     /// Whether the parameter with this lower-case name has this value, ignoring letter case.
     pub(crate) fn is(&self, name: &str, value: &str) -> bool {
-        self.get(name)
-            .is_some_and(|candidate| candidate.eq_ignore_ascii_case(value))
+        self.get(name).is_some_and(|candidate| candidate.eq_ignore_ascii_case(value))
     }
 }

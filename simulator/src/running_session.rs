@@ -44,21 +44,9 @@ pub(crate) fn session(started_at: Timestamp, run_length: Duration, uptime: Durat
         failure_message: None,
         more_links: Vec::new(),
         tasks: vec![
-            run.task(
-                ("d2a7c7f0-5b5c-4c11-9d10-2f30e5a0a001", "app01"),
-                40 << 30,
-                [50, 50, 110],
-            ),
-            run.task(
-                ("d2a7c7f0-5b5c-4c11-9d10-2f30e5a0a002", "app02"),
-                80 << 30,
-                [110, 110, 550],
-            ),
-            run.task(
-                ("d2a7c7f0-5b5c-4c11-9d10-2f30e5a0a003", "app03"),
-                60 << 30,
-                [110, 550, 990],
-            ),
+            run.task(("d2a7c7f0-5b5c-4c11-9d10-2f30e5a0a001", "app01"), 40 << 30, [50, 50, 110]),
+            run.task(("d2a7c7f0-5b5c-4c11-9d10-2f30e5a0a002", "app02"), 80 << 30, [110, 110, 550]),
+            run.task(("d2a7c7f0-5b5c-4c11-9d10-2f30e5a0a003", "app03"), 60 << 30, [110, 550, 990]),
         ],
     }
 }
@@ -95,12 +83,7 @@ impl Run {
             finished
         } else if self.elapsed >= self.thousandths(starts) {
             // As published: the result of a task in progress is already Success.
-            Task {
-                ended: None,
-                state: "InProgress".to_owned(),
-                reason: None,
-                ..finished
-            }
+            Task { ended: None, state: "InProgress".to_owned(), reason: None, ..finished }
         } else {
             Task {
                 ended: None,

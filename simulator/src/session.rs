@@ -88,10 +88,7 @@ pub(crate) const REPLICA: &str = "Replica";
 
 /// A resource with this id and name.
 pub(crate) fn named(id: &str, name: &str) -> NamedResource {
-    NamedResource {
-        id: id.to_owned(),
-        name: name.to_owned(),
-    }
+    NamedResource { id: id.to_owned(), name: name.to_owned() }
 }
 
 impl Session {
@@ -122,18 +119,12 @@ impl Session {
 
     /// Sets the tasks.
     pub(crate) fn with_tasks(self, tasks: impl Into<Vec<Task>>) -> Self {
-        Self {
-            tasks: tasks.into(),
-            ..self
-        }
+        Self { tasks: tasks.into(), ..self }
     }
 
     /// Marks the session as a retry.
     pub(crate) fn retrying(self) -> Self {
-        Self {
-            is_retry: true,
-            ..self
-        }
+        Self { is_retry: true, ..self }
     }
 }
 
@@ -161,10 +152,6 @@ impl Task {
 
     /// Sets a result other than success, and its reason.
     pub(crate) fn with_trouble(self, result: &str, reason: &str) -> Self {
-        Self {
-            result: result.to_owned(),
-            reason: Some(reason.to_owned()),
-            ..self
-        }
+        Self { result: result.to_owned(), reason: Some(reason.to_owned()), ..self }
     }
 }

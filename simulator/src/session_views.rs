@@ -101,8 +101,7 @@ impl Views {
         let job = format!("jobs/{}", session.job.id);
         let mut links = vec![
             self.server_link(&session.server),
-            self.link("Up", "JobReference", &job)
-                .with("Name", session.job.name.as_str()),
+            self.link("Up", "JobReference", &job).with("Name", session.job.name.as_str()),
             self.identity_link("Alternate", &identity, alternate),
             self.link("Down", "ReplicaTaskSessionReferenceList", &tasks),
         ];
@@ -118,16 +117,14 @@ impl Views {
         ];
         links.extend(task.replica_point.as_ref().map(|point| {
             let path = format!("vmReplicaPoints/{}?format=Entity", point.id);
-            self.link("Related", "VmReplicaPoint", &path)
-                .with("Name", point.name.as_str())
+            self.link("Related", "VmReplicaPoint", &path).with("Name", point.name.as_str())
         }));
         Element::new("Links", Content::Array(links))
     }
 
     fn server_link(&self, server: &NamedResource) -> Element {
         let path = format!("backupServers/{}", server.id);
-        self.link("Up", "BackupServerReference", &path)
-            .with("Name", server.name.as_str())
+        self.link("Up", "BackupServerReference", &path).with("Name", server.name.as_str())
     }
 
     fn identity_link(&self, rel: &str, identity: &Identity<'_>, form: Form) -> Element {

@@ -39,20 +39,13 @@ impl Views {
     /// The root document, which is readable without a logon.
     pub(crate) fn root(&self) -> Element {
         let create = |version: &str| {
-            self.link(
-                "Create",
-                "LogonSession",
-                &format!("sessionMngr/?v={version}"),
-            )
+            self.link("Create", "LogonSession", &format!("sessionMngr/?v={version}"))
         };
         let versions = ["v1_5", "v1_6", "v1_7"].map(|version| {
             let links = Element::new("Links", Content::Array(vec![create(version)]));
             Element::new("SupportedVersion", Content::Fields(vec![links])).with("Name", version)
         });
-        let links = vec![
-            self.link("Down", "LogonSessionList", "logonSessions"),
-            create("latest"),
-        ];
+        let links = vec![self.link("Down", "LogonSessionList", "logonSessions"), create("latest")];
         let fields = vec![
             Element::new("Links", Content::Array(links)),
             Element::new("SupportedVersions", Content::Array(versions.into())),
@@ -70,16 +63,8 @@ impl Views {
             self.link("Up", "EnterpriseManager", ""),
             self.link("Down", "ReplicaJobSessionReferenceList", "replicaSessions"),
             self.link("Down", "ReplicaTaskSessionReferenceList", tasks),
-            self.link(
-                "Down",
-                "ReplicaJobSessionList",
-                "replicaSessions?format=Entity",
-            ),
-            self.link(
-                "Down",
-                "ReplicaTaskSessionList",
-                &format!("{tasks}?format=Entity"),
-            ),
+            self.link("Down", "ReplicaJobSessionList", "replicaSessions?format=Entity"),
+            self.link("Down", "ReplicaTaskSessionList", &format!("{tasks}?format=Entity")),
             self.link("Delete", "LogonSession", &path),
         ];
         let fields = vec![
@@ -94,11 +79,7 @@ impl Views {
 
     /// The last path segment of every list of tasks, as this style spells it.
     pub(crate) fn task_collection(&self) -> &'static str {
-        if self.style.misspelt_task_links {
-            "repicaTaskSessions"
-        } else {
-            "replicaTaskSessions"
-        }
+        if self.style.misspelt_task_links { "repicaTaskSessions" } else { "replicaTaskSessions" }
     }
 
     /// A time as elements contain it.

@@ -64,12 +64,9 @@ fn write(
     attributes: &[(&str, String)],
     generation: Generation,
 ) -> io::Result<()> {
-    let start = writer
-        .create_element(element.name)
-        .with_attributes(attributes.iter().map(|(name, value)| Attribute {
-            key: QName(name),
-            value: Cow::Owned(escaped(value, true)),
-        }));
+    let start = writer.create_element(element.name).with_attributes(attributes.iter().map(
+        |(name, value)| Attribute { key: QName(name), value: Cow::Owned(escaped(value, true)) },
+    ));
     match &element.content {
         Content::Value(value) => {
             let text = value.to_string();
@@ -84,13 +81,10 @@ fn write(
                 start.write_empty()?;
             } else {
                 start.write_inner_content(|writer| {
-                    children
-                        .iter()
-                        .filter(|child| !child.is_absent())
-                        .try_for_each(|child| {
-                            let attributes = ordered_attributes(child, generation);
-                            write(writer, child, &attributes, generation)
-                        })
+                    children.iter().filter(|child| !child.is_absent()).try_for_each(|child| {
+                        let attributes = ordered_attributes(child, generation);
+                        write(writer, child, &attributes, generation)
+                    })
                 })?;
             }
         }
@@ -128,16 +122,10 @@ fn ordered_attributes(element: &Element, generation: Generation) -> Attributes {
         Generation::Version13 if element.name == "Link" => NEW_LINK_ORDER,
         Generation::Version13 => NEW_ORDER,
     };
-    let mut attributes: Vec<_> = element
-        .attributes
-        .iter()
-        .map(|(name, value)| (*name, value.to_string()))
-        .collect();
+    let mut attributes: Vec<_> =
+        element.attributes.iter().map(|(name, value)| (*name, value.to_string())).collect();
     attributes.sort_by_key(|(name, _)| {
-        order
-            .iter()
-            .position(|listed| listed == name)
-            .unwrap_or(order.len())
+        order.iter().position(|listed| listed == name).unwrap_or(order.len())
     });
     attributes
 }

@@ -50,12 +50,7 @@ pub struct DemoOptions {
     pub faults: Vec<Fault>,
 
     /// What to log on standard error
-    #[arg(
-        long,
-        env = "GATEWAY_LOG_FILTER",
-        value_name = "FILTER",
-        default_value = "warn"
-    )]
+    #[arg(long, env = "GATEWAY_LOG_FILTER", value_name = "FILTER", default_value = "warn")]
     pub log_filter: String,
 
     /// TLS towards callers.
@@ -131,12 +126,7 @@ impl Demo {
                 started => break started?,
             }
         };
-        Ok(Self {
-            gateway,
-            simulator,
-            tls: settings.tls,
-            usual_port,
-        })
+        Ok(Self { gateway, simulator, tls: settings.tls, usual_port })
     }
 
     /// The addresses of the gateway and the simulator.
@@ -174,9 +164,7 @@ A running replica job session, read from the gateway over gRPC:
         let server = format!("--server={}", self.server());
         let options: GetOptions = parse(&[RUNNING_SESSION_ID, &server, "--deadline=5s"])
             .expect("the arguments are valid");
-        get(&options)
-            .await
-            .unwrap_or_else(|refusal| format!("error: {refusal}\n"))
+        get(&options).await.unwrap_or_else(|refusal| format!("error: {refusal}\n"))
     }
 
     /// What to try next.
@@ -237,11 +225,7 @@ Ctrl-C ends the demo.
 /// The settings of `serve` with these arguments, and with the simulator as its Enterprise Manager.
 fn settings(simulator: &Simulator, options: &DemoOptions) -> Result<Settings, SettingError> {
     // A demo has no load balancer to wait for, and the simulator can be polled often.
-    let arguments = [
-        "--lame-duck=0s",
-        "--watch-interval=1s",
-        "--watch-interval-max=1s",
-    ];
+    let arguments = ["--lame-duck=0s", "--watch-interval=1s", "--watch-interval-max=1s"];
     let serve: ServeOptions = parse(&arguments).expect("the arguments are valid");
     let url = simulator.url();
     let enterprise_manager = EnterpriseManagerSettings::new(
@@ -259,7 +243,5 @@ fn program() -> String {
     if env::var_os("CARGO").is_some() {
         return "cargo run --".to_owned();
     }
-    env::args()
-        .next()
-        .unwrap_or_else(|| env!("CARGO_PKG_NAME").to_owned())
+    env::args().next().unwrap_or_else(|| env!("CARGO_PKG_NAME").to_owned())
 }

@@ -41,19 +41,8 @@ pub async fn run(options: &EmCertificateOptions) -> Result<ExitCode, CommandErro
 }
 
 fn rendered(certificate: &PresentedCertificate) -> String {
-    let PresentedCertificate {
-        pin,
-        subject,
-        issuer,
-        not_before,
-        not_after,
-        names,
-    } = certificate;
-    let self_signed = if subject == issuer {
-        " (self-signed)"
-    } else {
-        ""
-    };
+    let PresentedCertificate { pin, subject, issuer, not_before, not_after, names } = certificate;
+    let self_signed = if subject == issuer { " (self-signed)" } else { "" };
     let names = match names.as_slice() {
         [] => "none".to_owned(),
         names => names.join(", "),

@@ -15,9 +15,7 @@ use super::{Cli, Command, CommandError, ExitCode};
 ///
 /// The exit code, if there is no subcommand to run.
 pub fn parse() -> Result<Command, ExitCode> {
-    Cli::try_parse()
-        .map(|cli| cli.command)
-        .map_err(|error| explain(&error))
+    Cli::try_parse().map(|cli| cli.command).map_err(|error| explain(&error))
 }
 
 fn explain(error: &clap::Error) -> ExitCode {
@@ -27,11 +25,7 @@ fn explain(error: &clap::Error) -> ExitCode {
     }
     // A closed standard output is no reason to fail.
     drop(error.print());
-    if is_help {
-        ExitCode::USAGE
-    } else {
-        ExitCode::SUCCESS
-    }
+    if is_help { ExitCode::USAGE } else { ExitCode::SUCCESS }
 }
 
 /// The error as one sentence that starts with the option and names the environment variable that

@@ -34,12 +34,7 @@ pub struct SimulateOptions {
     pub history: u32,
 
     /// What to log on standard error
-    #[arg(
-        long,
-        env = "GATEWAY_LOG_FILTER",
-        value_name = "FILTER",
-        default_value = "warn"
-    )]
+    #[arg(long, env = "GATEWAY_LOG_FILTER", value_name = "FILTER", default_value = "warn")]
     pub log_filter: String,
 }
 

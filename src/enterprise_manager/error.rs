@@ -170,10 +170,7 @@ pub enum Setting {
 impl Setting {
     /// This setting cannot be used.
     pub(crate) fn unusable(self, problem: impl Into<String>) -> UnusableSetting {
-        UnusableSetting {
-            setting: self,
-            problem: problem.into(),
-        }
+        UnusableSetting { setting: self, problem: problem.into() }
     }
 }
 
@@ -244,10 +241,7 @@ impl BadResponse {
         let within = |why: String| format!("{why}, in {:?}", excerpt(uid));
         match self {
             Self::Malformed(why) => Self::Malformed(within(why)),
-            Self::InvalidField { element, why } => Self::InvalidField {
-                element,
-                why: within(why),
-            },
+            Self::InvalidField { element, why } => Self::InvalidField { element, why: within(why) },
             other => other,
         }
     }

@@ -107,10 +107,7 @@ impl EnterpriseManager {
     ///
     /// Why there can be no connections.
     pub fn with_own_connections(&self) -> Result<Self, String> {
-        Ok(Self {
-            http: self.http.with_own_connections()?,
-            ..self.clone()
-        })
+        Ok(Self { http: self.http.with_own_connections()?, ..self.clone() })
     }
 
     /// Reads one session. Dropping the future aborts the request.

@@ -32,11 +32,7 @@ pub struct Answer {
 
 impl From<EmResponse> for Answer {
     fn from(response: EmResponse) -> Self {
-        Self {
-            status: response.status.as_u16(),
-            headers: response.headers,
-            body: response.body,
-        }
+        Self { status: response.status.as_u16(), headers: response.headers, body: response.body }
     }
 }
 

@@ -57,12 +57,7 @@ impl EnterpriseManager {
     ) -> Result<R::Answer, Error> {
         let mut attempts = self.retry_budget.attempts(context);
         let path = request.path();
-        let mut read = Read {
-            request,
-            path: &path,
-            trace: context.trace(),
-            sent: 0,
-        };
+        let mut read = Read { request, path: &path, trace: context.trace(), sent: 0 };
         loop {
             // Held during a logon as well: EM never has more requests than permits, and reads that
             // wait for a permit then use the newest logon session.

@@ -62,9 +62,7 @@ impl fmt::Display for SessionId {
 /// Parses a UUID in EM's form: hyphenated, without braces. Other forms that the uuid crate accepts
 /// are refused.
 pub fn parse_uuid(text: &str) -> Option<Uuid> {
-    (text.len() == uuid::fmt::Hyphenated::LENGTH)
-        .then(|| Uuid::try_parse(text).ok())
-        .flatten()
+    (text.len() == uuid::fmt::Hyphenated::LENGTH).then(|| Uuid::try_parse(text).ok()).flatten()
 }
 
 /// Parses an identifier that is a UUID or a URN with this prefix, in any letter case.
@@ -79,8 +77,7 @@ pub(crate) fn parse_urn(text: &str, prefix: &str) -> Option<Uuid> {
 
 fn strip_prefix_ignore_case<'t>(text: &'t str, prefix: &str) -> Option<&'t str> {
     let head = text.get(..prefix.len())?;
-    head.eq_ignore_ascii_case(prefix)
-        .then(|| &text[prefix.len()..])
+    head.eq_ignore_ascii_case(prefix).then(|| &text[prefix.len()..])
 }
 
 #[cfg(test)]

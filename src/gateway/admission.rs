@@ -103,10 +103,7 @@ impl FairLimit {
     fn new(count: usize) -> Self {
         let spare = count / SHARE;
         let reserve = spare.min(RESERVE);
-        Self {
-            free: Arc::new(Semaphore::new(count + spare + reserve)),
-            reserve,
-        }
+        Self { free: Arc::new(Semaphore::new(count + spare + reserve)), reserve }
     }
 
     /// One more permit for a connection that holds so many. It may hold up to sixteen times as many
@@ -120,10 +117,7 @@ impl FairLimit {
         }
         let permit = self.free.clone().try_acquire_owned().ok()?;
         held.fetch_add(1, Ordering::Relaxed);
-        Some(FairPermit {
-            _permit: permit,
-            held_by_connection: held.clone(),
-        })
+        Some(FairPermit { _permit: permit, held_by_connection: held.clone() })
     }
 }
 

@@ -50,11 +50,7 @@ impl CallContext {
 
     /// How the call wants a session, page or tasks read.
     pub(super) fn read_terms(&self, max_age: Option<Duration>) -> ReadTerms<'_> {
-        ReadTerms {
-            max_age,
-            deadline: self.deadline,
-            trace: &self.trace,
-        }
+        ReadTerms { max_age, deadline: self.deadline, trace: &self.trace }
     }
 
     /// How long the call has taken so far.

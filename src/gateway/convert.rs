@@ -64,10 +64,7 @@ pub(super) fn task(task: &TaskSession) -> v1::ReplicaTaskSession {
         Some(TaskState::InProgress) => replica_task_session::State::InProgress,
         Some(TaskState::Completed) => replica_task_session::State::Completed,
     });
-    message.set_result(
-        task.result
-            .map_or(replica_session::Result::Unspecified, result),
-    );
+    message.set_result(task.result.map_or(replica_session::Result::Unspecified, result));
     message
 }
 
@@ -91,10 +88,7 @@ fn session(session: &ReplicaSession) -> v1::ReplicaSession {
         message.create_time = run.created_at.map(timestamp);
         message.end_time = run.ended_at.map(timestamp);
         message.set_state(run.state.map_or(replica_session::State::Unspecified, state));
-        message.set_result(
-            run.result
-                .map_or(replica_session::Result::Unspecified, result),
-        );
+        message.set_result(run.result.map_or(replica_session::Result::Unspecified, result));
         message.progress_percent = run.progress_percent;
         message.is_retry = run.is_retry;
         message.failure_message.clone_from(&run.failure_message);
@@ -104,9 +98,7 @@ fn session(session: &ReplicaSession) -> v1::ReplicaSession {
 
 /// The resource that an `Up` link of this type points to. EM names the backup server nowhere else.
 fn up_link(links: &[Link], r#type: &str) -> Option<v1::ResourceReference> {
-    let link = links
-        .iter()
-        .find(|link| link.rel == "Up" && link.r#type == r#type)?;
+    let link = links.iter().find(|link| link.rel == "Up" && link.r#type == r#type)?;
     Some(v1::ResourceReference {
         id: id_in(&link.href),
         name: link.name.clone(),
@@ -119,8 +111,7 @@ fn up_link(links: &[Link], r#type: &str) -> Option<v1::ResourceReference> {
 fn id_in(href: &str) -> String {
     let path = href.split(['?', '#']).next().unwrap_or_default();
     let last = path.trim_end_matches('/').rsplit('/').next();
-    last.and_then(parse_uuid)
-        .map_or_else(String::new, |uuid| uuid.to_string())
+    last.and_then(parse_uuid).map_or_else(String::new, |uuid| uuid.to_string())
 }
 
 fn link(link: &Link) -> v1::Link {

@@ -100,11 +100,7 @@ impl Layers {
 impl Inbound {
     /// Calls about sessions go to `gateway`, all others to `others`.
     pub(crate) fn new(layers: Arc<Layers>, gateway: Gateway, others: Routes) -> Self {
-        Self {
-            layers,
-            gateway: Arc::new(gateway),
-            others,
-        }
+        Self { layers, gateway: Arc::new(gateway), others }
     }
 }
 
@@ -155,11 +151,7 @@ impl Connection {
         B::Error: Into<Box<dyn Error + Send + Sync>>,
         F: Future<Output = Result<Response<Body>, Infallible>>,
     {
-        let Self {
-            layers,
-            handle: connection,
-            ..
-        } = self;
+        let Self { layers, handle: connection, .. } = self;
         let path = request.uri().path();
         let is_session_call = is_of(path, SERVICE_NAME);
 
@@ -223,12 +215,7 @@ impl Connection {
 
     /// The context of a call that arrives now, and whether it is refused for its deadline.
     fn context<B>(&self, request: &Request<B>) -> (Arc<CallContext>, Result<(), Failure>) {
-        let Layers {
-            settings,
-            metrics,
-            traces,
-            ..
-        } = &*self.layers;
+        let Layers { settings, metrics, traces, .. } = &*self.layers;
         let arrived = Instant::now();
         let headers = request.headers();
         let kind = CallKind::of_path(request.uri().path());
@@ -306,25 +293,14 @@ mod tests {
     #[test]
     fn a_path_belongs_to_a_service_when_it_names_it_and_a_method() {
         assert!(is_of("/a.B/Get", "a.B"));
-        for path in [
-            "/a.B",
-            "/a.B/",
-            "a.B/Get",
-            "/a.Bc/Get",
-            "//a.B/Get",
-            "/x/a.B/Get",
-            "",
-        ] {
+        for path in ["/a.B", "/a.B/", "a.B/Get", "/a.Bc/Get", "//a.B/Get", "/x/a.B/Get", ""] {
             assert!(!is_of(path, "a.B"), "{path}");
         }
     }
 
     #[tokio::test]
     async fn a_panic_is_answered_internal_and_counted_and_harms_no_other_call() {
-        let settings = CallSettings {
-            max_in_flight: 1,
-            ..CallSettings::default()
-        };
+        let settings = CallSettings { max_in_flight: 1, ..CallSettings::default() };
         let metrics = Metrics::new();
         let peer = SocketAddr::from(([127, 0, 0, 1], 1));
         let connection = Connection {

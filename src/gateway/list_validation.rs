@@ -53,35 +53,20 @@ impl ValidList {
         tokens: &PageTokens,
     ) -> Result<Self, Failure> {
         let list = SessionList {
-            filter: request
-                .filter
-                .as_ref()
-                .map_or(Ok(SessionFilter::default()), filter)?,
+            filter: request.filter.as_ref().map_or(Ok(SessionFilter::default()), filter)?,
             view: checked_view(request.view)?,
             order: order(request.order_by)?,
             page_size: page_size(request.page_size, DEFAULT_SESSIONS)?,
         };
         let max_age = checked_max_age(request.max_age.as_ref())?;
         let expression = list.filter.expression();
-        let SessionList {
-            view,
-            order,
-            page_size,
-            ..
-        } = &list;
+        let SessionList { view, order, page_size, .. } = &list;
         let belongs_to = format!("sessions {view:?} {order:?} {page_size} {expression}");
         let position = match request.page_token.as_str() {
             "" => Position::default(),
-            token => tokens
-                .sessions(token, &belongs_to)
-                .ok_or_else(invalid_token)?,
+            token => tokens.sessions(token, &belongs_to).ok_or_else(invalid_token)?,
         };
-        Ok(Self {
-            list,
-            position,
-            max_age,
-            request: belongs_to,
-        })
+        Ok(Self { list, position, max_age, request: belongs_to })
     }
 }
 
@@ -98,13 +83,7 @@ impl ValidTasks {
             "" => None,
             token => Some(tokens.tasks(token, &belongs_to).ok_or_else(invalid_token)?),
         };
-        Ok(Self {
-            id,
-            page_size,
-            after,
-            max_age,
-            request: belongs_to,
-        })
+        Ok(Self { id, page_size, after, max_age, request: belongs_to })
     }
 }
 
@@ -200,9 +179,7 @@ fn uuid(
     if text.is_empty() {
         return Ok(None);
     }
-    parse_id(text, urn_prefix)
-        .map(Some)
-        .ok_or(invalid(field, problem))
+    parse_id(text, urn_prefix).map(Some).ok_or(invalid(field, problem))
 }
 
 fn name(text: &str, field: &'static str) -> Result<Option<Name>, Failure> {
@@ -227,10 +204,7 @@ fn span(range: Option<&TimeRange>, field: &'static str) -> Result<Span, Failure>
             .map(|time| moment(time).ok_or(invalid(field, "must have valid times")))
             .transpose()
     };
-    let span = Span {
-        from: time(&range.start_time)?,
-        before: time(&range.end_time)?,
-    };
+    let span = Span { from: time(&range.start_time)?, before: time(&range.end_time)? };
     match (span.from, span.before) {
         (Some(from), Some(before)) if before < from => {
             Err(invalid(field, "must not end before it starts"))
@@ -246,9 +220,7 @@ fn moment(time: &prost_types::Timestamp) -> Option<Timestamp> {
     let is_valid =
         (FIRST..=LAST).contains(&time.seconds) && (0..1_000_000_000).contains(&time.nanos);
     let nanoseconds = i128::from(time.seconds) * 1_000_000_000 + i128::from(time.nanos);
-    is_valid
-        .then(|| Timestamp::from_nanosecond(nanoseconds).ok())
-        .flatten()
+    is_valid.then(|| Timestamp::from_nanosecond(nanoseconds).ok()).flatten()
 }
 
 fn invalid(field: &'static str, problem: &'static str) -> Failure {

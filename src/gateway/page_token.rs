@@ -35,9 +35,7 @@ pub(super) type TaskPosition = (Option<Timestamp>, Uuid);
 impl PageTokens {
     /// Signs tokens with this secret, which all replicas must share.
     pub(crate) fn new(secret: &[u8]) -> Self {
-        Self {
-            key: hmac::Key::new(hmac::HMAC_SHA256, secret),
-        }
+        Self { key: hmac::Key::new(hmac::HMAC_SHA256, secret) }
     }
 
     /// The token for a position in a list of sessions. `request` identifies the list.
@@ -137,12 +135,7 @@ mod tests {
 
     fn position() -> Position {
         let id = "04f694ad-664c-4603-a747-00edecae4f17".parse().unwrap();
-        Position {
-            second: Some(-5),
-            given: vec![id],
-            skipped: 7,
-            em_page_size: 3,
-        }
+        Position { second: Some(-5), given: vec![id], skipped: 7, em_page_size: 3 }
     }
 
     #[test]
@@ -164,10 +157,7 @@ mod tests {
     fn a_token_that_asks_for_more_than_any_caller_may_is_refused() {
         let tokens = PageTokens::new(b"known");
         for em_page_size in [0, MAX_PAGE_SIZE + 1] {
-            let forged = Position {
-                em_page_size,
-                ..position()
-            };
+            let forged = Position { em_page_size, ..position() };
             let token = tokens.of_sessions(&forged, "list");
             assert_eq!(tokens.sessions(&token, "list"), None, "{em_page_size}");
         }

@@ -72,13 +72,7 @@ mod tests {
         assert_eq!(id.to_string(), "2f1c0c5e-7e0a-4b51-9d0b-0f0e6c1d2a3b");
         assert_eq!(id.to_header(), "2f1c0c5e-7e0a-4b51-9d0b-0f0e6c1d2a3b");
         assert!(matches!(of(&[b'x'; 128]), RequestId::Given(_)));
-        for invalid in [
-            &b""[..],
-            b"two words",
-            b"tab\there",
-            "ümlaut".as_bytes(),
-            &[b'x'; 129],
-        ] {
+        for invalid in [&b""[..], b"two words", b"tab\there", "ümlaut".as_bytes(), &[b'x'; 129]] {
             let made = of(invalid);
             assert!(matches!(made, RequestId::Generated(_)), "{invalid:?}");
             assert_eq!(made.to_string().len(), 32);

@@ -42,11 +42,7 @@ impl Gateway {
     /// A gateway that reads through `reads`, watches through `watching`, and signs page tokens with
     /// `tokens`.
     pub(crate) fn new(reads: SharedReads, watching: Watching, tokens: PageTokens) -> Self {
-        Self {
-            reads,
-            watching,
-            tokens,
-        }
+        Self { reads, watching, tokens }
     }
 
     /// Handles an admitted call: decodes its message, runs its method, and encodes the result.
@@ -55,10 +51,7 @@ impl Gateway {
         call: Arc<CallContext>,
         request: http::Request<Body>,
     ) -> Result<http::Response<Body>, Infallible> {
-        let handler = Handler {
-            gateway: self,
-            call,
-        };
+        let handler = Handler { gateway: self, call };
         ReplicaSessionServiceServer::new(handler)
             .max_decoding_message_size(MAX_REQUEST)
             .call(request)
@@ -112,14 +105,9 @@ impl Gateway {
             .session_page(valid.list, valid.position, call.read_terms(valid.max_age))
             .await
             .map_err(|error| Failure::EnterpriseManager(error, None))?;
-        let next_page_token = page
-            .next
-            .as_ref()
-            .map(|next| self.tokens.of_sessions(next, &valid.request));
-        Ok(convert::page_response(
-            &page,
-            next_page_token.unwrap_or_default(),
-        ))
+        let next_page_token =
+            page.next.as_ref().map(|next| self.tokens.of_sessions(next, &valid.request));
+        Ok(convert::page_response(&page, next_page_token.unwrap_or_default()))
     }
 
     async fn list_tasks(
@@ -137,11 +125,9 @@ impl Gateway {
             .map_err(|error| Failure::EnterpriseManager(error, Some(id)))?;
         // EM returns all tasks of a session at once, so the gateway does the paging.
         let position = |task: &TaskSession| (task.created_at, task.id);
-        let from = valid.after.map_or(0, |after| {
-            reading
-                .tasks
-                .partition_point(|task| position(task) <= after)
-        });
+        let from = valid
+            .after
+            .map_or(0, |after| reading.tasks.partition_point(|task| position(task) <= after));
         let rest = &reading.tasks[from..];
         let page = &rest[..rest.len().min(valid.page_size.into())];
         let next = page.last().filter(|_| page.len() < rest.len());

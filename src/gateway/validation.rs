@@ -62,11 +62,7 @@ pub(super) fn checked_max_age(
     let problem = "must be a valid duration and not negative";
     max_age
         .map(|max_age| {
-            duration(max_age).ok_or(Failure::InvalidRequest(
-                &INVALID_MAX_AGE,
-                "max_age",
-                problem,
-            ))
+            duration(max_age).ok_or(Failure::InvalidRequest(&INVALID_MAX_AGE, "max_age", problem))
         })
         .transpose()
 }

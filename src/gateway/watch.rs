@@ -45,22 +45,13 @@ pub(super) async fn watch(
     id: SessionId,
     mut subscription: Subscription,
 ) -> Result<Events, Failure> {
-    let first = subscription
-        .wait_for(Snapshot::is_known)
-        .await
-        .map_err(|_| poller_is_gone())?
-        .clone();
+    let first =
+        subscription.wait_for(Snapshot::is_known).await.map_err(|_| poller_is_gone())?.clone();
     if let (None, Some(Err(error))) = (first.reading, first.end) {
         return Err(Failure::EnterpriseManager(error, Some(id)));
     }
-    let watcher = Watcher {
-        call,
-        id,
-        subscription,
-        sent_snapshot: 0,
-        sent_outage: 0,
-        has_ended: false,
-    };
+    let watcher =
+        Watcher { call, id, subscription, sent_snapshot: 0, sent_outage: 0, has_ended: false };
     Ok(Box::pin(stream::unfold(watcher, |mut watcher| async {
         let next = watcher.next().await.transpose()?;
         Some((next.map_err(|failure| watcher.end(&failure)), watcher))

@@ -42,20 +42,13 @@ impl ClientIdentity {
                 || dns.clone().any(|name| pattern.matches_dns(name))
         };
         let is_allowed = allowed.is_empty() || allowed.iter().any(matches_client);
-        let mut name = uris
-            .clone()
-            .chain(dns.clone())
-            .collect::<Vec<_>>()
-            .join(" ");
+        let mut name = uris.clone().chain(dns.clone()).collect::<Vec<_>>().join(" ");
         if name.is_empty() {
             "a certificate without a URI or DNS name".clone_into(&mut name);
         }
         // Both kinds of names are ASCII.
         name.truncate(LONGEST_NAME);
-        Self {
-            name: name.into(),
-            is_allowed,
-        }
+        Self { name: name.into(), is_allowed }
     }
 }
 
@@ -65,10 +58,7 @@ fn alternative_names(certificate: &CertificateDer<'_>) -> Vec<GeneralName> {
     let Ok(certificate) = Certificate::from_der(certificate) else {
         return Vec::new();
     };
-    match certificate
-        .tbs_certificate()
-        .get_extension::<SubjectAltName>()
-    {
+    match certificate.tbs_certificate().get_extension::<SubjectAltName>() {
         Ok(Some((_, names))) => names.0,
         _ => Vec::new(),
     }

@@ -87,10 +87,7 @@ impl ConnectionHandle {
     /// Begins a call.
     pub(crate) fn begin_call(&self) -> OpenCall {
         self.0.open.fetch_add(1, Ordering::AcqRel);
-        OpenCall {
-            connection: self.clone(),
-            waits_for_peer: None,
-        }
+        OpenCall { connection: self.clone(), waits_for_peer: None }
     }
 
     /// Completes when the connection has to end. Streams must then end.
@@ -141,12 +138,7 @@ impl OpenCall {
         held: impl Send + Unpin + 'static,
     ) -> Body {
         self.set_waiting((!is_stream).then_some(Waiting::Response));
-        Body::new(SentBody {
-            body,
-            call: self,
-            is_stream,
-            _held: held,
-        })
+        Body::new(SentBody { body, call: self, is_stream, _held: held })
     }
 
     fn set_waiting(&mut self, waiting: Option<Waiting>) {

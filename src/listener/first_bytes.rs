@@ -36,15 +36,8 @@ struct Awaited {
 impl<I> FirstBytes<I> {
     /// The preface must arrive on `io` by `deadline`.
     pub(super) fn new(io: I, deadline: Instant) -> Self {
-        let awaited = Some(Awaited {
-            bytes: PREFACE,
-            timeout: Box::pin(sleep_until(deadline)),
-        });
-        Self {
-            io,
-            awaited,
-            has_preface: Arc::default(),
-        }
+        let awaited = Some(Awaited { bytes: PREFACE, timeout: Box::pin(sleep_until(deadline)) });
+        Self { io, awaited, has_preface: Arc::default() }
     }
 
     /// Whether the preface has arrived.
@@ -59,11 +52,7 @@ impl<I: AsyncRead + Unpin> AsyncRead for FirstBytes<I> {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let Self {
-            io,
-            awaited,
-            has_preface,
-        } = &mut *self;
+        let Self { io, awaited, has_preface } = &mut *self;
         let Some(first) = awaited else {
             return Pin::new(io).poll_read(cx, buf);
         };

@@ -38,11 +38,7 @@ impl<I> Clone for Gathered<I> {
 impl<I> Gathered<I> {
     /// Buffers what is written to `io`.
     pub(super) fn new(io: I) -> Self {
-        Self(Arc::new(Mutex::new(Inner {
-            io,
-            waiting: Vec::new(),
-            start: 0,
-        })))
+        Self(Arc::new(Mutex::new(Inner { io, waiting: Vec::new(), start: 0 })))
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner<I>> {

@@ -73,13 +73,7 @@ impl Listener {
     /// sends GOAWAY on all of them and returns when the open calls are done, at the latest after
     /// the drain timeout. Dropping the future ends every connection immediately.
     pub(crate) async fn run<N: NewService>(self, workers: Vec<Worker<N>>) {
-        let Self {
-            socket,
-            tls,
-            settings,
-            metrics,
-            drain,
-        } = self;
+        let Self { socket, tls, settings, metrics, drain } = self;
         let mut connections = JoinSet::new();
         let mut turns = workers.iter().cycle();
         loop {
@@ -119,10 +113,7 @@ impl Listener {
         let all_done = async { while connections.join_next().await.is_some() {} };
         if timeout(settings.drain_timeout, all_done).await.is_err() {
             let open = connections.len();
-            tracing::warn!(
-                open,
-                "the drain timeout has passed; ending the remaining connections"
-            );
+            tracing::warn!(open, "the drain timeout has passed; ending the remaining connections");
             connections.shutdown().await;
         }
     }
@@ -141,13 +132,7 @@ struct Accepted {
 impl Accepted {
     /// Serves the connection on the current runtime, after the TLS handshake if TLS is enabled.
     async fn serve<N: NewService>(self, new_service: N) {
-        let Self {
-            peer,
-            settings,
-            metrics,
-            drain,
-            ..
-        } = self;
+        let Self { peer, settings, metrics, drain, .. } = self;
         let _counted = metrics.connection();
         let stream = match on_this_runtime(self.stream) {
             Ok(stream) => stream,

@@ -65,10 +65,7 @@ impl UnusableTlsFile {
 
 impl From<FileError<TlsFile>> for UnusableTlsFile {
     fn from(error: FileError<TlsFile>) -> Self {
-        Self {
-            file: error.setting,
-            problem: error.problem,
-        }
+        Self { file: error.setting, problem: error.problem }
     }
 }
 
@@ -113,10 +110,8 @@ impl Tls {
         expiry: Expiry,
     ) -> Result<(Self, Vec<Watched<UnusableTlsFile>>), UnusableTlsFile> {
         let paths = [settings.cert_file.clone(), settings.key_file.clone()];
-        let files = vec![
-            (TlsFile::Certificate, settings.cert_file),
-            (TlsFile::Key, settings.key_file),
-        ];
+        let files =
+            vec![(TlsFile::Certificate, settings.cert_file), (TlsFile::Key, settings.key_file)];
         let (pair_files, contents) = Files::read("listener_certificate", files)?;
         let pair = certified_key(&contents, &paths)?;
         expiry.note(&pair.cert[0]);
@@ -166,11 +161,7 @@ impl Tls {
         let (_, session) = stream.get_ref();
         let certificate = session.peer_certificates().and_then(<[_]>::first);
         let identity = certificate.map(|owned| ClientIdentity::of(owned, &self.allowed));
-        Ok(Secured {
-            stream,
-            identity,
-            outdated,
-        })
+        Ok(Secured { stream, identity, outdated })
     }
 }
 
@@ -226,18 +217,14 @@ impl Renewal {
     fn renew_pair(&self, pair: Arc<CertifiedKey>) {
         let mut parts = self.parts.lock();
         parts.pair = pair;
-        self.sender
-            .send_modify(|current| current.acceptor = parts.acceptor());
+        self.sender.send_modify(|current| current.acceptor = parts.acceptor());
     }
 
     /// Ends the connections whose clients the previous verifier has accepted.
     fn renew_verifier(&self, verifier: Arc<dyn ClientCertVerifier>) {
         let mut parts = self.parts.lock();
         parts.verifier = verifier;
-        let new = Current {
-            acceptor: parts.acceptor(),
-            outdated: CancellationToken::new(),
-        };
+        let new = Current { acceptor: parts.acceptor(), outdated: CancellationToken::new() };
         self.sender.send_replace(new).outdated.cancel();
     }
 }

@@ -39,10 +39,8 @@ const LONGEST_CONNECTION: Duration = Duration::from_secs(60);
 /// Pause after a failed accept, such as when the process is out of file descriptors.
 const ACCEPT_BACK_OFF: Duration = Duration::from_millis(100);
 
-const OPENMETRICS: (HeaderName, &str) = (
-    CONTENT_TYPE,
-    "application/openmetrics-text; version=1.0.0; charset=utf-8",
-);
+const OPENMETRICS: (HeaderName, &str) =
+    (CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8");
 
 const JSON: (HeaderName, &str) = (CONTENT_TYPE, "application/json");
 
@@ -54,10 +52,7 @@ const PLAIN: (HeaderName, &str) = (CONTENT_TYPE, "text/plain; version=0.0.4; cha
 pub fn routes(readiness: Readiness, status: Arc<Status>, metrics: Arc<Metrics>) -> Router {
     Router::new()
         .route("/status", get(|| async move { ([JSON], status.text()) }))
-        .route(
-            "/metrics",
-            get(|headers: HeaderMap| async move { scraped(&headers, &metrics) }),
-        )
+        .route("/metrics", get(|headers: HeaderMap| async move { scraped(&headers, &metrics) }))
         .route("/livez", get(|| async { "ok\n" }))
         .route(
             "/readyz",

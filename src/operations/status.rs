@@ -84,13 +84,7 @@ impl Status {
         readiness: Readiness,
         expiries: Vec<(&'static str, Expiry)>,
     ) -> Self {
-        Self {
-            started: Instant::now(),
-            settings,
-            enterprise_manager,
-            readiness,
-            expiries,
-        }
+        Self { started: Instant::now(), settings, enterprise_manager, readiness, expiries }
     }
 
     /// The state at this moment, as indented JSON.
@@ -133,11 +127,7 @@ impl EnterpriseManagerReport {
                 },
                 suspended: enterprise_manager.is_logon_suspended(),
             },
-            circuit: if enterprise_manager.is_circuit_open() {
-                "open"
-            } else {
-                "closed"
-            },
+            circuit: if enterprise_manager.is_circuit_open() { "open" } else { "closed" },
         }
     }
 }
@@ -149,11 +139,7 @@ impl From<LastFailure> for FailureReport {
             None => Failure::DeadlineExceeded,
         }
         .row();
-        Self {
-            moment: failure.at.into(),
-            reason: row.reason,
-            remedy: row.remedy,
-        }
+        Self { moment: failure.at.into(), reason: row.reason, remedy: row.remedy }
     }
 }
 
@@ -170,10 +156,7 @@ impl CertificateReport {
 impl From<Instant> for Moment {
     fn from(at: Instant) -> Self {
         let age = at.elapsed();
-        Self {
-            at: ago(age),
-            age_seconds: age.as_secs(),
-        }
+        Self { at: ago(age), age_seconds: age.as_secs() }
     }
 }
 

@@ -23,13 +23,8 @@ pub(crate) enum CallKind {
 
 impl CallKind {
     /// All kinds, in the order of their numbers.
-    pub(crate) const ALL: [Self; 5] = [
-        Self::Get,
-        Self::List,
-        Self::ListTasks,
-        Self::Watch,
-        Self::Unknown,
-    ];
+    pub(crate) const ALL: [Self; 5] =
+        [Self::Get, Self::List, Self::ListTasks, Self::Watch, Self::Unknown];
 
     /// The kind of a call with this HTTP path, `/package.Service/Method`.
     pub(crate) fn of_path(path: &str) -> Self {
@@ -53,8 +48,7 @@ impl CallKind {
 
     /// The name in logs and metrics: `Method`, or `unknown`.
     pub(crate) fn name(self) -> &'static str {
-        self.full_name()
-            .map_or("unknown", |name| &name[SERVICE_NAME.len() + 1..])
+        self.full_name().map_or("unknown", |name| &name[SERVICE_NAME.len() + 1..])
     }
 }
 

@@ -9,12 +9,7 @@ pub(crate) mod time;
 pub(crate) use call_kind::CallKind;
 
 /// Package `enterprisemanager.v1`.
-#[allow(
-    missing_docs,
-    clippy::pedantic,
-    clippy::large_enum_variant,
-    reason = "generated"
-)]
+#[allow(missing_docs, clippy::pedantic, clippy::large_enum_variant, reason = "generated")]
 pub mod v1 {
     tonic::include_proto!("enterprisemanager.v1");
 }

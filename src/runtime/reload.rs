@@ -94,10 +94,7 @@ impl<N: Copy + Send + 'static> Files<N> {
             self.known = digest;
             Some(contents.map_err(E::from).and_then(|new| apply(&new)))
         };
-        Watched {
-            what: self.what,
-            look: Box::new(look),
-        }
+        Watched { what: self.what, look: Box::new(look) }
     }
 }
 
@@ -105,10 +102,7 @@ impl<E: 'static> Watched<E> {
     /// The same with another type of error.
     #[must_use]
     pub fn map_err<F: 'static>(mut self, into: fn(E) -> F) -> Watched<F> {
-        Watched {
-            what: self.what,
-            look: Box::new(move || Some((self.look)()?.map_err(into))),
-        }
+        Watched { what: self.what, look: Box::new(move || Some((self.look)()?.map_err(into))) }
     }
 }
 
@@ -212,10 +206,7 @@ mod tests {
                 count.fetch_add(1, Ordering::Relaxed);
                 return Ok(());
             }
-            Err(FileError {
-                setting: "--file",
-                problem: "is bad".to_owned(),
-            })
+            Err(FileError { setting: "--file", problem: "is bad".to_owned() })
         });
 
         assert_eq!((watched.look)(), None);

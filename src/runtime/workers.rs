@@ -31,23 +31,18 @@ impl Workers {
     /// When a thread or its runtime cannot be created.
     pub fn start(count: usize) -> io::Result<Self> {
         let stop = CancellationToken::new();
-        let mut workers = Self {
-            handles: Vec::with_capacity(count),
-            stop: stop.clone(),
-        };
+        let mut workers = Self { handles: Vec::with_capacity(count), stop: stop.clone() };
         for number in 0..count {
             let runtime = Builder::new_current_thread().enable_all().build()?;
             workers.handles.push(runtime.handle().clone());
             let stop = stop.clone();
-            thread::Builder::new()
-                .name(format!("worker-{number}"))
-                .spawn(move || {
-                    runtime.block_on(async {
-                        while timeout(HEARTBEAT, stop.cancelled()).await.is_err() {}
-                    });
-                    // A name look-up that hangs must not delay the shutdown.
-                    runtime.shutdown_background();
-                })?;
+            thread::Builder::new().name(format!("worker-{number}")).spawn(move || {
+                runtime.block_on(async {
+                    while timeout(HEARTBEAT, stop.cancelled()).await.is_err() {}
+                });
+                // A name look-up that hangs must not delay the shutdown.
+                runtime.shutdown_background();
+            })?;
         }
         Ok(workers)
     }

@@ -43,9 +43,7 @@ impl FromStr for CallerPattern {
         let folder = text.strip_suffix('*');
         let name = folder.unwrap_or(text);
         if name.contains('*') {
-            return Err(format!(
-                "{text:?} has a * elsewhere than as its last path segment"
-            ));
+            return Err(format!("{text:?} has a * elsewhere than as its last path segment"));
         }
         if !name.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err(format!("{text:?} has blanks or letters beyond ASCII"));
@@ -72,9 +70,7 @@ impl FromStr for CallerPattern {
         if path.is_some_and(|at| at > 0) && rest.ends_with('/') {
             return Ok(Self::UriFolder(name.to_owned()));
         }
-        Err(format!(
-            "{text:?} has a * elsewhere than as its last path segment"
-        ))
+        Err(format!("{text:?} has a * elsewhere than as its last path segment"))
     }
 }
 

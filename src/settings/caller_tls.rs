@@ -39,12 +39,7 @@ pub struct CallerTlsOptions {
     /// URI or DNS name that a caller's certificate must carry, such as
     /// spiffe://mesh/ns/reports/sa/*; several, separated by commas [default: any caller with a
     /// certificate of the client CA may call]
-    #[arg(
-        long,
-        env = "GATEWAY_ALLOW_CALLER",
-        value_name = "NAME",
-        value_delimiter = ','
-    )]
+    #[arg(long, env = "GATEWAY_ALLOW_CALLER", value_name = "NAME", value_delimiter = ',')]
     pub allow_caller: Vec<String>,
 }
 
@@ -75,20 +70,15 @@ impl CallerTlsOptions {
             return Err(SettingError::new(ALLOW_CALLER, problem));
         }
         match (given(self.tls_cert_file), given(self.tls_key_file)) {
-            (Some(cert_file), Some(key_file)) => Ok(Some(CallerTls {
-                cert_file,
-                key_file,
-                client_ca_file,
-                allowed,
-            })),
-            (Some(_), None) => Err(SettingError::new(
-                TLS_KEY_FILE,
-                "is required with --tls-cert-file",
-            )),
-            (None, Some(_)) => Err(SettingError::new(
-                TLS_CERT_FILE,
-                "is required with --tls-key-file",
-            )),
+            (Some(cert_file), Some(key_file)) => {
+                Ok(Some(CallerTls { cert_file, key_file, client_ca_file, allowed }))
+            }
+            (Some(_), None) => {
+                Err(SettingError::new(TLS_KEY_FILE, "is required with --tls-cert-file"))
+            }
+            (None, Some(_)) => {
+                Err(SettingError::new(TLS_CERT_FILE, "is required with --tls-key-file"))
+            }
             (None, None) if client_ca_file.is_some() => Err(SettingError::new(
                 CLIENT_CA_FILE,
                 "needs --tls-cert-file and --tls-key-file: client certificates are a part of TLS",

@@ -30,10 +30,7 @@ const PASSWORD_VARIABLE: &str = "GATEWAY_EM_PASSWORD";
 
 /// The options for Enterprise Manager, from the command line and the environment.
 #[derive(Debug, Clone, Args)]
-#[allow(
-    rustdoc::broken_intra_doc_links,
-    reason = "these comments are help texts"
-)]
+#[allow(rustdoc::broken_intra_doc_links, reason = "these comments are help texts")]
 #[expect(clippy::doc_markdown, reason = "these comments are help texts")]
 #[command(next_help_heading = "Enterprise Manager")]
 pub struct EnterpriseManagerOptions {
@@ -69,12 +66,7 @@ pub struct EnterpriseManagerOptions {
     ///
     /// The certificate's names, dates and issuer do not matter then. The subcommand em-certificate
     /// shows the pin.
-    #[arg(
-        long,
-        env = "GATEWAY_EM_PIN_SHA256",
-        value_name = "HEX",
-        value_delimiter = ','
-    )]
+    #[arg(long, env = "GATEWAY_EM_PIN_SHA256", value_name = "HEX", value_delimiter = ',')]
     pub em_pin_sha256: Vec<String>,
 
     /// File with such pins, one a line, with comments after #; changes need no restart
@@ -177,21 +169,14 @@ impl EnterpriseManagerSettings {
 
 fn check_url(url: Option<&str>, allow_plaintext: bool) -> Result<Url, SettingError> {
     let wrong = |problem: &str| SettingError::new(EM_URL, problem);
-    let text = url
-        .map(str::trim)
-        .filter(|text| !text.is_empty())
-        .ok_or_else(|| {
-            wrong("is required: the address of Enterprise Manager, such as https://em.example:9398")
-        })?;
+    let text = url.map(str::trim).filter(|text| !text.is_empty()).ok_or_else(|| {
+        wrong("is required: the address of Enterprise Manager, such as https://em.example:9398")
+    })?;
     if !text.contains("://") {
-        return Err(wrong(&format!(
-            "has no scheme; did you mean https://{text}?"
-        )));
+        return Err(wrong(&format!("has no scheme; did you mean https://{text}?")));
     }
     let mut url: Url = text.parse().map_err(|error| {
-        wrong(&format!(
-            "is not an address such as https://em.example:9398: {error}"
-        ))
+        wrong(&format!("is not an address such as https://em.example:9398: {error}"))
     })?;
     match url.scheme() {
         "https" => {}
@@ -210,9 +195,7 @@ fn check_url(url: Option<&str>, allow_plaintext: bool) -> Result<Url, SettingErr
         ));
     }
     if url.query().is_some() || url.fragment().is_some() {
-        return Err(wrong(
-            "holds a query or fragment; give only scheme, host, port and path",
-        ));
+        return Err(wrong("holds a query or fragment; give only scheme, host, port and path"));
     }
     // People copy the address of the API itself; the gateway adds /api.
     let path = url.path().trim_end_matches('/');
@@ -243,12 +226,12 @@ fn check_password(file: Option<PathBuf>) -> Result<PasswordSource, SettingError>
     let wrong = |problem: String| SettingError::new(EM_PASSWORD_FILE, problem);
     let value = env::var_os(PASSWORD_VARIABLE).filter(|value| !value.is_empty());
     let source = match (given(file), value) {
-        (Some(_), Some(_)) => Err(wrong(format!(
-            "is given together with {PASSWORD_VARIABLE}; keep one of them"
-        ))),
-        (None, None) => Err(wrong(format!(
-            "is required, unless {PASSWORD_VARIABLE} holds the password"
-        ))),
+        (Some(_), Some(_)) => {
+            Err(wrong(format!("is given together with {PASSWORD_VARIABLE}; keep one of them")))
+        }
+        (None, None) => {
+            Err(wrong(format!("is required, unless {PASSWORD_VARIABLE} holds the password")))
+        }
         (Some(file), None) => Ok(PasswordSource::File(file)),
         (None, Some(value)) => value
             .into_string()

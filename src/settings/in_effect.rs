@@ -90,10 +90,7 @@ impl SettingsInEffect {
     pub(super) fn add_traces(&mut self, traces: Option<&TraceSettings>) {
         let endpoint = traces.map(|traces| traces.endpoint.clone());
         let sampler = traces.map(|traces| traces.sampling.to_string());
-        let shown = [
-            ("otel_exporter_otlp_endpoint", endpoint),
-            ("otel_traces_sampler", sampler),
-        ];
+        let shown = [("otel_exporter_otlp_endpoint", endpoint), ("otel_traces_sampler", sampler)];
         self.0.extend(shown.map(|(name, value)| SettingInEffect {
             name: name.to_owned(),
             source: match value {
@@ -183,11 +180,7 @@ mod tests {
     fn every_setting_is_in_the_log() {
         let mut settings = in_effect(&[]);
         settings.add_traces(None);
-        let names: Vec<_> = settings
-            .0
-            .iter()
-            .map(|setting| setting.name.as_str())
-            .collect();
+        let names: Vec<_> = settings.0.iter().map(|setting| setting.name.as_str()).collect();
         assert_eq!(names, LOGGED, "in the order of the help");
     }
 

@@ -26,8 +26,7 @@ pub fn read_pins(content: &[u8]) -> Result<Vec<Pin>, String> {
         .map(|(number, line)| (number, line.split('#').next().unwrap_or_default().trim()))
         .filter(|(_, pin)| !pin.is_empty())
         .map(|(number, pin)| {
-            pin.parse()
-                .map_err(|why: String| format!("has a wrong line {number}: {why}"))
+            pin.parse().map_err(|why: String| format!("has a wrong line {number}: {why}"))
         })
         .collect()
 }
@@ -67,11 +66,7 @@ mod tests {
     fn a_pin_is_read_in_the_forms_that_tools_print() {
         let pin = Pin::of(b"certificate");
         let plain = pin.to_string();
-        let pairs: Vec<_> = plain
-            .as_bytes()
-            .chunks(2)
-            .map(String::from_utf8_lossy)
-            .collect();
+        let pairs: Vec<_> = plain.as_bytes().chunks(2).map(String::from_utf8_lossy).collect();
         assert_eq!(plain.parse(), Ok(pin));
         assert_eq!(pairs.join(":").to_uppercase().parse(), Ok(pin));
         for wrong in ["", "ab", &plain[1..], &format!("g{}", &plain[1..])] {

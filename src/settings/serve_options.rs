@@ -129,10 +129,7 @@ impl ServeOptions {
             .map(|path| read_page_token_key(&path))
             .transpose()?;
         let traces = TraceSettings::from_environment()?;
-        Ok(Settings {
-            page_token_key,
-            ..self.with(enterprise_manager, tls, traces)
-        })
+        Ok(Settings { page_token_key, ..self.with(enterprise_manager, tls, traces) })
     }
 
     /// Settings with these checked parts, without a key for page tokens.
@@ -146,16 +143,12 @@ impl ServeOptions {
         let in_effect = &mut self.in_effect;
         in_effect.set("em_url", &enterprise_manager.url);
         in_effect.set("em_username", &enterprise_manager.username);
-        in_effect.set(
-            "em_allow_plaintext",
-            &(enterprise_manager.url.scheme() == "http"),
-        );
+        in_effect.set("em_allow_plaintext", &(enterprise_manager.url.scheme() == "http"));
         if let Some(tls) = &tls {
             in_effect.set("tls_cert_file", &tls.cert_file.display());
             in_effect.set("tls_key_file", &tls.key_file.display());
         }
-        self.in_effect
-            .set("em_password_file", &enterprise_manager.password);
+        self.in_effect.set("em_password_file", &enterprise_manager.password);
         self.in_effect.add_traces(traces.as_ref());
         Settings {
             listen: self.listen,
@@ -191,10 +184,7 @@ fn read_page_token_key(path: &Path) -> Result<SecretSlice<u8>, SettingError> {
     /// The length of the hash that signs tokens.
     const SHORTEST: usize = 32;
     let wrong = |problem: String| {
-        SettingError::new(
-            "--page-token-key-file",
-            format!("{} {problem}", path.display()),
-        )
+        SettingError::new("--page-token-key-file", format!("{} {problem}", path.display()))
     };
     let key = fs::read(path).map_err(|error| wrong(format!("cannot be read: {error}")))?;
     if key.len() < SHORTEST {

@@ -71,24 +71,19 @@ impl TraceSettings {
         if has_value("OTEL_SDK_DISABLED", "true") || has_value("OTEL_TRACES_EXPORTER", "none") {
             return Ok(None);
         }
-        let endpoint = either(
-            "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
-            "OTEL_EXPORTER_OTLP_ENDPOINT",
-        );
+        let endpoint = either("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT");
         let Some(endpoint) = endpoint else {
             return Ok(None);
         };
         let mut settings = Self::new(endpoint.parsed(check_endpoint)?);
-        if let Some(protocol) = either(
-            "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL",
-            "OTEL_EXPORTER_OTLP_PROTOCOL",
-        ) {
+        if let Some(protocol) =
+            either("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
+        {
             protocol.must_be("grpc", "this gateway speaks grpc, to port 4317 as a rule")?;
         }
-        if let Some(compression) = either(
-            "OTEL_EXPORTER_OTLP_TRACES_COMPRESSION",
-            "OTEL_EXPORTER_OTLP_COMPRESSION",
-        ) {
+        if let Some(compression) =
+            either("OTEL_EXPORTER_OTLP_TRACES_COMPRESSION", "OTEL_EXPORTER_OTLP_COMPRESSION")
+        {
             compression.must_be("none", "this gateway sends traces without compression")?;
         }
         if let Some(certificate) = either(
@@ -98,10 +93,9 @@ impl TraceSettings {
             let problem = "is set; this gateway shows the collector no certificate";
             return Err(certificate.wrong(problem));
         }
-        if let Some(path) = either(
-            "OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE",
-            "OTEL_EXPORTER_OTLP_CERTIFICATE",
-        ) {
+        if let Some(path) =
+            either("OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE", "OTEL_EXPORTER_OTLP_CERTIFICATE")
+        {
             settings.ca = Some(path.parsed(read_ca)?);
         }
         if let Some(sampler) = variable("OTEL_TRACES_SAMPLER") {
@@ -147,20 +141,13 @@ impl Variable {
 
 impl Default for Sampling {
     fn default() -> Self {
-        Self {
-            follows_parent: true,
-            ratio: 1.0,
-        }
+        Self { follows_parent: true, ratio: 1.0 }
     }
 }
 
 impl fmt::Display for Sampling {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let parent = if self.follows_parent {
-            "parentbased_"
-        } else {
-            ""
-        };
+        let parent = if self.follows_parent { "parentbased_" } else { "" };
         write!(f, "{parent}traceidratio of {}", self.ratio)
     }
 }
@@ -181,10 +168,7 @@ impl FromStr for Sampling {
                 ));
             }
         };
-        Ok(Self {
-            follows_parent: root.is_some(),
-            ratio,
-        })
+        Ok(Self { follows_parent: root.is_some(), ratio })
     }
 }
 
@@ -213,8 +197,7 @@ fn read_ca(path: &str) -> Result<Vec<u8>, String> {
 }
 
 fn number<N: FromStr>(text: &str) -> Result<N, String> {
-    text.parse()
-        .map_err(|_| format!("is {text}, which is not such a number"))
+    text.parse().map_err(|_| format!("is {text}, which is not such a number"))
 }
 
 #[cfg(test)]
@@ -254,10 +237,7 @@ mod tests {
             ("OTEL_BSP_SCHEDULE_DELAY", "100"),
         ]);
         let settings = settings.unwrap().unwrap();
-        let sampling = Sampling {
-            follows_parent: false,
-            ratio: 0.25,
-        };
+        let sampling = Sampling { follows_parent: false, ratio: 0.25 };
         assert_eq!(settings.sampling, sampling);
         assert_eq!(settings.queue, 16);
         assert_eq!(settings.delay, Duration::from_millis(100));
@@ -267,10 +247,7 @@ mod tests {
     fn an_error_names_the_variable_and_no_secret() {
         for (name, value) in [
             ("OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4317"),
-            (
-                "OTEL_EXPORTER_OTLP_ENDPOINT",
-                "http://user:secret@collector",
-            ),
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://user:secret@collector"),
             ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf"),
             ("OTEL_EXPORTER_OTLP_TRACES_COMPRESSION", "gzip"),
             ("OTEL_EXPORTER_OTLP_CERTIFICATE", "/nowhere/ca.crt"),

@@ -14,17 +14,12 @@ pub(crate) fn socket_address(text: &str) -> Result<SocketAddr, String> {
 
 pub(super) fn api_version(text: &str) -> Result<String, String> {
     let is_version = text.strip_prefix('v').is_some_and(|number| {
-        !number.is_empty()
-            && number
-                .bytes()
-                .all(|byte| byte.is_ascii_digit() || byte == b'_')
+        !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit() || byte == b'_')
     });
     if text == "latest" || is_version {
         Ok(text.to_owned())
     } else {
-        Err(format!(
-            "{text:?} is neither latest nor a version such as v1_7"
-        ))
+        Err(format!("{text:?} is neither latest nor a version such as v1_7"))
     }
 }
 
@@ -55,11 +50,7 @@ pub(super) fn list<T: FromStr<Err = String>>(
         .iter()
         .map(|value| value.trim())
         .filter(|value| !value.is_empty())
-        .map(|value| {
-            value
-                .parse()
-                .map_err(|problem: String| SettingError::new(option, problem))
-        })
+        .map(|value| value.parse().map_err(|problem: String| SettingError::new(option, problem)))
         .collect()
 }
 

@@ -42,11 +42,7 @@ where
 {
     /// Without any reads.
     pub(super) fn new(attribute: &'static str, counters: ReadCounters) -> Arc<Self> {
-        Arc::new(Self {
-            attribute,
-            flights: Mutex::default(),
-            counters,
-        })
+        Arc::new(Self { attribute, flights: Mutex::default(), counters })
     }
 
     /// Joins the read under way for `key` if the terms allow it, and starts a new one otherwise.
@@ -76,11 +72,7 @@ where
         self.note(&self.counters.asked, "asked", terms.trace);
         let started = Instant::now();
         let context = Arc::new(ReadContext::new(terms.deadline, terms.trace.clone()));
-        let removal = Removal {
-            in_flight: self.clone(),
-            key: key.clone(),
-            started,
-        };
+        let removal = Removal { in_flight: self.clone(), key: key.clone(), started };
         let read_context = context.clone();
         // `read` is called inside the box: outside, its future of three kilobytes would be copied
         // twice.
@@ -92,11 +84,7 @@ where
         let read = boxed.shared();
         flights.insert(
             key,
-            Flight {
-                started,
-                context,
-                read: read.downgrade().expect("it has not been polled"),
-            },
+            Flight { started, context, read: read.downgrade().expect("it has not been polled") },
         );
         read
     }
@@ -133,10 +121,7 @@ impl<K: Eq + Hash, A> Drop for Removal<K, A> {
     fn drop(&mut self) {
         let mut flights = self.in_flight.flights.lock();
         // A later read with the same key may have replaced this one.
-        if flights
-            .get(&self.key)
-            .is_some_and(|flight| flight.started == self.started)
-        {
+        if flights.get(&self.key).is_some_and(|flight| flight.started == self.started) {
             flights.remove(&self.key);
         }
     }

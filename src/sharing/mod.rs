@@ -130,10 +130,7 @@ impl ReadRegistry {
     fn keep(&self, key: SessionKey, result: &SharedResult<Reading>, accepts_earlier: bool) {
         match result {
             Ok(reading) if !self.reuse_time(reading).is_zero() => {
-                let kept = Kept {
-                    reading: reading.clone(),
-                    at: Instant::now(),
-                };
+                let kept = Kept { reading: reading.clone(), at: Instant::now() };
                 if accepts_earlier {
                     self.kept.insert(key, kept);
                 } else {
@@ -153,10 +150,7 @@ impl SharedReads {
     /// Reads through the connections of `enterprise_manager`, and shares with all who have the same
     /// registry.
     pub fn new(enterprise_manager: EnterpriseManager, registry: Arc<ReadRegistry>) -> Self {
-        Self {
-            enterprise_manager: Arc::new(enterprise_manager),
-            registry,
-        }
+        Self { enterprise_manager: Arc::new(enterprise_manager), registry }
     }
 
     /// Reads one session: the kept answer if it is young enough, else the answer of an equal read in
@@ -186,10 +180,7 @@ impl SharedReads {
             registry.keep(key, &result, accepts_earlier);
             result
         };
-        self.registry
-            .sessions
-            .join_or_start(key, &terms, kept, read)
-            .await
+        self.registry.sessions.join_or_start(key, &terms, kept, read).await
     }
 
     /// Reads one page of a list: the answer of an equal read in flight, else EM's. Pages are not
@@ -210,9 +201,7 @@ impl SharedReads {
             let page = enterprise_manager.session_page(&list, &position, &context);
             page.await.map(Arc::new)
         };
-        self.registry
-            .pages
-            .join_or_start(key, &terms, || None, read)
+        self.registry.pages.join_or_start(key, &terms, || None, read)
     }
 
     /// Reads the tasks of one session, in the same way as a page.

@@ -123,10 +123,7 @@ impl Watching {
         }
         let (sender, subscription) = watch::channel(Snapshot::default());
         let snapshot = Arc::new(sender);
-        let published = Published {
-            snapshot: snapshot.clone(),
-            begun_by: trace.clone(),
-        };
+        let published = Published { snapshot: snapshot.clone(), begun_by: trace.clone() };
         pollers.insert(id, published);
         let (reads, registry) = (self.reads.clone(), self.registry.clone());
         let poller = Poller::new(id, trace.clone(), reads, registry, snapshot);

@@ -41,11 +41,7 @@ impl Pace {
 
     /// After a failed read: the shortest pause, or EM's `Retry-After` if that is longer.
     pub(super) fn after_error(&self, retry_after: Option<Duration>) -> Duration {
-        with_jitter(
-            self.shortest
-                .max(retry_after.unwrap_or_default())
-                .min(LONGEST),
-        )
+        with_jitter(self.shortest.max(retry_after.unwrap_or_default()).min(LONGEST))
     }
 
     /// Greatest age at which the answer to another caller still counts as new.

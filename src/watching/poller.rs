@@ -75,9 +75,7 @@ impl Poller {
             let _permit = acquire(&self.registry.first_reads).await;
             self.read(None, deadline, &self.begun_by).await
         };
-        timeout_at(deadline, read)
-            .await
-            .unwrap_or_else(|_| Err(no_answer()))
+        timeout_at(deadline, read).await.unwrap_or_else(|_| Err(no_answer()))
     }
 
     /// Reads the session once more. The wait for a permit has a timeout of its own: all watched
@@ -92,9 +90,7 @@ impl Poller {
         let deadline = Instant::now() + self.registry.settings.read_timeout;
         let trace = self.registry.traces.poll(&self.begun_by, self.id);
         let read = self.read(Some(self.pace.acceptable_age()), deadline, &trace);
-        let result = timeout_at(deadline, read)
-            .await
-            .unwrap_or_else(|_| Err(no_answer()));
+        let result = timeout_at(deadline, read).await.unwrap_or_else(|_| Err(no_answer()));
         if result.is_err() {
             trace.set_error();
         }
@@ -108,14 +104,8 @@ impl Poller {
         deadline: Instant,
         trace: &TraceContext,
     ) -> SharedResult<Reading> {
-        let terms = ReadTerms {
-            max_age,
-            deadline,
-            trace,
-        };
-        self.reads
-            .replica_session(self.id, View::Entity, terms)
-            .await
+        let terms = ReadTerms { max_age, deadline, trace };
+        self.reads.replica_session(self.id, View::Entity, terms).await
     }
 
     /// Does the work unless the last watcher leaves meanwhile. In that case this poller has been
@@ -218,9 +208,7 @@ impl Drop for Poller {
 }
 
 fn no_answer() -> Error {
-    Error::Disconnected {
-        why: "given up after waiting for an answer".to_owned(),
-    }
+    Error::Disconnected { why: "given up after waiting for an answer".to_owned() }
 }
 
 async fn acquire(limit: &Semaphore) -> SemaphorePermit<'_> {

@@ -65,15 +65,9 @@ fn page() -> String {
         if headings[..number].contains(title) {
             continue;
         }
-        write!(
-            page,
-            "\n## {title}\n\n| option | default | meaning |\n| --- | --- | --- |\n"
-        )
-        .unwrap();
-        for option in command
-            .get_arguments()
-            .filter(|option| heading(option) == *title)
-        {
+        write!(page, "\n## {title}\n\n| option | default | meaning |\n| --- | --- | --- |\n")
+            .unwrap();
+        for option in command.get_arguments().filter(|option| heading(option) == *title) {
             page += &row(option);
         }
     }
@@ -85,10 +79,7 @@ fn row(option: &Arg) -> String {
     let more = option.get_long_help().map(ToString::to_string);
     let more = more.as_deref().and_then(|long| long.split_once("\n\n"));
     // What clap does not know of a default stands in brackets at the end of the help.
-    let (meaning, bracket) = match help
-        .strip_suffix(']')
-        .and_then(|help| help.rsplit_once(" ["))
-    {
+    let (meaning, bracket) = match help.strip_suffix(']').and_then(|help| help.rsplit_once(" [")) {
         Some((meaning, bracket)) => (meaning, Some(bracket.trim_start_matches("default: "))),
         None => (help.as_str(), None),
     };
@@ -111,9 +102,7 @@ fn formatted(text: &str) -> String {
     let code = |word: &str| {
         let bare = word.trim_end_matches([',', ';', ':', '.']);
         let is_code = ["--", "/"].iter().any(|start| bare.starts_with(start))
-            || ["://", "_", "\\", "="]
-                .iter()
-                .any(|mark| bare.contains(mark));
+            || ["://", "_", "\\", "="].iter().any(|mark| bare.contains(mark));
         if is_code && !word.contains('`') {
             format!("`{bare}`{}", &word[bare.len()..])
         } else {
@@ -124,11 +113,7 @@ fn formatted(text: &str) -> String {
     let words = text.split_whitespace().map(|word| {
         let was_in_code = in_code;
         in_code ^= word.matches('`').count() % 2 == 1;
-        if was_in_code || in_code {
-            word.to_owned()
-        } else {
-            code(word)
-        }
+        if was_in_code || in_code { word.to_owned() } else { code(word) }
     });
     words.collect::<Vec<_>>().join(" ")
 }

@@ -25,28 +25,22 @@ async fn ten_thousand_watchers_of_a_hundred_sessions() {
     let simulator = Simulator::start(Options::default()).await.unwrap();
     let id = |number: usize| format!("5e550000-0000-4000-8000-{:012x}", number % SESSIONS);
     (0..SESSIONS).for_each(|number| canned(&simulator, "session-running.xml", &id(number)));
-    let mut serve = program(&[
-        "serve",
-        "--listen=127.0.0.1:0",
-        "--admin-listen=127.0.0.1:0",
-    ])
-    .args(["--em-allow-plaintext", "--lame-duck=0s"])
-    .arg(format!("--watch-interval={INTERVAL}s"))
-    .arg(format!("--watch-interval-max={INTERVAL}s"))
-    .arg(format!("--em-url={}", simulator.url()))
-    .arg(r"--em-username=TECH\gateway")
-    .env("GATEWAY_EM_PASSWORD", "simulated")
-    .spawn()
-    .unwrap();
+    let mut serve = program(&["serve", "--listen=127.0.0.1:0", "--admin-listen=127.0.0.1:0"])
+        .args(["--em-allow-plaintext", "--lame-duck=0s"])
+        .arg(format!("--watch-interval={INTERVAL}s"))
+        .arg(format!("--watch-interval-max={INTERVAL}s"))
+        .arg(format!("--em-url={}", simulator.url()))
+        .arg(r"--em-username=TECH\gateway")
+        .env("GATEWAY_EM_PASSWORD", "simulated")
+        .spawn()
+        .unwrap();
     let mut log = lines(serve.stderr.take());
     let address = after(&mut log, "serving address=").await;
     let pid = serve.id().unwrap();
     let mut clients = Vec::new();
     for _ in 0..CONNECTIONS {
         let endpoint = Channel::from_shared(format!("http://{address}")).unwrap();
-        clients.push(ReplicaSessionServiceClient::new(
-            endpoint.connect().await.unwrap(),
-        ));
+        clients.push(ReplicaSessionServiceClient::new(endpoint.connect().await.unwrap()));
     }
     println!("{CONNECTIONS} connections, no watch: {} KiB", memory(pid));
 
@@ -60,21 +54,14 @@ async fn ten_thousand_watchers_of_a_hundred_sessions() {
             events
         })
     });
-    let mut crowd: Vec<_> = join_all(streams)
-        .await
-        .into_iter()
-        .map(Result::unwrap)
-        .collect();
+    let mut crowd: Vec<_> = join_all(streams).await.into_iter().map(Result::unwrap).collect();
     println!("{WATCHERS} have been told after {:?}", began.elapsed());
     println!("with them: {} KiB", memory(pid));
     for fixture in ["session-postprocessing.xml", "session-running.xml"] {
         (0..SESSIONS).for_each(|number| canned(&simulator, fixture, &id(number)));
         let before = cpu(pid);
         join_all(crowd.iter_mut().map(next)).await;
-        println!(
-            "a change of all sessions cost {} ms of CPU time",
-            cpu(pid) - before
-        );
+        println!("a change of all sessions cost {} ms of CPU time", cpu(pid) - before);
     }
     println!("then: {} KiB", memory(pid));
     let reads = simulator.counts().session_reads;
@@ -102,11 +89,7 @@ async fn next(events: &mut Streaming<WatchReplicaSessionResponse>) {
 fn memory(pid: u32) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    line.unwrap()
-        .trim()
-        .trim_end_matches(" kB")
-        .parse()
-        .unwrap()
+    line.unwrap().trim().trim_end_matches(" kB").parse().unwrap()
 }
 
 /// CPU time so far, in ms.

@@ -35,10 +35,7 @@ pub fn canned(simulator: &Simulator, fixture: &str, id: &str) {
 }
 
 fn canned_with(simulator: &Simulator, fixture: &str, id: &str, progress: &str) {
-    let folder = concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/tests/fixtures/enterprise-manager"
-    );
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/enterprise-manager");
     let document = std::fs::read_to_string(format!("{folder}/{fixture}")).unwrap();
     let (_, uid) = document.split_once("urn:veeam:ReplicaJobSession:").unwrap();
     let document = document.replace(&uid[..36], id);
@@ -74,16 +71,8 @@ async fn the_exit_code_says_how_the_run_went_or_why_that_is_not_known() {
     for (arguments, expected, told) in [
         (vec![UNKNOWN, &server], 66, "SESSION_NOT_FOUND"),
         (vec!["nonsense", &server], 64, "INVALID_ID"),
-        (
-            vec![RUNNING_SESSION_ID, &server, "--timeout=300ms"],
-            75,
-            "--timeout",
-        ),
-        (
-            vec![RUNNING_SESSION_ID, "--server=http://127.0.0.1:9"],
-            69,
-            "no gateway answers",
-        ),
+        (vec![RUNNING_SESSION_ID, &server, "--timeout=300ms"], 75, "--timeout"),
+        (vec![RUNNING_SESSION_ID, "--server=http://127.0.0.1:9"], 69, "no gateway answers"),
     ] {
         let (code, _, err) = run(program(&["watch"]).args(&arguments)).await;
         assert_eq!(code, expected, "{err}");
@@ -97,12 +86,7 @@ async fn each_change_is_printed_on_a_line() {
     let gateway = gateway(&simulator, 0).await;
     let server = server(&gateway);
     let change = |percent: &str| {
-        canned_with(
-            &simulator,
-            "session-running.xml",
-            RUNNING_SESSION_ID,
-            percent,
-        );
+        canned_with(&simulator, "session-running.xml", RUNNING_SESSION_ID, percent);
     };
     change("12");
     let mut plain = program(&["watch", RUNNING_SESSION_ID, &server]);
@@ -112,10 +96,7 @@ async fn each_change_is_printed_on_a_line() {
     let (mut lines, mut objects) = (lines(plain.stdout.take()), lines(json.stdout.take()));
     let heading = next_line(&mut lines).await.unwrap();
     assert!(heading.starts_with("Replication Job 1@"), "{heading}");
-    assert!(
-        heading.ends_with(" on enterprise01.tech.local"),
-        "{heading}"
-    );
+    assert!(heading.ends_with(" on enterprise01.tech.local"), "{heading}");
     let progress = async |object: Option<String>| {
         let json: serde_json::Value = serde_json::from_str(&object.unwrap()).unwrap();
         json["snapshot"]["replicaSession"]["progressPercent"].clone()
@@ -123,10 +104,7 @@ async fn each_change_is_printed_on_a_line() {
     for percent in [12, 30, 65] {
         change(&percent.to_string());
         let line = next_line(&mut lines).await.unwrap();
-        assert!(
-            line.contains(&format!(" {percent} %  working, for")),
-            "{line}"
-        );
+        assert!(line.contains(&format!(" {percent} %  working, for")), "{line}");
         assert_eq!(progress(next_line(&mut objects).await).await, percent);
     }
     canned(&simulator, "session-success-retry.xml", RUNNING_SESSION_ID);
@@ -146,17 +124,10 @@ async fn watch_rides_out_gateway_restarts_and_outages() {
     let first = gateway(&simulator, 0).await;
     let port = first.address().port();
     let change = |percent: &str| {
-        canned_with(
-            &simulator,
-            "session-running.xml",
-            RUNNING_SESSION_ID,
-            percent,
-        );
+        canned_with(&simulator, "session-running.xml", RUNNING_SESSION_ID, percent);
     };
     change("12");
-    let mut watch = program(&["watch", RUNNING_SESSION_ID, &server(&first)])
-        .spawn()
-        .unwrap();
+    let mut watch = program(&["watch", RUNNING_SESSION_ID, &server(&first)]).spawn().unwrap();
     let (mut out, mut err) = (lines(watch.stdout.take()), lines(watch.stderr.take()));
     next_line(&mut out).await.unwrap();
     next_line(&mut out).await.unwrap();

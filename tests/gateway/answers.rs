@@ -12,10 +12,9 @@ use super::support::{FINISHED, fixture, get, request, send, start, start_with};
 #[tokio::test]
 async fn the_documented_entity_arrives_field_by_field() {
     let setup = start().await;
-    setup.simulator.answer_with(
-        FINISHED,
-        Canned::xml(fixture("session-entity-documented-13.1.xml")),
-    );
+    setup
+        .simulator
+        .answer_with(FINISHED, Canned::xml(fixture("session-entity-documented-13.1.xml")));
     let before = SystemTime::now();
     let response = send(&setup.client, request(FINISHED)).await.unwrap();
     let read = SystemTime::try_from(response.read_time.unwrap()).unwrap();
@@ -48,12 +47,7 @@ async fn the_documented_entity_arrives_field_by_field() {
         r#type: "ReplicaJobSession".to_owned(),
         href: format!("{session}?format=Entity"),
         links: vec![
-            link(
-                "Up",
-                "BackupServerReference",
-                &server,
-                "enterprise01.tech.local",
-            ),
+            link("Up", "BackupServerReference", &server, "enterprise01.tech.local"),
             link("Up", "JobReference", &job, "Replication Job 1"),
             link("Alternate", "ReplicaJobSessionReference", &session, name),
             link(
@@ -95,21 +89,14 @@ async fn the_reference_view_requests_and_returns_only_identity_and_links() {
     let setup = start().await;
     let mut reference = request(FINISHED);
     reference.get_mut().view = ReplicaSessionView::Reference.into();
-    let session = send(&setup.client, reference)
-        .await
-        .unwrap()
-        .replica_session
-        .unwrap();
+    let session = send(&setup.client, reference).await.unwrap().replica_session.unwrap();
 
     assert_eq!(session.id, FINISHED);
     assert_eq!(session.r#type, "ReplicaJobSessionReference");
     assert_eq!(session.links.len(), 4);
     assert_eq!(session.job.unwrap().name, "Replication Job 1");
     assert_eq!(session.state, i32::from(State::Unspecified));
-    assert_eq!(
-        (session.create_time, session.progress_percent),
-        (None, None)
-    );
+    assert_eq!((session.create_time, session.progress_percent), (None, None));
     let asked = setup.simulator.requests().pop().unwrap();
     assert_eq!(asked.target, format!("/api/replicaSessions/{FINISHED}"));
 }
@@ -126,11 +113,7 @@ async fn every_form_of_an_id_reads_the_same_lower_case_uuid() {
         let session = get(&setup.client, &id).await.unwrap();
         assert_eq!(session.id, FINISHED, "{id}");
         let asked = setup.simulator.requests().pop().unwrap();
-        assert_eq!(
-            asked.target,
-            format!("/api/replicaSessions/{FINISHED}?format=Entity"),
-            "{id}"
-        );
+        assert_eq!(asked.target, format!("/api/replicaSessions/{FINISHED}?format=Entity"), "{id}");
     }
 }
 
@@ -138,14 +121,7 @@ async fn every_form_of_an_id_reads_the_same_lower_case_uuid() {
 async fn a_path_prefix_before_the_api_is_kept() {
     let setup = start_with(Options::default(), |settings| {
         // A doubled slash works as a path prefix: the simulator tolerates it, as EM does.
-        let url = format!(
-            "{}/em",
-            settings
-                .enterprise_manager
-                .url
-                .as_str()
-                .trim_end_matches('/')
-        );
+        let url = format!("{}/em", settings.enterprise_manager.url.as_str().trim_end_matches('/'));
         settings.enterprise_manager.url = url.parse().unwrap();
     })
     .await;
@@ -177,15 +153,9 @@ async fn a_running_session_advances_and_then_ends() {
 async fn both_generations_of_em_give_the_same_session() {
     let mut sessions = Vec::new();
     for style in [Style::version12(), Style::version13()] {
-        let with_mark = Style {
-            byte_order_mark: true,
-            ..style
-        };
+        let with_mark = Style { byte_order_mark: true, ..style };
         for style in [style, with_mark] {
-            let options = Options {
-                style,
-                ..Options::default()
-            };
+            let options = Options { style, ..Options::default() };
             let setup = start_with(options, |_| {}).await;
             let mut session = get(&setup.client, FINISHED).await.unwrap();
             // The generations differ in the spelling of this link.
@@ -193,19 +163,13 @@ async fn both_generations_of_em_give_the_same_session() {
             sessions.push(session);
         }
     }
-    assert!(
-        sessions.iter().all(|session| *session == sessions[0]),
-        "{sessions:#?}"
-    );
+    assert!(sessions.iter().all(|session| *session == sessions[0]), "{sessions:#?}");
 }
 
 #[tokio::test]
 async fn every_session_fixture_arrives_over_the_wire() {
     let setup = start().await;
-    let folder = concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/tests/fixtures/enterprise-manager"
-    );
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/enterprise-manager");
     let mut count = 0;
     for entry in std::fs::read_dir(folder).unwrap() {
         let name = entry.unwrap().file_name().into_string().unwrap();

@@ -63,10 +63,7 @@ async fn during<T>(setup: &Setup, attack: impl Future<Output = T>) -> T {
     let good = tokio::spawn(async move {
         let mut calls = 0;
         while !stopped.is_cancelled() {
-            timeout(SOON, get(&client, FINISHED))
-                .await
-                .unwrap()
-                .unwrap();
+            timeout(SOON, get(&client, FINISHED)).await.unwrap().unwrap();
             calls += 1;
         }
         calls

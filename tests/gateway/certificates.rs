@@ -35,9 +35,8 @@ impl Issued {
     /// The TLS settings of a simulator with this certificate.
     pub fn server_config(&self) -> Arc<ServerConfig> {
         let pair = SingleCertAndKey::from(self.certified_key());
-        let config = ServerConfig::builder()
-            .with_no_client_auth()
-            .with_cert_resolver(Arc::new(pair));
+        let config =
+            ServerConfig::builder().with_no_client_auth().with_cert_resolver(Arc::new(pair));
         Arc::new(config)
     }
 
@@ -91,9 +90,7 @@ fn issue_with(
         names.iter().copied().partition(|name| name.contains("://"));
     let others: Vec<_> = others.into_iter().map(str::to_owned).collect();
     let mut params = CertificateParams::new(others).unwrap();
-    let uris = uris
-        .iter()
-        .map(|uri| SanType::URI((*uri).try_into().unwrap()));
+    let uris = uris.iter().map(|uri| SanType::URI((*uri).try_into().unwrap()));
     params.subject_alt_names.extend(uris);
     params.not_after = date_time_ymd(2040, 1, 1);
     change(&mut params);
@@ -114,10 +111,7 @@ pub fn caller_tls(folder: &Path, client_ca: Option<&Authority>, allowed: &[&str]
             fs::write(&path, authority.pem()).unwrap();
             path
         }),
-        allowed: allowed
-            .iter()
-            .map(|name| name.parse::<CallerPattern>().unwrap())
-            .collect(),
+        allowed: allowed.iter().map(|name| name.parse::<CallerPattern>().unwrap()).collect(),
     }
 }
 

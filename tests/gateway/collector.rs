@@ -59,11 +59,7 @@ impl Collector {
         let serve = server
             .add_service(TraceServiceServer::new(got.clone()))
             .serve_with_incoming(TcpIncoming::from(listener));
-        Self {
-            endpoint,
-            got,
-            server: tokio::spawn(async move { serve.await.unwrap() }),
-        }
+        Self { endpoint, got, server: tokio::spawn(async move { serve.await.unwrap() }) }
     }
 
     /// All spans so far, in the order in which they ended.

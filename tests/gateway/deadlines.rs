@@ -31,9 +31,7 @@ async fn the_caller_s_deadline_holds_whatever_em_does() {
 #[tokio::test]
 async fn the_deadline_holds_for_a_caller_that_never_sends_its_message() {
     let setup = start().await;
-    let status = timeout(SLACK, bare_call(&setup, "100m", false))
-        .await
-        .unwrap();
+    let status = timeout(SLACK, bare_call(&setup, "100m", false)).await.unwrap();
     assert_eq!(status.code(), Code::DeadlineExceeded);
 }
 
@@ -43,8 +41,7 @@ async fn bare_call(setup: &Setup, grpc_timeout: &'static str, with_message: bool
     let address = setup.gateway.address();
     let (mut sender, _connection) = h2(address).await;
     let mut head = bare_request(address);
-    head.headers_mut()
-        .insert("grpc-timeout", grpc_timeout.parse().unwrap());
+    head.headers_mut().insert("grpc-timeout", grpc_timeout.parse().unwrap());
     let (response, mut stream) = sender.send_request(head, false).unwrap();
     if with_message {
         let message = framed(request(FINISHED).get_ref());
@@ -86,9 +83,7 @@ async fn the_deadline_covers_waiting_for_a_permit_for_em() {
     })
     .await;
     setup.simulator.set_faults([fault("silence")]);
-    let calls: Vec<_> = (0..5)
-        .map(|_| tokio::spawn(get(&setup.client, FINISHED)))
-        .collect();
+    let calls: Vec<_> = (0..5).map(|_| tokio::spawn(get(&setup.client, FINISHED))).collect();
     for call in calls {
         let result = timeout(SLACK, call).await.unwrap().unwrap();
         assert_eq!(result.unwrap_err().code(), Code::DeadlineExceeded);

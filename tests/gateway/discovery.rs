@@ -25,10 +25,7 @@ async fn health_is_reported_for_the_server_and_for_the_service() {
         assert_eq!(answer.into_inner().status(), ServingStatus::Serving);
     }
     let service = "nobody".to_owned();
-    let status = health
-        .check(HealthCheckRequest { service })
-        .await
-        .unwrap_err();
+    let status = health.check(HealthCheckRequest { service }).await.unwrap_err();
     assert_eq!(status.code(), Code::NotFound);
 }
 
@@ -73,8 +70,5 @@ async fn reflection_v1alpha_returns_the_contract_with_its_comments() {
         panic!("{answer:?}");
     };
     let file = String::from_utf8_lossy(&files.file_descriptor_proto[0]).into_owned();
-    assert!(
-        file.contains("Gets one session by its id"),
-        "comments are kept"
-    );
+    assert!(file.contains("Gets one session by its id"), "comments are kept");
 }

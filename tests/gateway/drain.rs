@@ -17,15 +17,9 @@ use super::support::{FINISHED, SOON, Setup, channel, eventually, fault, get, sta
 
 #[tokio::test]
 async fn calls_in_flight_finish_and_new_connections_are_refused() {
-    let Setup {
-        simulator,
-        gateway,
-        client,
-    } = start_with(Options::default(), |_| {}).await;
+    let Setup { simulator, gateway, client } = start_with(Options::default(), |_| {}).await;
     simulator.set_faults([fault("latency=500ms")]);
-    let calls: Vec<_> = (0..20)
-        .map(|_| tokio::spawn(get(&client, FINISHED)))
-        .collect();
+    let calls: Vec<_> = (0..20).map(|_| tokio::spawn(get(&client, FINISHED))).collect();
     eventually("calls are at EM", || simulator.counts().in_flight > 0).await;
 
     let address = gateway.address();
@@ -38,14 +32,11 @@ async fn calls_in_flight_finish_and_new_connections_are_refused() {
 
 #[tokio::test]
 async fn health_and_readiness_change_before_the_shutdown() {
-    let Setup {
-        simulator: _simulator,
-        gateway,
-        client,
-    } = start_with(Options::default(), |settings| {
-        settings.lame_duck = Duration::from_millis(500);
-    })
-    .await;
+    let Setup { simulator: _simulator, gateway, client } =
+        start_with(Options::default(), |settings| {
+            settings.lame_duck = Duration::from_millis(500);
+        })
+        .await;
     let channel = channel(gateway.address()).await;
     let ready = format!("http://{}/readyz", gateway.admin_address());
     let mut health = HealthClient::new(channel);

@@ -26,20 +26,10 @@ fn assert_failure(status: &Status, code: Code, expected: &str, what: &str) {
     assert_eq!(status.code(), code, "{what}: {status:?}");
     assert_eq!(reason(status), expected, "{what}");
     assert!(status.message().len() <= 1024, "{what}");
-    for secret in [
-        "127.0.0.1",
-        "localhost",
-        "esx07",
-        "Object reference",
-        "at Example",
-        "role",
-    ] {
+    for secret in ["127.0.0.1", "localhost", "esx07", "Object reference", "at Example", "role"] {
         let failure = format!("{} {:?}", status.message(), status.get_error_details());
         let failure = failure.replace("the role Portal User", "");
-        assert!(
-            !failure.contains(secret),
-            "{what}: {secret} is failure: {failure}"
-        );
+        assert!(!failure.contains(secret), "{what}: {secret} is failure: {failure}");
     }
 }
 
@@ -94,12 +84,7 @@ async fn every_response_that_is_not_a_session_has_its_code_and_reason() {
 async fn a_404_without_an_error_document_does_not_mean_a_missing_session() {
     let setup = start().await;
     let failure = read_with(&setup, 404, "application/xml", b"").await;
-    assert_failure(
-        &failure,
-        Code::Unavailable,
-        "NOT_ENTERPRISE_MANAGER",
-        "empty 404",
-    );
+    assert_failure(&failure, Code::Unavailable, "NOT_ENTERPRISE_MANAGER", "empty 404");
 }
 
 #[tokio::test]
@@ -108,23 +93,14 @@ async fn unusable_documents_have_a_reason_each() {
     let good = String::from_utf8(fixture("session-entity-documented-13.1.xml")).unwrap();
     let huge = format!("{good}{}", " ".repeat(1024 * 1024));
     for (body, expected) in [
-        (
-            good.replace("</State>", "</Stat>"),
-            "EM_BAD_RESPONSE_MALFORMED",
-        ),
-        (
-            good[..good.len() / 2].to_owned(),
-            "EM_BAD_RESPONSE_TRUNCATED",
-        ),
+        (good.replace("</State>", "</Stat>"), "EM_BAD_RESPONSE_MALFORMED"),
+        (good[..good.len() / 2].to_owned(), "EM_BAD_RESPONSE_TRUNCATED"),
         (huge, "EM_BAD_RESPONSE_TOO_LARGE"),
         (
             good.replace("<ReplicaJobSession ", "<!DOCTYPE x><ReplicaJobSession "),
             "EM_BAD_RESPONSE_FORBIDDEN",
         ),
-        (
-            good.replace("<Progress>100", "<Progress>2147483648"),
-            "EM_BAD_RESPONSE_INVALID_FIELD",
-        ),
+        (good.replace("<Progress>100", "<Progress>2147483648"), "EM_BAD_RESPONSE_INVALID_FIELD"),
     ] {
         let failure = read_with(&setup, 200, "application/xml", body.as_bytes()).await;
         assert_failure(&failure, Code::Internal, expected, expected);
@@ -142,10 +118,7 @@ async fn not_found_names_the_resource_and_the_delay_of_em_s_data() {
         let details = failure.get_error_details();
         let resource = details.resource_info().unwrap();
         assert_eq!(resource.resource_type, "ReplicaJobSession");
-        assert_eq!(
-            resource.resource_name,
-            format!("urn:veeam:ReplicaJobSession:{UNKNOWN}")
-        );
+        assert_eq!(resource.resource_name, format!("urn:veeam:ReplicaJobSession:{UNKNOWN}"));
         assert_eq!(details.error_info().unwrap().metadata["id"], UNKNOWN);
     }
 }
@@ -157,32 +130,12 @@ async fn an_invalid_request_names_its_field_and_never_reaches_em() {
     let changes: Vec<(Change, &str, &str)> = vec![
         (Box::new(|r| r.id = String::new()), "id", "INVALID_ID"),
         (Box::new(|r| r.id = "x".repeat(20_000)), "id", "INVALID_ID"),
-        (
-            Box::new(|r| r.id = format!("{FINISHED}/../../logonSessions")),
-            "id",
-            "INVALID_ID",
-        ),
-        (
-            Box::new(|r| r.id = format!("urn:veeam:Job:{FINISHED}")),
-            "id",
-            "INVALID_ID",
-        ),
+        (Box::new(|r| r.id = format!("{FINISHED}/../../logonSessions")), "id", "INVALID_ID"),
+        (Box::new(|r| r.id = format!("urn:veeam:Job:{FINISHED}")), "id", "INVALID_ID"),
         (Box::new(|r| r.view = 77), "view", "INVALID_VIEW"),
-        (
-            Box::new(move |r| r.max_age = duration(-1, 0)),
-            "max_age",
-            "INVALID_MAX_AGE",
-        ),
-        (
-            Box::new(move |r| r.max_age = duration(0, -1)),
-            "max_age",
-            "INVALID_MAX_AGE",
-        ),
-        (
-            Box::new(move |r| r.max_age = duration(i64::MAX, 0)),
-            "max_age",
-            "INVALID_MAX_AGE",
-        ),
+        (Box::new(move |r| r.max_age = duration(-1, 0)), "max_age", "INVALID_MAX_AGE"),
+        (Box::new(move |r| r.max_age = duration(0, -1)), "max_age", "INVALID_MAX_AGE"),
+        (Box::new(move |r| r.max_age = duration(i64::MAX, 0)), "max_age", "INVALID_MAX_AGE"),
     ];
     for (change, field, expected) in changes {
         let mut question = request(FINISHED);
@@ -190,10 +143,7 @@ async fn an_invalid_request_names_its_field_and_never_reaches_em() {
         let failure = send(&setup.client, question).await.unwrap_err();
         assert_failure(&failure, Code::InvalidArgument, expected, field);
         let details = failure.get_error_details();
-        assert_eq!(
-            details.bad_request().unwrap().field_violations[0].field,
-            field
-        );
+        assert_eq!(details.bad_request().unwrap().field_violations[0].field, field);
     }
     assert_eq!(setup.simulator.counts().requests, 0);
 }
@@ -202,16 +152,9 @@ async fn an_invalid_request_names_its_field_and_never_reaches_em() {
 async fn a_malformed_grpc_timeout_is_rejected() {
     let setup = start().await;
     let mut question: Request<_> = request(FINISHED);
-    question
-        .metadata_mut()
-        .insert("grpc-timeout", "soon".parse().unwrap());
+    question.metadata_mut().insert("grpc-timeout", "soon".parse().unwrap());
     let failure = send(&setup.client, question).await.unwrap_err();
-    assert_failure(
-        &failure,
-        Code::InvalidArgument,
-        "INVALID_TIMEOUT",
-        "grpc-timeout",
-    );
+    assert_failure(&failure, Code::InvalidArgument, "INVALID_TIMEOUT", "grpc-timeout");
 }
 
 #[tokio::test]
@@ -220,12 +163,7 @@ async fn an_account_without_the_role_has_its_own_reason_and_causes_no_new_logon(
     setup.simulator.set_role(USERNAME, Role::RestoreOperator);
     for _ in 0..5 {
         let failure = get(&setup.client, FINISHED).await.unwrap_err();
-        assert_failure(
-            &failure,
-            Code::PermissionDenied,
-            "EM_ACCESS_DENIED",
-            "restore operator",
-        );
+        assert_failure(&failure, Code::PermissionDenied, "EM_ACCESS_DENIED", "restore operator");
     }
     assert_eq!(setup.simulator.counts().logons_accepted, 1);
 }
@@ -234,16 +172,10 @@ async fn an_account_without_the_role_has_its_own_reason_and_causes_no_new_logon(
 async fn em_s_retry_after_is_passed_on() {
     let setup = start().await;
     for (asked, told_to_wait) in [("120", 120), ("18446744073709551615", 900), ("0", 1)] {
-        setup
-            .simulator
-            .set_faults([fault(&format!("503,retry-after={asked}"))]);
+        setup.simulator.set_faults([fault(&format!("503,retry-after={asked}"))]);
         let failure = get(&setup.client, FINISHED).await.unwrap_err();
         assert_failure(&failure, Code::Unavailable, "EM_UNAVAILABLE", "503");
-        let delay = failure
-            .get_error_details()
-            .retry_info()
-            .unwrap()
-            .retry_delay;
+        let delay = failure.get_error_details().retry_info().unwrap().retry_delay;
         assert_eq!(delay.unwrap().as_secs(), told_to_wait);
     }
 }
@@ -254,22 +186,12 @@ async fn a_logon_answered_by_something_other_than_em_has_its_own_reason() {
     let page = canned("text/html", fixture("web-ui-login.html"));
     setup.simulator.answer_logon_with(page);
     let failure = get(&setup.client, FINISHED).await.unwrap_err();
-    assert_failure(
-        &failure,
-        Code::FailedPrecondition,
-        "NOT_ENTERPRISE_MANAGER",
-        "web UI",
-    );
+    assert_failure(&failure, Code::FailedPrecondition, "NOT_ENTERPRISE_MANAGER", "web UI");
     let mut refused = Canned::xml(fixture("error-404.xml"));
     refused.status = 404.try_into().unwrap();
     setup.simulator.answer_logon_with(refused);
     let failure = get(&setup.client, FINISHED).await.unwrap_err();
-    assert_failure(
-        &failure,
-        Code::Unavailable,
-        "NOT_ENTERPRISE_MANAGER",
-        "wrong path",
-    );
+    assert_failure(&failure, Code::Unavailable, "NOT_ENTERPRISE_MANAGER", "wrong path");
 }
 
 #[test]
@@ -283,10 +205,8 @@ fn the_document_for_callers_lists_every_reason() {
             Some((reason, cells.next()?.to_owned()))
         })
         .collect();
-    let implemented: BTreeSet<_> = TABLE
-        .iter()
-        .map(|row| (row.reason.to_owned(), code_name(row.code)))
-        .collect();
+    let implemented: BTreeSet<_> =
+        TABLE.iter().map(|row| (row.reason.to_owned(), code_name(row.code))).collect();
     assert_eq!(documented, implemented);
 }
 

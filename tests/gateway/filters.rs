@@ -47,9 +47,7 @@ fn hostile() -> impl Strategy<Value = String> {
             "urn:veeam:Job:",
         ])
         .prop_map(str::to_owned),
-        any::<char>()
-            .prop_filter("EM cannot say it", |c| !c.is_control())
-            .prop_map(String::from),
+        any::<char>().prop_filter("EM cannot say it", |c| !c.is_control()).prop_map(String::from),
     ];
     prop::collection::vec(piece, 0..12).prop_map(|pieces| pieces.concat())
 }
@@ -96,30 +94,19 @@ fn expected(filter: &SessionFilter) -> Vec<Filter> {
     let any = |property: &str, values: &[&str]| match values {
         [] => None,
         [value] => Some(equal(property, value)),
-        values => Some(Filter::Any(
-            values.iter().map(|value| equal(property, value)).collect(),
-        )),
+        values => Some(Filter::Any(values.iter().map(|value| equal(property, value)).collect())),
     };
     let mut all = Vec::new();
     let uid = filter.job_id.map(|id| format!("urn:veeam:Job:{id}"));
     all.extend(uid.map(|uid| equal("JobUid", &uid)));
-    all.extend(
-        filter
-            .job_name
-            .as_ref()
-            .map(|name| equal("JobName", name.text())),
-    );
+    all.extend(filter.job_name.as_ref().map(|name| equal("JobName", name.text())));
     let server = filter.backup_server_name.as_ref();
     all.extend(server.map(|name| equal("BackupServerName", name.text())));
     let states: Vec<_> = filter.states.iter().map(|state| state.text()).collect();
     all.extend(any("State", &states));
     let results: Vec<_> = filter.results.iter().map(|result| result.text()).collect();
     all.extend(any("Result", &results));
-    all.extend(
-        filter
-            .is_retry
-            .map(|is_retry| equal("IsRetry", &is_retry.to_string())),
-    );
+    all.extend(filter.is_retry.map(|is_retry| equal("IsRetry", &is_retry.to_string())));
     let time = |time: jiff::Timestamp| time.to_string();
     let from = filter.created.from.map(time);
     all.extend(from.map(|time| compare("CreationTime", Operator::GreaterOrEqual, &time)));

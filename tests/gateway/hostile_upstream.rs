@@ -31,10 +31,7 @@ struct Attack {
 
 impl Attack {
     fn new(head: impl Into<Vec<u8>>, piece: impl Into<Vec<u8>>) -> Self {
-        Self {
-            head: head.into(),
-            piece: piece.into(),
-        }
+        Self { head: head.into(), piece: piece.into() }
     }
 }
 
@@ -67,12 +64,7 @@ async fn hostile(attack: Attack) -> Hostile {
     });
     let gateway = serve::start(settings(&url)).await.unwrap();
     let client = connect(gateway.address()).await;
-    Hostile {
-        gateway,
-        client,
-        written,
-        server,
-    }
+    Hostile { gateway, client, written, server }
 }
 
 async fn serve_one(mut stream: TcpStream, attack: Attack, written: Arc<AtomicUsize>) {
@@ -91,10 +83,7 @@ async fn serve_one(mut stream: TcpStream, attack: Attack, written: Arc<AtomicUsi
             let head = "201 Created\r\nX-RestSvcSessionId: a-token";
             Some(http(head, &body))
         } else if request.contains(FINISHED) {
-            Some(http(
-                "200 OK",
-                &fixture("session-entity-documented-13.1.xml"),
-            ))
+            Some(http("200 OK", &fixture("session-entity-documented-13.1.xml")))
         } else {
             None
         };
@@ -147,10 +136,7 @@ async fn an_endless_body_is_cut_off_at_the_limit() {
     let document = "<ReplicaJobSession xmlns=\"http://www.veeam.com/ent/v1.0\"><Name>";
     for attack in [
         Attack::new(format!("{xml}Transfer-Encoding: chunked\r\n\r\n"), chunk),
-        Attack::new(
-            format!("{xml}Content-Length: {GIB}\r\n\r\n{document}"),
-            piece.clone(),
-        ),
+        Attack::new(format!("{xml}Content-Length: {GIB}\r\n\r\n{document}"), piece.clone()),
         // Ends with the connection.
         Attack::new(format!("{xml}\r\n{document}"), piece.clone()),
     ] {
@@ -175,10 +161,7 @@ async fn an_endless_head_is_cut_off() {
             format!("{ok}Transfer-Encoding: chunked\r\n\r\n0\r\n"),
             "X-Trailer: a\r\n".repeat(1000),
         ),
-        Attack::new(
-            format!("{ok}Transfer-Encoding: chunked\r\n\r\n1;"),
-            vec![b'a'; 0x10000],
-        ),
+        Attack::new(format!("{ok}Transfer-Encoding: chunked\r\n\r\n1;"), vec![b'a'; 0x10000]),
     ] {
         let head = String::from_utf8_lossy(&attack.head).into_owned();
         let hostile = hostile(attack).await;
@@ -212,8 +195,5 @@ async fn endless_interim_responses_end_with_the_call_s_deadline() {
     let status = attacked(&hostile).await;
     // Either of the two timers may fire first.
     let code = status.code();
-    assert!(
-        matches!(code, Code::DeadlineExceeded | Code::Cancelled),
-        "{status:?}"
-    );
+    assert!(matches!(code, Code::DeadlineExceeded | Code::Cancelled), "{status:?}");
 }

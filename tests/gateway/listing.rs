@@ -49,10 +49,7 @@ async fn all(client: &Client, mut request: ListReplicaSessionsRequest) -> Vec<Re
 }
 
 fn filtered(filter: ReplicaSessionFilter) -> ListReplicaSessionsRequest {
-    ListReplicaSessionsRequest {
-        filter: Some(filter),
-        ..ListReplicaSessionsRequest::default()
-    }
+    ListReplicaSessionsRequest { filter: Some(filter), ..ListReplicaSessionsRequest::default() }
 }
 
 /// The last three digits of each id.
@@ -61,10 +58,7 @@ fn id_suffixes(sessions: &[ReplicaSession]) -> Vec<&str> {
 }
 
 fn with_history(history: u32) -> Options {
-    Options {
-        history,
-        ..Options::default()
-    }
+    Options { history, ..Options::default() }
 }
 
 /// The targets of the queries that EM has received.
@@ -79,22 +73,14 @@ fn queries(simulator: &Simulator) -> Vec<String> {
 #[tokio::test]
 async fn a_list_with_defaults_returns_the_newest_hundred_entities() {
     let setup = start_with(with_history(150), |_| {}).await;
-    let first = list(&setup.client, ListReplicaSessionsRequest::default())
-        .await
-        .unwrap();
+    let first = list(&setup.client, ListReplicaSessionsRequest::default()).await.unwrap();
     assert_eq!(first.replica_sessions.len(), 100);
     assert!(first.read_time.is_some());
     assert_eq!(first.replica_sessions[0].id, RUNNING_SESSION_ID);
     let created = |session: &ReplicaSession| session.create_time.unwrap().seconds;
-    assert!(
-        first
-            .replica_sessions
-            .is_sorted_by_key(|session| -created(session))
-    );
+    assert!(first.replica_sessions.is_sorted_by_key(|session| -created(session)));
 
-    let one = get(&setup.client, &first.replica_sessions[50].id)
-        .await
-        .unwrap();
+    let one = get(&setup.client, &first.replica_sessions[50].id).await.unwrap();
     assert_eq!(first.replica_sessions[50], one);
     let sessions = all(&setup.client, ListReplicaSessionsRequest::default()).await;
     assert_eq!(sessions.len(), 150 + SAMPLES);
@@ -108,10 +94,7 @@ async fn pages_of_any_size_return_each_session_once_in_either_order_and_view() {
         ..with_history(30)
     };
     let setup = start_with(options, |_| {}).await;
-    for order in [
-        ReplicaSessionOrder::NewestFirst,
-        ReplicaSessionOrder::OldestFirst,
-    ] {
+    for order in [ReplicaSessionOrder::NewestFirst, ReplicaSessionOrder::OldestFirst] {
         for view in [ReplicaSessionView::Entity, ReplicaSessionView::Reference] {
             for page_size in [1, 2, 7, 20, 1000] {
                 let request = ListReplicaSessionsRequest {
@@ -123,21 +106,14 @@ async fn pages_of_any_size_return_each_session_once_in_either_order_and_view() {
                 let sessions = all(&setup.client, request).await;
                 let what = format!("{order:?} {view:?} {page_size}");
                 let ids: HashSet<_> = sessions.iter().map(|session| &session.id).collect();
-                assert_eq!(
-                    (ids.len(), sessions.len()),
-                    (30 + SAMPLES, 30 + SAMPLES),
-                    "{what}"
-                );
+                assert_eq!((ids.len(), sessions.len()), (30 + SAMPLES, 30 + SAMPLES), "{what}");
                 let ends = id_suffixes(&sessions);
                 let (first, last) = (ends[0], *ends.last().unwrap());
                 match order {
                     ReplicaSessionOrder::OldestFirst => assert_eq!((first, last), ("a6b", "002")),
                     _ => assert_eq!((first, last), ("002", "a6b")),
                 }
-                assert_eq!(
-                    view == ReplicaSessionView::Entity,
-                    !sessions[0].job_name.is_empty()
-                );
+                assert_eq!(view == ReplicaSessionView::Entity, !sessions[0].job_name.is_empty());
             }
         }
     }
@@ -157,10 +133,7 @@ async fn sessions_that_appear_between_two_pages_shift_none_to_the_next_page() {
     let first = list(&setup.client, request.clone()).await.unwrap();
     // Now the running session matches, too, and is the newest.
     setup.simulator.advance(Duration::from_secs(301));
-    let rest = ListReplicaSessionsRequest {
-        page_token: first.next_page_token,
-        ..request
-    };
+    let rest = ListReplicaSessionsRequest { page_token: first.next_page_token, ..request };
     let second = list(&setup.client, rest).await.unwrap();
     let ids: HashSet<_> = [&first.replica_sessions, &second.replica_sessions]
         .into_iter()
@@ -177,45 +150,18 @@ async fn every_filter_selects() {
     let job = "urn:veeam:Job:724e3c07-4e12-44f5-998f-d568071216d8";
     let time = |text: &str| Some(text.parse().unwrap());
     let range = |start: Option<prost_types::Timestamp>, end| {
-        Some(TimeRange {
-            start_time: start,
-            end_time: end,
-        })
+        Some(TimeRange { start_time: start, end_time: end })
     };
     let none = ReplicaSessionFilter::default;
     for (filter, expected) in [
+        (none(), vec!["002", "00b", "00a", "009", "b4e", "f17", "a6b"]),
+        (ReplicaSessionFilter { job_id: job.to_uppercase(), ..none() }, vec!["002", "f17"]),
+        (ReplicaSessionFilter { job_id: job[14..].to_owned(), ..none() }, vec!["002", "f17"]),
         (
-            none(),
-            vec!["002", "00b", "00a", "009", "b4e", "f17", "a6b"],
-        ),
-        (
-            ReplicaSessionFilter {
-                job_id: job.to_uppercase(),
-                ..none()
-            },
-            vec!["002", "f17"],
-        ),
-        (
-            ReplicaSessionFilter {
-                job_id: job[14..].to_owned(),
-                ..none()
-            },
-            vec!["002", "f17"],
-        ),
-        (
-            ReplicaSessionFilter {
-                job_name: "Replication Job 1".to_owned(),
-                ..none()
-            },
+            ReplicaSessionFilter { job_name: "Replication Job 1".to_owned(), ..none() },
             vec!["002", "b4e", "f17"],
         ),
-        (
-            ReplicaSessionFilter {
-                job_name: "Replication Job".to_owned(),
-                ..none()
-            },
-            vec![],
-        ),
+        (ReplicaSessionFilter { job_name: "Replication Job".to_owned(), ..none() }, vec![]),
         (
             ReplicaSessionFilter {
                 backup_server_id: "urn:veeam:BackupServer:7445e6ce-86f5-4171-b909-dac209c66563"
@@ -225,19 +171,12 @@ async fn every_filter_selects() {
             vec!["b4e"],
         ),
         (
-            ReplicaSessionFilter {
-                backup_server_name: "srv02.tech.local".to_owned(),
-                ..none()
-            },
+            ReplicaSessionFilter { backup_server_name: "srv02.tech.local".to_owned(), ..none() },
             vec!["a6b"],
         ),
         (
             ReplicaSessionFilter {
-                states: vec![
-                    State::Working.into(),
-                    State::Starting.into(),
-                    State::Working.into(),
-                ],
+                states: vec![State::Working.into(), State::Starting.into(), State::Working.into()],
                 ..none()
             },
             vec!["002"],
@@ -249,13 +188,7 @@ async fn every_filter_selects() {
             },
             vec!["002", "00a", "009"],
         ),
-        (
-            ReplicaSessionFilter {
-                is_retry: Some(true),
-                ..none()
-            },
-            vec!["00b", "00a"],
-        ),
+        (ReplicaSessionFilter { is_retry: Some(true), ..none() }, vec!["00b", "00a"]),
         (
             ReplicaSessionFilter {
                 is_retry: Some(false),
@@ -282,10 +215,7 @@ async fn every_filter_selects() {
             vec!["f17", "a6b"],
         ),
         (
-            ReplicaSessionFilter {
-                end_time: range(time("2025-01-01T00:00:00Z"), None),
-                ..none()
-            },
+            ReplicaSessionFilter { end_time: range(time("2025-01-01T00:00:00Z"), None), ..none() },
             vec!["00b", "00a", "009", "b4e", "f17"],
         ),
         (
@@ -326,14 +256,8 @@ fn a_hostile_job_name_matches_only_its_own_job() {
     };
     let setup = runtime.block_on(start_with(options, |_| {}));
     let find = |name: &str| {
-        let filter = ReplicaSessionFilter {
-            job_name: name.to_owned(),
-            ..Default::default()
-        };
-        runtime
-            .block_on(list(&setup.client, filtered(filter)))
-            .unwrap()
-            .replica_sessions
+        let filter = ReplicaSessionFilter { job_name: name.to_owned(), ..Default::default() };
+        runtime.block_on(list(&setup.client, filtered(filter))).unwrap().replica_sessions
     };
     for name in hostile {
         let found = find(name);
@@ -362,17 +286,12 @@ fn a_hostile_job_name_matches_only_its_own_job() {
 #[tokio::test]
 async fn a_page_of_a_thousand_takes_one_request_to_em() {
     let setup = start_with(with_history(1200), |_| {}).await;
-    let request = ListReplicaSessionsRequest {
-        page_size: 5000,
-        ..ListReplicaSessionsRequest::default()
-    };
+    let request =
+        ListReplicaSessionsRequest { page_size: 5000, ..ListReplicaSessionsRequest::default() };
     let page = list(&setup.client, request.clone()).await.unwrap();
     assert_eq!(page.replica_sessions.len(), 1000);
     assert_eq!(queries(&setup.simulator).len(), 1);
-    let rest = ListReplicaSessionsRequest {
-        page_token: page.next_page_token,
-        ..request
-    };
+    let rest = ListReplicaSessionsRequest { page_token: page.next_page_token, ..request };
     let rest = list(&setup.client, rest).await.unwrap();
     assert_eq!(rest.replica_sessions.len(), 200 + SAMPLES);
     assert_eq!(rest.next_page_token, "");
@@ -381,55 +300,26 @@ async fn a_page_of_a_thousand_takes_one_request_to_em() {
 #[tokio::test]
 async fn lists_do_not_depend_on_em_s_quirks() {
     for query in [
-        QueryQuirks {
-            no_container_when_empty: true,
-            ..QueryQuirks::default()
-        },
-        QueryQuirks {
-            past_the_end_refused: true,
-            ..QueryQuirks::default()
-        },
-        QueryQuirks {
-            page_size_limit: 10,
-            ..QueryQuirks::default()
-        },
+        QueryQuirks { no_container_when_empty: true, ..QueryQuirks::default() },
+        QueryQuirks { past_the_end_refused: true, ..QueryQuirks::default() },
+        QueryQuirks { page_size_limit: 10, ..QueryQuirks::default() },
     ] {
-        let setup = start_with(
-            Options {
-                query,
-                ..with_history(30)
-            },
-            |_| {},
-        )
-        .await;
+        let setup = start_with(Options { query, ..with_history(30) }, |_| {}).await;
         let nothing = filtered(ReplicaSessionFilter {
             job_name: "no such job".to_owned(),
             ..ReplicaSessionFilter::default()
         });
         let page = list(&setup.client, nothing).await.unwrap();
-        assert_eq!(
-            (page.replica_sessions.len(), page.next_page_token.as_str()),
-            (0, "")
-        );
-        let request = ListReplicaSessionsRequest {
-            page_size: 25,
-            ..Default::default()
-        };
-        assert_eq!(
-            all(&setup.client, request).await.len(),
-            30 + SAMPLES,
-            "{query:?}"
-        );
+        assert_eq!((page.replica_sessions.len(), page.next_page_token.as_str()), (0, ""));
+        let request = ListReplicaSessionsRequest { page_size: 25, ..Default::default() };
+        assert_eq!(all(&setup.client, request).await.len(), 30 + SAMPLES, "{query:?}");
     }
 }
 
 #[tokio::test]
 async fn any_response_beyond_em_s_last_page_ends_the_list() {
     // All within one second and too many for a page token, which then holds a page number.
-    let options = Options {
-        history_interval: Some(Duration::ZERO),
-        ..with_history(200)
-    };
+    let options = Options { history_interval: Some(Duration::ZERO), ..with_history(200) };
     let setup = start_with(options, |_| {}).await;
     let request = || ListReplicaSessionsRequest {
         page_size: 80,
@@ -445,36 +335,23 @@ async fn any_response_beyond_em_s_last_page_ends_the_list() {
         let mut canned = Canned::xml(fixture(body));
         canned.status = status.try_into().unwrap();
         setup.simulator.answer_query_with(canned);
-        let next = ListReplicaSessionsRequest {
-            page_token: first.next_page_token.clone(),
-            ..request()
-        };
+        let next =
+            ListReplicaSessionsRequest { page_token: first.next_page_token.clone(), ..request() };
         let page = list(&setup.client, next).await.unwrap();
-        assert_eq!(
-            (page.replica_sessions.len(), page.next_page_token.as_str()),
-            (0, "")
-        );
+        assert_eq!((page.replica_sessions.len(), page.next_page_token.as_str()), (0, ""));
         // For the first page the same response is a failure.
         let status = list(&setup.client, request()).await.unwrap_err();
-        assert_eq!(
-            (status.code(), &*reason(&status)),
-            (Code::Internal, "EM_REQUEST_REFUSED")
-        );
+        assert_eq!((status.code(), &*reason(&status)), (Code::Internal, "EM_REQUEST_REFUSED"));
     }
 }
 
 #[tokio::test]
 async fn a_page_token_works_at_another_gateway_but_only_for_its_own_request() {
     let setup = start_with(with_history(20), |_| {}).await;
-    let request = ListReplicaSessionsRequest {
-        page_size: 5,
-        ..Default::default()
-    };
+    let request = ListReplicaSessionsRequest { page_size: 5, ..Default::default() };
     let first = list(&setup.client, request.clone()).await.unwrap();
-    let request = ListReplicaSessionsRequest {
-        page_token: first.next_page_token.clone(),
-        ..request
-    };
+    let request =
+        ListReplicaSessionsRequest { page_token: first.next_page_token.clone(), ..request };
     let second = list(&setup.client, request.clone()).await.unwrap();
 
     let gateway = replica_session_gateway::serve::start(settings(&setup.simulator.url())).await;
@@ -494,29 +371,18 @@ async fn a_page_token_works_at_another_gateway_but_only_for_its_own_request() {
     let forged = first.next_page_token.replace('A', "B");
     let changes: Vec<(&Client, Change)> = vec![
         (&keyed.0, Box::new(|_| {})),
-        (
-            &replica,
-            Box::new(move |r| r.page_token.clone_from(&forged)),
-        ),
+        (&replica, Box::new(move |r| r.page_token.clone_from(&forged))),
         (&replica, Box::new(|r| r.page_token.truncate(20))),
         (&replica, Box::new(|r| r.page_token = "2".to_owned())),
         (&replica, Box::new(|r| r.page_token = "x".repeat(50_000))),
         (&replica, Box::new(|r| r.page_size = 6)),
-        (
-            &replica,
-            Box::new(|r| r.view = ReplicaSessionView::Reference.into()),
-        ),
-        (
-            &replica,
-            Box::new(|r| r.order_by = ReplicaSessionOrder::OldestFirst.into()),
-        ),
+        (&replica, Box::new(|r| r.view = ReplicaSessionView::Reference.into())),
+        (&replica, Box::new(|r| r.order_by = ReplicaSessionOrder::OldestFirst.into())),
         (
             &replica,
             Box::new(|r| {
-                r.filter = Some(ReplicaSessionFilter {
-                    is_retry: Some(true),
-                    ..Default::default()
-                });
+                r.filter =
+                    Some(ReplicaSessionFilter { is_retry: Some(true), ..Default::default() });
             }),
         ),
     ];
@@ -529,10 +395,7 @@ async fn a_page_token_works_at_another_gateway_but_only_for_its_own_request() {
     let mut same = request;
     same.view = ReplicaSessionView::Entity.into();
     same.filter = Some(ReplicaSessionFilter::default());
-    assert_eq!(
-        list(&replica, same).await.unwrap().replica_sessions,
-        second.replica_sessions
-    );
+    assert_eq!(list(&replica, same).await.unwrap().replica_sessions, second.replica_sessions);
 }
 
 async fn assert_invalid(
@@ -542,45 +405,26 @@ async fn assert_invalid(
     why: &str,
 ) {
     let status = list(client, request).await.unwrap_err();
-    assert_eq!(
-        (status.code(), &*reason(&status)),
-        (Code::InvalidArgument, why),
-        "{field}"
-    );
+    assert_eq!((status.code(), &*reason(&status)), (Code::InvalidArgument, why), "{field}");
     let details = status.get_error_details();
-    assert_eq!(
-        details.bad_request().unwrap().field_violations[0].field,
-        field
-    );
+    assert_eq!(details.bad_request().unwrap().field_violations[0].field, field);
 }
 
 #[tokio::test]
 async fn an_invalid_request_names_its_field_and_never_reaches_em() {
     let setup = start().await;
     let time = |seconds, nanos| Some(prost_types::Timestamp { seconds, nanos });
-    let range = |start_time, end_time| {
-        Some(TimeRange {
-            start_time,
-            end_time,
-        })
-    };
+    let range = |start_time, end_time| Some(TimeRange { start_time, end_time });
     let mut wrong = Vec::new();
     let mut fields: Vec<(&str, &str, Change)> = vec![
-        (
-            "page_size",
-            "INVALID_PAGE_SIZE",
-            Box::new(|r| r.page_size = -1),
-        ),
+        ("page_size", "INVALID_PAGE_SIZE", Box::new(|r| r.page_size = -1)),
         ("view", "INVALID_VIEW", Box::new(|r| r.view = 9)),
         ("order_by", "INVALID_ORDER_BY", Box::new(|r| r.order_by = 9)),
         (
             "max_age",
             "INVALID_MAX_AGE",
             Box::new(|r| {
-                r.max_age = Some(prost_types::Duration {
-                    seconds: -1,
-                    nanos: 0,
-                });
+                r.max_age = Some(prost_types::Duration { seconds: -1, nanos: 0 });
             }),
         ),
     ];
@@ -606,11 +450,7 @@ async fn an_invalid_request_names_its_field_and_never_reaches_em() {
     for (field, change) in wrong {
         let mut filter = ReplicaSessionFilter::default();
         change(&mut filter);
-        fields.push((
-            field,
-            "INVALID_FILTER",
-            Box::new(move |r| r.filter = Some(filter.clone())),
-        ));
+        fields.push((field, "INVALID_FILTER", Box::new(move |r| r.filter = Some(filter.clone()))));
     }
     for (field, filter) in [
         (
@@ -622,17 +462,11 @@ async fn an_invalid_request_names_its_field_and_never_reaches_em() {
         ),
         (
             "filter.create_time",
-            ReplicaSessionFilter {
-                create_time: range(time(0, -1), None),
-                ..Default::default()
-            },
+            ReplicaSessionFilter { create_time: range(time(0, -1), None), ..Default::default() },
         ),
         (
             "filter.end_time",
-            ReplicaSessionFilter {
-                end_time: range(None, time(i64::MAX, 0)),
-                ..Default::default()
-            },
+            ReplicaSessionFilter { end_time: range(None, time(i64::MAX, 0)), ..Default::default() },
         ),
         (
             "filter.end_time",
@@ -642,11 +476,7 @@ async fn an_invalid_request_names_its_field_and_never_reaches_em() {
             },
         ),
     ] {
-        fields.push((
-            field,
-            "INVALID_FILTER",
-            Box::new(move |r| r.filter = Some(filter.clone())),
-        ));
+        fields.push((field, "INVALID_FILTER", Box::new(move |r| r.filter = Some(filter.clone()))));
     }
     for (field, why, change) in fields {
         let mut request = ListReplicaSessionsRequest::default();
@@ -661,44 +491,20 @@ async fn failures_are_reported_as_by_get() {
     let setup = start().await;
     let ask = || list(&setup.client, ListReplicaSessionsRequest::default());
     for (body, code, why) in [
-        (
-            "session-entity-list.xml",
-            Code::Internal,
-            "EM_BAD_RESPONSE_WRONG_ROOT",
-        ),
-        (
-            "query-references.xml",
-            Code::Internal,
-            "EM_BAD_RESPONSE_WRONG_ROOT",
-        ),
-        (
-            "web-ui-login.html",
-            Code::FailedPrecondition,
-            "NOT_ENTERPRISE_MANAGER",
-        ),
+        ("session-entity-list.xml", Code::Internal, "EM_BAD_RESPONSE_WRONG_ROOT"),
+        ("query-references.xml", Code::Internal, "EM_BAD_RESPONSE_WRONG_ROOT"),
+        ("web-ui-login.html", Code::FailedPrecondition, "NOT_ENTERPRISE_MANAGER"),
         ("error-403.xml", Code::PermissionDenied, "EM_ACCESS_DENIED"),
     ] {
-        setup
-            .simulator
-            .answer_query_with(Canned::xml(fixture(body)));
+        setup.simulator.answer_query_with(Canned::xml(fixture(body)));
         let status = ask().await.unwrap_err();
         assert_eq!((status.code(), &*reason(&status)), (code, why), "{body}");
-        assert!(
-            !status
-                .get_error_details()
-                .error_info()
-                .unwrap()
-                .metadata
-                .contains_key("id")
-        );
+        assert!(!status.get_error_details().error_info().unwrap().metadata.contains_key("id"));
     }
     let mut huge = fixture("query-entities.xml");
     huge.resize(8 * 1024 * 1024 + 1, b' ');
     setup.simulator.answer_query_with(Canned::xml(huge));
-    assert_eq!(
-        reason(&ask().await.unwrap_err()),
-        "EM_BAD_RESPONSE_TOO_LARGE"
-    );
+    assert_eq!(reason(&ask().await.unwrap_err()), "EM_BAD_RESPONSE_TOO_LARGE");
 
     setup.simulator.answer_query_with(None);
     setup.simulator.set_faults([fault("503=1")]);
@@ -721,10 +527,7 @@ async fn equal_lists_in_flight_share_one_request_to_em_unless_fresh_data_is_requ
     let setup: Setup = start().await;
     get(&setup.client, FINISHED).await.unwrap();
     setup.simulator.set_faults([fault("latency=300ms")]);
-    let request = |page_size| ListReplicaSessionsRequest {
-        page_size,
-        ..Default::default()
-    };
+    let request = |page_size| ListReplicaSessionsRequest { page_size, ..Default::default() };
     let ask = |request| {
         let client = setup.client.clone();
         tokio::spawn(async move { list(&client, request).await })

@@ -39,9 +39,7 @@ async fn two_hundred_calls_in_flight_at_expiry_share_one_renewal_and_none_fails(
     let setup = start().await;
     get(&setup.client, FINISHED).await.unwrap();
     setup.simulator.set_faults([fault("latency=20ms")]);
-    let calls: Vec<_> = (0..200)
-        .map(|_| tokio::spawn(get(&setup.client, FINISHED)))
-        .collect();
+    let calls: Vec<_> = (0..200).map(|_| tokio::spawn(get(&setup.client, FINISHED))).collect();
     let simulator = &setup.simulator;
     eventually("calls are at EM", || simulator.counts().in_flight > 0).await;
     simulator.invalidate_tokens();
@@ -268,21 +266,13 @@ async fn requests_have_the_headers_that_em_needs_and_no_others_that_change_its_r
     };
     assert_eq!(logon.target, "/api/sessionMngr/?v=latest");
     assert_eq!(logon.headers["content-length"], "0");
-    assert_eq!(
-        logon.headers["authorization"],
-        "Basic VEVDSFxnYXRld2F5OnNpbXVsYXRlZA=="
-    );
+    assert_eq!(logon.headers["authorization"], "Basic VEVDSFxnYXRld2F5OnNpbXVsYXRlZA==");
     assert!(!logon.headers.contains_key("x-restsvcsessionid"));
     assert!(read.headers.contains_key("x-restsvcsessionid"));
     assert!(!read.headers.contains_key("authorization"));
     for request in [logon, read] {
         assert_eq!(request.headers["accept"], "application/xml");
-        for unwanted in [
-            "cookie",
-            "accept-encoding",
-            "referer",
-            "proxy-authorization",
-        ] {
+        for unwanted in ["cookie", "accept-encoding", "referer", "proxy-authorization"] {
             assert!(!request.headers.contains_key(unwanted), "{unwanted}");
         }
     }

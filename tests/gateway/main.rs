@@ -1,9 +1,6 @@
 //! The gateway over real sockets, with a simulated Enterprise Manager behind it.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "in a test, a failing unwrap is a failing test"
-)]
+#![expect(clippy::unwrap_used, reason = "in a test, a failing unwrap is a failing test")]
 
 mod answers;
 mod attacks;

@@ -24,10 +24,7 @@ async fn calls_fail_in_time_during_an_outage_and_succeed_soon_after_it() {
         assert_eq!(reason(&status), "EM_UNAVAILABLE");
     }
 
-    let options = Options {
-        listen: address,
-        ..Options::default()
-    };
+    let options = Options { listen: address, ..Options::default() };
     let _returned = Simulator::start(options).await.unwrap();
     let answered = async { while get(&setup.client, FINISHED).await.is_err() {} };
     timeout(Duration::from_secs(2), answered).await.unwrap();
@@ -39,12 +36,8 @@ async fn the_gateway_starts_and_serves_without_em() {
     let ended = Simulator::start(Options::default()).await.unwrap();
     let url = ended.url();
     ended.stop().await;
-    let gateway = replica_session_gateway::serve::start(settings(&url))
-        .await
-        .unwrap();
-    let status = get(&connect(gateway.address()).await, FINISHED)
-        .await
-        .unwrap_err();
+    let gateway = replica_session_gateway::serve::start(settings(&url)).await.unwrap();
+    let status = get(&connect(gateway.address()).await, FINISHED).await.unwrap_err();
     assert_eq!(status.code(), Code::Unavailable);
     assert_eq!(reason(&status), "EM_UNAVAILABLE");
 }
@@ -73,14 +66,9 @@ async fn requests_that_em_never_answers_do_not_block_others_for_long() {
     let setup = start().await;
     get(&setup.client, FINISHED).await.unwrap();
     setup.simulator.set_faults([fault("silence=8")]);
-    let swallowed: Vec<_> = (0..8)
-        .map(|_| tokio::spawn(get(&setup.client, FINISHED)))
-        .collect();
+    let swallowed: Vec<_> = (0..8).map(|_| tokio::spawn(get(&setup.client, FINISHED))).collect();
     let simulator = &setup.simulator;
-    eventually("EM has swallowed them", || {
-        simulator.counts().in_flight == 8
-    })
-    .await;
+    eventually("EM has swallowed them", || simulator.counts().in_flight == 8).await;
     // Requests that will never be answered hold all permits; their deadlines are 10 s away.
     let answered = timeout(Duration::from_secs(6), get(&setup.client, FINISHED));
     answered.await.unwrap().unwrap();

@@ -39,14 +39,9 @@ async fn a_call_beyond_the_limit_is_rejected_at_once_with_a_retry_delay() {
     .await;
     get(&setup.client, FINISHED).await.unwrap();
     setup.simulator.set_faults([fault("silence")]);
-    let waiting: Vec<_> = (0..2)
-        .map(|_| tokio::spawn(get(&setup.client, FINISHED)))
-        .collect();
+    let waiting: Vec<_> = (0..2).map(|_| tokio::spawn(get(&setup.client, FINISHED))).collect();
     let simulator = &setup.simulator;
-    eventually("two calls are in flight", || {
-        simulator.counts().in_flight == 2
-    })
-    .await;
+    eventually("two calls are in flight", || simulator.counts().in_flight == 2).await;
 
     let result = timeout(Duration::from_secs(2), get(&setup.client, FINISHED)).await;
     let status = result.unwrap().unwrap_err();
@@ -59,10 +54,7 @@ async fn a_call_beyond_the_limit_is_rejected_at_once_with_a_retry_delay() {
     for call in waiting {
         call.abort();
     }
-    eventually("their permits are released", || {
-        simulator.counts().in_flight == 0
-    })
-    .await;
+    eventually("their permits are released", || simulator.counts().in_flight == 0).await;
     get(&setup.client, FINISHED).await.unwrap();
 }
 
@@ -78,19 +70,14 @@ async fn lists_may_use_part_of_the_limit_on_calls() {
     let list = |page_size| {
         let mut client = setup.client.clone();
         async move {
-            let request = ListReplicaSessionsRequest {
-                page_size,
-                ..ListReplicaSessionsRequest::default()
-            };
+            let request =
+                ListReplicaSessionsRequest { page_size, ..ListReplicaSessionsRequest::default() };
             client.list(request).await
         }
     };
     let waiting: Vec<_> = (1..3).map(|size| tokio::spawn(list(size))).collect();
     let simulator = &setup.simulator;
-    eventually("two lists are in flight", || {
-        simulator.counts().in_flight == 2
-    })
-    .await;
+    eventually("two lists are in flight", || simulator.counts().in_flight == 2).await;
     let result = timeout(Duration::from_secs(2), list(3)).await;
     let status = result.unwrap().unwrap_err();
     assert_eq!(reason(&status), "OVERLOADED");
@@ -150,10 +137,7 @@ async fn a_rejected_call_whose_message_arrives_late_is_answered_and_not_reset() 
     let (setup, mut calls) = at_capacity().await;
     let head = bare_request(setup.gateway.address());
     let (answer, mut message) = calls.send_request(head, false).unwrap();
-    let reset = timeout(
-        Duration::from_millis(100),
-        poll_fn(|cx| message.poll_reset(cx)),
-    );
+    let reset = timeout(Duration::from_millis(100), poll_fn(|cx| message.poll_reset(cx)));
     assert!(reset.await.is_err(), "reset before its message has come");
     let request = request(FINISHED).into_inner();
     message.send_data(framed(&request), true).unwrap();
@@ -196,19 +180,14 @@ async fn a_silent_em_does_not_slow_down_health_or_probes() {
     })
     .await;
     setup.simulator.set_faults([fault("silence")]);
-    let waiting: Vec<_> = (0..4)
-        .map(|_| tokio::spawn(get(&setup.client, FINISHED)))
-        .collect();
+    let waiting: Vec<_> = (0..4).map(|_| tokio::spawn(get(&setup.client, FINISHED))).collect();
     let simulator = &setup.simulator;
     eventually("EM is silent", || simulator.counts().in_flight == 4).await;
 
     let channel = channel(setup.gateway.address()).await;
     let mut health = HealthClient::new(channel);
     let check = health.check(HealthCheckRequest::default());
-    timeout(Duration::from_secs(2), check)
-        .await
-        .unwrap()
-        .unwrap();
+    timeout(Duration::from_secs(2), check).await.unwrap().unwrap();
     let probe = format!("http://{}/readyz", setup.gateway.admin_address());
     let probe = timeout(Duration::from_secs(2), reqwest::get(probe)).await;
     assert!(probe.unwrap().unwrap().status().is_success());

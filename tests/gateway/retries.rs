@@ -7,14 +7,7 @@ use super::support::{FINISHED, fault, get, reason, start};
 
 #[tokio::test]
 async fn a_transient_failure_is_hidden_from_the_caller() {
-    for trouble in [
-        "502=1",
-        "503=2",
-        "504=2",
-        "500=1",
-        "drop=2",
-        "503=1,retry-after=1",
-    ] {
+    for trouble in ["502=1", "503=2", "504=2", "500=1", "drop=2", "503=1,retry-after=1"] {
         let setup = start().await;
         setup.simulator.set_faults([fault(trouble)]);
         get(&setup.client, FINISHED).await.expect(trouble);

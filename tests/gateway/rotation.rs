@@ -121,9 +121,7 @@ impl Mounted {
 #[tokio::test]
 async fn rotating_the_gateway_s_certificate_fails_no_call() {
     let setup = secured(&[], reload_quickly).await;
-    let url = format!("https://{}", setup.gateway.address())
-        .parse()
-        .unwrap();
+    let url = format!("https://{}", setup.gateway.address()).parse().unwrap();
     let old = presented_certificate(&url).await.unwrap().pin;
     let load = Load::start(setup.client_factory(trusting(&setup.authority)));
 
@@ -192,13 +190,8 @@ impl Replaceable {
     }
 
     fn options(self: &Arc<Self>) -> Options {
-        let config = ServerConfig::builder()
-            .with_no_client_auth()
-            .with_cert_resolver(self.clone());
-        Options {
-            tls: Some(Arc::new(config)),
-            ..Options::default()
-        }
+        let config = ServerConfig::builder().with_no_client_auth().with_cert_resolver(self.clone());
+        Options { tls: Some(Arc::new(config)), ..Options::default() }
     }
 }
 
@@ -212,11 +205,7 @@ impl ResolvesServerCert for Replaceable {
 /// certificate that is not trusted.
 async fn rotates(what: [&str; 3], mounted: &mut Mounted, trust: Trust, old: &Issued, new: &Issued) {
     let certificate = Replaceable::new(old);
-    let Setup {
-        simulator,
-        gateway,
-        client,
-    } = start_with(certificate.options(), |settings| {
+    let Setup { simulator, gateway, client } = start_with(certificate.options(), |settings| {
         reload_quickly(settings);
         settings.enterprise_manager.trust = trust;
     })
@@ -254,23 +243,14 @@ async fn rotating_enterprise_manager_s_authority_fails_no_call() {
     let what = [&(old.pem() + &new.pem()), &new.pem(), &old.pem()].map(String::clone);
     let certificates = [&old, &new].map(|authority| issue(authority, &["localhost"]));
     let what = what.each_ref().map(String::as_str);
-    rotates(
-        what,
-        &mut mounted,
-        trust,
-        &certificates[0],
-        &certificates[1],
-    )
-    .await;
+    rotates(what, &mut mounted, trust, &certificates[0], &certificates[1]).await;
 }
 
 #[tokio::test]
 async fn rotating_enterprise_manager_s_pin_fails_no_call() {
     let authority = authority();
     let certificates = [(); 2].map(|()| issue(&authority, &["em.example"]));
-    let [old, new] = certificates
-        .each_ref()
-        .map(|issued| issued.pin().to_string());
+    let [old, new] = certificates.each_ref().map(|issued| issued.pin().to_string());
     let mut mounted = Mounted::new(&[("trusted", &old)]);
     let trust = Trust::Pins {
         given: vec![Pin::of(b"another certificate")],
@@ -278,24 +258,13 @@ async fn rotating_enterprise_manager_s_pin_fails_no_call() {
     };
     let both = format!("# now and next\n{old}\n{new}\n");
     let what = [both.as_str(), &new, &old];
-    rotates(
-        what,
-        &mut mounted,
-        trust,
-        &certificates[0],
-        &certificates[1],
-    )
-    .await;
+    rotates(what, &mut mounted, trust, &certificates[0], &certificates[1]).await;
 }
 
 #[tokio::test]
 async fn rotating_the_password_fails_no_call() {
     let mut mounted = Mounted::new(&[("password", PASSWORD)]);
-    let Setup {
-        simulator,
-        gateway,
-        client,
-    } = start_with(Options::default(), |settings| {
+    let Setup { simulator, gateway, client } = start_with(Options::default(), |settings| {
         reload_quickly(settings);
         settings.enterprise_manager.password = PasswordSource::File(mounted.path("password"));
     })
@@ -303,10 +272,7 @@ async fn rotating_the_password_fails_no_call() {
     let same = client.clone();
     get(&client, FINISHED).await.unwrap();
     let load = Load::start(move || same.clone());
-    for (times, password) in ["first rotation", "second rotation"]
-        .into_iter()
-        .enumerate()
-    {
+    for (times, password) in ["first rotation", "second rotation"].into_iter().enumerate() {
         mounted.replace(&[("password", password)]);
         simulator.set_password(USERNAME, password);
         simulator.invalidate_tokens();
@@ -341,16 +307,8 @@ async fn invalid_files_leave_the_last_valid_ones_in_use_and_are_reported_once() 
     let own = |name: &str| setup.folder.path().join(name);
     let another = issue(&setup.authority, &["127.0.0.1"]);
     for (what, path, broken) in [
-        (
-            "listener_certificate",
-            own("tls.key"),
-            Some(another.key.as_str()),
-        ),
-        (
-            "client_ca",
-            own("client-ca.crt"),
-            Some("-----BEGIN CERTIFICATE-----\nMII"),
-        ),
+        ("listener_certificate", own("tls.key"), Some(another.key.as_str())),
+        ("client_ca", own("client-ca.crt"), Some("-----BEGIN CERTIFICATE-----\nMII")),
         ("em_trust", path("em-ca.crt"), Some("")),
         ("em_password", path("password"), None),
     ] {
@@ -362,9 +320,7 @@ async fn invalid_files_leave_the_last_valid_ones_in_use_and_are_reported_once() 
         reloaded(&setup.gateway, what, "refused", 1).await;
         // A new logon uses the password, a new connection the other files.
         simulator.invalidate_tokens();
-        get(&setup.client(setup.named(&["reporter.example"])), FINISHED)
-            .await
-            .unwrap();
+        get(&setup.client(setup.named(&["reporter.example"])), FINISHED).await.unwrap();
         let text = metrics(&setup.gateway).await;
         let refused = format!("gateway_reload_refused{{what=\"{what}\"}}");
         assert!(text.contains(&format!("{refused} 1\n")), "{text}");
@@ -400,9 +356,7 @@ async fn the_expiry_of_certificates_is_a_metric() {
     let text = metrics(&setup.gateway).await;
     assert!(text.contains(&told("listener")), "{text}");
     assert!(!text.contains("side=\"enterprise_manager\""), "{text}");
-    get(&setup.client(trusting(&setup.authority)), FINISHED)
-        .await
-        .unwrap();
+    get(&setup.client(trusting(&setup.authority)), FINISHED).await.unwrap();
     let line = told("enterprise_manager");
     let has_come = async {
         while !metrics(&setup.gateway).await.contains(&line) {

@@ -84,14 +84,9 @@ async fn each_caller_keeps_its_own_deadline() {
     setup.simulator.set_faults([fault("latency=1s")]);
     let patient = tokio::spawn(send(&setup.client, cacheable(FINISHED, None)));
     let simulator = &setup.simulator;
-    eventually("the read is at EM", || {
-        reads(&setup) + simulator.counts().in_flight > 0
-    })
-    .await;
+    eventually("the read is at EM", || reads(&setup) + simulator.counts().in_flight > 0).await;
     let mut hasty = cacheable(FINISHED, None);
-    hasty
-        .metadata_mut()
-        .insert("grpc-timeout", "100m".parse().unwrap());
+    hasty.metadata_mut().insert("grpc-timeout", "100m".parse().unwrap());
     let result = timeout(SOON, send(&setup.client, hasty)).await.unwrap();
     result.unwrap_err();
     patient.await.unwrap().unwrap();
@@ -120,10 +115,7 @@ async fn a_max_age_of_zero_does_not_join_a_read_that_started_earlier() {
     let simulator = &setup.simulator;
     eventually("the read is at EM", || simulator.counts().in_flight == 1).await;
 
-    timeout(SOON, get(&setup.client, RUNNING_SESSION_ID))
-        .await
-        .unwrap()
-        .unwrap();
+    timeout(SOON, get(&setup.client, RUNNING_SESSION_ID)).await.unwrap().unwrap();
     get(&setup.client, FINISHED).await.unwrap();
     assert_eq!(reads(&setup), 4);
     stuck.abort();
@@ -133,9 +125,7 @@ async fn a_max_age_of_zero_does_not_join_a_read_that_started_earlier() {
 async fn a_finished_session_is_read_once_and_keeps_its_read_time() {
     let setup = start().await;
     let first = get_cacheable(&setup.client, FINISHED).await.unwrap();
-    let again = get_cacheable(&setup.client, &FINISHED.to_uppercase())
-        .await
-        .unwrap();
+    let again = get_cacheable(&setup.client, &FINISHED.to_uppercase()).await.unwrap();
     assert_eq!(first, again);
     let willing = cacheable(FINISHED, Some(Duration::from_secs(3600)));
     assert_eq!(send(&setup.client, willing).await.unwrap(), first);
@@ -165,14 +155,10 @@ async fn an_unfinished_session_is_soon_read_again() {
         settings.reuse.unfinished = Duration::from_millis(100);
     })
     .await;
-    get_cacheable(&setup.client, RUNNING_SESSION_ID)
-        .await
-        .unwrap();
+    get_cacheable(&setup.client, RUNNING_SESSION_ID).await.unwrap();
     get_cacheable(&setup.client, FINISHED).await.unwrap();
     sleep(Duration::from_millis(110)).await;
-    get_cacheable(&setup.client, RUNNING_SESSION_ID)
-        .await
-        .unwrap();
+    get_cacheable(&setup.client, RUNNING_SESSION_ID).await.unwrap();
     get_cacheable(&setup.client, FINISHED).await.unwrap();
     assert_eq!(reads(&setup), 3);
 }
@@ -186,9 +172,7 @@ async fn reuse_can_be_disabled() {
     .await;
     for _ in 0..3 {
         get_cacheable(&setup.client, FINISHED).await.unwrap();
-        get_cacheable(&setup.client, RUNNING_SESSION_ID)
-            .await
-            .unwrap();
+        get_cacheable(&setup.client, RUNNING_SESSION_ID).await.unwrap();
     }
     assert_eq!(reads(&setup), 6);
 }
@@ -227,9 +211,7 @@ async fn the_memory_of_cached_results_is_bounded() {
     let document = String::from_utf8(fixture("session-success-retry.xml")).unwrap();
     let (_, uid) = document.split_once("urn:veeam:ReplicaJobSession:").unwrap();
     let original = uid[..36].to_owned();
-    let ids: Vec<_> = (0..300)
-        .map(|n| format!("{}{n:04x}", &original[..32]))
-        .collect();
+    let ids: Vec<_> = (0..300).map(|n| format!("{}{n:04x}", &original[..32])).collect();
     for id in &ids {
         let body = document.replace(&original, id);
         setup.simulator.answer_with(id, Canned::xml(body));

@@ -34,10 +34,7 @@ pub const SOON: Duration = Duration::from_secs(10);
 pub type Events = Streaming<WatchReplicaSessionResponse>;
 
 /// An HTTP/2 connection without a gRPC library, and the task that drives it.
-pub type H2 = (
-    h2::client::SendRequest<Bytes>,
-    JoinHandle<Result<(), h2::Error>>,
-);
+pub type H2 = (h2::client::SendRequest<Bytes>, JoinHandle<Result<(), h2::Error>>);
 
 pub type Client = ReplicaSessionServiceClient<Channel>;
 
@@ -60,11 +57,7 @@ pub async fn start_with(options: Options, change: impl FnOnce(&mut Settings)) ->
     change(&mut settings);
     let gateway = serve::start(settings).await.unwrap();
     let client = connect(gateway.address()).await;
-    Setup {
-        simulator,
-        gateway,
-        client,
-    }
+    Setup { simulator, gateway, client }
 }
 
 /// Settings of a gateway for the EM at `url`, on free ports, that shuts down without a lame-duck
@@ -209,10 +202,7 @@ async fn h2_with(address: SocketAddr, builder: &h2::client::Builder) -> H2 {
 
 /// Waits for the response to a call on a bare connection, which must be a success.
 pub async fn assert_ok(response: h2::client::ResponseFuture) {
-    let head = timeout(Duration::from_secs(5), response)
-        .await
-        .unwrap()
-        .unwrap();
+    let head = timeout(Duration::from_secs(5), response).await.unwrap().unwrap();
     let mut body = head.into_body();
     while let Some(chunk) = body.data().await {
         chunk.unwrap();
@@ -254,28 +244,21 @@ pub fn framed(message: &impl prost::Message) -> Bytes {
 /// The machine-readable reason of a status.
 pub fn reason(status: &Status) -> String {
     let details: ErrorDetails = status.get_error_details();
-    let info = details
-        .error_info()
-        .unwrap_or_else(|| panic!("without an ErrorInfo: {status:?}"));
+    let info = details.error_info().unwrap_or_else(|| panic!("without an ErrorInfo: {status:?}"));
     assert_eq!(info.domain, "replicasession.gateway");
     info.reason.clone()
 }
 
 /// A fixture's bytes.
 pub fn fixture(name: &str) -> Vec<u8> {
-    let folder = concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/tests/fixtures/enterprise-manager"
-    );
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/enterprise-manager");
     std::fs::read(format!("{folder}/{name}")).unwrap()
 }
 
 /// A 200 with this media type and body.
 pub fn canned(media_type: &str, body: impl Into<Vec<u8>>) -> Canned {
     let mut canned = Canned::xml(body.into());
-    canned
-        .headers
-        .insert("content-type", media_type.parse().unwrap());
+    canned.headers.insert("content-type", media_type.parse().unwrap());
     canned
 }
 

@@ -32,53 +32,30 @@ fn of(session_id: &str) -> ListReplicaTaskSessionsRequest {
 
 fn states(tasks: &[ReplicaTaskSession]) -> Vec<(&str, State, RunResult)> {
     let row = |task: &ReplicaTaskSession| (task.state(), task.result());
-    tasks
-        .iter()
-        .map(|task| (task.vm_name.as_str(), row(task).0, row(task).1))
-        .collect()
+    tasks.iter().map(|task| (task.vm_name.as_str(), row(task).0, row(task).1)).collect()
 }
 
 /// The targets of the requests that EM has received.
 fn targets(simulator: &Simulator) -> Vec<String> {
-    simulator
-        .requests()
-        .into_iter()
-        .map(|request| request.target)
-        .collect()
+    simulator.requests().into_iter().map(|request| request.target).collect()
 }
 
 #[tokio::test]
 async fn a_task_arrives_field_by_field() {
     let setup = start().await;
-    let answer = tasks(
-        &setup.client,
-        of(&format!("urn:veeam:ReplicaJobSession:{FAILED}")),
-    )
-    .await;
+    let answer = tasks(&setup.client, of(&format!("urn:veeam:ReplicaJobSession:{FAILED}"))).await;
     let answer = answer.unwrap();
     assert!(answer.read_time.is_some());
     assert_eq!(answer.next_page_token, "");
     let task = &answer.replica_task_sessions[0];
     assert_eq!(task.id, "d2a7c7f0-5b5c-4c11-9d10-2f30e5a0a004");
-    assert_eq!(
-        task.uid,
-        format!("urn:veeam:ReplicaTaskSession:{}", task.id)
-    );
-    assert_eq!(
-        task.session_uid,
-        format!("urn:veeam:ReplicaJobSession:{FAILED}")
-    );
+    assert_eq!(task.uid, format!("urn:veeam:ReplicaTaskSession:{}", task.id));
+    assert_eq!(task.session_uid, format!("urn:veeam:ReplicaJobSession:{FAILED}"));
     assert!(task.name.starts_with("fs02@"));
-    assert_eq!(
-        (task.r#type.as_str(), task.vm_name.as_str()),
-        ("ReplicaTaskSession", "fs02")
-    );
+    assert_eq!((task.r#type.as_str(), task.vm_name.as_str()), ("ReplicaTaskSession", "fs02"));
     assert!(task.href.ends_with("?format=Entity"));
     assert_eq!(task.links.len(), 3);
-    assert_eq!(
-        task.backup_server.as_ref().unwrap().name,
-        "enterprise01.tech.local"
-    );
+    assert_eq!(task.backup_server.as_ref().unwrap().name, "enterprise01.tech.local");
     assert!(task.create_time.is_some() && task.end_time.is_some());
     assert_eq!(
         task.reason.as_deref(),
@@ -122,13 +99,8 @@ async fn the_tasks_of_a_session_older_than_thirty_days_are_found_by_a_query() {
         states(&answer.replica_task_sessions),
         [("app01", State::Completed, RunResult::Success)]
     );
-    let [.., list, query] = &*targets(&setup.simulator) else {
-        panic!("two reads")
-    };
-    assert_eq!(
-        *list,
-        format!("/api/replicaSessions/{FINISHED}/replicaTaskSessions?format=Entity")
-    );
+    let [.., list, query] = &*targets(&setup.simulator) else { panic!("two reads") };
+    assert_eq!(*list, format!("/api/replicaSessions/{FINISHED}/replicaTaskSessions?format=Entity"));
     assert!(
         query
             .starts_with("/api/query?type=ReplicaTaskSession&format=Entities&filter=JobSessionUid")
@@ -150,28 +122,16 @@ async fn the_tasks_of_a_session_older_than_thirty_days_are_found_by_a_query() {
 #[tokio::test]
 async fn tasks_are_paged() {
     let setup = start().await;
-    let mut request = ListReplicaTaskSessionsRequest {
-        page_size: 2,
-        ..of(RUNNING_SESSION_ID)
-    };
+    let mut request = ListReplicaTaskSessionsRequest { page_size: 2, ..of(RUNNING_SESSION_ID) };
     let first = tasks(&setup.client, request.clone()).await.unwrap();
     assert_eq!(first.replica_task_sessions.len(), 2);
     request.page_token.clone_from(&first.next_page_token);
     let second = tasks(&setup.client, request.clone()).await.unwrap();
-    assert_eq!(
-        states(&second.replica_task_sessions),
-        [("app03", State::Pending, RunResult::None)]
-    );
+    assert_eq!(states(&second.replica_task_sessions), [("app03", State::Pending, RunResult::None)]);
     assert_eq!(second.next_page_token, "");
     for wrong in [
-        ListReplicaTaskSessionsRequest {
-            page_size: 3,
-            ..request.clone()
-        },
-        ListReplicaTaskSessionsRequest {
-            session_id: FAILED.to_owned(),
-            ..request
-        },
+        ListReplicaTaskSessionsRequest { page_size: 3, ..request.clone() },
+        ListReplicaTaskSessionsRequest { session_id: FAILED.to_owned(), ..request },
     ] {
         let status = tasks(&setup.client, wrong).await.unwrap_err();
         assert_eq!(reason(&status), "INVALID_PAGE_TOKEN");
@@ -182,23 +142,14 @@ async fn tasks_are_paged() {
 async fn failures_are_reported_as_by_get() {
     let setup = start().await;
     let status = tasks(&setup.client, of(UNKNOWN)).await.unwrap_err();
-    assert_eq!(
-        (status.code(), &*reason(&status)),
-        (Code::NotFound, "SESSION_NOT_FOUND")
-    );
-    assert_eq!(
-        status.get_error_details().error_info().unwrap().metadata["id"],
-        UNKNOWN
-    );
+    assert_eq!((status.code(), &*reason(&status)), (Code::NotFound, "SESSION_NOT_FOUND"));
+    assert_eq!(status.get_error_details().error_info().unwrap().metadata["id"], UNKNOWN);
     let reads = setup.simulator.counts().requests;
     for (request, field, why) in [
         (of(""), "session_id", "INVALID_ID"),
         (of("../logonSessions"), "session_id", "INVALID_ID"),
         (
-            ListReplicaTaskSessionsRequest {
-                page_size: -1,
-                ..of(FAILED)
-            },
+            ListReplicaTaskSessionsRequest { page_size: -1, ..of(FAILED) },
             "page_size",
             "INVALID_PAGE_SIZE",
         ),
@@ -206,22 +157,14 @@ async fn failures_are_reported_as_by_get() {
         let status = tasks(&setup.client, request).await.unwrap_err();
         assert_eq!(reason(&status), why);
         let details = status.get_error_details();
-        assert_eq!(
-            details.bad_request().unwrap().field_violations[0].field,
-            field
-        );
+        assert_eq!(details.bad_request().unwrap().field_violations[0].field, field);
     }
     assert_eq!(setup.simulator.counts().requests, reads);
     for (body, why) in [
         ("task-reference-list.xml", "EM_BAD_RESPONSE_WRONG_ROOT"),
-        (
-            "task-entity-list-running.xml",
-            "EM_BAD_RESPONSE_WRONG_SESSION",
-        ),
+        ("task-entity-list-running.xml", "EM_BAD_RESPONSE_WRONG_SESSION"),
     ] {
-        setup
-            .simulator
-            .answer_tasks_with(FAILED, Canned::xml(fixture(body)));
+        setup.simulator.answer_tasks_with(FAILED, Canned::xml(fixture(body)));
         let status = tasks(&setup.client, of(FAILED)).await.unwrap_err();
         assert_eq!(reason(&status), why);
     }
@@ -248,23 +191,15 @@ async fn get_includes_the_failed_tasks_with_one_more_request() {
 
     // A successful run has no failed tasks, so EM gets no request for them.
     let answer = send(&setup.client, with_tasks(FINISHED)).await.unwrap();
-    assert_eq!(
-        (answer.failed_tasks.len(), answer.failed_tasks_read_time),
-        (0, None)
-    );
+    assert_eq!((answer.failed_tasks.len(), answer.failed_tasks_read_time), (0, None));
     assert_eq!(setup.simulator.counts().session_reads, 3);
     // A running one may have some.
-    let answer = send(&setup.client, with_tasks(RUNNING_SESSION_ID))
-        .await
-        .unwrap();
+    let answer = send(&setup.client, with_tasks(RUNNING_SESSION_ID)).await.unwrap();
     assert_eq!(answer.failed_tasks.len(), 0);
     assert!(answer.failed_tasks_read_time.is_some());
     // Without the option there is no additional request.
     let answer = send(&setup.client, request(FAILED)).await.unwrap();
-    assert_eq!(
-        (answer.failed_tasks.len(), answer.failed_tasks_read_time),
-        (0, None)
-    );
+    assert_eq!((answer.failed_tasks.len(), answer.failed_tasks_read_time), (0, None));
     assert_eq!(setup.simulator.counts().session_reads, 6);
 }
 
@@ -277,10 +212,7 @@ async fn get_fails_if_the_tasks_cannot_be_read() {
     denied.status = 403.try_into().unwrap();
     setup.simulator.answer_tasks_with(FAILED, denied);
     let status = send(&setup.client, question).await.unwrap_err();
-    assert_eq!(
-        (status.code(), &*reason(&status)),
-        (Code::PermissionDenied, "EM_ACCESS_DENIED")
-    );
+    assert_eq!((status.code(), &*reason(&status)), (Code::PermissionDenied, "EM_ACCESS_DENIED"));
 }
 
 #[tokio::test]

@@ -30,10 +30,8 @@ async fn traced(change: impl FnOnce(&mut Settings)) -> (Collector, Setup) {
     let collector = Collector::start().await;
     let endpoint = collector.endpoint.clone();
     let setup = start_with(Options::default(), |settings| {
-        settings.traces = Some(TraceSettings {
-            delay: Duration::from_millis(5),
-            ..TraceSettings::new(endpoint)
-        });
+        settings.traces =
+            Some(TraceSettings { delay: Duration::from_millis(5), ..TraceSettings::new(endpoint) });
         change(settings);
     })
     .await;
@@ -58,9 +56,7 @@ fn in_trace<T>(mut request: Request<T>, parent: &str) -> Request<T> {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    let number = bytes
-        .iter()
-        .fold(0_u128, |number, byte| number << 8 | u128::from(*byte));
+    let number = bytes.iter().fold(0_u128, |number, byte| number << 8 | u128::from(*byte));
     format!("{number:0width$x}", width = bytes.len() * 2)
 }
 
@@ -89,19 +85,11 @@ async fn a_call_is_a_span_in_its_caller_s_trace_and_each_request_to_em_a_child_s
     setup.client.clone().get(asked).await.unwrap();
 
     let spans = spans(&collector, 3).await;
-    assert_eq!(
-        collector.resource("service.name"),
-        "replica-session-gateway"
-    );
-    assert_eq!(
-        collector.resource("service.version"),
-        env!("CARGO_PKG_VERSION")
-    );
+    assert_eq!(collector.resource("service.name"), "replica-session-gateway");
+    assert_eq!(collector.resource("service.version"), env!("CARGO_PKG_VERSION"));
     assert!(spans.iter().all(|span| hex(&span.trace_id) == TRACE));
     assert!(!spans.iter().any(is_error));
-    let [call] = named(&spans, METHOD)[..] else {
-        panic!("{spans:#?}")
-    };
+    let [call] = named(&spans, METHOD)[..] else { panic!("{spans:#?}") };
     assert_eq!(call.kind(), SpanKind::Server);
     assert_eq!(hex(&call.parent_span_id), "00f067aa0ba902b7");
     for (name, value) in [
@@ -118,12 +106,8 @@ async fn a_call_is_a_span_in_its_caller_s_trace_and_each_request_to_em_a_child_s
     ] {
         assert_eq!(attribute(call, name), value, "{name}");
     }
-    let [logon] = named(&spans, "POST /api/sessionMngr/")[..] else {
-        panic!("{spans:#?}")
-    };
-    let [read] = named(&spans, "GET /api/replicaSessions/{id}")[..] else {
-        panic!("{spans:#?}")
-    };
+    let [logon] = named(&spans, "POST /api/sessionMngr/")[..] else { panic!("{spans:#?}") };
+    let [read] = named(&spans, "GET /api/replicaSessions/{id}")[..] else { panic!("{spans:#?}") };
     let em = setup.simulator.url();
     let path = format!("{em}/api/replicaSessions/{FINISHED}?format=Entity");
     for (span, name, value) in [
@@ -172,21 +156,11 @@ async fn every_method_has_a_span_with_its_requests_as_children() {
     let mut traces = HashSet::new();
     for (method, request, read) in [
         ("List", "GET /api/query", "gateway.read.page"),
-        (
-            "ListTasks",
-            "GET /api/replicaSessions/{id}/replicaTaskSessions",
-            "gateway.read.tasks",
-        ),
-        (
-            "Watch",
-            "GET /api/replicaSessions/{id}",
-            "gateway.read.session",
-        ),
+        ("ListTasks", "GET /api/replicaSessions/{id}/replicaTaskSessions", "gateway.read.tasks"),
+        ("Watch", "GET /api/replicaSessions/{id}", "gateway.read.session"),
     ] {
         let name = format!("enterprisemanager.v1.ReplicaSessionService/{method}");
-        let [call] = named(&spans, &name)[..] else {
-            panic!("{name}: {spans:#?}")
-        };
+        let [call] = named(&spans, &name)[..] else { panic!("{name}: {spans:#?}") };
         assert!(call.parent_span_id.is_empty());
         assert_eq!(attribute(call, "rpc.response.status_code"), "OK");
         assert_eq!(attribute(call, read), "asked");
@@ -230,9 +204,7 @@ async fn a_failed_call_has_its_reason_and_is_an_error_only_for_server_failures()
     let all = || named(&collector.spans(), METHOD).len() == 2;
     eventually("two calls", all).await;
     let spans = collector.spans();
-    let [missing, lost] = named(&spans, METHOD)[..] else {
-        panic!("{spans:#?}")
-    };
+    let [missing, lost] = named(&spans, METHOD)[..] else { panic!("{spans:#?}") };
     for (call, name, value) in [
         (missing, "rpc.response.status_code", "NOT_FOUND"),
         (missing, "gateway.reason", "SESSION_NOT_FOUND"),
@@ -245,9 +217,7 @@ async fn a_failed_call_has_its_reason_and_is_an_error_only_for_server_failures()
     }
     assert!(!is_error(missing) && is_error(lost));
     let attempts = named(&spans, "GET /api/replicaSessions/{id}");
-    let lost_ones = attempts
-        .iter()
-        .filter(|span| attribute(span, "error.type") == "lost");
+    let lost_ones = attempts.iter().filter(|span| attribute(span, "error.type") == "lost");
     assert!(lost_ones.count() > 1, "{attempts:#?}");
 }
 
@@ -269,15 +239,11 @@ async fn a_shared_read_is_linked_to_the_call_that_started_it_and_reuse_is_record
     let spans = spans(&collector, 5).await;
     let call = |source: &str| {
         let calls = named(&spans, METHOD);
-        let found = calls
-            .iter()
-            .find(|call| attribute(call, "gateway.read.session") == source);
+        let found = calls.iter().find(|call| attribute(call, "gateway.read.session") == source);
         (*found.unwrap_or_else(|| panic!("{source}: {spans:#?}"))).clone()
     };
     let (asked, shared, reused) = (call("asked"), call("shared"), call("reused"));
-    let [read] = named(&spans, "GET /api/replicaSessions/{id}")[..] else {
-        panic!("{spans:#?}")
-    };
+    let [read] = named(&spans, "GET /api/replicaSessions/{id}")[..] else { panic!("{spans:#?}") };
     assert_eq!(read.parent_span_id, asked.span_id);
     assert_eq!(shared.links[0].span_id, asked.span_id);
     assert_ne!(shared.trace_id, asked.trace_id);
@@ -338,10 +304,7 @@ async fn an_unsampled_trace_is_propagated_and_not_exported() {
     assert_eq!(last_header(&setup, "traceparent"), unrecorded);
     assert_eq!(last_header(&setup, "tracestate"), "tool=one");
     // A sampled trace follows and is the only one to arrive.
-    client
-        .get(in_trace(request(FINISHED), PARENT))
-        .await
-        .unwrap();
+    client.get(in_trace(request(FINISHED), PARENT)).await.unwrap();
     let spans = spans(&collector, 2).await;
     assert_eq!(named(&spans, METHOD).len(), 1);
 }
@@ -369,19 +332,13 @@ async fn without_a_collector_em_gets_the_caller_s_trace_context_if_it_is_valid()
 async fn sampling_applies_to_traces_that_start_here() {
     let (collector, setup) = traced(|settings| {
         let traces = settings.traces.as_mut().unwrap();
-        traces.sampling = Sampling {
-            follows_parent: true,
-            ratio: 0.0,
-        };
+        traces.sampling = Sampling { follows_parent: true, ratio: 0.0 };
     })
     .await;
     let mut client = setup.client.clone();
     client.get(request(FINISHED)).await.unwrap();
     assert!(last_header(&setup, "traceparent").ends_with("-00"));
-    client
-        .get(in_trace(request(FINISHED), PARENT))
-        .await
-        .unwrap();
+    client.get(in_trace(request(FINISHED), PARENT)).await.unwrap();
     let spans = spans(&collector, 2).await;
     assert!(spans.iter().all(|span| hex(&span.trace_id) == TRACE));
 }
@@ -407,12 +364,8 @@ async fn a_missing_collector_fails_no_call_takes_little_memory_and_is_counted() 
         }
     };
     let soon = Duration::from_secs(30);
-    tokio::time::timeout(soon, failed)
-        .await
-        .expect("a failed export");
-    tokio::time::timeout(soon, setup.gateway.stop())
-        .await
-        .expect("an end");
+    tokio::time::timeout(soon, failed).await.expect("a failed export");
+    tokio::time::timeout(soon, setup.gateway.stop()).await.expect("an end");
 }
 
 #[tokio::test]

@@ -14,10 +14,7 @@ use super::{
 
 /// Options of a simulator with a certificate that `authority` issued for `name`.
 fn certified(authority: &Authority, name: &str) -> Options {
-    Options {
-        tls: Some(issue(authority, &[name]).server_config()),
-        ..Options::default()
-    }
+    Options { tls: Some(issue(authority, &[name]).server_config()), ..Options::default() }
 }
 
 async fn trusting(authority: Option<&Authority>, options: Options) -> Setup {
@@ -43,17 +40,9 @@ async fn a_certificate_of_the_configured_authority_is_trusted() {
 async fn any_other_certificate_is_rejected_before_the_logon() {
     let (ours, other) = (authority(), authority());
     for (what, trusted, options) in [
-        (
-            "another authority",
-            Some(&ours),
-            certified(&other, "localhost"),
-        ),
+        ("another authority", Some(&ours), certified(&other, "localhost")),
         ("another name", Some(&ours), certified(&ours, "em.example")),
-        (
-            "unknown to the platform",
-            None,
-            certified(&ours, "localhost"),
-        ),
+        ("unknown to the platform", None, certified(&ours, "localhost")),
     ] {
         let setup = trusting(trusted, options).await;
         let status = get(&setup.client, FINISHED).await.unwrap_err();
@@ -66,10 +55,9 @@ async fn any_other_certificate_is_rejected_before_the_logon() {
 #[tokio::test]
 async fn confusing_tls_with_plaintext_is_distinguished_from_an_outage() {
     let authority = authority();
-    for (options, scheme) in [
-        (certified(&authority, "localhost"), "http"),
-        (Options::default(), "https"),
-    ] {
+    for (options, scheme) in
+        [(certified(&authority, "localhost"), "http"), (Options::default(), "https")]
+    {
         let setup = start_with(options, |settings| {
             let url = &mut settings.enterprise_manager.url;
             let port = url.port().unwrap();
@@ -89,16 +77,9 @@ async fn only_the_pinned_certificate_is_trusted_whatever_its_content() {
     let options = certified(&authority, "em.example");
     let pin = pin_of(options.clone()).await;
     let other = Pin::of(b"another certificate");
-    for (pins, is_trusted) in [
-        (vec![pin], true),
-        (vec![other, pin], true),
-        (vec![other], false),
-    ] {
+    for (pins, is_trusted) in [(vec![pin], true), (vec![other, pin], true), (vec![other], false)] {
         let setup = start_with(options.clone(), |settings| {
-            settings.enterprise_manager.trust = Trust::Pins {
-                given: pins,
-                file: None,
-            };
+            settings.enterprise_manager.trust = Trust::Pins { given: pins, file: None };
         })
         .await;
         let answer = get(&setup.client, FINISHED).await;

@@ -10,10 +10,7 @@ use super::support::{UNKNOWN, get, metric, start_with};
 
 /// A session of an EM newer than this gateway.
 fn newer() -> Session {
-    let named = |name: &str| NamedResource {
-        id: UNKNOWN.to_owned(),
-        name: name.to_owned(),
-    };
+    let named = |name: &str| NamedResource { id: UNKNOWN.to_owned(), name: name.to_owned() };
     let task = |id: &str, state: &str, result: &str| Task {
         id: id.to_owned(),
         vm: "app01".to_owned(),
@@ -42,21 +39,14 @@ fn newer() -> Session {
         tasks: vec![
             task("7a5c0000-0000-4000-8000-000000000001", "Cleaning", "Odd"),
             // A known value, but too early: the task is not completed.
-            task(
-                "7a5c0000-0000-4000-8000-000000000002",
-                "InProgress",
-                "Success",
-            ),
+            task("7a5c0000-0000-4000-8000-000000000002", "InProgress", "Success"),
         ],
     }
 }
 
 #[tokio::test]
 async fn unknown_values_are_counted_for_sessions_pages_and_tasks() {
-    let options = Options {
-        sessions: vec![newer()],
-        ..Options::default()
-    };
+    let options = Options { sessions: vec![newer()], ..Options::default() };
     let setup = start_with(options, |_| {}).await;
     let states = "gateway_em_unknown_values_total{what=\"State\"}";
     let results = "gateway_em_unknown_values_total{what=\"Result\"}";

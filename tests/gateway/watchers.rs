@@ -46,11 +46,7 @@ async fn crowd(setup: &Setup, sessions: usize, watchers: usize, connections: usi
             events
         })
     });
-    join_all(streams)
-        .await
-        .into_iter()
-        .map(Result::unwrap)
-        .collect()
+    join_all(streams).await.into_iter().map(Result::unwrap).collect()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -21,10 +21,7 @@ async fn check(url: &str, arguments: &[&str]) -> (i32, String) {
 
 async fn check_as(user: &str, password: &str, url: &str, arguments: &[&str]) -> (i32, String) {
     let mut command = program(&["check", "--em-allow-plaintext", "--em-url", url]);
-    command
-        .args(["--em-username", user])
-        .args(arguments)
-        .env("GATEWAY_EM_PASSWORD", password);
+    command.args(["--em-username", user]).args(arguments).env("GATEWAY_EM_PASSWORD", password);
     let (code, out, err) = run(&mut command).await;
     assert_eq!(err, "", "{out}");
     assert!(!out.contains(PASSWORD), "{out}");
@@ -72,10 +69,7 @@ async fn saying(answer: &'static str) -> String {
 
 async fn with_certificate(authority: &Authority, name: &str) -> Simulator {
     let tls = Some(issue(authority, &[name]).server_config());
-    let options = Options {
-        tls,
-        ..Options::default()
-    };
+    let options = Options { tls, ..Options::default() };
     Simulator::start(options).await.unwrap()
 }
 
@@ -89,10 +83,7 @@ async fn a_successful_check_passes_every_step_and_logs_off() {
     let ca_file = format!("--em-ca-file={}", path.display());
     let (code, out) = check(&simulator.url(), &[&ca_file]).await;
     assert_eq!(code, 0, "{out}");
-    let steps: Vec<_> = out
-        .lines()
-        .filter_map(|line| line.split(' ').nth(1))
-        .collect();
+    let steps: Vec<_> = out.lines().filter_map(|line| line.split(' ').nth(1)).collect();
     assert_eq!(
         steps,
         [
@@ -153,10 +144,7 @@ async fn the_result_is_available_as_json() {
     assert_eq!(steps.len(), 10);
     assert_eq!(steps[0]["step"], "settings");
     assert_eq!(steps[0]["outcome"], "ok");
-    assert_eq!(
-        steps[3]["outcome"], "not_done",
-        "plain HTTP has no TLS step"
-    );
+    assert_eq!(steps[3]["outcome"], "not_done", "plain HTTP has no TLS step");
 }
 
 #[tokio::test]
@@ -167,12 +155,7 @@ async fn network_problems_are_identified() {
     let unknown = check("https://no-such-host.invalid:9398", &[]).await;
     assert_fails(&unknown, 69, "resolve", &["no-such-host.invalid", "DNS"]);
     let told = check(&format!("https://{closed}"), &[]).await;
-    assert_fails(
-        &told,
-        69,
-        "connect",
-        &["nothing listens", "--em-url", "9398"],
-    );
+    assert_fails(&told, 69, "connect", &["nothing listens", "--em-url", "9398"]);
 
     let plain = Simulator::start(Options::default()).await.unwrap();
     let url = format!("https://{}", plain.address());
@@ -191,12 +174,7 @@ async fn an_untrusted_certificate_is_shown_with_the_options_to_trust_it() {
     let authority = authority();
     let simulator = with_certificate(&authority, "localhost").await;
     let told = check(&simulator.url(), &[]).await;
-    assert_fails(
-        &told,
-        78,
-        "tls",
-        &["localhost", "--em-ca-file", "--em-pin-sha256", "compare"],
-    );
+    assert_fails(&told, 78, "tls", &["localhost", "--em-ca-file", "--em-pin-sha256", "compare"]);
     let pin = told.1.split("--em-pin-sha256 ").nth(1).unwrap();
     let pin = pin.split_whitespace().next().unwrap();
     let (code, out) = check(&simulator.url(), &["--em-pin-sha256", pin]).await;
@@ -256,12 +234,7 @@ async fn common_configuration_mistakes_are_identified() {
 async fn a_password_is_tried_once_and_its_rejection_reported() {
     let simulator = Simulator::start(Options::default()).await.unwrap();
     let told = check_as(r"TECH\gateway", "wr0ng-one", &simulator.url(), &[]).await;
-    let words = [
-        "401",
-        "GATEWAY_EM_PASSWORD",
-        r"TECH\gateway",
-        "lock the account",
-    ];
+    let words = ["401", "GATEWAY_EM_PASSWORD", r"TECH\gateway", "lock the account"];
     assert_fails(&told, 78, "logon", &words);
     assert!(!told.1.contains("wr0ng-one"), "{}", told.1);
     assert_eq!(simulator.counts().logons_rejected, 1);
@@ -278,10 +251,7 @@ async fn the_role_is_reported_as_far_as_it_can_be_determined() {
     assert!(out.contains("✓ logoff"), "{out}");
     let (code, out) = check_as(r"TECH\administrator", PASSWORD, &url, &[]).await;
     assert_eq!(code, 0, "{out}");
-    assert!(
-        out.contains("! role      may read replica sessions and jobs"),
-        "{out}"
-    );
+    assert!(out.contains("! role      may read replica sessions and jobs"), "{out}");
     simulator.set_role(r"TECH\gateway", Role::PortalUser);
     let counts = simulator.counts();
     assert_eq!((counts.logons_accepted, counts.logoffs), (2, 2));
@@ -297,10 +267,7 @@ async fn failed_lists_are_distinguished_from_unreadable_sessions() {
     simulator.answer_query_with(refused);
     let (code, out) = check(&simulator.url(), &[]).await;
     assert_eq!(code, 70, "{out}");
-    assert!(
-        out.contains("✗ list      no list of sessions: status 501"),
-        "{out}"
-    );
+    assert!(out.contains("✗ list      no list of sessions: status 501"), "{out}");
     assert!(out.contains("✓ read"), "{out}");
     assert!(!out.contains("secret words"), "{out}");
 
@@ -308,36 +275,22 @@ async fn failed_lists_are_distinguished_from_unreadable_sessions() {
     simulator.answer_query_with(Canned::xml(empty));
     let (code, out) = check(&simulator.url(), &[]).await;
     assert_eq!(code, 0, "{out}");
-    assert!(
-        out.contains("✓ read      there is no replica session yet"),
-        "{out}"
-    );
+    assert!(out.contains("✓ read      there is no replica session yet"), "{out}");
 }
 
 #[tokio::test]
 async fn an_unresponsive_enterprise_manager_does_not_block_the_check() {
     let silent: Fault = "silence".parse().unwrap();
-    let options = Options {
-        faults: vec![silent],
-        ..Options::default()
-    };
+    let options = Options { faults: vec![silent], ..Options::default() };
     let simulator = Simulator::start(options).await.unwrap();
     let (code, out) = check(&simulator.url(), &["--step-timeout=300ms"]).await;
     assert_eq!(code, 75, "{out}");
-    assert!(
-        out.contains("✗ list      no list of sessions: no answer within 300ms"),
-        "{out}"
-    );
+    assert!(out.contains("✗ list      no list of sessions: no answer within 300ms"), "{out}");
     assert!(out.contains("✓ logoff"), "{out}");
 }
 
 #[tokio::test]
 async fn invalid_settings_fail_the_first_step_and_no_other_is_done() {
     let told = check("em.example:9398", &[]).await;
-    assert_fails(
-        &told,
-        64,
-        "settings",
-        &["--em-url", "https://em.example:9398"],
-    );
+    assert_fails(&told, 64, "settings", &["--em-url", "https://em.example:9398"]);
 }

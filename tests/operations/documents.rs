@@ -18,10 +18,7 @@ const DASHBOARD: &str = include_str!("../../deploy/grafana/dashboard.json");
 /// The metrics listed in `docs/metrics.md`.
 fn documented() -> BTreeSet<String> {
     let names = METRICS.lines().filter_map(|line| line.strip_prefix("| `"));
-    names
-        .filter_map(|line| line.split('`').next())
-        .map(str::to_owned)
-        .collect()
+    names.filter_map(|line| line.split('`').next()).map(str::to_owned).collect()
 }
 
 /// The metrics that the code registers, without the suffix of counters.
@@ -47,9 +44,7 @@ fn names_in(text: &str) -> BTreeSet<String> {
     let words = text.split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_');
     words
         .filter(|word| {
-            ["grpc_server_", "gateway_", "process_"]
-                .iter()
-                .any(|start| word.starts_with(start))
+            ["grpc_server_", "gateway_", "process_"].iter().any(|start| word.starts_with(start))
         })
         .map(|word| word.trim_end_matches("_bucket").to_owned())
         .collect()
@@ -57,10 +52,8 @@ fn names_in(text: &str) -> BTreeSet<String> {
 
 #[test]
 fn the_documented_metrics_are_the_registered_ones() {
-    let documented: BTreeSet<String> = documented()
-        .iter()
-        .map(|name| name.trim_end_matches("_total").to_owned())
-        .collect();
+    let documented: BTreeSet<String> =
+        documented().iter().map(|name| name.trim_end_matches("_total").to_owned()).collect();
     let registered = registered().into_iter().map(str::to_owned).collect();
     assert_eq!(documented, registered);
 }
@@ -95,12 +88,9 @@ async fn scraped_metrics_are_documented() {
     let documented = documented();
     let samples = text.lines().filter(|line| !line.starts_with('#'));
     for name in samples.filter_map(|line| line.split(['{', ' ']).next()) {
-        let is_one = ["grpc_server_", "gateway_", "process_"]
-            .iter()
-            .any(|start| name.starts_with(start));
-        let base = ["_bucket", "_count", "_sum"]
-            .iter()
-            .find_map(|end| name.strip_suffix(end));
+        let is_one =
+            ["grpc_server_", "gateway_", "process_"].iter().any(|start| name.starts_with(start));
+        let base = ["_bucket", "_count", "_sum"].iter().find_map(|end| name.strip_suffix(end));
         if is_one {
             let is_documented = documented.contains(base.unwrap_or(name));
             assert!(is_documented, "{name} is not in docs/metrics.md");
@@ -113,13 +103,9 @@ fn the_dashboard_and_alerts_query_existing_metrics() {
     let documented = documented();
     let dashboard: serde_json::Value = serde_json::from_str(DASHBOARD).unwrap();
     let panels = dashboard["panels"].as_array().unwrap();
-    let targets = panels
-        .iter()
-        .flat_map(|panel| panel["targets"].as_array().unwrap());
+    let targets = panels.iter().flat_map(|panel| panel["targets"].as_array().unwrap());
     let queries = targets.map(|target| target["expr"].as_str().unwrap());
-    let rules = RULES
-        .lines()
-        .filter_map(|line| line.trim().strip_prefix("expr: "));
+    let rules = RULES.lines().filter_map(|line| line.trim().strip_prefix("expr: "));
     let mut asked = BTreeSet::new();
     for query in queries.chain(rules) {
         let names = names_in(query);
@@ -134,13 +120,9 @@ fn the_dashboard_and_alerts_query_existing_metrics() {
 
 #[test]
 fn the_runbook_has_an_entry_for_each_alert_and_each_reason() {
-    let entries: BTreeSet<_> = RUNBOOK
-        .lines()
-        .filter_map(|line| line.strip_prefix("### "))
-        .collect();
-    let alerts = RULES
-        .lines()
-        .filter_map(|line| line.trim().strip_prefix("- alert: "));
+    let entries: BTreeSet<_> =
+        RUNBOOK.lines().filter_map(|line| line.strip_prefix("### ")).collect();
+    let alerts = RULES.lines().filter_map(|line| line.trim().strip_prefix("- alert: "));
     let reasons = TABLE.iter().map(|row| row.reason);
     let wanted: BTreeSet<_> = alerts.chain(reasons).collect();
     assert_eq!(entries, wanted);
@@ -149,18 +131,12 @@ fn the_runbook_has_an_entry_for_each_alert_and_each_reason() {
 #[test]
 fn the_runbook_has_the_logged_remedy_for_each_reason() {
     for row in TABLE {
-        let (_, entry) = RUNBOOK
-            .split_once(&format!("\n### {}\n", row.reason))
-            .unwrap();
+        let (_, entry) = RUNBOOK.split_once(&format!("\n### {}\n", row.reason)).unwrap();
         let entry = entry.split("\n#").next().unwrap();
         let entry = entry.split_whitespace().collect::<Vec<_>>().join(" ");
         let remedy = row.remedy;
         let (first, rest) = remedy.split_at(1);
         let sentence = format!("**{}{rest}.**", first.to_uppercase());
-        assert!(
-            entry.contains(&sentence),
-            "{}: {sentence}: {entry}",
-            row.reason
-        );
+        assert!(entry.contains(&sentence), "{}: {sentence}: {entry}", row.reason);
     }
 }

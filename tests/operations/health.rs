@@ -24,11 +24,7 @@ async fn the_exit_code_of_health_reports_whether_a_gateway_serves() {
         vec!["--readyz", "--admin-address", &admin],
     ] {
         let (code, out, err) = run(program(&["health"]).args(&arguments)).await;
-        assert_eq!(
-            (code, out.as_str()),
-            (0, "SERVING\n"),
-            "{arguments:?}: {err}"
-        );
+        assert_eq!((code, out.as_str()), (0, "SERVING\n"), "{arguments:?}: {err}");
     }
     // As in a container: `health` uses the same variable as `serve`.
     let mut health = program(&["health"]);
@@ -79,13 +75,7 @@ async fn a_gateway_that_is_shutting_down_is_not_healthy() {
 async fn the_health_of_enterprise_manager_follows_its_answers_and_affects_no_other_service() {
     let (simulator, gateway) = start(&[]).await;
     let says = async |service: &str| {
-        let arguments = [
-            "health",
-            "--address",
-            &gateway.address,
-            "--service",
-            service,
-        ];
+        let arguments = ["health", "--address", &gateway.address, "--service", service];
         run(&mut program(&arguments)).await.1
     };
     let comes_to_say = async |expected: &str| {
@@ -131,18 +121,8 @@ async fn health_uses_a_certificate_over_tls_and_none_at_the_admin_listener() {
     .await;
     let port = gateway.address.rsplit(':').next().unwrap();
     let server = format!("https://localhost:{port}");
-    let (cert, key) = (
-        file("c.crt", &caller.certificate),
-        file("c.key", &caller.key),
-    );
-    let trusting = [
-        "health",
-        "--timeout=20s",
-        "--server",
-        &server,
-        "--ca-file",
-        &ca,
-    ];
+    let (cert, key) = (file("c.crt", &caller.certificate), file("c.key", &caller.key));
+    let trusting = ["health", "--timeout=20s", "--server", &server, "--ca-file", &ca];
     let known = [&trusting[..], &["--cert-file", &cert, "--key-file", &key]].concat();
     let (code, out, err) = run(&mut program(&known)).await;
     assert_eq!((code, out.as_str()), (0, "SERVING\n"), "{err}");
@@ -155,20 +135,12 @@ async fn health_uses_a_certificate_over_tls_and_none_at_the_admin_listener() {
     assert!(err.contains("--cert-file"), "{err}");
     let old = issue_expired(&authority, &["probe.example"]);
     let (old_cert, old_key) = (file("o.crt", &old.certificate), file("o.key", &old.key));
-    let expired = [
-        &trusting[..],
-        &["--cert-file", &old_cert, "--key-file", &old_key],
-    ]
-    .concat();
+    let expired = [&trusting[..], &["--cert-file", &old_cert, "--key-file", &old_key]].concat();
     let (code, _, err) = run(&mut program(&expired)).await;
     assert_eq!(code, 69, "{err}");
     assert!(err.contains("does not accept the certificate"), "{err}");
     let refused = || gateway.all_logged("no valid client certificate");
-    let says = |word: &str| {
-        refused()
-            .iter()
-            .any(|line| line["error"].to_string().contains(word))
-    };
+    let says = |word: &str| refused().iter().any(|line| line["error"].to_string().contains(word));
     while !says("expired") {
         sleep(Duration::from_millis(5)).await;
     }
@@ -189,9 +161,7 @@ async fn a_health_watch_reports_when_enterprise_manager_fails_and_recovers() {
     let (simulator, gateway) = start(&[]).await;
     let server = format!("http://{}", gateway.address);
     let channel = Channel::from_shared(server).unwrap().connect().await;
-    let request = HealthCheckRequest {
-        service: "enterprise-manager".to_owned(),
-    };
+    let request = HealthCheckRequest { service: "enterprise-manager".to_owned() };
     let mut client = HealthClient::new(channel.unwrap());
     let mut watch = client.watch(request).await.unwrap().into_inner();
     assert_eq!(next(&mut watch).await, ServingStatus::Unknown);

@@ -1,9 +1,6 @@
 //! The program as operators, containers and scrapers use it.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "in a test, a failing unwrap is a failing test"
-)]
+#![expect(clippy::unwrap_used, reason = "in a test, a failing unwrap is a failing test")]
 
 #[allow(dead_code, reason = "shared with the tests of the gateway")]
 #[path = "../gateway/certificates.rs"]

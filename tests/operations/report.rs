@@ -99,15 +99,8 @@ async fn a_report_records_the_answers_and_logs_off_every_session() {
     let session = answer(&report, "session");
     let body = session["body"].as_str().unwrap();
     assert!(body.starts_with('\u{feff}'), "{body}");
-    assert!(
-        session["headers"]
-            .to_string()
-            .contains("content-type: application/xml")
-    );
-    assert!(
-        out.contains("✓ report    34 of 34 requests are answered"),
-        "{out}"
-    );
+    assert!(session["headers"].to_string().contains("content-type: application/xml"));
+    assert!(out.contains("✓ report    34 of 34 requests are answered"), "{out}");
     assert!(out.contains("✓ logoff"), "{out}");
     let counts = simulator.counts();
     assert_eq!((counts.logons_accepted, counts.logoffs), (3, 3));
@@ -127,14 +120,7 @@ async fn a_report_records_the_answers_and_logs_off_every_session() {
 fn assert_anonymous(report: &str, printed: &str) {
     for (what, text) in [("report", report), ("output", printed)] {
         let text = text.replace(USER, "").to_ascii_lowercase();
-        for secret in [
-            "hush",
-            "04f694ad",
-            "724e3c07",
-            "tech.local",
-            "fileserver",
-            "backup1",
-        ] {
+        for secret in ["hush", "04f694ad", "724e3c07", "tech.local", "fileserver", "backup1"] {
             let found = text.find(secret).map(|at| &text[at.saturating_sub(80)..]);
             assert_eq!(found, None, "{secret} in the {what}");
         }
@@ -152,10 +138,7 @@ fn assert_anonymous(report: &str, printed: &str) {
 async fn a_report_has_no_identifying_data() {
     let simulator = Simulator::start(options()).await.unwrap();
     let (report, out) = report(&simulator).await;
-    assert!(
-        report.contains("<JobName>XXXX xxx xx x xxxxxxxx</JobName>"),
-        "{report}"
-    );
+    assert!(report.contains("<JobName>XXXX xxx xx x xxxxxxxx</JobName>"), "{report}");
     let out: Vec<_> = out.lines().filter(|line| line.contains("report")).collect();
     assert_anonymous(&report, &out.join("\n"));
 }
@@ -172,10 +155,7 @@ fn hushed(status: StatusCode, body: &str) -> Canned {
         ("etag", "\"HUSH\""),
         ("location", "https://hush.example/HUSH"),
         ("www-authenticate", "HUSH realm=HUSH"),
-        (
-            "set-cookie",
-            "X-RestSvcSessionId=HUSH; Path=/HUSH; Domain=HUSH",
-        ),
+        ("set-cookie", "X-RestSvcSessionId=HUSH; Path=/HUSH; Domain=HUSH"),
         ("x-hush", "HUSH"),
     ] {
         headers.insert(name, HeaderValue::from_static(value));
@@ -209,10 +189,7 @@ async fn identifying_data_in_unexpected_positions_is_redacted() {
     let (report, out) = report(&simulator).await;
     assert!(report.contains("<StackTrace>XXXX</StackTrace>"), "{report}");
     assert!(report.contains("x-xxxx: XXXX"), "{report}");
-    let out: Vec<_> = out
-        .lines()
-        .filter(|line| !line.contains("settings"))
-        .collect();
+    let out: Vec<_> = out.lines().filter(|line| !line.contains("settings")).collect();
     assert_anonymous(&report, &out.join("\n"));
 }
 
@@ -225,22 +202,14 @@ async fn an_unwritable_report_fails_the_check_before_the_first_request() {
         .env("GATEWAY_EM_PASSWORD", PASSWORD);
     let (code, out, _) = run(&mut command).await;
     assert_eq!(code, 64, "{out}");
-    assert!(
-        out.starts_with("✗ settings  --report: /does/not/exist"),
-        "{out}"
-    );
+    assert!(out.starts_with("✗ settings  --report: /does/not/exist"), "{out}");
     assert_eq!(simulator.counts().requests, 0);
 }
 
 #[tokio::test]
 async fn an_interrupted_check_logs_off_every_session() {
     let slow: Fault = "latency=200ms".parse().unwrap();
-    let simulator = Simulator::start(Options {
-        faults: vec![slow],
-        ..options()
-    })
-    .await
-    .unwrap();
+    let simulator = Simulator::start(Options { faults: vec![slow], ..options() }).await.unwrap();
     let folder = tempfile::tempdir().unwrap();
     let mut command = program(&["check", "--em-allow-plaintext", "--em-username", USER]);
     let mut child = command
@@ -251,9 +220,7 @@ async fn an_interrupted_check_logs_off_every_session() {
         .unwrap();
     let is_at_it = || {
         let requests = simulator.requests();
-        requests
-            .iter()
-            .any(|request| request.target.contains("pageSize=2000"))
+        requests.iter().any(|request| request.target.contains("pageSize=2000"))
     };
     while !is_at_it() {
         assert!(child.try_wait().unwrap().is_none(), "it has ended");
@@ -270,10 +237,8 @@ async fn an_interrupted_check_logs_off_every_session() {
 
 #[test]
 fn every_request_is_documented() {
-    let rows: Vec<_> = PAGE
-        .lines()
-        .filter(|line| line.starts_with("| ") && line.contains(" /api/"))
-        .collect();
+    let rows: Vec<_> =
+        PAGE.lines().filter(|line| line.starts_with("| ") && line.contains(" /api/")).collect();
     let requests = REQUESTS.iter();
     let wanted = requests.map(|request| {
         let (name, line, shows) = (request.name, request.line, request.shows);
@@ -299,11 +264,7 @@ fn structure(xml: &str) -> Vec<String> {
             }
             Event::Text(text) => {
                 let blanks = text.chars().filter(|c| c.is_whitespace());
-                format!(
-                    "{} characters, {:?}",
-                    text.chars().count(),
-                    blanks.collect::<String>()
-                )
+                format!("{} characters, {:?}", text.chars().count(), blanks.collect::<String>())
             }
             Event::Eof => return structure,
             Event::End(tag) => format!("end of {}", tag.name().as_ref()),
@@ -342,15 +303,8 @@ fn a_recorded_answer_can_be_used_as_a_fixture() {
         if body.contains("<ReplicaJobSession ") && !name.contains("list") && !name.contains("query")
         {
             let (run, recorded) = (read(&body).run.unwrap(), read(&recorded).run.unwrap());
-            assert_eq!(
-                (run.state, run.result),
-                (recorded.state, recorded.result),
-                "{name}"
-            );
-            assert_eq!(
-                (run.created_at, run.ended_at),
-                (recorded.created_at, recorded.ended_at)
-            );
+            assert_eq!((run.state, run.result), (recorded.state, recorded.result), "{name}");
+            assert_eq!((run.created_at, run.ended_at), (recorded.created_at, recorded.ended_at));
             assert_eq!(
                 (run.progress_percent, run.is_retry),
                 (recorded.progress_percent, recorded.is_retry)
@@ -369,27 +323,15 @@ fn text_is_reduced_to_its_shape_and_known_words_are_kept() {
             "<JobName>Xéxx  &amp; \\\\XX99 &#xB;&#88;&#x58;</JobName>",
         ),
         ("<JobName>Stopped</JobName>", "<JobName>Xxxxxxx</JobName>"),
-        (
-            "<State>Stopped</State><State>Gone</State>",
-            "<State>Stopped</State><State>Xxxx</State>",
-        ),
+        ("<State>Stopped</State><State>Gone</State>", "<State>Stopped</State><State>Xxxx</State>"),
         ("<Progress>42</Progress>", "<Progress>42</Progress>"),
-        (
-            "<TotalSize>17179869184</TotalSize>",
-            "<TotalSize>99999999999</TotalSize>",
-        ),
-        (
-            "<Progress>01234567890</Progress>",
-            "<Progress>99999999999</Progress>",
-        ),
+        ("<TotalSize>17179869184</TotalSize>", "<TotalSize>99999999999</TotalSize>"),
+        ("<Progress>01234567890</Progress>", "<Progress>99999999999</Progress>"),
         (
             "<EndTimeUTC>2025-10-07T20:03:56.477Z</EndTimeUTC>",
             "<EndTimeUTC>2025-10-07T20:03:56.477Z</EndTimeUTC>",
         ),
-        (
-            "<Reason>2025-10-07T20:03:56Z</Reason>",
-            "<Reason>9999-99-99X99:99:99X</Reason>",
-        ),
+        ("<Reason>2025-10-07T20:03:56Z</Reason>", "<Reason>9999-99-99X99:99:99X</Reason>"),
         (
             r#"<Ref Name="weekly@office@2025-10-07 20:00:02" Type="JobReference"/>"#,
             r#"<Ref Name="xxxxxx@xxxxxx@2025-10-07 20:00:02" Type="JobReference"/>"#,
@@ -425,18 +367,10 @@ fn headers_keep_their_names_and_known_values_and_tokens_their_form() {
             "application/xml; charset=utf-8",
             "content-type: application/xml; charset=utf-8",
         ),
-        (
-            "server",
-            "Microsoft-HTTPAPI/2.0",
-            "server: Microsoft-HTTPAPI/2.0",
-        ),
+        ("server", "Microsoft-HTTPAPI/2.0", "server: Microsoft-HTTPAPI/2.0"),
         ("server", "fs01", "server: xx99"),
         ("x-office", "Stopped", "x-xxxxxx: Xxxxxxx"),
-        (
-            "www-authenticate",
-            "Basic Realm=RestSvc",
-            "www-authenticate: Basic Realm=RestSvc",
-        ),
+        ("www-authenticate", "Basic Realm=RestSvc", "www-authenticate: Basic Realm=RestSvc"),
         // A GUID as base64 of its text; further down, another as base64 of its bytes.
         (
             "x-restsvcsessionid",
@@ -453,11 +387,7 @@ fn headers_keep_their_names_and_known_values_and_tokens_their_form() {
             "vr3PRJVaVkGIZ5HwabfCzA==",
             "x-restsvcsessionid: qqqqqqqqqkqKqgAAAAAAAQ==",
         ),
-        (
-            "x-restsvcsessionid",
-            "secret1",
-            "x-restsvcsessionid: xxxxxx9",
-        ),
+        ("x-restsvcsessionid", "secret1", "x-restsvcsessionid: xxxxxx9"),
     ] {
         assert_eq!(redactor.header(name, value.as_bytes()), shape);
     }
@@ -492,9 +422,8 @@ fn secrets() -> impl Strategy<Value = (String, String)> {
     let between = select(" -_.:;,/@$!?='\"<>()[]{}|~^*+".chars().collect::<Vec<_>>());
     let word = (vec(letter, 8..14), between.prop_map(|c| (c, c)));
     vec(word, 1..4).prop_map(|words| {
-        let characters = words
-            .into_iter()
-            .flat_map(|(word, behind)| word.into_iter().chain([behind]));
+        let characters =
+            words.into_iter().flat_map(|(word, behind)| word.into_iter().chain([behind]));
         let (mut one, mut other): (String, String) = characters.unzip();
         one.pop();
         other.pop();
@@ -558,27 +487,13 @@ fn planted<'s>(template: &str, mut secrets: impl Iterator<Item = &'s str>) -> St
 /// Asserts that the redacted body reveals nothing of these secrets but their shape: it is the same
 /// for other secrets of that shape, and has none of their words.
 fn assert_hides(template: &str, secrets: &[(String, String)]) -> Result<(), TestCaseError> {
-    let one = planted(
-        template,
-        secrets.iter().map(|(one, _)| one.as_str()).cycle(),
-    );
-    let other = planted(
-        template,
-        secrets.iter().map(|(_, other)| other.as_str()).cycle(),
-    );
+    let one = planted(template, secrets.iter().map(|(one, _)| one.as_str()).cycle());
+    let other = planted(template, secrets.iter().map(|(_, other)| other.as_str()).cycle());
     let shape = redacted(&one);
     prop_assert_eq!(&shape, &redacted(&other), "{}", one);
-    for word in secrets
-        .iter()
-        .flat_map(|(one, _)| one.split(|c: char| !c.is_alphanumeric()))
-    {
+    for word in secrets.iter().flat_map(|(one, _)| one.split(|c: char| !c.is_alphanumeric())) {
         let is_shape = word.chars().all(|c| "Xx9".contains(c));
-        prop_assert!(
-            word.is_empty() || is_shape || !shape.contains(word),
-            "{}: {}",
-            word,
-            shape
-        );
+        prop_assert!(word.is_empty() || is_shape || !shape.contains(word), "{}: {}", word, shape);
     }
     Ok(())
 }

@@ -51,10 +51,7 @@ async fn status_reports_the_health_of_enterprise_manager() {
     assert_eq!(at_first["ready"], true);
     assert_eq!(at_first["version"], env!("CARGO_PKG_VERSION"));
     let certificates = &at_first["certificates"];
-    assert_eq!(
-        *certificates,
-        json!({"listener": null, "enterprise_manager": null})
-    );
+    assert_eq!(*certificates, json!({"listener": null, "enterprise_manager": null}));
 
     assert_eq!(gateway.get(FINISHED).await.0, 0);
     let well = status(&gateway).await;
@@ -72,10 +69,7 @@ async fn status_reports_the_health_of_enterprise_manager() {
     assert_eq!(em["answers"], "no");
     assert_eq!(em["last_failure"]["reason"], "EM_UNAVAILABLE");
     let remedy = em["last_failure"]["remedy"].as_str().unwrap();
-    assert!(
-        remedy.contains("make sure that Enterprise Manager is running"),
-        "{remedy}"
-    );
+    assert!(remedy.contains("make sure that Enterprise Manager is running"), "{remedy}");
     // The log line of the call has the same remedy.
     assert_eq!(gateway.logged("call failed").await["remedy"], remedy);
 
@@ -114,17 +108,8 @@ async fn settings_are_logged_and_in_the_status_with_their_origins() {
     assert!(origins.contains("lame_duck=environment"), "{origins}");
     assert!(!origins.contains("max_watches"), "{origins}");
     let settings = &status(&gateway).await["settings"];
-    assert_eq!(
-        settings["max_in_flight"],
-        json!({"value": "77", "origin": "flag"})
-    );
-    assert_eq!(
-        settings["lame_duck"],
-        json!({"value": "0s", "origin": "environment"})
-    );
-    assert_eq!(
-        settings["max_watches"],
-        json!({"value": "10000", "origin": "default"})
-    );
+    assert_eq!(settings["max_in_flight"], json!({"value": "77", "origin": "flag"}));
+    assert_eq!(settings["lame_duck"], json!({"value": "0s", "origin": "environment"}));
+    assert_eq!(settings["max_watches"], json!({"value": "10000", "origin": "default"}));
     assert!(!gateway.whole_log().contains("simulated"), "the password");
 }

@@ -42,11 +42,7 @@ pub fn program(arguments: &[&str]) -> Command {
 pub async fn run(command: &mut Command) -> (i32, String, String) {
     let output = timeout(SOON, command.output()).await.unwrap().unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
-    (
-        output.status.code().unwrap(),
-        text(output.stdout),
-        text(output.stderr),
-    )
+    (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
 }
 
 /// `serve` as a child process, with its log parsed as JSON.
@@ -92,21 +88,10 @@ pub async fn serve_in(em: &str, arguments: &[&str], variables: &[(&str, &str)]) 
             written.lock().unwrap().push(line);
         }
     });
-    let mut serving = Serving {
-        child,
-        log,
-        address: String::new(),
-        admin: String::new(),
-    };
+    let mut serving = Serving { child, log, address: String::new(), admin: String::new() };
     let line = serving.logged("serving").await;
-    line["address"]
-        .as_str()
-        .unwrap()
-        .clone_into(&mut serving.address);
-    line["admin_address"]
-        .as_str()
-        .unwrap()
-        .clone_into(&mut serving.admin);
+    line["address"].as_str().unwrap().clone_into(&mut serving.address);
+    line["admin_address"].as_str().unwrap().clone_into(&mut serving.admin);
     serving
 }
 

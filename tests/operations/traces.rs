@@ -16,10 +16,7 @@ async fn the_environment_configures_traces_and_shutdown_exports_the_last_spans()
         ("OTEL_EXPORTER_OTLP_ENDPOINT", collector.endpoint.as_str()),
         ("OTEL_EXPORTER_OTLP_HEADERS", "api-key=the-collector-s-key"),
         ("OTEL_SERVICE_NAME", "our-gateway"),
-        (
-            "OTEL_RESOURCE_ATTRIBUTES",
-            "deployment.environment.name=test",
-        ),
+        ("OTEL_RESOURCE_ATTRIBUTES", "deployment.environment.name=test"),
     ];
     let arguments = ["--log-filter=trace"];
     let gateway = serve_in(&simulator.url(), &arguments, &variables).await;

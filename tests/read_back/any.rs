@@ -49,17 +49,10 @@ pub const STATES: [SessionState; 13] = [
     SessionState::WaitingTape,
     SessionState::ActionRequired,
 ];
-pub const RESULTS: [RunResult; 4] = [
-    RunResult::None,
-    RunResult::Success,
-    RunResult::Warning,
-    RunResult::Failed,
-];
-pub const TASK_STATES: [TaskState; 3] = [
-    TaskState::Pending,
-    TaskState::InProgress,
-    TaskState::Completed,
-];
+pub const RESULTS: [RunResult; 4] =
+    [RunResult::None, RunResult::Success, RunResult::Warning, RunResult::Failed];
+pub const TASK_STATES: [TaskState; 3] =
+    [TaskState::Pending, TaskState::InProgress, TaskState::Completed];
 
 /// Any text that XML can represent, if only by references.
 pub fn text() -> impl Strategy<Value = String> {
@@ -114,14 +107,8 @@ fn named() -> impl Strategy<Value = NamedResource> {
 }
 
 fn link() -> impl Strategy<Value = Link> {
-    (text(), option::of(text()), text(), option::of(text())).prop_map(|(rel, kind, href, name)| {
-        Link {
-            rel,
-            kind,
-            href,
-            name,
-        }
-    })
+    (text(), option::of(text()), text(), option::of(text()))
+        .prop_map(|(rel, kind, href, name)| Link { rel, kind, href, name })
 }
 
 fn task() -> impl Strategy<Value = Task> {

@@ -20,18 +20,8 @@ impl Expected<'_> {
         let path = format!("replicaSessions/{}", session.id);
         let entity = format!("{path}?format=Entity");
         let (r#type, href, other_type, other) = match view {
-            View::Entity => (
-                "ReplicaJobSession",
-                &entity,
-                "ReplicaJobSessionReference",
-                &path,
-            ),
-            View::Reference => (
-                "ReplicaJobSessionReference",
-                &path,
-                "ReplicaJobSession",
-                &entity,
-            ),
+            View::Entity => ("ReplicaJobSession", &entity, "ReplicaJobSessionReference", &path),
+            View::Reference => ("ReplicaJobSessionReference", &path, "ReplicaJobSession", &entity),
         };
         let name = self.name(&session.job.name, session.created);
         let job = format!("jobs/{}", session.job.id);
@@ -55,20 +45,8 @@ impl Expected<'_> {
             job_type: session.job_type.clone(),
             created_at: Some(self.time(session.created)),
             ended_at: session.ended.map(|end| self.time(end)).filter(is_real_end),
-            state: known(
-                &STATES,
-                em::SessionState::text,
-                "State",
-                &session.state,
-                &mut unmapped,
-            ),
-            result: known(
-                &RESULTS,
-                RunResult::text,
-                "Result",
-                &session.result,
-                &mut unmapped,
-            ),
+            state: known(&STATES, em::SessionState::text, "State", &session.state, &mut unmapped),
+            result: known(&RESULTS, RunResult::text, "Result", &session.result, &mut unmapped),
             progress_percent: Some(session.progress),
             is_retry: Some(session.is_retry),
             failure_message: session.failure_message.clone(),
@@ -97,12 +75,7 @@ impl Expected<'_> {
         let session_name = self.name(&session.job.name, session.created);
         let mut links = vec![
             self.server_link(session),
-            self.link(
-                "Up",
-                "ReplicaJobSessionReference",
-                &session_path,
-                &session_name,
-            ),
+            self.link("Up", "ReplicaJobSessionReference", &session_path, &session_name),
             self.link("Alternate", "ReplicaTaskSessionReference", &path, &name),
         ];
         links.extend(task.replica_point.as_ref().map(|point| {
@@ -110,21 +83,9 @@ impl Expected<'_> {
             self.link("Related", "VmReplicaPoint", &path, &point.name)
         }));
         let mut unmapped = BTreeMap::new();
-        let state = known(
-            &TASK_STATES,
-            TaskState::text,
-            "State",
-            &task.state,
-            &mut unmapped,
-        );
+        let state = known(&TASK_STATES, TaskState::text, "State", &task.state, &mut unmapped);
         let result = if state == Some(TaskState::Completed) {
-            known(
-                &RESULTS,
-                RunResult::text,
-                "Result",
-                &task.result,
-                &mut unmapped,
-            )
+            known(&RESULTS, RunResult::text, "Result", &task.result, &mut unmapped)
         } else {
             // Real servers report Success too early: it is kept as unmapped, not as the result.
             if task.result.trim() != "None" {
@@ -171,11 +132,7 @@ impl Expected<'_> {
     }
 
     fn task_collection(&self) -> &'static str {
-        if self.style.misspelt_task_links {
-            "repicaTaskSessions"
-        } else {
-            "replicaTaskSessions"
-        }
+        if self.style.misspelt_task_links { "repicaTaskSessions" } else { "replicaTaskSessions" }
     }
 
     fn name(&self, of: &str, created: Timestamp) -> String {

@@ -159,10 +159,7 @@ async fn arrived(options: Options) -> [Vec<v1::ReplicaSession>; 2] {
                 ..GetReplicaSessionRequest::default()
             });
             let one = one.await.expect("a session").into_inner().replica_session;
-            assert!(
-                page.contains(one.as_ref().expect("a session")),
-                "{one:?} in {page:?}"
-            );
+            assert!(page.contains(one.as_ref().expect("a session")), "{one:?} in {page:?}");
             arrived.extend(one);
         }
     }

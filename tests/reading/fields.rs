@@ -5,10 +5,7 @@ use replica_session_gateway::enterprise_manager::{BadResponse, RunResult, Sessio
 use crate::document::{entity, pairs, read, run, session, unmapped};
 
 fn refusal(element: &str, text: &str, why: &str) -> BadResponse {
-    BadResponse::InvalidField {
-        element: element.to_owned(),
-        why: format!("is {text:?}, {why}"),
-    }
+    BadResponse::InvalidField { element: element.to_owned(), why: format!("is {text:?}, {why}") }
 }
 
 #[test]
@@ -52,13 +49,7 @@ fn every_known_result_is_read() {
 
 #[test]
 fn an_unknown_state_or_result_is_kept_as_unmapped() {
-    for text in [
-        "Hibernating",
-        "stopped",
-        "FAILED",
-        "InProgress",
-        "Stopped Failed",
-    ] {
+    for text in ["Hibernating", "stopped", "FAILED", "InProgress", "Stopped Failed"] {
         for element in ["State", "Result"] {
             let children = format!("<{element}> {text}\n</{element}>");
             let run = run(&children);
@@ -164,11 +155,7 @@ fn only_the_failure_message_distinguishes_empty_from_absent() {
         }
         assert_eq!(read, session(""));
     }
-    for empty in [
-        "<FailureMessage/>",
-        "<FailureMessage />",
-        "<FailureMessage></FailureMessage>",
-    ] {
+    for empty in ["<FailureMessage/>", "<FailureMessage />", "<FailureMessage></FailureMessage>"] {
         assert_eq!(run(empty).failure_message.as_deref(), Some(""), "{empty}");
     }
 }
@@ -190,19 +177,11 @@ fn a_nil_element_is_treated_as_absent() {
             assert_eq!(session(&children), session(""), "{children}");
         }
     }
-    for not_nil in [
-        "xsi:nil='false'",
-        "xsi:nil='0'",
-        "nil='true'",
-        "xsi:type='true'",
-        "o:nil='true'",
-    ] {
+    for not_nil in
+        ["xsi:nil='false'", "xsi:nil='0'", "nil='true'", "xsi:type='true'", "o:nil='true'"]
+    {
         let children = format!("<FailureMessage {not_nil}/>");
-        assert_eq!(
-            run(&children).failure_message.as_deref(),
-            Some(""),
-            "{children}"
-        );
+        assert_eq!(run(&children).failure_message.as_deref(), Some(""), "{children}");
     }
 }
 

@@ -53,10 +53,7 @@ fn every_session_fixture_is_read_in_its_view() {
 
 /// The fixtures in alphabetical order, by the distinctive part of their file names.
 fn session_fixtures() -> Vec<(String, String)> {
-    let directory = concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/tests/fixtures/enterprise-manager"
-    );
+    let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/enterprise-manager");
     let paths = fs::read_dir(directory).expect("the fixtures are in the repository");
     let mut fixtures: Vec<_> = paths
         .map(|entry| entry.expect("a readable directory").path())
@@ -74,11 +71,7 @@ fn session_name(path: &Path) -> Option<String> {
 }
 
 fn summary(name: &str, xml: &str) -> Vec<String> {
-    let view = if name.starts_with("reference") {
-        View::Reference
-    } else {
-        View::Entity
-    };
+    let view = if name.starts_with("reference") { View::Reference } else { View::Entity };
     let session = match read_replica_session(xml.as_bytes(), first_id(xml), view) {
         Ok(session) => session,
         Err(error) => return vec![error.to_string()],
@@ -90,9 +83,7 @@ fn summary(name: &str, xml: &str) -> Vec<String> {
 
 fn first_id(xml: &str) -> SessionId {
     let id = xml.split_once(URN).map(|(_, rest)| &rest[..36]);
-    id.unwrap_or("00000000-0000-0000-0000-000000000000")
-        .parse()
-        .expect("a UUID")
+    id.unwrap_or("00000000-0000-0000-0000-000000000000").parse().expect("a UUID")
 }
 
 fn columns(session: ReplicaSession) -> Vec<String> {

@@ -15,38 +15,17 @@ const SEED: u64 = 20_141_019;
 
 macro_rules! fixture {
     ($name:literal, $id:literal) => {
-        (
-            include_str!(concat!("../fixtures/enterprise-manager/", $name)),
-            $id,
-        )
+        (include_str!(concat!("../fixtures/enterprise-manager/", $name)), $id)
     };
 }
 
 const FIXTURES: [(&str, &str); 6] = [
-    fixture!(
-        "session-entity-published.xml",
-        "0bcf5a1e-866c-4b40-8bc3-ce64753b9a6b"
-    ),
-    fixture!(
-        "session-entity-documented-13.1.xml",
-        "04f694ad-664c-4603-a747-00edecae4f17"
-    ),
-    fixture!(
-        "session-names-escaped.xml",
-        "b6f1a9d2-30f4-4c0e-9a53-0d1c52e8f00e"
-    ),
-    fixture!(
-        "session-failed-with-message.xml",
-        "b6f1a9d2-30f4-4c0e-9a53-0d1c52e8f00c"
-    ),
-    fixture!(
-        "session-running-empty-failure-message.xml",
-        "b6f1a9d2-30f4-4c0e-9a53-0d1c52e8f003"
-    ),
-    fixture!(
-        "session-reference-published.xml",
-        "0bcf5a1e-866c-4b40-8bc3-ce64753b9a6b"
-    ),
+    fixture!("session-entity-published.xml", "0bcf5a1e-866c-4b40-8bc3-ce64753b9a6b"),
+    fixture!("session-entity-documented-13.1.xml", "04f694ad-664c-4603-a747-00edecae4f17"),
+    fixture!("session-names-escaped.xml", "b6f1a9d2-30f4-4c0e-9a53-0d1c52e8f00e"),
+    fixture!("session-failed-with-message.xml", "b6f1a9d2-30f4-4c0e-9a53-0d1c52e8f00c"),
+    fixture!("session-running-empty-failure-message.xml", "b6f1a9d2-30f4-4c0e-9a53-0d1c52e8f003"),
+    fixture!("session-reference-published.xml", "0bcf5a1e-866c-4b40-8bc3-ce64753b9a6b"),
 ];
 
 const SNIPPETS: [&str; 34] = [

@@ -23,15 +23,10 @@ fn an_element_in_another_namespace_does_not_set_a_field() {
         "<State xmlns=''>Stopped</State>",
     ] {
         assert_eq!(session(twin), session(""), "{twin}");
-        for children in [
-            format!("{twin}<State>Working</State>"),
-            format!("<State>Working</State>{twin}"),
-        ] {
-            assert_eq!(
-                session(&children),
-                session("<State>Working</State>"),
-                "{children}"
-            );
+        for children in
+            [format!("{twin}<State>Working</State>"), format!("<State>Working</State>{twin}")]
+        {
+            assert_eq!(session(&children), session("<State>Working</State>"), "{children}");
         }
     }
 }
@@ -66,10 +61,7 @@ fn a_prefixed_attribute_is_ignored() {
         " o:Name='foreign' o:UID='urn:veeam:ReplicaJobSession:ffffffff-ffff-ffff-ffff-ffffffffffff' UID=",
     );
     let session = read(xml).unwrap();
-    assert_eq!(
-        (session.name.as_str(), session.links[0].rel.as_str()),
-        ("", "Up")
-    );
+    assert_eq!((session.name.as_str(), session.links[0].rel.as_str()), ("", "Up"));
 
     let only_foreign = entity("").replace(" UID=", " o:UID=");
     assert_eq!(kind(&read(only_foreign)), "wrong session");

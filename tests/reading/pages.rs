@@ -49,17 +49,10 @@ fn row(number: usize, children: &str) -> String {
 #[test]
 fn a_page_has_its_sessions_in_em_s_order_and_the_number_of_pages() {
     let page = entities(fixture!("entities.xml")).unwrap();
-    let names: Vec<_> = page
-        .items
-        .iter()
-        .map(|session| session.name.as_str())
-        .collect();
+    let names: Vec<_> = page.items.iter().map(|session| session.name.as_str()).collect();
     assert_eq!(
         names,
-        [
-            "Replication Job 2@2025-06-17 20:00:05",
-            "Replication Job 2@2025-06-17 15:16:53"
-        ]
+        ["Replication Job 2@2025-06-17 20:00:05", "Replication Job 2@2025-06-17 15:16:53"]
     );
     assert_eq!((page.pages_count, page.has_next), (Some(1), false));
     assert!(page.items.iter().all(|session| session.links.len() == 4));
@@ -68,14 +61,8 @@ fn a_page_has_its_sessions_in_em_s_order_and_the_number_of_pages() {
     let middle = entities(fixture!("entities-page-2-of-3.xml")).unwrap();
     assert_eq!((middle.pages_count, middle.has_next), (Some(3), true));
     let references = references(fixture!("references.xml"), 1).unwrap();
-    assert_eq!(
-        (references.pages_count, references.has_next),
-        (Some(2), true)
-    );
-    assert_eq!(
-        references.items[0].name,
-        "SQL Replication@2025-10-19 05:41:52"
-    );
+    assert_eq!((references.pages_count, references.has_next), (Some(2), true));
+    assert_eq!(references.items[0].name, "SQL Replication@2025-10-19 05:41:52");
     assert_eq!(references.items[0].run, None);
 }
 
@@ -87,10 +74,7 @@ fn a_row_is_read_like_the_session_s_own_document() {
     let number = usize::from_str_radix(number, 16).unwrap();
     let page = entities(page(&row(number, children))).unwrap();
     assert_eq!(page.items, [read(entity(children)).unwrap()]);
-    assert_eq!(
-        page.items[0].run.as_ref().unwrap().state,
-        Some(SessionState::Working)
-    );
+    assert_eq!(page.items[0].run.as_ref().unwrap().state, Some(SessionState::Working));
 }
 
 #[test]
@@ -101,14 +85,8 @@ fn every_form_of_an_empty_page_is_read_as_empty() {
         (fixture!("no-container.xml").to_owned(), Some(0)),
         (root(""), None),
         (root("<Entities/>"), None),
-        (
-            root("<Refs/><Entities><ReplicaJobSessions/></Entities>"),
-            None,
-        ),
-        (
-            root("<Resources/><Links><Link Rel=\"Up\"/></Links><PagingInfo/>"),
-            None,
-        ),
+        (root("<Refs/><Entities><ReplicaJobSessions/></Entities>"), None),
+        (root("<Resources/><Links><Link Rel=\"Up\"/></Links><PagingInfo/>"), None),
     ] {
         let page = entities(&xml).unwrap();
         assert_eq!((page.items.len(), page.pages_count), (0, pages), "{xml}");
@@ -117,15 +95,10 @@ fn every_form_of_an_empty_page_is_read_as_empty() {
 
 #[test]
 fn a_page_of_a_thousand_is_read_and_one_beyond_the_limit_is_refused() {
-    let rows: String = (0..1000)
-        .map(|number| row(number, "<State>Stopped</State>"))
-        .collect();
+    let rows: String = (0..1000).map(|number| row(number, "<State>Stopped</State>")).collect();
     assert_eq!(entities(page(&rows)).unwrap().items.len(), 1000);
     let rows = rows + &row(1000, "");
-    assert_eq!(
-        entities(page(&rows)),
-        Err(BadResponse::TooMany { limit: 1000 })
-    );
+    assert_eq!(entities(page(&rows)), Err(BadResponse::TooMany { limit: 1000 }));
 }
 
 #[test]
@@ -145,17 +118,11 @@ fn reading_a_long_page_yields_to_other_tasks_every_64_sessions() {
 fn the_other_form_and_another_document_are_distinguished() {
     assert_eq!(
         entities(fixture!("references.xml")),
-        Err(BadResponse::WrongRoot {
-            expected: "Entities",
-            found: "Refs".to_owned()
-        })
+        Err(BadResponse::WrongRoot { expected: "Entities", found: "Refs".to_owned() })
     );
     let as_references = references(fixture!("entities.xml"), 9);
     assert_eq!(kind(&as_references), "wrong root");
-    assert_eq!(
-        kind(&entities(entity("<State>Stopped</State>"))),
-        "wrong root"
-    );
+    assert_eq!(kind(&entities(entity("<State>Stopped</State>"))), "wrong root");
     let foreign = "<QueryResult xmlns=\"urn:other\"/>";
     assert_eq!(kind(&entities(foreign)), "wrong root");
 }
@@ -165,20 +132,11 @@ fn an_invalid_row_invalidates_the_page() {
     let good = row(1, "<Progress>1</Progress>");
     for (bad, expected) in [
         (row(2, "<Progress>many</Progress>"), "invalid field"),
-        (
-            row(2, "<State>Working</State><State>Stopped</State>"),
-            "invalid field",
-        ),
-        (
-            row(2, "").replace("ReplicaJobSession:", "Job:"),
-            "wrong session",
-        ),
+        (row(2, "<State>Working</State><State>Stopped</State>"), "invalid field"),
+        (row(2, "").replace("ReplicaJobSession:", "Job:"), "wrong session"),
         ("<ReplicaJobSession/>".to_owned(), "wrong session"),
         (row(2, "<!DOCTYPE x>"), "forbidden"),
-        (
-            row(2, &("<a>".repeat(40) + &"</a>".repeat(40))),
-            "forbidden",
-        ),
+        (row(2, &("<a>".repeat(40) + &"</a>".repeat(40))), "forbidden"),
         (row(2, "&bomb;"), "malformed"),
         (row(2, "")[..60].to_owned(), "truncated"),
     ] {

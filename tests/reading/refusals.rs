@@ -5,10 +5,7 @@ use replica_session_gateway::enterprise_manager::{BadResponse, View, read_replic
 use crate::document::{EM, ID, entity, id, kind, read, reference, session};
 
 fn wrong_root(expected: &'static str, found: &str) -> BadResponse {
-    BadResponse::WrongRoot {
-        expected,
-        found: found.to_owned(),
-    }
+    BadResponse::WrongRoot { expected, found: found.to_owned() }
 }
 
 #[test]
@@ -25,19 +22,10 @@ fn another_root_is_refused() {
     let uid = format!("UID='urn:veeam:ReplicaJobSession:{ID}'");
     for (xml, found) in [
         (format!("<Error xmlns='{EM}' {uid}/>"), "Error"),
-        (
-            format!("<replicajobsession xmlns='{EM}' {uid}/>"),
-            "replicajobsession",
-        ),
+        (format!("<replicajobsession xmlns='{EM}' {uid}/>"), "replicajobsession"),
         (format!("<ReplicaJobSession {uid}/>"), "ReplicaJobSession"),
-        (
-            format!("<ReplicaJobSession xmlns='{EM}/' {uid}/>"),
-            "ReplicaJobSession",
-        ),
-        (
-            format!("<o:ReplicaJobSession xmlns='{EM}' xmlns:o='urn:o' {uid}/>"),
-            "ReplicaJobSession",
-        ),
+        (format!("<ReplicaJobSession xmlns='{EM}/' {uid}/>"), "ReplicaJobSession"),
+        (format!("<o:ReplicaJobSession xmlns='{EM}' xmlns:o='urn:o' {uid}/>"), "ReplicaJobSession"),
         (format!("<X xmlns='{EM}'>{}</X>", entity("")), "X"),
         ("<html><body>Veeam</body></html>".to_owned(), "html"),
     ] {
@@ -69,10 +57,7 @@ fn a_uid_in_upper_case_is_accepted() {
     let xml = entity("").replace(ID, &ID.to_uppercase());
     let session = read(xml).unwrap();
     assert_eq!(session.id, id());
-    assert_eq!(
-        session.uid,
-        format!("urn:veeam:ReplicaJobSession:{}", ID.to_uppercase())
-    );
+    assert_eq!(session.uid, format!("urn:veeam:ReplicaJobSession:{}", ID.to_uppercase()));
 }
 
 #[test]
@@ -81,11 +66,7 @@ fn a_document_truncated_at_any_byte_is_reported_as_truncated() {
     let xml = format!("\u{feff}<?xml version=\"1.0\"?>\r\n{}", entity(children));
     assert_eq!(kind(&read(&xml)), "read");
     for end in 0..xml.len() {
-        assert_eq!(
-            read(&xml.as_bytes()[..end]),
-            Err(BadResponse::Truncated),
-            "{end}"
-        );
+        assert_eq!(read(&xml.as_bytes()[..end]), Err(BadResponse::Truncated), "{end}");
     }
 }
 
@@ -115,11 +96,7 @@ fn a_document_type_is_refused() {
         "<!DOCTYPE r SYSTEM 'file:///etc/passwd'>",
         "<?xml version='1.0'?>\n<!-- c -->\n<!DOCTYPE r>",
     ] {
-        assert_eq!(
-            read(format!("{document_type}{xml}")),
-            expected,
-            "{document_type}"
-        );
+        assert_eq!(read(format!("{document_type}{xml}")), expected, "{document_type}");
     }
     assert_eq!(read(entity("<New><!DOCTYPE r></New>")), expected);
 }
@@ -169,18 +146,10 @@ fn content_after_the_root_is_refused() {
         "<?xml version='1.0'?>",
         &xml,
     ] {
-        assert_eq!(
-            kind(&read(format!("{xml}{trailing}"))),
-            "malformed",
-            "{trailing}"
-        );
+        assert_eq!(kind(&read(format!("{xml}{trailing}"))), "malformed", "{trailing}");
     }
     for trailing in ["\r\n", " \u{a0}", "<!-- c -->", "<?target?>"] {
-        assert_eq!(
-            kind(&read(format!("{xml}{trailing}"))),
-            "read",
-            "{trailing}"
-        );
+        assert_eq!(kind(&read(format!("{xml}{trailing}"))), "read", "{trailing}");
     }
 }
 

@@ -42,12 +42,7 @@ fn session_2014(r#type: &str, query: &str, alternate: &str, other_query: &str) -
         links: vec![
             link("Up", "BackupServerReference", server, "srv02.tech.local"),
             link("Up", "JobReference", job, "Fileserver02 Replication"),
-            link(
-                "Alternate",
-                alternate,
-                &format!("{path}{other_query}"),
-                name,
-            ),
+            link("Alternate", alternate, &format!("{path}{other_query}"), name),
             link("Down", "ReplicaTaskSessionReferenceList", &tasks, ""),
         ],
         run: None,
@@ -71,12 +66,7 @@ fn the_published_entity_with_no_break_spaces_is_read_in_full() {
             is_retry: Some(false),
             failure_message: None,
         }),
-        ..session_2014(
-            "ReplicaJobSession",
-            "?format=Entity",
-            "ReplicaJobSessionReference",
-            "",
-        )
+        ..session_2014("ReplicaJobSession", "?format=Entity", "ReplicaJobSessionReference", "")
     };
     let xml = PUBLISHED_ENTITY.as_bytes();
     let read = read_replica_session(xml, ID_2014.parse().unwrap(), View::Entity);
@@ -86,12 +76,8 @@ fn the_published_entity_with_no_break_spaces_is_read_in_full() {
 #[test]
 fn the_published_reference_with_no_break_spaces_is_read_in_full() {
     assert!(PUBLISHED_REFERENCE.contains('\u{a0}'));
-    let expected = session_2014(
-        "ReplicaJobSessionReference",
-        "",
-        "ReplicaJobSession",
-        "?format=Entity",
-    );
+    let expected =
+        session_2014("ReplicaJobSessionReference", "", "ReplicaJobSession", "?format=Entity");
     let xml = PUBLISHED_REFERENCE.as_bytes();
     let read = read_replica_session(xml, ID_2014.parse().unwrap(), View::Reference);
     assert_eq!(read, Ok(expected));
@@ -111,12 +97,7 @@ fn the_documented_entity_of_version_13_1_is_read_in_full() {
         r#type: "ReplicaJobSession".to_owned(),
         href: format!("https://localhost:9398/api/{path}?format=Entity"),
         links: vec![
-            link(
-                "Up",
-                "BackupServerReference",
-                server,
-                "enterprise01.tech.local",
-            ),
+            link("Up", "BackupServerReference", server, "enterprise01.tech.local"),
             link("Up", "JobReference", job, "Replication Job 1"),
             link("Alternate", "ReplicaJobSessionReference", &path, name),
             link("Down", "ReplicaTaskSessionReferenceList", &tasks, ""),

@@ -9,11 +9,7 @@ use crate::document::{EM, ID, id, kind, pairs};
 
 macro_rules! fixture {
     ($name:literal) => {
-        include_str!(concat!(
-            "../fixtures/enterprise-manager/task-",
-            $name,
-            ".xml"
-        ))
+        include_str!(concat!("../fixtures/enterprise-manager/task-", $name, ".xml"))
     };
 }
 
@@ -49,28 +45,17 @@ fn the_documented_list_is_read_in_full() {
     let session = of("f5bf1a4b-c229-452e-a4e8-0354e1752b4e");
     let xml = fixture!("entity-list-documented-13.1");
     let tasks = tasks_of(session, xml).unwrap();
-    let [task] = tasks.as_slice() else {
-        panic!("{tasks:?}")
-    };
+    let [task] = tasks.as_slice() else { panic!("{tasks:?}") };
     assert_eq!(task.id.to_string(), TASK);
     assert_eq!(task.uid, format!("urn:veeam:ReplicaTaskSession:{TASK}"));
     assert_eq!(task.name, "ubuntu88@2025-11-03 21:00:26");
     assert_eq!(task.r#type, "ReplicaTaskSession");
     assert!(task.href.ends_with("?format=Entity"));
     assert_eq!(task.vm_name, "ubuntu88");
-    assert_eq!(
-        task.session_uid,
-        format!("urn:veeam:ReplicaJobSession:{session}")
-    );
+    assert_eq!(task.session_uid, format!("urn:veeam:ReplicaJobSession:{session}"));
     assert_eq!(task.links.len(), 3);
-    assert_eq!(
-        task.created_at,
-        Some("2025-11-03T21:00:26.19Z".parse().unwrap())
-    );
-    assert_eq!(
-        task.ended_at,
-        Some("2025-11-03T21:03:16.73Z".parse().unwrap())
-    );
+    assert_eq!(task.created_at, Some("2025-11-03T21:00:26.19Z".parse().unwrap()));
+    assert_eq!(task.ended_at, Some("2025-11-03T21:03:16.73Z".parse().unwrap()));
     assert_eq!(task.state, Some(TaskState::Completed));
     assert_eq!(task.result, Some(RunResult::Success));
     assert_eq!(task.reason.as_deref(), Some(""));
@@ -85,23 +70,13 @@ fn a_result_is_ignored_until_the_task_is_completed() {
     let tasks = tasks_of(session, xml).unwrap();
     let seen: Vec<_> = tasks
         .iter()
-        .map(|task| {
-            (
-                task.state,
-                task.result,
-                task.unmapped.get("Result").map(String::as_str),
-            )
-        })
+        .map(|task| (task.state, task.result, task.unmapped.get("Result").map(String::as_str)))
         .collect();
     assert_eq!(
         seen,
         [
             (Some(TaskState::Completed), Some(RunResult::Success), None),
-            (
-                Some(TaskState::InProgress),
-                Some(RunResult::None),
-                Some("Success")
-            ),
+            (Some(TaskState::InProgress), Some(RunResult::None), Some("Success")),
             (Some(TaskState::Pending), Some(RunResult::None), None),
         ]
     );
@@ -109,10 +84,7 @@ fn a_result_is_ignored_until_the_task_is_completed() {
     assert_eq!(tasks[1].reason, None);
 
     let unknown = task("<State>Cleaning</State><Result>Failed</Result>");
-    assert_eq!(
-        (unknown.state, unknown.result),
-        (None, Some(RunResult::None))
-    );
+    assert_eq!((unknown.state, unknown.result), (None, Some(RunResult::None)));
     let kept: Vec<_> = unknown.unmapped.into_iter().collect();
     assert_eq!(kept, pairs([("Result", "Failed"), ("State", "Cleaning")]));
     let odd = task("<State>Completed</State><Result>Skipped</Result>");
@@ -150,19 +122,10 @@ fn an_invalid_task_is_refused() {
             "<JobSessionUid>urn:veeam:ReplicaJobSession:b6f1a9d2-30f4-4c0e-9a53-0d1c52e8f009</JobSessionUid>",
             "wrong session",
         ),
-        (
-            "<JobSessionUid>urn:veeam:Job:1</JobSessionUid>",
-            "wrong session",
-        ),
-        (
-            "<TotalSize>9223372036854775808</TotalSize>",
-            "invalid field",
-        ),
+        ("<JobSessionUid>urn:veeam:Job:1</JobSessionUid>", "wrong session"),
+        ("<TotalSize>9223372036854775808</TotalSize>", "invalid field"),
         ("<TotalSize>1.5</TotalSize>", "invalid field"),
-        (
-            "<Result>Failed</Result><Result>Success</Result>",
-            "invalid field",
-        ),
+        ("<Result>Failed</Result><Result>Success</Result>", "invalid field"),
         ("<!DOCTYPE x>", "forbidden"),
         ("<Reason>&bomb;</Reason>", "malformed"),
     ] {
@@ -172,10 +135,7 @@ fn an_invalid_task_is_refused() {
     for children in ["", "<JobSessionUid/>", &uid] {
         assert_eq!(kind(&read(children)), "read", "{children}");
     }
-    assert_eq!(
-        task("<TotalSize>9223372036854775807</TotalSize>").total_size,
-        Some(i64::MAX)
-    );
+    assert_eq!(task("<TotalSize>9223372036854775807</TotalSize>").total_size, Some(i64::MAX));
     let other = list("").replace("urn:veeam:ReplicaTaskSession:", "urn:veeam:Other:");
     assert_eq!(kind(&tasks_of(id(), other)), "wrong session");
 
@@ -185,11 +145,7 @@ fn an_invalid_task_is_refused() {
     assert_eq!(kind(&tasks_of(id(), one)), "wrong root");
     let xml = list("<State>Completed</State>");
     for end in 1..xml.len() {
-        assert_eq!(
-            kind(&tasks_of(id(), &xml.as_bytes()[..end])),
-            "truncated",
-            "{end}"
-        );
+        assert_eq!(kind(&tasks_of(id(), &xml.as_bytes()[..end])), "truncated", "{end}");
     }
 }
 

@@ -60,10 +60,7 @@ fn attributes_may_come_in_any_order() {
 #[test]
 fn references_are_resolved() {
     for (written, meant) in [
-        (
-            "R&amp;D &lt;a&gt; &quot;b&quot; &apos;c&apos;",
-            "R&D <a> \"b\" 'c'",
-        ),
+        ("R&amp;D &lt;a&gt; &quot;b&quot; &apos;c&apos;", "R&D <a> \"b\" 'c'"),
         ("&#82;&#x26;&#x44;", "R&D"),
         ("&amp;amp;", "&amp;"),
         ("R&#233;plique &#x1F600;", "Réplique \u{1f600}"),
@@ -78,22 +75,13 @@ fn references_are_resolved() {
 #[test]
 fn cdata_is_read_verbatim() {
     assert_eq!(job_name("<![CDATA[R&D <a> &amp; ]]>"), "R&D <a> &amp; ");
-    assert_eq!(
-        job_name("a<![CDATA[<b>]]>&amp;<![CDATA[]]]]><![CDATA[>]]>c"),
-        "a<b>&]]>c"
-    );
-    assert_eq!(
-        run("<State><![CDATA[Working]]></State>"),
-        run("<State>Working</State>")
-    );
+    assert_eq!(job_name("a<![CDATA[<b>]]>&amp;<![CDATA[]]]]><![CDATA[>]]>c"), "a<b>&]]>c");
+    assert_eq!(run("<State><![CDATA[Working]]></State>"), run("<State>Working</State>"));
 }
 
 #[test]
 fn comments_and_processing_instructions_do_not_split_text() {
-    assert_eq!(
-        job_name("Repli<!-- <b> & -->cation<?target data?> 1"),
-        "Replication 1"
-    );
+    assert_eq!(job_name("Repli<!-- <b> & -->cation<?target data?> 1"), "Replication 1");
 }
 
 #[test]
@@ -125,14 +113,7 @@ fn line_ends_become_line_feeds_in_text_and_spaces_in_attributes() {
 #[test]
 fn text_between_elements_is_skipped() {
     let expected = session("<Links><Link Rel='Up'/></Links><State>Working</State>");
-    for stray in [
-        "\n\t",
-        "\u{a0}",
-        "stray",
-        "&#160;&amp;",
-        "<![CDATA[stray]]>",
-        "<!--c-->",
-    ] {
+    for stray in ["\n\t", "\u{a0}", "stray", "&#160;&amp;", "<![CDATA[stray]]>", "<!--c-->"] {
         let children = format!(
             "{stray}<Links>{stray}<Link Rel='Up'>{stray}</Link>{stray}</Links>{stray}\
              <State>Working</State>{stray}"

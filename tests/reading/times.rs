@@ -19,14 +19,8 @@ fn every_time_format_is_read() {
         ("2014-10-19T06:46:31.477Z", "2014-10-19T06:46:31.477Z"),
         ("2014-10-19T06:46:31.22142Z", "2014-10-19T06:46:31.22142Z"),
         ("2014-10-19T06:46:31.879599Z", "2014-10-19T06:46:31.879599Z"),
-        (
-            "2014-10-19T06:46:31.0000001Z",
-            "2014-10-19T06:46:31.0000001Z",
-        ),
-        (
-            "2014-10-19T06:46:31.123456789Z",
-            "2014-10-19T06:46:31.123456789Z",
-        ),
+        ("2014-10-19T06:46:31.0000001Z", "2014-10-19T06:46:31.0000001Z"),
+        ("2014-10-19T06:46:31.123456789Z", "2014-10-19T06:46:31.123456789Z"),
         ("2014-10-19T14:00:00.0000000+01:00", "2014-10-19T13:00:00Z"),
         ("2014-10-19T01:16:31-05:30", "2014-10-19T06:46:31Z"),
         ("2014-10-19T06:46:31", "2014-10-19T06:46:31Z"),
@@ -37,10 +31,7 @@ fn every_time_format_is_read() {
     ] {
         let children = creation(text) + &end(text);
         let utc = Some(utc.parse().unwrap());
-        assert_eq!(
-            (run(&children).created_at, run(&children).ended_at),
-            (utc, utc)
-        );
+        assert_eq!((run(&children).created_at, run(&children).ended_at), (utc, utc));
         assert_eq!(unmapped(&children), []);
     }
 }
@@ -62,11 +53,7 @@ fn an_end_time_before_1980_means_never() {
 
 #[test]
 fn a_creation_time_before_1970_is_passed_on() {
-    for text in [
-        "0001-01-01T00:00:00Z",
-        "1753-01-01T00:00:00Z",
-        "1969-12-31T23:59:59.25Z",
-    ] {
+    for text in ["0001-01-01T00:00:00Z", "1753-01-01T00:00:00Z", "1969-12-31T23:59:59.25Z"] {
         assert_eq!(run(&creation(text)).created_at, Some(text.parse().unwrap()));
     }
 }
@@ -87,10 +74,7 @@ fn an_invalid_time_is_kept_verbatim() {
         "/Date(1413701191000)/",
     ] {
         let children = creation(&format!(" {text}\n")) + &end(text);
-        assert_eq!(
-            (run(&children).created_at, run(&children).ended_at),
-            (None, None)
-        );
+        assert_eq!((run(&children).created_at, run(&children).ended_at), (None, None));
         let expected = pairs([("CreationTimeUTC", text), ("EndTimeUTC", text)]);
         assert_eq!(unmapped(&children), expected);
     }

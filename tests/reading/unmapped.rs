@@ -7,18 +7,12 @@ use crate::document::{id, pairs, reference, session, unmapped};
 #[test]
 fn unknown_elements_with_text_are_kept_verbatim() {
     let children = "<New> a &lt; <![CDATA[b]]>\n</New><State>Working</State><Z-2.é>z</Z-2.é>";
-    assert_eq!(
-        unmapped(children),
-        pairs([("New", " a < b\n"), ("Z-2.é", "z")])
-    );
+    assert_eq!(unmapped(children), pairs([("New", " a < b\n"), ("Z-2.é", "z")]));
 }
 
 #[test]
 fn unknown_elements_do_not_change_the_fields() {
-    assert_eq!(
-        session("<New>a</New><State>Idle</State>").run,
-        session("<State>Idle</State>").run
-    );
+    assert_eq!(session("<New>a</New><State>Idle</State>").run, session("<State>Idle</State>").run);
 }
 
 #[test]
@@ -32,20 +26,14 @@ fn element_names_are_case_sensitive() {
 #[test]
 fn repeated_unknown_elements_are_joined_with_line_feeds() {
     let children = "<New>a</New><Other>x</Other><New>b</New><New/><New>a</New>";
-    assert_eq!(
-        unmapped(children),
-        pairs([("New", "a\nb\na"), ("Other", "x")])
-    );
+    assert_eq!(unmapped(children), pairs([("New", "a\nb\na"), ("Other", "x")]));
 }
 
 #[test]
 fn unknown_elements_without_text_of_their_own_are_not_kept() {
-    for children in [
-        "<New/>",
-        "<New a='b'/>",
-        "<New> \n\u{a0}</New>",
-        "<New><Inner>x</Inner></New>",
-    ] {
+    for children in
+        ["<New/>", "<New a='b'/>", "<New> \n\u{a0}</New>", "<New><Inner>x</Inner></New>"]
+    {
         assert_eq!(session(children), session(""), "{children}");
     }
 }

@@ -19,19 +19,14 @@ use pb::{
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<ExitCode, Box<dyn Error>> {
     let mut arguments = env::args().skip(1);
-    let id = arguments
-        .next()
-        .ok_or("usage: get-session ID [reference]")?;
+    let id = arguments.next().ok_or("usage: get-session ID [reference]")?;
     let view = match arguments.next().as_deref() {
         Some("reference") => View::Reference,
         _ => View::Entity,
     };
     let seconds = setting("DEADLINE_SECONDS").map_or(Ok(5.0), |text| text.parse())?;
-    let mut request = Request::new(GetReplicaSessionRequest {
-        id,
-        view: view.into(),
-        ..Default::default()
-    });
+    let mut request =
+        Request::new(GetReplicaSessionRequest { id, view: view.into(), ..Default::default() });
     request.set_timeout(Duration::from_secs_f64(seconds));
 
     let mut gateway = ReplicaSessionServiceClient::new(connect()?);
@@ -61,20 +56,14 @@ fn connect() -> Result<Channel, Box<dyn Error>> {
     if let (Some(certificate), Some(key)) = (setting("TLS_CERT_FILE"), setting("TLS_KEY_FILE")) {
         tls = tls.identity(Identity::from_pem(fs::read(certificate)?, fs::read(key)?));
     }
-    Ok(Endpoint::try_from(format!("https://{address}"))?
-        .tls_config(tls)?
-        .connect_lazy())
+    Ok(Endpoint::try_from(format!("https://{address}"))?.tls_config(tls)?.connect_lazy())
 }
 
 // errors: begin
 fn explain(status: &Status) -> String {
     // Where other clients say DeadlineExceeded, tonic's says Cancelled.
     let is_late = status.message() == TimeoutExpired(()).to_string();
-    let code = if is_late {
-        Code::DeadlineExceeded
-    } else {
-        status.code()
-    };
+    let code = if is_late { Code::DeadlineExceeded } else { status.code() };
     let mut lines = format!("code     {code:?}\n");
     let details = status.get_error_details();
     if let Some(info) = details.error_info() {
@@ -83,10 +72,7 @@ fn explain(status: &Status) -> String {
     if let Some(delay) = details.retry_info().and_then(|retry| retry.retry_delay) {
         lines += &format!("retry    after {} s\n", delay.as_secs_f64());
     }
-    for violation in details
-        .bad_request()
-        .map_or(&[][..], |bad| &bad.field_violations)
-    {
+    for violation in details.bad_request().map_or(&[][..], |bad| &bad.field_violations) {
         lines += &format!("field    {} {}\n", violation.field, violation.description);
     }
     lines

@@ -7,10 +7,7 @@ use simulator::{Options, RUNNING_SESSION_ID, Style, TimeFormat};
 
 macro_rules! fixture {
     ($name:literal) => {
-        include_str!(concat!(
-            "../../../tests/fixtures/enterprise-manager/",
-            $name
-        ))
+        include_str!(concat!("../../../tests/fixtures/enterprise-manager/", $name))
     };
 }
 
@@ -58,10 +55,7 @@ async fn its_task_is_served_as_documented() {
 async fn the_documented_session_of_2025_is_served_as_documented() {
     let target = format!("{DOCUMENTED_2025}?format=Entity");
     let body = body(Style::version13(), "localhost:9398", &target).await;
-    assert_eq!(
-        body,
-        compact(fixture!("session-entity-documented-13.1.xml"))
-    );
+    assert_eq!(body, compact(fixture!("session-entity-documented-13.1.xml")));
 }
 
 #[tokio::test]
@@ -69,10 +63,7 @@ async fn the_documented_task_list_is_served_as_documented() {
     let target = "/api/replicaSessions/f5bf1a4b-c229-452e-a4e8-0354e1752b4e/replicaTaskSessions\
                   ?format=Entity";
     let body = body(Style::version13(), "enterprise06.tech.local:9398", target).await;
-    assert_eq!(
-        body,
-        compact(fixture!("task-entity-list-documented-13.1.xml"))
-    );
+    assert_eq!(body, compact(fixture!("task-entity-list-documented-13.1.xml")));
 }
 
 #[tokio::test]
@@ -91,21 +82,14 @@ async fn hrefs_do_not_name_the_host_that_was_asked() {
     let token = token(&simulator).await;
     let answer = get(&simulator, &token, DOCUMENTED_2025).await;
     let host = simulator.address().to_string();
-    assert!(
-        answer
-            .text()
-            .contains(r#"Href="https://em01.tech.local:9398/api/"#)
-    );
+    assert!(answer.text().contains(r#"Href="https://em01.tech.local:9398/api/"#));
     assert!(!answer.text().contains(&host));
 }
 
 #[tokio::test]
 async fn only_successful_bodies_have_a_byte_order_mark() {
     let simulator = started(Options {
-        style: Style {
-            byte_order_mark: true,
-            ..Style::version13()
-        },
+        style: Style { byte_order_mark: true, ..Style::version13() },
         ..Options::default()
     })
     .await;
@@ -118,10 +102,7 @@ async fn only_successful_bodies_have_a_byte_order_mark() {
 
 #[tokio::test]
 async fn a_postgresql_server_writes_fractions_in_names_too() {
-    let style = Style {
-        times: TimeFormat::Microseconds,
-        ..Style::version13()
-    };
+    let style = Style { times: TimeFormat::Microseconds, ..Style::version13() };
     let target = format!("{DOCUMENTED_2025}?format=Entity");
     let documented = body(style, "em", &target).await;
     assert!(documented.contains(r#"Name="Replication Job 1@2025-10-07 20:00:02.42""#));
@@ -129,14 +110,9 @@ async fn a_postgresql_server_writes_fractions_in_names_too() {
 
     let target = format!("/api/replicaSessions/{RUNNING_SESSION_ID}?format=Entity");
     let running = body(style, "em", &target).await;
-    let (_, created) = running
-        .split_once("<CreationTimeUTC>")
-        .expect("a creation time");
+    let (_, created) = running.split_once("<CreationTimeUTC>").expect("a creation time");
     let (created, _) = created.split_once("Z<").expect("a time in UTC");
-    assert!(running.contains(&format!(
-        "Name=\"Replication Job 1@{}\"",
-        created.replace('T', " ")
-    )));
+    assert!(running.contains(&format!("Name=\"Replication Job 1@{}\"", created.replace('T', " "))));
 }
 
 #[tokio::test]
@@ -149,10 +125,7 @@ async fn json_is_served_when_mentioned_anywhere() {
     assert_eq!(answer.header("Content-Type"), Some("application/json"));
     let session = answer.json();
     assert_eq!(session["jobName"], "Replication Job 1");
-    assert_eq!(
-        session["uid"],
-        "urn:veeam:ReplicaJobSession:04f694ad-664c-4603-a747-00edecae4f17"
-    );
+    assert_eq!(session["uid"], "urn:veeam:ReplicaJobSession:04f694ad-664c-4603-a747-00edecae4f17");
     assert_eq!(session["creationTimeUTC"], "2025-10-07T20:00:02.42Z");
     assert_eq!(session["progress"], 100);
     assert_eq!(session["isRetry"], false);
@@ -160,9 +133,7 @@ async fn json_is_served_when_mentioned_anywhere() {
     assert_eq!(session["links"][3]["rel"], "Down");
 
     let target = "/api/query?type=ReplicaJobSession&format=Entities&pageSize=1";
-    let result = send(&simulator, "GET", target, &[&token, accept])
-        .await
-        .json();
+    let result = send(&simulator, "GET", target, &[&token, accept]).await.json();
     let sessions = &result["entities"]["replicaJobSessions"]["replicaJobSessions"];
     assert_eq!(sessions.as_array().map(Vec::len), Some(1));
     assert_eq!(result["pagingInfo"]["pageNum"], 1);
@@ -170,16 +141,10 @@ async fn json_is_served_when_mentioned_anywhere() {
 
 #[tokio::test]
 async fn release_12_has_other_json_keys() {
-    let simulator = started(Options {
-        style: Style::version12(),
-        ..Options::default()
-    })
-    .await;
+    let simulator = started(Options { style: Style::version12(), ..Options::default() }).await;
     let token = token(&simulator).await;
     let accept = "Accept: application/json";
-    let list = send(&simulator, "GET", "/api/replicaSessions", &[&token, accept])
-        .await
-        .json();
+    let list = send(&simulator, "GET", "/api/replicaSessions", &[&token, accept]).await.json();
     assert_eq!(list["Refs"][0]["Type"], "ReplicaJobSessionReference");
     let error = send(&simulator, "GET", "/api/nothing", &[&token, accept]).await;
     assert_eq!(error.status, 404);
@@ -191,12 +156,7 @@ async fn release_12_has_other_json_keys() {
 async fn every_accept_without_json_gets_xml() {
     let simulator = simulator().await;
     let token = token(&simulator).await;
-    for accept in [
-        "X-No: accept",
-        "Accept: */*",
-        "Accept: application/xml",
-        "Accept: text/html",
-    ] {
+    for accept in ["X-No: accept", "Accept: */*", "Accept: application/xml", "Accept: text/html"] {
         let answer = send(&simulator, "GET", DOCUMENTED_2025, &[&token, accept]).await;
         assert_eq!(answer.header("Content-Type"), Some("application/xml"));
     }

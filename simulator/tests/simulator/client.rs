@@ -70,10 +70,7 @@ pub fn request(method: &str, target: &str, headers: &[&str]) -> String {
 /// Opens a connection and sends a request on it.
 pub async fn sent(address: SocketAddr, request: &str) -> TcpStream {
     let mut stream = TcpStream::connect(address).await.expect("a listener");
-    stream
-        .write_all(request.as_bytes())
-        .await
-        .expect("an open connection");
+    stream.write_all(request.as_bytes()).await.expect("an open connection");
     stream
 }
 
@@ -81,10 +78,7 @@ pub async fn sent(address: SocketAddr, request: &str) -> TcpStream {
 pub async fn send(simulator: &Simulator, method: &str, target: &str, headers: &[&str]) -> Answer {
     let mut stream = sent(simulator.address(), &request(method, target, headers)).await;
     let mut bytes = Vec::new();
-    stream
-        .read_to_end(&mut bytes)
-        .await
-        .expect("an orderly end");
+    stream.read_to_end(&mut bytes).await.expect("an orderly end");
     parse(&bytes)
 }
 
@@ -123,19 +117,14 @@ pub async fn holds_within(limit: Duration, condition: impl Fn() -> bool) -> bool
 }
 
 fn parse(bytes: &[u8]) -> Answer {
-    let end = bytes
-        .windows(4)
-        .position(|window| window == b"\r\n\r\n")
-        .expect("the head of an answer");
+    let end =
+        bytes.windows(4).position(|window| window == b"\r\n\r\n").expect("the head of an answer");
     let head = std::str::from_utf8(&bytes[..end]).expect("heads are ASCII");
     let mut lines = head.split("\r\n");
     let mut status_line = lines.next().expect("a status line").splitn(3, ' ');
     assert_eq!(status_line.next(), Some("HTTP/1.1"));
     Answer {
-        status: status_line
-            .next()
-            .and_then(|code| code.parse().ok())
-            .expect("a status"),
+        status: status_line.next().and_then(|code| code.parse().ok()).expect("a status"),
         reason: status_line.next().unwrap_or_default().to_owned(),
         headers: lines
             .filter_map(|line| line.split_once(": "))

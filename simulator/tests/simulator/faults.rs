@@ -56,17 +56,11 @@ async fn logon_latency_delays_logons() {
 async fn a_burst_of_503_ends_after_its_count() {
     let (simulator, token) = faulty("503=2,retry-after=7").await;
     let answer = get(&simulator, &token, DOCUMENTED_2025).await;
-    assert_eq!(
-        (answer.status, &*answer.reason),
-        (503, "ServiceUnavailable")
-    );
+    assert_eq!((answer.status, &*answer.reason), (503, "ServiceUnavailable"));
     assert_eq!(answer.header("Retry-After"), Some("7"));
     assert!(answer.text().contains("<Error "));
-    let left = ErrorStatus {
-        status: StatusCode::SERVICE_UNAVAILABLE,
-        html: false,
-        retry_after: Some(7),
-    };
+    let left =
+        ErrorStatus { status: StatusCode::SERVICE_UNAVAILABLE, html: false, retry_after: Some(7) };
     assert_eq!(simulator.faults(), [Fault::Status(left, Extent::Next(1))]);
     assert_eq!(statuses(&simulator, &token).await, [503, 200]);
 }
@@ -96,10 +90,7 @@ async fn a_status_can_last_for_a_while() {
 async fn faults_of_one_kind_follow_one_another() {
     let (simulator, token) = faulty("503=1").await;
     simulator.set_faults(["503=1", "504=2", "500=1"].map(fault));
-    assert_eq!(
-        statuses(&simulator, &token).await,
-        [503, 504, 504, 500, 200]
-    );
+    assert_eq!(statuses(&simulator, &token).await, [503, 504, 504, 500, 200]);
 }
 
 #[tokio::test]
@@ -107,10 +98,7 @@ async fn a_dropped_connection_leaves_half_of_the_body() {
     let (simulator, token) = faulty("drop=1").await;
     let answer = get(&simulator, &token, DOCUMENTED_2025).await;
     let whole = get(&simulator, &token, DOCUMENTED_2025).await;
-    assert_eq!(
-        answer.header("Content-Length"),
-        whole.header("Content-Length")
-    );
+    assert_eq!(answer.header("Content-Length"), whole.header("Content-Length"));
     assert_eq!(answer.body, whole.body[..whole.body.len() / 2]);
 }
 
@@ -127,11 +115,7 @@ async fn a_trickled_body_arrives_whole_and_late() {
 #[tokio::test]
 async fn silence_lasts_until_the_client_disconnects() {
     let (simulator, token) = faulty("silence").await;
-    let stream = sent(
-        simulator.address(),
-        &request("GET", DOCUMENTED_2025, &[&token]),
-    )
-    .await;
+    let stream = sent(simulator.address(), &request("GET", DOCUMENTED_2025, &[&token])).await;
     let second = Duration::from_secs(1);
     assert!(holds_within(second, || simulator.counts().session_reads == 1).await);
     assert_eq!(simulator.counts().in_flight, 1);
@@ -165,10 +149,7 @@ async fn stale_data_advances_at_collections_only() {
 async fn unknown_ids_can_be_500() {
     let (simulator, token) = faulty("unknown-id=500").await;
     let answer = get(&simulator, &token, "/api/replicaSessions/x").await;
-    assert_eq!(
-        (answer.status, &*answer.reason),
-        (500, "InternalServerError")
-    );
+    assert_eq!((answer.status, &*answer.reason), (500, "InternalServerError"));
     let message = "There is no replica session with id [x] in current rest session";
     assert!(answer.text().contains(message));
     assert_eq!(statuses(&simulator, &token).await, [200]);
@@ -193,10 +174,7 @@ async fn canned_responses_work_for_known_and_unknown_sessions() {
         assert_eq!((answer.status, &*answer.body), (418, &[0xff, 0x00][..]));
         assert_eq!(answer.header("Content-Type"), None);
     }
-    assert_eq!(
-        get(&simulator, "X-No: token", DOCUMENTED_2025).await.status,
-        401
-    );
+    assert_eq!(get(&simulator, "X-No: token", DOCUMENTED_2025).await.status, 401);
 }
 
 #[tokio::test]
@@ -214,21 +192,12 @@ async fn a_canned_response_can_be_chunked() {
 #[test]
 fn faults_are_read_from_text() {
     let ms = Duration::from_millis;
-    let between = Latency {
-        least: ms(100),
-        most: ms(400),
-    };
-    assert_eq!(
-        fault("latency=300ms"),
-        Fault::Latency(Latency::fixed(ms(300)))
-    );
+    let between = Latency { least: ms(100), most: ms(400) };
+    assert_eq!(fault("latency=300ms"), Fault::Latency(Latency::fixed(ms(300))));
     assert_eq!(fault("latency=100ms..400ms"), Fault::Latency(between));
     assert_eq!(fault("drop"), Fault::Drop(Extent::Always));
     assert_eq!(fault("html=3"), Fault::WebUi(Extent::Next(3)));
-    assert_eq!(
-        fault("silence=30s"),
-        Fault::Silence(Extent::For(ms(30_000)))
-    );
+    assert_eq!(fault("silence=30s"), Fault::Silence(Extent::For(ms(30_000))));
     assert_eq!(fault("trickle"), Fault::Trickle(ms(100)));
     assert_eq!(fault("stale=15s"), Fault::Stale(ms(15_000)));
 }

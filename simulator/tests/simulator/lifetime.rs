@@ -37,12 +37,8 @@ fn tls() -> (Arc<ServerConfig>, TlsConnector) {
         .with_single_cert(vec![cert.der().clone()], key)
         .expect("a certificate that fits its key");
     let mut roots = RootCertStore::empty();
-    roots
-        .add(cert.der().clone())
-        .expect("a trusted certificate");
-    let client = ClientConfig::builder()
-        .with_root_certificates(roots)
-        .with_no_client_auth();
+    roots.add(cert.der().clone()).expect("a trusted certificate");
+    let client = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
     (Arc::new(server), TlsConnector::from(Arc::new(client)))
 }
 
@@ -56,11 +52,7 @@ async fn a_request_ends_soon_after_its_client_disconnects() {
     let token = token(&simulator).await;
     for text in ["latency=1h", "silence", "trickle=1h"] {
         simulator.set_faults([fault(text)]);
-        let stream = sent(
-            simulator.address(),
-            &request("GET", DOCUMENTED_2025, &[&token]),
-        )
-        .await;
+        let stream = sent(simulator.address(), &request("GET", DOCUMENTED_2025, &[&token])).await;
         assert!(in_flight(&simulator, 1).await, "{text}");
         drop(stream);
         let ended = holds_within(SOON, || simulator.counts().in_flight == 0).await;
@@ -78,33 +70,19 @@ async fn a_request_over_tls_is_answered_or_ends_soon() {
         ..Options::default()
     })
     .await;
-    assert_eq!(
-        simulator.url(),
-        format!("https://localhost:{}", simulator.address().port())
-    );
+    assert_eq!(simulator.url(), format!("https://localhost:{}", simulator.address().port()));
     let connected = async || {
-        let stream = TcpStream::connect(simulator.address())
-            .await
-            .expect("a listener");
+        let stream = TcpStream::connect(simulator.address()).await.expect("a listener");
         let name = ServerName::try_from("localhost").expect("a server name");
         client.connect(name, stream).await.expect("a TLS handshake")
     };
 
     let mut stream = connected().await;
-    let logon = request(
-        "POST",
-        "/api/sessionMngr/",
-        &[crate::client::GATEWAY, "Content-Length: 0"],
-    );
-    stream
-        .write_all(logon.as_bytes())
-        .await
-        .expect("an open connection");
+    let logon =
+        request("POST", "/api/sessionMngr/", &[crate::client::GATEWAY, "Content-Length: 0"]);
+    stream.write_all(logon.as_bytes()).await.expect("an open connection");
     let mut answer = String::new();
-    stream
-        .read_to_string(&mut answer)
-        .await
-        .expect("an orderly end");
+    stream.read_to_string(&mut answer).await.expect("an orderly end");
     assert!(answer.starts_with("HTTP/1.1 201 Created\r\n"));
     let token = answer
         .lines()
@@ -114,10 +92,7 @@ async fn a_request_over_tls_is_answered_or_ends_soon() {
     for graceful in [true, false] {
         let mut stream = connected().await;
         let read = request("GET", DOCUMENTED_2025, &[token]);
-        stream
-            .write_all(read.as_bytes())
-            .await
-            .expect("an open connection");
+        stream.write_all(read.as_bytes()).await.expect("an open connection");
         assert!(in_flight(&simulator, 1).await);
         if graceful {
             stream.shutdown().await.expect("an open connection");
@@ -142,11 +117,7 @@ async fn stopping_closes_every_connection_and_frees_the_address() {
     assert_eq!(waiting.read_to_end(&mut rest).await.unwrap_or(0), 0);
     assert!(TcpStream::connect(address).await.is_err());
 
-    let again = started(Options {
-        listen: address,
-        ..Options::default()
-    })
-    .await;
+    let again = started(Options { listen: address, ..Options::default() }).await;
     assert_eq!(again.address(), address);
     assert_eq!(get(&again, &token, DOCUMENTED_2025).await.status, 401);
 }
@@ -156,11 +127,7 @@ async fn dropping_closes_every_connection() {
     let simulator = simulator().await;
     let token = token(&simulator).await;
     simulator.set_faults([fault("silence")]);
-    let mut waiting = sent(
-        simulator.address(),
-        &request("GET", DOCUMENTED_2025, &[&token]),
-    )
-    .await;
+    let mut waiting = sent(simulator.address(), &request("GET", DOCUMENTED_2025, &[&token])).await;
     assert!(in_flight(&simulator, 1).await);
     drop(simulator);
     let mut rest = Vec::new();
@@ -170,10 +137,7 @@ async fn dropping_closes_every_connection() {
 #[tokio::test]
 async fn an_address_in_use_is_an_error() {
     let simulator = simulator().await;
-    let options = Options {
-        listen: simulator.address(),
-        ..Options::default()
-    };
+    let options = Options { listen: simulator.address(), ..Options::default() };
     assert!(Simulator::start(options).await.is_err());
 }
 
@@ -186,16 +150,10 @@ async fn requests_are_counted_and_recorded() {
     get(&simulator, &token, "/api/").await;
 
     let counts = simulator.counts();
-    assert_eq!(
-        (counts.connections, counts.requests, counts.in_flight),
-        (3, 3, 0)
-    );
+    assert_eq!((counts.connections, counts.requests, counts.in_flight), (3, 3, 0));
     assert_eq!((counts.logons_accepted, counts.session_reads), (1, 1));
     let requests = simulator.requests();
-    assert_eq!(
-        (requests[1].method.as_str(), &*requests[1].target),
-        ("GET", &*target)
-    );
+    assert_eq!((requests[1].method.as_str(), &*requests[1].target), ("GET", &*target));
     assert!(requests[1].headers.contains_key("X-RestSvcSessionId"));
     assert!(!requests[1].headers.contains_key("Cookie"));
 }
@@ -203,15 +161,10 @@ async fn requests_are_counted_and_recorded() {
 #[tokio::test]
 async fn only_the_last_1024_requests_are_recorded() {
     let simulator = simulator().await;
-    let mut stream = TcpStream::connect(simulator.address())
-        .await
-        .expect("a listener");
+    let mut stream = TcpStream::connect(simulator.address()).await.expect("a listener");
     for number in 0..1030 {
         let request = format!("GET /api/nothing?{number} HTTP/1.1\r\nHost: em\r\n\r\n");
-        stream
-            .write_all(request.as_bytes())
-            .await
-            .expect("an open connection");
+        stream.write_all(request.as_bytes()).await.expect("an open connection");
         let mut answer = vec![0; 4096];
         assert!(stream.read(&mut answer).await.expect("an open connection") > 0);
     }

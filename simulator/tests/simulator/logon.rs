@@ -27,10 +27,7 @@ async fn valid_credentials_get_a_token_a_cookie_and_a_logon_session() {
 
     assert_eq!((logon.status, &*logon.reason), (201, "Created"));
     let token = logon.header("X-RestSvcSessionId").expect("a token");
-    assert_eq!(
-        BASE64_STANDARD.decode(token).map(|bytes| bytes.len()),
-        Ok(16)
-    );
+    assert_eq!(BASE64_STANDARD.decode(token).map(|bytes| bytes.len()), Ok(16));
     let cookie = format!("X-RestSvcSessionId={token}; Path=/api;");
     assert_eq!(logon.header("Set-Cookie"), Some(&*cookie));
     assert_eq!(logon.element("UserName"), Some(r"TECH\gateway"));
@@ -58,10 +55,7 @@ async fn invalid_credentials_get_a_challenge() {
     ] {
         let answer = log_on(&simulator, authorization).await;
         assert_eq!((answer.status, &*answer.reason), (401, "Unauthorized"));
-        assert_eq!(
-            answer.header("WWW-Authenticate"),
-            Some("Basic Realm=RestSvc")
-        );
+        assert_eq!(answer.header("WWW-Authenticate"), Some("Basic Realm=RestSvc"));
         assert_eq!(answer.header("X-RestSvcSessionId"), None);
     }
     assert_eq!(simulator.counts().logons_rejected, 5);
@@ -83,19 +77,9 @@ async fn the_cookie_takes_precedence_over_the_header() {
     let cookie = header.replace("X-RestSvcSessionId: ", "Cookie: a=b; x-restsvcsessionid=");
 
     let dead = "Cookie: X-RestSvcSessionId=dead";
-    assert_eq!(
-        send(&simulator, "GET", DOCUMENTED_2025, &[&header, dead])
-            .await
-            .status,
-        401
-    );
+    assert_eq!(send(&simulator, "GET", DOCUMENTED_2025, &[&header, dead]).await.status, 401);
     let dead = "X-RestSvcSessionId: dead";
-    assert_eq!(
-        send(&simulator, "GET", DOCUMENTED_2025, &[&cookie, dead])
-            .await
-            .status,
-        200
-    );
+    assert_eq!(send(&simulator, "GET", DOCUMENTED_2025, &[&cookie, dead]).await.status, 200);
 }
 
 #[tokio::test]
@@ -112,11 +96,7 @@ async fn a_logon_session_expires_only_when_idle() {
 
 #[tokio::test]
 async fn the_idle_timeout_can_be_shortened() {
-    let simulator = started(Options {
-        idle_timeout: Duration::ZERO,
-        ..Options::default()
-    })
-    .await;
+    let simulator = started(Options { idle_timeout: Duration::ZERO, ..Options::default() }).await;
     let token = token(&simulator).await;
     assert_eq!(status(&simulator, &token).await, 401);
 }
@@ -126,18 +106,11 @@ async fn missing_invented_and_invalidated_tokens_are_answered_401() {
     let simulator = simulator().await;
     let token = token(&simulator).await;
     assert_eq!(status(&simulator, "X-Nothing: at all").await, 401);
-    assert_eq!(
-        status(&simulator, "X-RestSvcSessionId: invented").await,
-        401
-    );
+    assert_eq!(status(&simulator, "X-RestSvcSessionId: invented").await, 401);
     simulator.invalidate_tokens();
     let answer = get(&simulator, &token, DOCUMENTED_2025).await;
     assert_eq!(answer.status, 401);
-    assert!(
-        answer
-            .text()
-            .contains(r#"<Error Message="Unauthorized" StatusCode="401""#)
-    );
+    assert!(answer.text().contains(r#"<Error Message="Unauthorized" StatusCode="401""#));
     assert_eq!(simulator.counts().session_reads, 0);
 }
 
@@ -152,10 +125,7 @@ async fn logoff_takes_the_session_id_and_works_once() {
     let answer = send(&simulator, "DELETE", &path, &[&other]).await;
     assert_eq!((answer.status, &*answer.reason), (204, "NoContent"));
     assert_eq!(status(&simulator, &token_of(&logon)).await, 401);
-    assert_eq!(
-        send(&simulator, "DELETE", &path, &[&other]).await.status,
-        500
-    );
+    assert_eq!(send(&simulator, "DELETE", &path, &[&other]).await.status, 500);
     assert_eq!(get(&simulator, &other, &path).await.status, 500);
     assert_eq!(simulator.counts().logoffs, 1);
 }
@@ -183,10 +153,7 @@ async fn restore_operators_log_on_but_may_not_read_sessions() {
         assert_eq!((answer.status, &*answer.reason), (403, "Forbidden"));
         assert!(answer.text().contains("Access denied"));
     }
-    assert_eq!(
-        get(&simulator, &token, "/api/logonSessions").await.status,
-        200
-    );
+    assert_eq!(get(&simulator, &token, "/api/logonSessions").await.status, 200);
 
     simulator.set_role(r"tech\OPERATOR", Role::PortalUser);
     assert_eq!(status(&simulator, &token).await, 200);

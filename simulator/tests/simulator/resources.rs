@@ -19,25 +19,14 @@ async fn running_tasks(simulator: &Simulator, token: &str) -> Vec<(String, Strin
     let target =
         format!("/api/replicaSessions/{RUNNING_SESSION_ID}/replicaTaskSessions?format=Entity");
     let accept = "Accept: application/json";
-    let list = send(simulator, "GET", &target, &[token, accept])
-        .await
-        .json();
-    let tasks = list["replicaTaskSessions"]
-        .as_array()
-        .expect("a list of tasks")
-        .clone();
+    let list = send(simulator, "GET", &target, &[token, accept]).await.json();
+    let tasks = list["replicaTaskSessions"].as_array().expect("a list of tasks").clone();
     let text = |value: &serde_json::Value| value.as_str().expect("a text").to_owned();
-    tasks
-        .iter()
-        .map(|task| (text(&task["state"]), text(&task["result"])))
-        .collect()
+    tasks.iter().map(|task| (text(&task["state"]), text(&task["result"]))).collect()
 }
 
 fn progress(session: &Answer) -> u32 {
-    session
-        .element("Progress")
-        .and_then(|text| text.parse().ok())
-        .expect("a progress")
+    session.element("Progress").and_then(|text| text.parse().ok()).expect("a progress")
 }
 
 #[tokio::test]
@@ -54,17 +43,11 @@ async fn the_root_needs_no_logon() {
 async fn every_answer_has_length_server_and_date() {
     let simulator = simulator().await;
     let token = token(&simulator).await;
-    for (method, target) in [
-        ("GET", "/api/"),
-        ("GET", DOCUMENTED_2014),
-        ("GET", "/"),
-        ("PUT", "/api/"),
-    ] {
+    for (method, target) in
+        [("GET", "/api/"), ("GET", DOCUMENTED_2014), ("GET", "/"), ("PUT", "/api/")]
+    {
         let answer = send(&simulator, method, target, &[&token]).await;
-        assert_eq!(
-            answer.header("Content-Length"),
-            Some(&*answer.body.len().to_string())
-        );
+        assert_eq!(answer.header("Content-Length"), Some(&*answer.body.len().to_string()));
         assert_eq!(answer.header("Server"), Some("Microsoft-HTTPAPI/2.0"));
         assert!(answer.header("Date").is_some());
     }
@@ -102,30 +85,16 @@ async fn both_spellings_of_task_paths_work() {
 async fn unknown_paths_are_404_and_wrong_methods_405() {
     let simulator = simulator().await;
     let token = token(&simulator).await;
-    for path in [
-        "/api/nothing",
-        "/api/replicaSessions/x/y",
-        "/api/replicaTaskSessions/x",
-    ] {
+    for path in ["/api/nothing", "/api/replicaSessions/x/y", "/api/replicaTaskSessions/x"] {
         let answer = get(&simulator, &token, path).await;
-        assert_eq!(
-            (answer.status, &*answer.reason),
-            (404, "NotFound"),
-            "{path}"
-        );
+        assert_eq!((answer.status, &*answer.reason), (404, "NotFound"), "{path}");
         assert!(answer.text().contains("<Error "));
     }
-    for (method, path) in [
-        ("DELETE", DOCUMENTED_2014),
-        ("PUT", "/api/query"),
-        ("GET", "/api/sessionMngr/"),
-    ] {
+    for (method, path) in
+        [("DELETE", DOCUMENTED_2014), ("PUT", "/api/query"), ("GET", "/api/sessionMngr/")]
+    {
         let answer = send(&simulator, method, path, &[&token]).await;
-        assert_eq!(
-            (answer.status, &*answer.reason),
-            (405, "MethodNotAllowed"),
-            "{path}"
-        );
+        assert_eq!((answer.status, &*answer.reason), (405, "MethodNotAllowed"), "{path}");
         assert!(answer.text().contains("<Error "));
     }
     let outside = get(&simulator, &token, "/login").await;
@@ -184,9 +153,7 @@ async fn the_tasks_of_the_running_session_advance_with_it() {
     let simulator = simulator().await;
     let token = token(&simulator).await;
     let expect = |pairs: [(&str, &str); 3]| {
-        pairs
-            .map(|(state, result)| (state.to_owned(), result.to_owned()))
-            .to_vec()
+        pairs.map(|(state, result)| (state.to_owned(), result.to_owned())).to_vec()
     };
     let completed = ("Completed", "Success");
     let in_progress = ("InProgress", "Success");
@@ -200,10 +167,7 @@ async fn the_tasks_of_the_running_session_advance_with_it() {
         expect([completed, completed, in_progress])
     );
     simulator.advance(Duration::from_secs(100));
-    assert_eq!(
-        running_tasks(&simulator, &token).await,
-        expect([completed; 3])
-    );
+    assert_eq!(running_tasks(&simulator, &token).await, expect([completed; 3]));
 }
 
 #[tokio::test]
@@ -223,11 +187,7 @@ async fn a_failed_session_has_its_reason_in_its_tasks_and_is_retried() {
     }
     let target = format!("/api/replicaSessions/{FAILED}/replicaTaskSessions?format=Entity");
     let tasks = get(&simulator, &token, &target).await;
-    assert!(
-        tasks
-            .element("Reason")
-            .is_some_and(|reason| reason.contains("Cannot open disk"))
-    );
+    assert!(tasks.element("Reason").is_some_and(|reason| reason.contains("Cannot open disk")));
 }
 
 #[tokio::test]

@@ -142,9 +142,5 @@ fn load(options: ServeOptions, report: Option<PathBuf>) -> Result<Loaded, Settin
             SettingError::new("--report", why)
         })
     };
-    Ok(Loaded {
-        report: report.map(open).transpose()?,
-        settings,
-        enterprise_manager,
-    })
+    Ok(Loaded { report: report.map(open).transpose()?, settings, enterprise_manager })
 }

@@ -65,9 +65,7 @@ pub(super) async fn connect_to_any(
                 was_refused |= error.kind() == io::ErrorKind::ConnectionRefused;
                 failures.push(format!("{address}: {error}"));
             }
-            Err(_) => failures.push(format!(
-                "{address}: no connection within {CONNECT_TIMEOUT:?}"
-            )),
+            Err(_) => failures.push(format!("{address}: no connection within {CONNECT_TIMEOUT:?}")),
         }
     }
     let what = if was_refused {
@@ -76,11 +74,7 @@ pub(super) async fn connect_to_any(
         "open the firewall for TCP from here to there, or check that the machine is up"
     };
     let remedy = format!("{what}; {REST_PORT}{}", port_hint(url));
-    Err(Problem::new(
-        ExitCode::UNAVAILABLE,
-        failures.join("; "),
-        remedy,
-    ))
+    Err(Problem::new(ExitCode::UNAVAILABLE, failures.join("; "), remedy))
 }
 
 /// A TLS handshake with a server that the settings trust.
@@ -125,10 +119,7 @@ pub(super) async fn establish_tls(
     let Some(Ok(expires)) = expires else {
         return Ok(Success::new(handshake, format!("{version}, trusted")));
     };
-    let success = Success::new(
-        handshake,
-        format!("{version}, trusted, valid until {expires}"),
-    );
+    let success = Success::new(handshake, format!("{version}, trusted, valid until {expires}"));
     if expires.as_second() - Timestamp::now().as_second() < EXPIRES_SOON {
         return Ok(success.but(
             "renew Enterprise Manager's certificate; add the new pin or authority here before that",

@@ -20,19 +20,12 @@ pub(super) struct Success<T> {
 impl<T> Success<T> {
     /// A step succeeded.
     pub(super) fn new(value: T, text: impl Into<String>) -> Self {
-        Self {
-            value,
-            text: text.into(),
-            remedy: None,
-        }
+        Self { value, text: text.into(), remedy: None }
     }
 
     /// Something about it needs attention.
     pub(super) fn but(self, remedy: impl Into<String>) -> Self {
-        Self {
-            remedy: Some(remedy.into()),
-            ..self
-        }
+        Self { remedy: Some(remedy.into()), ..self }
     }
 }
 
@@ -74,15 +67,8 @@ pub(super) struct Output<'o, W> {
 impl<'o, W: Write> Output<'o, W> {
     /// Prints to `out`: with `as_json` at the end, else after each step.
     pub(super) fn new(out: &'o mut W, as_json: bool) -> Self {
-        let summary = Summary {
-            exit_code: ExitCode::SUCCESS,
-            steps: Vec::new(),
-        };
-        Self {
-            out,
-            as_json,
-            summary,
-        }
+        let summary = Summary { exit_code: ExitCode::SUCCESS, steps: Vec::new() };
+        Self { out, as_json, summary }
     }
 
     /// A step succeeded. Returns what it found.
@@ -146,12 +132,7 @@ impl<'o, W: Write> Output<'o, W> {
             let remedy = remedy.as_deref().unwrap_or_default();
             self.write_line(&format!("{mark} {step:<10}{text}{arrow}{remedy}"));
         }
-        self.summary.steps.push(Step {
-            outcome,
-            remedy,
-            name: step,
-            text,
-        });
+        self.summary.steps.push(Step { outcome, remedy, name: step, text });
     }
 
     /// A closed output, as behind `| head`, is no reason to stop before the logoff.

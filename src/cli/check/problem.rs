@@ -32,11 +32,7 @@ impl Problem {
         text: impl Into<String>,
         remedy: impl Into<String>,
     ) -> Self {
-        Self {
-            text: text.into(),
-            remedy: remedy.into(),
-            exit_code,
-        }
+        Self { text: text.into(), remedy: remedy.into(), exit_code }
     }
 
     /// The step did not end within its time limit.
@@ -90,10 +86,7 @@ pub(super) fn of_error(error: &Error, settings: &EnterpriseManagerSettings) -> P
         Error::Unreachable { why } | Error::Disconnected { why } => Problem::new(
             ExitCode::UNAVAILABLE,
             format!("the connection fails: {why}"),
-            format!(
-                "check that its service runs, and what is on the way to it{}",
-                port_hint(url)
-            ),
+            format!("check that its service runs, and what is on the way to it{}", port_hint(url)),
         ),
         Error::CircuitOpen { .. } => Problem::new(
             ExitCode::UNAVAILABLE,
@@ -168,11 +161,7 @@ pub(super) fn untrusted(
 ) -> Problem {
     let text = format!("the certificate is not trusted: {why}");
     let Some(certificate) = presented else {
-        return Problem::new(
-            ExitCode::CONFIGURATION,
-            text,
-            "look at it with em-certificate",
-        );
+        return Problem::new(ExitCode::CONFIGURATION, text, "look at it with em-certificate");
     };
     let pin = &certificate.pin;
     let text = format!(

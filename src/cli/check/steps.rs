@@ -23,17 +23,8 @@ use crate::{
 };
 
 /// The steps in their order, without `settings` and `report`.
-pub(super) const NAMES: [&str; 9] = [
-    "resolve",
-    "connect",
-    "tls",
-    "recognise",
-    "logon",
-    "role",
-    "list",
-    "read",
-    "logoff",
-];
+pub(super) const NAMES: [&str; 9] =
+    ["resolve", "connect", "tls", "recognise", "logon", "role", "list", "read", "logoff"];
 
 /// What a step ends with.
 type StepResult<T = ()> = Result<Success<T>, Problem>;
@@ -61,10 +52,7 @@ pub(super) fn describe(settings: &Settings) -> String {
         "https" => format!("trusting {trust}"),
         _ => "without TLS".to_owned(),
     };
-    format!(
-        "{} as {}, password from {}, {trust}",
-        em.url, em.username, em.password
-    )
+    format!("{} as {}, password from {}, {trust}", em.url, em.username, em.password)
 }
 
 impl<W: Write> Check<'_, '_, W> {
@@ -75,12 +63,10 @@ impl<W: Write> Check<'_, '_, W> {
             if let Some(file) = report {
                 self.report(file, open).await;
             }
-            self.step("logoff", log_off(self.target.enterprise_manager))
-                .await;
+            self.step("logoff", log_off(self.target.enterprise_manager)).await;
         } else {
             if report.is_some() {
-                self.output
-                    .not_done("report", "not done; the file is unchanged");
+                self.output.not_done("report", "not done; the file is unchanged");
             }
             // The server may have accepted a logon whose answer was not waited for.
             self.target.enterprise_manager.log_off().await;
@@ -107,9 +93,7 @@ impl<W: Write> Check<'_, '_, W> {
         step: impl Future<Output = Result<T, Problem>>,
     ) -> Result<T, Problem> {
         let time_limit = self.target.time_limit;
-        timeout(time_limit, step)
-            .await
-            .unwrap_or_else(|_| Err(Problem::timed_out(time_limit)))
+        timeout(time_limit, step).await.unwrap_or_else(|_| Err(Problem::timed_out(time_limit)))
     }
 
     async fn until_logged_on(&mut self) -> Option<()> {
@@ -161,8 +145,7 @@ impl<W: Write> Check<'_, '_, W> {
     /// Without the query service, any session of the plain list will do to try reading one.
     async fn without_list(&mut self, problem: Problem) {
         let text = format!("no list of sessions: {}", problem.text);
-        self.output
-            .not_done("role", "cannot be determined without a list");
+        self.output.not_done("role", "cannot be determined without a list");
         self.output.failed("list", Problem { text, ..problem });
         let any = any_session(self.target.enterprise_manager);
         match timeout(self.target.time_limit, any).await.ok().flatten() {
@@ -228,12 +211,8 @@ async fn newest_session(target: Target<'_>) -> Result<Option<ReplicaSession>, Pr
     };
     let context = ReadContext::until(Instant::now() + target.time_limit);
     let begin = Position::default();
-    let page = target
-        .enterprise_manager
-        .session_page(&list, &begin, &context);
-    let page = page
-        .await
-        .map_err(|error| of_error(&error, target.settings))?;
+    let page = target.enterprise_manager.session_page(&list, &begin, &context);
+    let page = page.await.map_err(|error| of_error(&error, target.settings))?;
     Ok(page.sessions.into_iter().next())
 }
 
@@ -257,31 +236,19 @@ async fn role(
     let answer = enterprise_manager.ask_logged_on(&path).await;
     Ok(match answer.map(|answer| answer.status) {
         Ok(403) => Success::new((), "may read replica sessions and no jobs: Portal User"),
-        Ok(200) => Success::new(
-            (),
-            "may read replica sessions and jobs: Portal Administrator",
-        )
-        .but("Portal User is enough"),
-        _ => Success::new(
-            (),
-            "may read replica sessions: Portal User or Portal Administrator",
-        ),
+        Ok(200) => Success::new((), "may read replica sessions and jobs: Portal Administrator")
+            .but("Portal User is enough"),
+        _ => Success::new((), "may read replica sessions: Portal User or Portal Administrator"),
     })
 }
 
 async fn read_one(target: Target<'_>, id: SessionId) -> StepResult {
     let sent = Instant::now();
     let context = ReadContext::until(sent + target.time_limit);
-    let reading = target
-        .enterprise_manager
-        .replica_session(id, View::Entity, &context);
-    let reading = reading
-        .await
-        .map_err(|error| of_error(&error, target.settings))?;
+    let reading = target.enterprise_manager.replica_session(id, View::Entity, &context);
+    let reading = reading.await.map_err(|error| of_error(&error, target.settings))?;
     let state = reading.session.run.as_ref().and_then(|run| run.state);
-    let state = state.map_or("in a state that this gateway does not know", |state| {
-        state.text()
-    });
+    let state = state.map_or("in a state that this gateway does not know", |state| state.text());
     let took = sent.elapsed().as_millis();
     Ok(Success::new((), format!("{id}, {state}, in {took} ms")))
 }

@@ -126,10 +126,7 @@ fn rendered(response: &GetReplicaSessionResponse, now: Timestamp) -> String {
     match &session.job {
         Some(job) => page.line("Job", &format!("{} ({})", job.name, job.id)),
         None if session.job_uid.is_empty() => {}
-        None => page.line(
-            "Job",
-            &format!("{} ({})", session.job_name, session.job_uid),
-        ),
+        None => page.line("Job", &format!("{} ({})", session.job_name, session.job_uid)),
     }
     page.line("Job type", &session.job_type);
     if let Some(server) = &session.backup_server {
@@ -141,19 +138,12 @@ fn rendered(response: &GetReplicaSessionResponse, now: Timestamp) -> String {
     if let Some(read) = response.read_time.and_then(moment) {
         page.line(
             "Read",
-            &format!(
-                "{} UTC; up to 15 minutes behind the backup server",
-                clock(read)
-            ),
+            &format!("{} UTC; up to 15 minutes behind the backup server", clock(read)),
         );
     }
     for (number, link) in session.links.iter().enumerate() {
         let label = if number == 0 { "Links" } else { "" };
-        let kind = if link.r#type.is_empty() {
-            "-"
-        } else {
-            &link.r#type
-        };
+        let kind = if link.r#type.is_empty() { "-" } else { &link.r#type };
         page.line(label, &format!("{:<10} {kind:<32} {}", link.rel, link.href));
     }
     page.0
@@ -184,14 +174,7 @@ fn render_run(page: &mut Page, session: &ReplicaSession, now: Timestamp) {
         _ => {}
     }
     if let Some(is_retry) = session.is_retry {
-        page.line(
-            "Retry",
-            if is_retry {
-                "yes, of a failed run"
-            } else {
-                "no"
-            },
-        );
+        page.line("Retry", if is_retry { "yes, of a failed run" } else { "no" });
     }
 }
 
@@ -209,11 +192,8 @@ fn render_failure(page: &mut Page, session: &ReplicaSession, tasks: &[ReplicaTas
     }
     for task in tasks {
         let reason = task.reason.as_deref().unwrap_or_default();
-        let label = if task.result() == RunResult::Warning {
-            "Task warning"
-        } else {
-            "Task failed"
-        };
+        let label =
+            if task.result() == RunResult::Warning { "Task warning" } else { "Task failed" };
         page.line(label, &format!("{}: {reason}", task.vm_name));
     }
 }

@@ -45,12 +45,7 @@ pub struct HealthOptions {
 
     /// Service to ask about; enterprise-manager reports whether Enterprise Manager has answered
     /// recently [default: the whole server]
-    #[arg(
-        long,
-        value_name = "NAME",
-        default_value = "",
-        hide_default_value = true
-    )]
+    #[arg(long, value_name = "NAME", default_value = "", hide_default_value = true)]
     pub service: String,
 
     /// Ask /readyz of the admin listener instead: for a gateway that speaks TLS to its callers
@@ -88,11 +83,7 @@ pub struct HealthOptions {
 /// There is no answer, or the gateway knows no such service.
 pub async fn run(options: &HealthOptions) -> Result<ExitCode, CommandError> {
     let asked = async {
-        if options.readyz {
-            readyz(options.admin_address).await
-        } else {
-            check(options).await
-        }
+        if options.readyz { readyz(options.admin_address).await } else { check(options).await }
     };
     let status = timeout(options.timeout, asked).await.unwrap_or_else(|_| {
         let message = format!("no answer within {:?}", options.timeout);

@@ -154,11 +154,7 @@ fn request(options: &ListOptions) -> ListReplicaSessionsRequest {
         backup_server_id: text(&options.backup_server),
         backup_server_name: text(&options.backup_server_name),
         states: options.state.iter().map(|state| (*state).into()).collect(),
-        results: options
-            .result
-            .iter()
-            .map(|result| (*result).into())
-            .collect(),
+        results: options.result.iter().map(|result| (*result).into()).collect(),
         is_retry: options.retry,
         create_time: range(options.created_from, options.created_before),
         end_time: range(options.ended_from, options.ended_before),
@@ -174,10 +170,8 @@ fn request(options: &ListOptions) -> ListReplicaSessionsRequest {
 }
 
 fn range(from: Option<Timestamp>, before: Option<Timestamp>) -> Option<TimeRange> {
-    (from.is_some() || before.is_some()).then(|| TimeRange {
-        start_time: from.map(to_protobuf),
-        end_time: before.map(to_protobuf),
-    })
+    (from.is_some() || before.is_some())
+        .then(|| TimeRange { start_time: from.map(to_protobuf), end_time: before.map(to_protobuf) })
 }
 
 fn rendered(found: &ListReplicaSessionsResponse, view: ViewOption, now: Timestamp) -> String {
@@ -189,15 +183,7 @@ fn rendered(found: &ListReplicaSessionsResponse, view: ViewOption, now: Timestam
         table(["ID", "BACKUP SERVER", "NAME"], &rows)
     } else {
         let rows: Vec<_> = sessions.map(|session| row(session, now)).collect();
-        let heading = [
-            "ID",
-            "STARTED (UTC)",
-            "TOOK",
-            "STATE",
-            "RESULT",
-            "BACKUP SERVER",
-            "JOB",
-        ];
+        let heading = ["ID", "STARTED (UTC)", "TOOK", "STATE", "RESULT", "BACKUP SERVER", "JOB"];
         table(heading, &rows)
     };
     if !found.next_page_token.is_empty() {
@@ -226,19 +212,11 @@ fn row(session: &ReplicaSession, now: Timestamp) -> [String; 7] {
 }
 
 fn reference_row(session: &ReplicaSession) -> [String; 3] {
-    [
-        session.id.clone(),
-        backup_server(session),
-        session.name.clone(),
-    ]
+    [session.id.clone(), backup_server(session), session.name.clone()]
 }
 
 fn backup_server(session: &ReplicaSession) -> String {
-    session
-        .backup_server
-        .as_ref()
-        .map(|server| server.name.clone())
-        .unwrap_or_default()
+    session.backup_server.as_ref().map(|server| server.name.clone()).unwrap_or_default()
 }
 
 fn state(text: &str) -> Result<State, String> {
@@ -262,14 +240,9 @@ fn constant(text: &str) -> String {
 /// Parses a time, or an age that is subtracted from the current time.
 fn point_in_time(text: &str) -> Result<Timestamp, String> {
     let ago = |age| Timestamp::now().checked_sub(age).ok();
-    text.parse()
-        .ok()
-        .or_else(|| ago(duration(text).ok()?))
-        .ok_or_else(|| {
-            format!(
-                "{text:?} is neither a time such as 2025-10-07T20:00:00Z nor an age such as 24h"
-            )
-        })
+    text.parse().ok().or_else(|| ago(duration(text).ok()?)).ok_or_else(|| {
+        format!("{text:?} is neither a time such as 2025-10-07T20:00:00Z nor an age such as 24h")
+    })
 }
 
 #[cfg(test)]

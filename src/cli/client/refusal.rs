@@ -41,14 +41,7 @@ impl Refusal {
     }
 
     fn local(code: Code, message: String) -> Self {
-        Self {
-            code,
-            is_local: true,
-            message,
-            reason: None,
-            fields: Vec::new(),
-            retry_delay: None,
-        }
+        Self { code, is_local: true, message, reason: None, fields: Vec::new(), retry_delay: None }
     }
 
     /// Whether trying again may help.
@@ -116,9 +109,7 @@ fn explained(status: Status) -> Status {
         (Code::Unknown | Code::Internal | Code::Cancelled, Some(cause)) => {
             let cause = cause.to_string();
             let hint = hint(&cause);
-            Status::unavailable(format!(
-                "the connection to the gateway is lost: {cause}{hint}"
-            ))
+            Status::unavailable(format!("the connection to the gateway is lost: {cause}{hint}"))
         }
         (_, None) if status.message().contains("grpc-status header missing") => {
             Status::unavailable("the server at --server is not a gRPC service")
@@ -133,10 +124,7 @@ pub(super) fn hint(cause: &str) -> &'static str {
     const HINTS: [(&str, &str); 8] = [
         ("corrupt message", "; it does not speak TLS: use http://"),
         ("UnknownIssuer", "; trust its issuer with --ca-file"),
-        (
-            "not valid for name",
-            "; connect under a name that its certificate is for",
-        ),
+        ("not valid for name", "; connect under a name that its certificate is for"),
         (
             "CertificateRequired",
             "; it asks for a client certificate: give --cert-file and --key-file",
@@ -146,8 +134,5 @@ pub(super) fn hint(cause: &str) -> &'static str {
         ("alert: CertificateExpired", NOT_ACCEPTED),
         ("alert: CertificateUnknown", NOT_ACCEPTED),
     ];
-    HINTS
-        .iter()
-        .find(|(mark, _)| cause.contains(mark))
-        .map_or("", |(_, hint)| hint)
+    HINTS.iter().find(|(mark, _)| cause.contains(mark)).map_or("", |(_, hint)| hint)
 }

@@ -59,13 +59,7 @@ pub(super) struct Screen<'w> {
 
 impl<'w> Screen<'w> {
     pub(super) fn new(out: &'w mut dyn Write, err: &'w mut dyn Write, form: Form) -> Self {
-        Self {
-            out,
-            err,
-            form,
-            session: None,
-            trouble: None,
-        }
+        Self { out, err, form, session: None, trouble: None }
     }
 
     /// Whether the line must be redrawn regularly, for the time in it.
@@ -198,11 +192,8 @@ fn bar(session: &ReplicaSession) -> String {
 }
 
 fn trouble_text(outage: &EnterpriseManagerOutage) -> String {
-    let next = outage
-        .next_attempt_time
-        .and_then(moment)
-        .map_or_else(String::new, |next| {
-            format!(", next attempt at {} UTC", next.strftime("%H:%M:%S"))
-        });
+    let next = outage.next_attempt_time.and_then(moment).map_or_else(String::new, |next| {
+        format!(", next attempt at {} UTC", next.strftime("%H:%M:%S"))
+    });
     clean(&format!("{} ({}){next}", outage.message, outage.reason))
 }

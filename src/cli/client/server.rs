@@ -122,12 +122,9 @@ fn tls_config(options: &TlsOptions, is_https: bool) -> Result<ClientTlsConfig, R
             let problem = "has no effect without TLS: set --server to an https:// address";
             return Err(refuse(option, problem));
         }
-        fs::read(path).map(Some).map_err(|error| {
-            refuse(
-                option,
-                &format!("{} cannot be read: {error}", path.display()),
-            )
-        })
+        fs::read(path)
+            .map(Some)
+            .map_err(|error| refuse(option, &format!("{} cannot be read: {error}", path.display())))
     };
     let ca = read("--ca-file", &options.ca_file)?;
     let cert = read("--cert-file", &options.cert_file)?;

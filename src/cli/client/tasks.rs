@@ -70,9 +70,7 @@ async fn tasks(options: &TasksOptions) -> Result<ListReplicaTaskSessionsResponse
         let mut request = Request::new(next.clone());
         request.set_timeout(options.deadline);
         let page = client.list_tasks(request).await?.into_inner();
-        found
-            .replica_task_sessions
-            .extend(page.replica_task_sessions);
+        found.replica_task_sessions.extend(page.replica_task_sessions);
         found.read_time = page.read_time;
         if page.next_page_token.is_empty() {
             return Ok(found);
@@ -86,15 +84,7 @@ fn rendered(tasks: &[ReplicaTaskSession], now: Timestamp) -> String {
         return "no tasks\n".to_owned();
     }
     let rows: Vec<_> = tasks.iter().map(|task| row(task, now)).collect();
-    let heading = [
-        "VM",
-        "STARTED (UTC)",
-        "TOOK",
-        "STATE",
-        "RESULT",
-        "SIZE",
-        "REASON",
-    ];
+    let heading = ["VM", "STARTED (UTC)", "TOOK", "STATE", "RESULT", "SIZE", "REASON"];
     table(heading, &rows)
 }
 

@@ -14,9 +14,7 @@ use crate::proto::v1::{
 /// Replaces control characters: names and messages are free text, and must not control the
 /// terminal.
 pub(super) fn clean(text: &str) -> String {
-    text.chars()
-        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
-        .collect()
+    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 
 /// What a run is doing.
@@ -55,11 +53,7 @@ fn result(result: RunResult, other: &BTreeMap<String, String>) -> String {
 
 /// Enterprise Manager's own word for a value that the contract does not define.
 fn unmapped(unmapped: &BTreeMap<String, String>, element: &str) -> String {
-    unmapped
-        .get(element)
-        .map_or("unknown", String::as_str)
-        .to_lowercase()
-        .replace('_', " ")
+    unmapped.get(element).map_or("unknown", String::as_str).to_lowercase().replace('_', " ")
 }
 
 /// `STATE_WAITING_SLOT` as `waiting slot`.
@@ -96,21 +90,13 @@ pub(super) fn started_and_took(
 ) -> [String; 2] {
     let created = created.and_then(moment);
     let until = ended.and_then(moment).or(now);
-    let took = created
-        .zip(until)
-        .map(|(from, until)| human(until.duration_since(from)));
-    [
-        created.map(clock).unwrap_or_default(),
-        took.unwrap_or_default(),
-    ]
+    let took = created.zip(until).map(|(from, until)| human(until.duration_since(from)));
+    [created.map(clock).unwrap_or_default(), took.unwrap_or_default()]
 }
 
 /// Rows below a heading, each column as wide as its widest cell. The last one is not padded.
 pub(super) fn table<const N: usize>(heading: [&str; N], rows: &[[String; N]]) -> String {
-    let rows: Vec<_> = rows
-        .iter()
-        .map(|row| row.each_ref().map(|cell| clean(cell)))
-        .collect();
+    let rows: Vec<_> = rows.iter().map(|row| row.each_ref().map(|cell| clean(cell))).collect();
     let mut widths = heading.map(str::len);
     for row in &rows {
         for (width, cell) in widths.iter_mut().zip(row) {

@@ -125,9 +125,7 @@ async fn watch_once(
     has_events: &mut bool,
 ) -> Result<ExitCode, Refusal> {
     let mut client = options.server.client(CONNECT_TIMEOUT).await?;
-    let request = WatchReplicaSessionRequest {
-        id: options.id.clone(),
-    };
+    let request = WatchReplicaSessionRequest { id: options.id.clone() };
     let mut events = client.watch(request).await?.into_inner();
     let mut ended = None;
     while let Some(event) = next(&mut events, screen).await? {

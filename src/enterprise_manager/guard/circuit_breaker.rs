@@ -38,10 +38,7 @@ struct Failures {
 impl CircuitBreaker {
     /// A closed circuit.
     pub(crate) fn new(gauge: Gauge) -> Self {
-        let failures = Mutex::new(Failures {
-            in_a_row: 0,
-            next_probe: Instant::now(),
-        });
+        let failures = Mutex::new(Failures { in_a_row: 0, next_probe: Instant::now() });
         Self { gauge, failures }
     }
 
@@ -62,9 +59,7 @@ impl CircuitBreaker {
         }
         let now = Instant::now();
         if now < failures.next_probe {
-            return Err(Error::CircuitOpen {
-                retry_after: failures.next_probe - now,
-            });
+            return Err(Error::CircuitOpen { retry_after: failures.next_probe - now });
         }
         failures.next_probe = now + PROBE_INTERVAL;
         Ok(())
@@ -98,9 +93,7 @@ mod tests {
         let circuit = CircuitBreaker::new(Gauge::default());
         for _ in 0..FAILURES_TO_OPEN {
             assert_eq!(circuit.check(), Ok(()));
-            circuit.record::<()>(&Err(Error::Unreachable {
-                why: "test".to_owned(),
-            }));
+            circuit.record::<()>(&Err(Error::Unreachable { why: "test".to_owned() }));
         }
         circuit
     }
@@ -117,9 +110,7 @@ mod tests {
     #[tokio::test]
     async fn any_answer_closes_the_circuit() {
         let circuit = open_circuit();
-        circuit.record::<()>(&Err(Error::NotImplemented {
-            message: String::new(),
-        }));
+        circuit.record::<()>(&Err(Error::NotImplemented { message: String::new() }));
         assert_eq!(circuit.check(), Ok(()));
     }
 }

@@ -54,20 +54,14 @@ impl ConcurrencyLimit {
         if kind == RequestKind::List {
             let list = self.lists.acquire().await.expect(NEVER_CLOSED);
             let permit = self.regular.acquire().await.expect(NEVER_CLOSED);
-            return Permit {
-                _held: (permit, Some(list)),
-                expires: None,
-            };
+            return Permit { _held: (permit, Some(list)), expires: None };
         }
         let (permit, expires) = tokio::select! {
             biased;
             permit = self.regular.acquire() => (permit, None),
             permit = self.probe.acquire() => (permit, Some(Instant::now() + PROBE_TIME)),
         };
-        Permit {
-            _held: (permit.expect(NEVER_CLOSED), None),
-            expires,
-        }
+        Permit { _held: (permit.expect(NEVER_CLOSED), None), expires }
     }
 }
 

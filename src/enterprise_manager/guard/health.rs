@@ -75,12 +75,7 @@ impl UpstreamHealth {
 
     /// Follows a read that begins now.
     pub(crate) fn track<'h>(&'h self, context: &'h ReadContext) -> TrackedRead<'h> {
-        TrackedRead {
-            health: self,
-            context,
-            began: Instant::now(),
-            has_ended: false,
-        }
+        TrackedRead { health: self, context, began: Instant::now(), has_ended: false }
     }
 
     fn failed(&self, error: Option<Error>) {
@@ -129,9 +124,7 @@ mod tests {
     }
 
     fn failure() -> Result<(), Error> {
-        Err(Error::Unreachable {
-            why: "test".to_owned(),
-        })
+        Err(Error::Unreachable { why: "test".to_owned() })
     }
 
     #[tokio::test(start_paused = true)]

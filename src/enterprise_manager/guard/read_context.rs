@@ -23,10 +23,7 @@ pub struct ReadContext {
 impl ReadContext {
     /// A read for one caller.
     pub fn new(deadline: Instant, trace: TraceContext) -> Self {
-        Self {
-            deadline: Mutex::new(deadline),
-            trace,
-        }
+        Self { deadline: Mutex::new(deadline), trace }
     }
 
     /// A read that belongs to no trace.

@@ -68,10 +68,7 @@ pub(crate) struct Attempts<'b> {
 impl Balance {
     fn of(retries: u32) -> Self {
         let most = retries * COST;
-        Self {
-            left: AtomicU32::new(most),
-            most,
-        }
+        Self { left: AtomicU32::new(most), most }
     }
 
     fn spend(&self) -> bool {
@@ -83,30 +80,20 @@ impl Balance {
     }
 
     fn update(&self, change: impl FnMut(u32) -> Option<u32>) -> bool {
-        self.left
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, change)
-            .is_ok()
+        self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, change).is_ok()
     }
 }
 
 impl Default for RetryBudget {
     fn default() -> Self {
-        Self {
-            for_answers: Balance::of(3),
-            for_connections: Balance::of(20),
-        }
+        Self { for_answers: Balance::of(3), for_connections: Balance::of(20) }
     }
 }
 
 impl RetryBudget {
     /// The attempts of a read.
     pub(crate) fn attempts<'b>(&'b self, context: &'b ReadContext) -> Attempts<'b> {
-        Attempts {
-            budget: self,
-            context,
-            made: 0,
-            had_internal: false,
-        }
+        Attempts { budget: self, context, made: 0, had_internal: false }
     }
 }
 
@@ -147,17 +134,11 @@ mod tests {
     use super::*;
 
     fn unavailable(retry_after: Option<Duration>) -> Error {
-        Error::Unavailable {
-            why: "test".to_owned(),
-            retry_after,
-        }
+        Error::Unavailable { why: "test".to_owned(), retry_after }
     }
 
     fn internal(status: u16) -> Error {
-        Error::Internal {
-            status,
-            message: "test".to_owned(),
-        }
+        Error::Internal { status, message: "test".to_owned() }
     }
 
     fn a_minute() -> ReadContext {
@@ -183,12 +164,8 @@ mod tests {
         assert_eq!(attempts.pause_after(&internal(500)), None);
         let never = [
             internal(505),
-            Error::NotImplemented {
-                message: String::new(),
-            },
-            Error::AccessDenied {
-                message: String::new(),
-            },
+            Error::NotImplemented { message: String::new() },
+            Error::AccessDenied { message: String::new() },
         ];
         for error in never {
             assert_eq!(budget.attempts(&a_minute()).pause_after(&error), None);
@@ -223,11 +200,6 @@ mod tests {
         for _ in 0..10 {
             budget.attempts(&a_minute()).succeeded();
         }
-        assert!(
-            budget
-                .attempts(&a_minute())
-                .pause_after(&unavailable(None))
-                .is_some()
-        );
+        assert!(budget.attempts(&a_minute()).pause_after(&unavailable(None)).is_some());
     }
 }

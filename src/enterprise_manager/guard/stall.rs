@@ -25,9 +25,7 @@ pub(crate) struct StallDetector {
 impl StallDetector {
     /// Nothing has been answered yet.
     pub(crate) fn new() -> Self {
-        Self {
-            latest_answered: Mutex::new(Instant::now()),
-        }
+        Self { latest_answered: Mutex::new(Instant::now()) }
     }
 
     /// Records that a request sent at `sent` has been answered, with whatever status.

@@ -23,10 +23,7 @@ pub(crate) fn readable_body(response: &EmResponse) -> Result<&[u8], Error> {
         return Err(failure(response));
     }
     if let Some(what) = foreign_body(response) {
-        return Err(Error::NotEnterpriseManager {
-            what: what.to_owned(),
-            passing: false,
-        });
+        return Err(Error::NotEnterpriseManager { what: what.to_owned(), passing: false });
     }
     match response.charset() {
         Some(charset) if !is_utf8(charset) => {
@@ -96,32 +93,24 @@ fn by_status(
             ),
         },
         StatusCode::FORBIDDEN => Error::AccessDenied { message },
-        StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS => Error::Throttled {
-            why: format!("status {status} ({message})"),
-            retry_after,
-        },
+        StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS => {
+            Error::Throttled { why: format!("status {status} ({message})"), retry_after }
+        }
         StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT => {
-            Error::Unavailable {
-                why: format!("status {status} ({message})"),
-                retry_after,
-            }
+            Error::Unavailable { why: format!("status {status} ({message})"), retry_after }
         }
         StatusCode::NOT_IMPLEMENTED => Error::NotImplemented { message },
         StatusCode::INTERNAL_SERVER_ERROR if is_about_an_unknown_id(&message) => {
             Error::SessionNotFound { message }
         }
-        status if status.is_server_error() => Error::Internal {
-            status: status.as_u16(),
-            message,
-        },
+        status if status.is_server_error() => Error::Internal { status: status.as_u16(), message },
         StatusCode::PROXY_AUTHENTICATION_REQUIRED => Error::NotEnterpriseManager {
             what: format!("status {status}: a proxy"),
             passing: false,
         },
-        status if status.is_client_error() => Error::RequestRefused {
-            status: status.as_u16(),
-            message,
-        },
+        status if status.is_client_error() => {
+            Error::RequestRefused { status: status.as_u16(), message }
+        }
         status => Error::NotEnterpriseManager {
             what: format!("status {status}, which EM never gives to a read"),
             passing: false,
@@ -161,7 +150,5 @@ pub(crate) fn foreign_body(response: &EmResponse) -> Option<&'static str> {
 /// task with id [X] in current rest session`.
 fn is_about_an_unknown_id(message: &str) -> bool {
     let message = message.to_ascii_lowercase();
-    message
-        .find("there is no ")
-        .is_some_and(|at| message[at..].contains(" with id "))
+    message.find("there is no ").is_some_and(|at| message[at..].contains(" with id "))
 }

@@ -51,10 +51,7 @@ impl ConnectionPool {
     pub(super) fn new(tls: ClientConfig) -> Result<Self, String> {
         let (sender, client) = watch::channel(new_client(tls.clone())?);
         let clients = vec![sender];
-        Ok(Self {
-            client,
-            all: Arc::new(Mutex::new(Pools { tls, clients })),
-        })
+        Ok(Self { client, all: Arc::new(Mutex::new(Pools { tls, clients })) })
     }
 
     /// Another pool with the same settings.
@@ -66,10 +63,7 @@ impl ConnectionPool {
         let mut all = self.all.lock();
         let (sender, client) = watch::channel(new_client(all.tls.clone())?);
         all.clients.push(sender);
-        Ok(Self {
-            client,
-            all: self.all.clone(),
-        })
+        Ok(Self { client, all: self.all.clone() })
     }
 
     /// Replaces all pools: their next requests go by `tls`. Requests in flight are not affected.
@@ -102,11 +96,7 @@ fn new_client(tls: ClientConfig) -> Result<Client, String> {
             // Exactly this: any mention of JSON makes EM answer in JSON.
             HeaderValue::from_static("application/xml"),
         )]))
-        .user_agent(concat!(
-            env!("CARGO_PKG_NAME"),
-            "/",
-            env!("CARGO_PKG_VERSION")
-        ))
+        .user_agent(concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION")))
         // EM never redirects, and reqwest would send the token to another host.
         .redirect(redirect::Policy::none())
         .no_proxy()

@@ -31,14 +31,9 @@ pub(crate) fn connection_error(error: &reqwest::Error, address: &str) -> Error {
     }
     // TLS servers mostly close a connection that speaks HTTP, without an alert.
     let is_plaintext = error.url().is_some_and(|url| url.scheme() == "http");
-    let hint = if is_plaintext {
-        "; if TLS is spoken there, the address needs https://"
-    } else {
-        ""
-    };
-    Error::Disconnected {
-        why: format!("{why}{hint}"),
-    }
+    let hint =
+        if is_plaintext { "; if TLS is spoken there, the address needs https://" } else { "" };
+    Error::Disconnected { why: format!("{why}{hint}") }
 }
 
 /// The same of a TLS handshake alone.
@@ -46,15 +41,11 @@ pub(crate) fn handshake_error(error: &std::io::Error, address: &str) -> Error {
     if let Some(error) = cause::<rustls::Error>(error) {
         return tls_error(error, address);
     }
-    Error::Disconnected {
-        why: format!("{address}: {}", cause_excerpt(error)),
-    }
+    Error::Disconnected { why: format!("{address}: {}", cause_excerpt(error)) }
 }
 
 fn tls_error(error: &rustls::Error, address: &str) -> Error {
-    let untrusted = |why: &str| Error::UntrustedCertificate {
-        why: format!("{address}: {why}"),
-    };
+    let untrusted = |why: &str| Error::UntrustedCertificate { why: format!("{address}: {why}") };
     match error {
         rustls::Error::InvalidCertificate(CertificateError::Other(other))
             if other.to_string().contains("CaUsedAsEndEntity") =>
@@ -74,9 +65,7 @@ fn tls_error(error: &rustls::Error, address: &str) -> Error {
             what: format!("{address} does not speak TLS; plain HTTP on this port?"),
             passing: false,
         },
-        error => Error::Disconnected {
-            why: format!("{address}: {error}"),
-        },
+        error => Error::Disconnected { why: format!("{address}: {error}") },
     }
 }
 

@@ -34,11 +34,7 @@ fn shows(response: &EmResponse, error: &Error, secret: &[u8]) -> bool {
 
 fn without_body(response: &EmResponse) -> EmResponse {
     tracing::warn!("a response repeats the gateway's own credentials; its text is not logged");
-    EmResponse {
-        status: response.status,
-        headers: response.headers.clone(),
-        body: Vec::new(),
-    }
+    EmResponse { status: response.status, headers: response.headers.clone(), body: Vec::new() }
 }
 
 fn contains(text: &[u8], part: &[u8]) -> bool {

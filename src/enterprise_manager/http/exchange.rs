@@ -119,10 +119,7 @@ impl Http {
     ///
     /// Why there can be no connections.
     pub(crate) fn with_own_connections(&self) -> Result<Self, String> {
-        Ok(Self {
-            pool: self.pool.sibling()?,
-            ..self.clone()
-        })
+        Ok(Self { pool: self.pool.sibling()?, ..self.clone() })
     }
 
     /// Whether requests fail at once because connections have failed.

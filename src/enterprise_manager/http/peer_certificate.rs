@@ -46,9 +46,7 @@ pub async fn presented_certificate(address: &Url) -> Result<PresentedCertificate
         let addresses = resolve(address).await?;
         TcpStream::connect(addresses.as_slice()).await
     };
-    let stream = stream
-        .await
-        .map_err(|error| format!("cannot connect: {error}"))?;
+    let stream = stream.await.map_err(|error| format!("cannot connect: {error}"))?;
     let name = server_name(address).map_err(|error| format!("the address: {error}"))?;
 
     let stream = TlsConnector::from(Arc::new(trusting_anything()))

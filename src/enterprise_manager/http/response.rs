@@ -22,24 +22,17 @@ pub(crate) struct EmResponse {
 impl EmResponse {
     /// The media type in lower case without parameters; empty when there is none.
     pub(crate) fn media_type(&self) -> String {
-        let (media_type, _) = self
-            .content_type()
-            .split_once(';')
-            .unwrap_or((self.content_type(), ""));
+        let (media_type, _) =
+            self.content_type().split_once(';').unwrap_or((self.content_type(), ""));
         media_type.trim().to_ascii_lowercase()
     }
 
     /// The charset parameter of the media type.
     pub(crate) fn charset(&self) -> Option<&str> {
-        self.content_type()
-            .split(';')
-            .skip(1)
-            .find_map(|parameter| {
-                let (name, value) = parameter.split_once('=')?;
-                name.trim()
-                    .eq_ignore_ascii_case("charset")
-                    .then(|| value.trim().trim_matches('"'))
-            })
+        self.content_type().split(';').skip(1).find_map(|parameter| {
+            let (name, value) = parameter.split_once('=')?;
+            name.trim().eq_ignore_ascii_case("charset").then(|| value.trim().trim_matches('"'))
+        })
     }
 
     /// How long the response asks to wait, in seconds or until a date; at most
@@ -56,9 +49,6 @@ impl EmResponse {
     }
 
     fn content_type(&self) -> &str {
-        self.headers
-            .get(CONTENT_TYPE)
-            .and_then(|value| value.to_str().ok())
-            .unwrap_or_default()
+        self.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default()
     }
 }

@@ -63,17 +63,15 @@ pub(super) fn client_config(
     seen: &Expiry,
 ) -> Result<ClientConfig, UnusableSetting> {
     let provider = Arc::new(aws_lc_rs::default_provider());
-    let content = contents
-        .first()
-        .map(|content| content.expose_secret().as_slice())
-        .unwrap_or_default();
+    let content =
+        contents.first().map(|content| content.expose_secret().as_slice()).unwrap_or_default();
     let trusted = match trust {
-        Trust::Platform => Trusted::Chains(Arc::new(Verifier::new(provider.clone()).map_err(
-            |error| {
+        Trust::Platform => {
+            Trusted::Chains(Arc::new(Verifier::new(provider.clone()).map_err(|error| {
                 let why = format!("is not given, and the platform's cannot be used: {error}");
                 Setting::CaFile.unusable(why)
-            },
-        )?)),
+            })?))
+        }
         Trust::Authorities(path) => authorities(content, provider.clone())
             .map(Trusted::Chains)
             .map_err(|why| Setting::CaFile.unusable(format!("{} {why}", path.display())))?,
@@ -109,11 +107,8 @@ pub(super) fn trusting_anything() -> ClientConfig {
 }
 
 fn config(provider: Arc<CryptoProvider>, trusted: Trusted, seen: Expiry) -> ClientConfig {
-    let verifier = EmVerifier {
-        trusted,
-        seen,
-        algorithms: provider.signature_verification_algorithms,
-    };
+    let verifier =
+        EmVerifier { trusted, seen, algorithms: provider.signature_verification_algorithms };
     ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .expect("the provider has both versions")

@@ -45,12 +45,7 @@ struct Pause {
 impl LogonBackOff {
     /// No logon has been tried.
     pub(super) fn new(gauge: Gauge) -> Self {
-        Self {
-            gauge,
-            rejections: 0,
-            refused_tokens: 0,
-            pause: None,
-        }
+        Self { gauge, rejections: 0, refused_tokens: 0, pause: None }
     }
 
     /// Whether logons are paused.
@@ -136,9 +131,7 @@ impl Pause {
             return false;
         }
         self.next_look = now + LOOK_INTERVAL;
-        password
-            .read()
-            .is_ok_and(|current| current.expose_secret() != rejected.expose_secret())
+        password.read().is_ok_and(|current| current.expose_secret() != rejected.expose_secret())
     }
 
     fn error(&self, now: Instant) -> Error {
@@ -153,9 +146,7 @@ impl Pause {
 }
 
 fn doubled(first: Duration, times: u32, longest: Duration) -> Duration {
-    first
-        .saturating_mul(2_u32.saturating_pow(times))
-        .min(longest)
+    first.saturating_mul(2_u32.saturating_pow(times)).min(longest)
 }
 
 #[cfg(test)]

@@ -73,12 +73,7 @@ pub(crate) struct LogonSession {
 
 impl LogonSession {
     fn new(token: HeaderValue, id: Option<Uuid>) -> Self {
-        Self {
-            token,
-            id,
-            since: Instant::now(),
-            is_accepted: AtomicBool::new(false),
-        }
+        Self { token, id, since: Instant::now(), is_accepted: AtomicBool::new(false) }
     }
 }
 
@@ -147,12 +142,7 @@ impl LogonManager {
             back_off: LogonBackOff::new(metrics.logon_suspended.clone()),
             limit: SHORTEST_LIMIT,
         });
-        let manager = Arc::new(Self {
-            http,
-            settings,
-            status,
-            metrics,
-        });
+        let manager = Arc::new(Self { http, settings, status, metrics });
         Ok((manager, password_file))
     }
 

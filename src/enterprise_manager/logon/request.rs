@@ -23,9 +23,7 @@ impl LogonManager {
         trace: &TraceContext,
     ) -> Result<Arc<LogonSession>, Error> {
         let version = &self.settings.api_version;
-        let response = self
-            .send_logon(version, password, RequestKind::Logon, trace)
-            .await?;
+        let response = self.send_logon(version, password, RequestKind::Logon, trace).await?;
         let session = read_logon(&response).or_else(|error| {
             match without_password(&response, &error, password) {
                 Some(bare) => read_logon(&bare),
@@ -54,8 +52,7 @@ impl LogonManager {
     pub(crate) async fn ask(&self, version: &str) -> Result<EmResponse, Error> {
         let password = self.read_password();
         let trace = TraceContext::Untraced;
-        self.send_logon(version, &password, RequestKind::Entity, &trace)
-            .await
+        self.send_logon(version, &password, RequestKind::Entity, &trace).await
     }
 
     async fn send_logon(

@@ -170,9 +170,7 @@ fn push_comparison(expression: &mut String, property: &str, operator: &str, valu
 /// Formats a timestamp for a filter. EM stores at most microseconds, so rounding up to the next one
 /// changes neither `>=` nor `<`.
 fn time(time: Timestamp) -> String {
-    let to_microseconds = TimestampRound::new()
-        .smallest(Unit::Microsecond)
-        .mode(RoundMode::Ceil);
+    let to_microseconds = TimestampRound::new().smallest(Unit::Microsecond).mode(RoundMode::Ceil);
     time.round(to_microseconds).unwrap_or(time).to_string()
 }
 
@@ -195,10 +193,7 @@ mod tests {
                 from: Some("2025-10-07T20:00:02.4200001Z".parse().unwrap()),
                 before: Some("2025-10-08T00:00:00Z".parse().unwrap()),
             },
-            ended: Span {
-                from: None,
-                before: Some("2025-10-09T00:00:00Z".parse().unwrap()),
-            },
+            ended: Span { from: None, before: Some("2025-10-09T00:00:00Z".parse().unwrap()) },
         };
         assert_eq!(
             filter.expression(),

@@ -98,15 +98,9 @@ impl SessionList {
             (Some(second), Order::NewestFirst) => {
                 let end = at(second.saturating_add(1));
                 let earliest = before.into_iter().chain(end).min();
-                Span {
-                    from,
-                    before: earliest,
-                }
+                Span { from, before: earliest }
             }
-            (Some(second), Order::OldestFirst) => Span {
-                from: from.max(at(second)),
-                before,
-            },
+            (Some(second), Order::OldestFirst) => Span { from: from.max(at(second)), before },
         }
     }
 
@@ -124,10 +118,8 @@ impl SessionList {
             None => !answer.has_next && answer.items.len() < asked.into(),
         };
         // EM may use a smaller page size than the requested one, and number its pages by that.
-        let em_page_size = answer
-            .page_size
-            .filter(|size| (1..asked).contains(size))
-            .unwrap_or(asked);
+        let em_page_size =
+            answer.page_size.filter(|size| (1..asked).contains(size)).unwrap_or(asked);
         let before_page = (number - 1).saturating_mul(em_page_size.into());
 
         let mut sessions = answer.items;
@@ -145,17 +137,10 @@ impl SessionList {
                 em_page_size,
                 ..position.clone()
             };
-            Some(
-                self.next_second(position, &sessions)
-                    .unwrap_or_else(by_count),
-            )
+            Some(self.next_second(position, &sessions).unwrap_or_else(by_count))
         };
         sessions.retain(|session| !position.given.contains(&session.id));
-        SessionPage {
-            sessions,
-            next,
-            read_at,
-        }
+        SessionPage { sessions, next, read_at }
     }
 
     /// How many of these sessions fill a page. If sessions that have been returned no longer match,
@@ -186,21 +171,14 @@ impl SessionList {
         if !is_sorted || (first == last && position.skipped > 0) {
             return None;
         }
-        let mut given = if position.second == Some(last) {
-            position.given.clone()
-        } else {
-            Vec::new()
-        };
+        let mut given =
+            if position.second == Some(last) { position.given.clone() } else { Vec::new() };
         for (session, _) in sessions.iter().zip(&seconds).filter(|(_, at)| **at == last) {
             if !given.contains(&session.id) {
                 given.push(session.id);
             }
         }
-        let next = Position {
-            second: Some(last),
-            given,
-            ..Position::default()
-        };
+        let next = Position { second: Some(last), given, ..Position::default() };
         // If EM returns fewer sessions than requested, all of them may have been returned before.
         (next.given.len() <= MAX_GIVEN && next != *position).then_some(next)
     }

@@ -41,10 +41,7 @@ impl EnterpriseManager {
             }
             // The request names no session, so a 404 is not about one.
             Err(Error::SessionNotFound { message }) => {
-                return Err(Error::RequestRefused {
-                    status: 404,
-                    message,
-                });
+                return Err(Error::RequestRefused { status: 404, message });
             }
             Err(error) => return Err(error),
         };
@@ -152,10 +149,7 @@ impl ReadRequest for TaskListRequest {
     const KIND: RequestKind = RequestKind::List;
 
     fn path(&self) -> String {
-        format!(
-            "api/replicaSessions/{}/replicaTaskSessions?format=Entity",
-            self.id
-        )
+        format!("api/replicaSessions/{}/replicaTaskSessions?format=Entity", self.id)
     }
 
     async fn read(&self, body: &[u8]) -> Result<Self::Answer, BadResponse> {

@@ -61,15 +61,11 @@ fn next<'x>(rest: &mut &'x str) -> Result<Option<(&'x str, &'x str)>, BadRespons
         return Ok(None);
     }
     if text.len() == rest.len() {
-        return Err(malformed(
-            "missing white space before an attribute".to_owned(),
-        ));
+        return Err(malformed("missing white space before an attribute".to_owned()));
     }
     let key_end = text.bytes().position(|b| b == b'=' || is_blank(b));
     let (key, after_key) = text.split_at(key_end.unwrap_or(text.len()));
-    let quoted = without_blanks(after_key)
-        .strip_prefix('=')
-        .map_or("", without_blanks);
+    let quoted = without_blanks(after_key).strip_prefix('=').map_or("", without_blanks);
     let [quote @ (b'"' | b'\''), value @ ..] = quoted.as_bytes() else {
         return Err(no_value(key));
     };
@@ -88,10 +84,7 @@ fn is_plain(text: &str) -> bool {
 
 /// Resolves the references in an attribute's text and normalises its white space.
 fn resolved<'x>(key: &'x str, text: &'x str) -> Result<Cow<'x, str>, BadResponse> {
-    let attribute = Attribute {
-        key: QName(key),
-        value: Cow::Borrowed(text),
-    };
+    let attribute = Attribute { key: QName(key), value: Cow::Borrowed(text) };
     attribute
         .normalized_value(XmlVersion::Implicit1_0)
         .map(|value| Cow::Owned(value.into_owned()))

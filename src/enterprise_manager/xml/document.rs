@@ -234,12 +234,7 @@ impl<'x> Document<'x> {
                 && matches!(value.trim(), "true" | "1");
             Ok(())
         })?;
-        Ok(Element {
-            start,
-            local,
-            is_em,
-            is_nil,
-        })
+        Ok(Element { start, local, is_em, is_nil })
     }
 
     /// Whether an element with this prefix is in EM's namespace.
@@ -319,7 +314,5 @@ fn is_blank(text: &str) -> bool {
 
 /// Whether a declared encoding is UTF-8 or its subset ASCII.
 pub fn is_utf8(name: &str) -> bool {
-    ["utf-8", "utf8", "us-ascii"]
-        .iter()
-        .any(|utf8| name.trim().eq_ignore_ascii_case(utf8))
+    ["utf-8", "utf8", "us-ascii"].iter().any(|utf8| name.trim().eq_ignore_ascii_case(utf8))
 }

@@ -137,10 +137,7 @@ impl<'x, const N: usize> Content<'x, N> {
     ) -> Result<Option<T>, BadResponse> {
         match self.take(element).unwrap_or_default().trim() {
             "" => Ok(None),
-            number => number
-                .parse()
-                .map(Some)
-                .map_err(|_| invalid(element, number, kind)),
+            number => number.parse().map(Some).map_err(|_| invalid(element, number, kind)),
         }
     }
 

@@ -19,10 +19,7 @@ pub struct ErrorDocument {
 ///
 /// If the start of the document is not well-formed. The rest is not read.
 pub fn read_error_document(xml: &[u8]) -> Result<Option<ErrorDocument>, BadResponse> {
-    let mut document = ErrorDocument {
-        status: None,
-        message: String::new(),
-    };
+    let mut document = ErrorDocument { status: None, message: String::new() };
     let (_, root) = Document::open(xml, |name, value| match name {
         "Message" => document.message = value.into_owned(),
         "StatusCode" => document.status = value.trim().parse().ok(),

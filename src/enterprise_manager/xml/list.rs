@@ -40,12 +40,7 @@ pub struct QueryPage<T> {
 impl<T> Default for QueryPage<T> {
     /// An empty page, as past the end of a list.
     fn default() -> Self {
-        Self {
-            items: Vec::new(),
-            page_size: None,
-            pages_count: None,
-            has_next: false,
-        }
+        Self { items: Vec::new(), page_size: None, pages_count: None, has_next: false }
     }
 }
 
@@ -111,14 +106,7 @@ impl<'x, T: ListItem> ListReader<'x, T> {
         if !root.is_em || root.name() != layout.root {
             return Err(wrong_root(layout.root, &root));
         }
-        Ok(Self {
-            document,
-            layout,
-            request,
-            depth: 0,
-            page: QueryPage::default(),
-            memory: 0,
-        })
+        Ok(Self { document, layout, request, depth: 0, page: QueryPage::default(), memory: 0 })
     }
 
     /// Reads up to `most` more items. Returns `false` at the end of the document.
@@ -138,9 +126,7 @@ impl<'x, T: ListItem> ListReader<'x, T> {
 
     /// Reads the next item; `None` at the end of the document.
     fn next_item(&mut self) -> Result<Option<T>, BadResponse> {
-        let Layout {
-            path, item, limit, ..
-        } = self.layout;
+        let Layout { path, item, limit, .. } = self.layout;
         loop {
             let mut identity = Identity::default();
             let (mut page_size, mut pages_count) = (None, None);

@@ -50,12 +50,7 @@ pub async fn read_session_page(
         View::Reference => (&["Refs"], "Ref"),
         View::Entity => (&["Entities", "ReplicaJobSessions"], "ReplicaJobSession"),
     };
-    let layout = Layout {
-        root: QUERY_RESULT,
-        path,
-        item,
-        limit,
-    };
+    let layout = Layout { root: QUERY_RESULT, path, item, limit };
     read_list(xml, layout, view).await
 }
 

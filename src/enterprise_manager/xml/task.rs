@@ -43,12 +43,7 @@ pub async fn read_task_list(
     xml: &[u8],
     id: SessionId,
 ) -> Result<QueryPage<TaskSession>, BadResponse> {
-    let layout = Layout {
-        root: LIST,
-        path: &[],
-        item: ITEM,
-        limit: MAX_TASKS,
-    };
+    let layout = Layout { root: LIST, path: &[], item: ITEM, limit: MAX_TASKS };
     read_list(xml, layout, id).await
 }
 
@@ -62,12 +57,7 @@ pub async fn read_task_page(
     id: SessionId,
     limit: usize,
 ) -> Result<QueryPage<TaskSession>, BadResponse> {
-    let layout = Layout {
-        root: QUERY_RESULT,
-        path: &["Entities", LIST],
-        item: ITEM,
-        limit,
-    };
+    let layout = Layout { root: QUERY_RESULT, path: &["Entities", LIST], item: ITEM, limit };
     read_list(xml, layout, id).await
 }
 

@@ -61,10 +61,7 @@ mod tests {
     #[test]
     fn times_before_1970_do_not_overflow() {
         assert_eq!(nanoseconds("1969-12-31T23:59:59.25Z"), Some(-750_000_000));
-        assert_eq!(
-            nanoseconds("0001-01-01T00:00:00"),
-            Some(-62_135_596_800_000_000_000)
-        );
+        assert_eq!(nanoseconds("0001-01-01T00:00:00"), Some(-62_135_596_800_000_000_000));
     }
 
     #[test]
@@ -83,11 +80,7 @@ mod tests {
 
     #[test]
     fn the_minimum_dates_of_sql_server_dot_net_and_sql_mean_never() {
-        for text in [
-            "1753-01-01T00:00:00Z",
-            "0001-01-01T00:00:00",
-            "1900-01-01T00:00:00",
-        ] {
+        for text in ["1753-01-01T00:00:00Z", "0001-01-01T00:00:00", "1900-01-01T00:00:00"] {
             assert!(means_never(read_time(text).unwrap()), "{text}");
         }
         assert!(!means_never(read_time("1980-01-01T00:00:00Z").unwrap()));

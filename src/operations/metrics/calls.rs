@@ -63,11 +63,7 @@ impl Default for CallMetrics {
 
 impl CallMetrics {
     pub(super) fn register(&self, registry: &mut Registry) {
-        registry.register(
-            "grpc_server_started",
-            "Calls that have arrived",
-            self.started.clone(),
-        );
+        registry.register("grpc_server_started", "Calls that have arrived", self.started.clone());
         registry.register(
             "grpc_server_handled",
             "Calls that have ended, by code; Canceled when the caller left",

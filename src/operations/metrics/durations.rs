@@ -19,9 +19,8 @@ use prometheus_client::{
 /// Upper bounds of the buckets, in milliseconds. A cached answer takes less than 1, a typical
 /// request to Enterprise Manager 5 to 500, a slow one seconds; 10 s is the default deadline, 60 s
 /// the maximum.
-const BOUNDS: [u64; 15] = [
-    1, 2, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10_000, 30_000, 60_000,
-];
+const BOUNDS: [u64; 15] =
+    [1, 2, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10_000, 30_000, 60_000];
 
 /// Counts durations by bucket; clones share the counts.
 #[derive(Debug, Clone, Default)]
@@ -42,9 +41,7 @@ impl Durations {
         let milliseconds = nanoseconds.div_ceil(1_000_000);
         let bucket = BOUNDS.partition_point(|bound| *bound < milliseconds);
         self.0.buckets[bucket].fetch_add(1, Ordering::Relaxed);
-        self.0
-            .sum_of_nanoseconds
-            .fetch_add(nanoseconds, Ordering::Relaxed);
+        self.0.sum_of_nanoseconds.fetch_add(nanoseconds, Ordering::Relaxed);
     }
 }
 
@@ -54,12 +51,7 @@ impl EncodeMetric for Durations {
             .iter()
             .map(|milliseconds| seconds(*milliseconds, 1e3))
             .chain([f64::MAX])
-            .zip(
-                self.0
-                    .buckets
-                    .iter()
-                    .map(|bucket| bucket.load(Ordering::Relaxed)),
-            )
+            .zip(self.0.buckets.iter().map(|bucket| bucket.load(Ordering::Relaxed)))
             .collect();
         let count = buckets.iter().map(|(_, count)| count).sum();
         let sum = self.0.sum_of_nanoseconds.load(Ordering::Relaxed);

@@ -139,9 +139,7 @@ impl Metrics {
             metrics.certificate_expiry.clone(),
         );
         let build = Family::<Labels<1>, Gauge>::default();
-        build
-            .get_or_create(&[("version", env!("CARGO_PKG_VERSION"))])
-            .set(1);
+        build.get_or_create(&[("version", env!("CARGO_PKG_VERSION"))]).set(1);
         registry.register("gateway_build_info", "1, labelled with the version", build);
         #[cfg(target_os = "linux")]
         registry.register_collector(Box::new(process::Process));
@@ -166,21 +164,13 @@ impl Metrics {
     /// The counters of reads of sessions, pages and tasks.
     pub fn reads(&self) -> ReadCounters {
         let from = |source| self.answers.get_or_create_owned(&[("source", source)]);
-        ReadCounters {
-            asked: from("asked"),
-            shared: from("shared"),
-            reused: from("reused"),
-        }
+        ReadCounters { asked: from("asked"), shared: from("shared"), reused: from("reused") }
     }
 
     /// The counters of trace spans.
     pub fn spans(&self) -> SpanCounters {
         let of = |outcome| self.spans.get_or_create_owned(&[("outcome", outcome)]);
-        SpanCounters {
-            exported: of("exported"),
-            failed: of("failed"),
-            dropped: of("dropped"),
-        }
+        SpanCounters { exported: of("exported"), failed: of("failed"), dropped: of("dropped") }
     }
 
     /// Counts a watch until the guard is dropped.

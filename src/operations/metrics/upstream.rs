@@ -166,11 +166,7 @@ impl UpstreamMetrics {
     /// called, it then counts as given up.
     pub fn request(&self) -> RequestMetrics<'_> {
         self.in_flight.inc();
-        RequestMetrics {
-            upstream: self,
-            sent: Instant::now(),
-            outcome: RequestOutcome::GivenUp,
-        }
+        RequestMetrics { upstream: self, sent: Instant::now(), outcome: RequestOutcome::GivenUp }
     }
 
     /// Counts a logon.

@@ -32,10 +32,8 @@ impl Traces {
             (Some(tracing), TraceContext::Span(context)) => (tracing, context),
         };
         let template = template(path);
-        let builder = tracing
-            .tracer
-            .span_builder(format!("{method} {template}"))
-            .with_kind(SpanKind::Client);
+        let builder =
+            tracing.tracer.span_builder(format!("{method} {template}")).with_kind(SpanKind::Client);
         let span = tracing.tracer.build_with_context(builder, parent);
         let context = Context::new().with_span(span);
         let span = context.span();
@@ -100,12 +98,10 @@ impl Drop for Attempt {
 /// The path without its query and with `{id}` for each id, so that there are few of them.
 fn template(path: &str) -> String {
     let (path, _) = path.split_once('?').unwrap_or((path, ""));
-    let segments = path
-        .split('/')
-        .map(|segment| match Uuid::try_parse(segment) {
-            Ok(_) => "{id}",
-            Err(_) => segment,
-        });
+    let segments = path.split('/').map(|segment| match Uuid::try_parse(segment) {
+        Ok(_) => "{id}",
+        Err(_) => segment,
+    });
     format!("/{}", segments.collect::<Vec<_>>().join("/"))
 }
 

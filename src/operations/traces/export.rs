@@ -54,9 +54,8 @@ pub fn start(
     let Some(settings) = settings else {
         return Ok((Traces::default(), Export(None)));
     };
-    let exporter = opentelemetry_otlp::SpanExporter::builder()
-        .with_tonic()
-        .with_endpoint(&settings.endpoint);
+    let exporter =
+        opentelemetry_otlp::SpanExporter::builder().with_tonic().with_endpoint(&settings.endpoint);
     let exporter = if settings.endpoint.starts_with("https:") {
         let tls = ClientTlsConfig::new();
         exporter.with_tls_config(match &settings.ca {
@@ -155,11 +154,7 @@ fn sampler(sampling: Sampling) -> Sampler {
     } else {
         Sampler::TraceIdRatioBased(sampling.ratio)
     };
-    if sampling.follows_parent {
-        Sampler::ParentBased(Box::new(own))
-    } else {
-        own
-    }
+    if sampling.follows_parent { Sampler::ParentBased(Box::new(own)) } else { own }
 }
 
 /// Passes on no more spans than fit into the queue, and counts those it drops. The queue itself would

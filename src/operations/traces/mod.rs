@@ -44,10 +44,7 @@ impl Traces {
         let parent = w3c::extract(headers);
         // A trace that is not to be recorded costs no more than one without a collector.
         let is_unrecorded = parent.as_ref().is_some_and(|parent| !parent.is_sampled());
-        let tracing = self
-            .0
-            .as_ref()
-            .filter(|tracing| !(tracing.follows_parent && is_unrecorded));
+        let tracing = self.0.as_ref().filter(|tracing| !(tracing.follows_parent && is_unrecorded));
         let Some(tracing) = tracing else {
             return parent.map_or(TraceContext::Untraced, |parent| {
                 TraceContext::Forwarded(Arc::new(parent))
@@ -55,10 +52,9 @@ impl Traces {
         };
         let parent = parent.map(|parent| Context::new().with_remote_span_context(known(&parent)));
         let builder = tracing.tracer.span_builder(name.to_owned());
-        let span = tracing.tracer.build_with_context(
-            builder.with_kind(SpanKind::Server),
-            &parent.unwrap_or_default(),
-        );
+        let span = tracing
+            .tracer
+            .build_with_context(builder.with_kind(SpanKind::Server), &parent.unwrap_or_default());
         let context = Context::new().with_span(span);
         if context.span().is_recording() {
             context.span().set_attributes(attributes());

@@ -45,14 +45,9 @@ pub(super) fn headers(
 /// All `tracestate` lines as one.
 fn state(headers: &HeaderMap) -> Option<TraceState> {
     let lines = headers.get_all(TRACE_STATE).iter();
-    let lines: Vec<_> = lines
-        .map(HeaderValue::to_str)
-        .collect::<Result<_, _>>()
-        .ok()?;
+    let lines: Vec<_> = lines.map(HeaderValue::to_str).collect::<Result<_, _>>().ok()?;
     let state = lines.join(",");
-    TraceState::from_str(&state)
-        .ok()
-        .filter(|_| state.len() <= MAX_STATE)
+    TraceState::from_str(&state).ok().filter(|_| state.len() <= MAX_STATE)
 }
 
 fn parse(text: &[u8]) -> Option<(TraceId, SpanId, TraceFlags)> {
@@ -60,9 +55,7 @@ fn parse(text: &[u8]) -> Option<(TraceId, SpanId, TraceFlags)> {
     let mut fields = known.split('-');
     let mut field = |length| {
         let is_digit = |byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
-        fields
-            .next()
-            .filter(|field| field.len() == length && field.bytes().all(is_digit))
+        fields.next().filter(|field| field.len() == length && field.bytes().all(is_digit))
     };
     let (version, trace, span, flags) = (field(2)?, field(32)?, field(16)?, field(2)?);
     // A later version may append fields; "ff" is not a version.
@@ -100,10 +93,7 @@ mod tests {
     #[test]
     fn the_standard_s_example_is_read() {
         let span = extract(&header_map(&[("traceparent", EXAMPLE)])).unwrap();
-        assert_eq!(
-            span.trace_id().to_string(),
-            "4bf92f3577b34da6a3ce929d0e0e4736"
-        );
+        assert_eq!(span.trace_id().to_string(), "4bf92f3577b34da6a3ce929d0e0e4736");
         assert_eq!(span.span_id().to_string(), "00f067aa0ba902b7");
         assert!(span.is_sampled() && span.is_remote());
         let later = "01-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-what";
@@ -142,11 +132,7 @@ mod tests {
             "00-+bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
             "00_4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
         ] {
-            assert_eq!(
-                extract(&header_map(&[("traceparent", text)])),
-                None,
-                "{text}"
-            );
+            assert_eq!(extract(&header_map(&[("traceparent", text)])), None, "{text}");
         }
     }
 }

@@ -144,10 +144,7 @@ pub(super) async fn report(
         file.set_len(0)?;
     }
     file.write_all(text.as_bytes())?;
-    let answered = report
-        .exchanges
-        .iter()
-        .filter(|exchange| exchange.answer.is_some());
+    let answered = report.exchanges.iter().filter(|exchange| exchange.answer.is_some());
     Ok((report.exchanges.len(), answered.count()))
 }
 
@@ -211,12 +208,7 @@ impl Recorder<'_> {
                 self.token.clear();
                 self.values.remove("{logon}");
                 let (_, version) = path.split_once("?v=")?;
-                return self
-                    .target
-                    .enterprise_manager
-                    .ask_to_log_on(version)
-                    .await
-                    .ok();
+                return self.target.enterprise_manager.ask_to_log_on(version).await.ok();
             }
         };
         if let Some((name, value)) = header {
@@ -244,14 +236,12 @@ impl Recorder<'_> {
                 let over = session_uids(&text).find(|(_, rest)| rest.contains(">Stopped<"));
                 if let Some((id, _)) = over.or_else(|| session_uids(&text).next()) {
                     self.values.insert("{session}", id.to_string());
-                    self.values
-                        .insert("{SESSION}", id.to_string().to_uppercase());
+                    self.values.insert("{SESSION}", id.to_string().to_uppercase());
                 }
             }
             (_, "oldest session") => {
                 let oldest = session_uids(&text).next();
-                self.values
-                    .extend(oldest.map(|(id, _)| ("{oldest}", id.to_string())));
+                self.values.extend(oldest.map(|(id, _)| ("{oldest}", id.to_string())));
             }
             (_, "logoff") => drop(self.open.0.lock().take()),
             _ => {}
@@ -271,10 +261,7 @@ impl Recorder<'_> {
             let is_boundary = |at: &usize| body.is_char_boundary(*at);
             let start = (0..=MAX_RECORDED - RECORDED_END).rfind(is_boundary);
             let end = (body.len() - RECORDED_END..=body.len()).find(is_boundary);
-            body.replace_range(
-                start.unwrap_or_default()..end.unwrap_or_default(),
-                "\n[…]\n",
-            );
+            body.replace_range(start.unwrap_or_default()..end.unwrap_or_default(), "\n[…]\n");
         }
         RecordedAnswer {
             status: answer.status,

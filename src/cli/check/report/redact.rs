@@ -157,10 +157,7 @@ impl Redactor {
             *shape += &self.value(element, &rest[..start]);
             rest = &rest[start..];
             let name = rest[1..].split(|c: char| c.is_whitespace() || "/>".contains(c));
-            element = name
-                .flat_map(|name| name.rsplit(':'))
-                .next()
-                .unwrap_or_default();
+            element = name.flat_map(|name| name.rsplit(':')).next().unwrap_or_default();
             rest = self.tag(rest, shape);
         }
         *shape += &self.value(element, rest);
@@ -246,20 +243,15 @@ impl Redactor {
             Some(Keeps::Token) => return self.token(text),
             None => false,
         };
-        if is_kept {
-            text.to_owned()
-        } else {
-            self.shape(text)
-        }
+        if is_kept { text.to_owned() } else { self.shape(text) }
     }
 
     fn url(&mut self, url: &str) -> String {
         let host = url.find("//").map_or(0, |slashes| slashes + 2);
         let path = url[host..].find(['/', '?']).unwrap_or(url.len() - host);
         let (origin, path) = url.split_at(if host == 0 { 0 } else { host + path });
-        let origin = self.shape_but(origin, |word| {
-            is_listed(word, "http https localhost 443 9398 9399")
-        });
+        let origin =
+            self.shape_but(origin, |word| is_listed(word, "http https localhost 443 9398 9399"));
         let mut last = "";
         self.is_url = true;
         let path = self.shape_but(path, |word| {
@@ -301,11 +293,7 @@ impl Redactor {
                 length = GUID;
                 let numbered = self.numbered(guid).to_string();
                 let is_upper = rest[..GUID].contains(|c: char| c.is_ascii_uppercase());
-                shape += &if is_upper {
-                    numbered.to_uppercase()
-                } else {
-                    numbered
-                };
+                shape += &if is_upper { numbered.to_uppercase() } else { numbered };
             } else if length > 0 {
                 let word = &rest[..length];
                 if is_kept(word) {
@@ -337,19 +325,13 @@ impl Redactor {
             [b'&', b'#', ..] => ("&#", 10, text[2..].split_once(';')?.0, "88", ";"),
             [b'%', ..] if self.is_url => ("%", 16, text.get(1..3)?, "58", ""),
             [b'\\', b'u', ..] if self.is_json => ("\\u", 16, text.get(2..6)?, "0058", ""),
-            [
-                b'\\',
-                b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't',
-                ..,
-            ] if self.is_json => {
+            [b'\\', b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't', ..] if self.is_json => {
                 return Some((2, text[..2].to_owned()));
             }
             _ => return None,
         };
         let is_number = digits.bytes().all(|byte| byte.is_ascii_hexdigit());
-        let code = u32::from_str_radix(digits, radix)
-            .ok()
-            .filter(|_| is_number)?;
+        let code = u32::from_str_radix(digits, radix).ok().filter(|_| is_number)?;
         let is_kept = match u8::try_from(code) {
             Ok(byte) => byte.is_ascii() && !byte.is_ascii_alphanumeric(),
             Err(_) => matches!(code, 0xfffe | 0xffff),

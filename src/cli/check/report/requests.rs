@@ -32,11 +32,7 @@ impl Request {
     /// Method, path and the header of the line.
     pub(super) fn parts(
         &self,
-    ) -> (
-        &'static str,
-        &'static str,
-        Option<(&'static str, &'static str)>,
-    ) {
+    ) -> (&'static str, &'static str, Option<(&'static str, &'static str)>) {
         let (request, header) = self.line.split_once(" with ").unwrap_or((self.line, ""));
         let (method, path) = request.split_once(" /").unwrap_or((request, ""));
         (method, path, header.split_once(": "))
@@ -49,12 +45,7 @@ const fn request(
     line: &'static str,
     shows: &'static str,
 ) -> Request {
-    Request {
-        name,
-        credentials,
-        line,
-        shows,
-    }
+    Request { name, credentials, line, shows }
 }
 
 /// All of them in their order: a logon comes before what is asked with its token, and a page of

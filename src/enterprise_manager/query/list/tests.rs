@@ -10,10 +10,7 @@ use crate::enterprise_manager::Run;
 /// A session created at this millisecond since 1970.
 fn session(number: u128, millisecond: i64, view: View) -> ReplicaSession {
     let created_at = Timestamp::from_millisecond(millisecond).unwrap();
-    let run = Run {
-        created_at: Some(created_at),
-        ..Run::default()
-    };
+    let run = Run { created_at: Some(created_at), ..Run::default() };
     ReplicaSession {
         id: SessionId::from_bytes(number.to_be_bytes()),
         uid: String::new(),
@@ -49,9 +46,7 @@ fn answer(
     let skipped = usize::from(size) * usize::try_from(page_number(position) - 1).unwrap();
     let page = found.into_iter().skip(skipped).take(size.into());
     QueryPage {
-        items: page
-            .map(|(at, number)| session(number, at, list.view))
-            .collect(),
+        items: page.map(|(at, number)| session(number, at, list.view)).collect(),
         page_size: Some(size),
         pages_count: Some(u32::try_from(pages).unwrap()),
         has_next: false,
@@ -59,12 +54,7 @@ fn answer(
 }
 
 fn list(view: View, order: Order, page_size: u16) -> SessionList {
-    SessionList {
-        filter: SessionFilter::default(),
-        view,
-        order,
-        page_size,
-    }
+    SessionList { filter: SessionFilter::default(), view, order, page_size }
 }
 
 proptest! {
@@ -143,23 +133,11 @@ fn a_second_with_more_sessions_than_a_position_remembers_is_paged_by_number() {
 #[test]
 fn a_list_without_times_is_paged_by_number() {
     let list = list(View::Reference, Order::NewestFirst, 2);
-    let mut items = vec![
-        session(1, 0, View::Reference),
-        session(2, 0, View::Reference),
-    ];
+    let mut items = vec![session(1, 0, View::Reference), session(2, 0, View::Reference)];
     items[1].name = "renamed".to_owned();
-    let answer = QueryPage {
-        items,
-        page_size: None,
-        pages_count: None,
-        has_next: true,
-    };
+    let answer = QueryPage { items, page_size: None, pages_count: None, has_next: true };
     let page = list.page(&Position::default(), answer, Timestamp::UNIX_EPOCH);
-    let next = Position {
-        skipped: 2,
-        em_page_size: 2,
-        ..Position::default()
-    };
+    let next = Position { skipped: 2, em_page_size: 2, ..Position::default() };
     assert_eq!(page.next, Some(next));
 }
 
