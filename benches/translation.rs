@@ -6,7 +6,7 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use futures_executor::block_on;
 use prost::Message as _;
 use replica_session_gateway::{
-    enterprise_manager::{Reading, SessionId, View, read_replica_session, read_session_page},
+    enterprise_manager::{Reading, SessionId, View, parse_replica_session, parse_session_page},
     gateway::response,
 };
 
@@ -28,14 +28,14 @@ fn reading(criterion: &mut Criterion) {
     {
         group.throughput(Throughput::Bytes(document.len() as u64));
         group.bench_function(name, |bencher| {
-            bencher.iter(|| read_replica_session(black_box(document), id, view));
+            bencher.iter(|| parse_replica_session(black_box(document), id, view));
         });
     }
 }
 
 fn conversion(criterion: &mut Criterion) {
     let id: SessionId = ID.parse().expect("an id");
-    let session = read_replica_session(ENTITY, id, View::Entity).expect("the sample is readable");
+    let session = parse_replica_session(ENTITY, id, View::Entity).expect("the sample is readable");
     let read_at = jiff::Timestamp::now();
     let reading = Reading { session, read_at };
     criterion.bench_function("convert", |bencher| {
@@ -61,7 +61,7 @@ fn page(criterion: &mut Criterion) {
     group.bench_function("page of 1000", |bencher| {
         bencher.iter(|| {
             let page = black_box(&page).as_bytes();
-            block_on(read_session_page(page, View::Entity, 1000))
+            block_on(parse_session_page(page, View::Entity, 1000))
         });
     });
 }

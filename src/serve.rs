@@ -15,7 +15,7 @@ use tonic_health::{
 
 use crate::{
     enterprise_manager::{EnterpriseManager, Setting, UnusableSetting},
-    gateway::{Gateway, Inbound, Layers, PageTokens},
+    gateway::{Inbound, Layers, PageTokens, SessionMethods},
     listener::{Listener, Tls, TlsFile, UnusableTlsFile, Worker},
     operations::{
         admin, health,
@@ -39,7 +39,7 @@ use crate::{
 };
 
 /// A gateway that runs.
-pub struct Running {
+pub struct RunningGateway {
     address: SocketAddr,
     admin_address: SocketAddr,
     settings: Settings,
@@ -110,7 +110,7 @@ impl From<UnusableTlsFile> for SettingError {
 /// # Errors
 ///
 /// When a setting cannot be used, or an address cannot be listened on.
-pub async fn start(settings: Settings) -> Result<Running, StartError> {
+pub async fn start(settings: Settings) -> Result<RunningGateway, StartError> {
     // Files first, since they need no port: wrong settings are reported before anything else fails.
     let (own_expiry, em_expiry) = (Expiry::default(), Expiry::default());
     let metrics = Metrics::new();
@@ -153,10 +153,10 @@ pub async fn start(settings: Settings) -> Result<Running, StartError> {
             let enterprise_manager = enterprise_manager.with_own_connections()?;
             let reads = SharedReads::new(enterprise_manager, reads_registry.clone());
             let watching = Watching::new(reads.clone(), pollers.clone());
-            let gateway = Gateway::new(reads, watching, tokens.clone());
+            let methods = SessionMethods::new(reads, watching, tokens.clone());
             Ok(Worker {
                 runtime: runtime.clone(),
-                new_service: Inbound::new(layers.clone(), gateway, other_services(&health)),
+                new_service: Inbound::new(layers.clone(), methods, other_services(&health)),
             })
         })
         .collect::<Result<Vec<_>, _>>()
@@ -192,7 +192,7 @@ pub async fn start(settings: Settings) -> Result<Running, StartError> {
 
     settings.in_effect.log();
     tracing::info!(%address, %admin_address, enterprise_manager = %settings.enterprise_manager.url, "serving");
-    Ok(Running {
+    Ok(RunningGateway {
         address,
         admin_address,
         settings,
@@ -248,7 +248,7 @@ fn other_services(health: &HealthReporter) -> Routes {
         .prepare()
 }
 
-impl Running {
+impl RunningGateway {
     /// The address for clients.
     pub fn address(&self) -> SocketAddr {
         self.address
@@ -289,7 +289,7 @@ impl Running {
     }
 }
 
-impl Drop for Running {
+impl Drop for RunningGateway {
     fn drop(&mut self) {
         self.listener.abort();
         self.admin.abort();

@@ -4,7 +4,7 @@
 use allocation_counter::measure;
 use prost::Message as _;
 use replica_session_gateway::{
-    enterprise_manager::{Reading, SessionId, View, read_replica_session},
+    enterprise_manager::{Reading, SessionId, View, parse_replica_session},
     gateway::response,
 };
 
@@ -19,7 +19,7 @@ const LIMIT: u64 = 68;
 fn translating_an_entity_stays_within_its_limit_of_allocations() {
     let id: SessionId = ID.parse().unwrap();
     let translate = || {
-        let session = read_replica_session(ENTITY, id, View::Entity).unwrap();
+        let session = parse_replica_session(ENTITY, id, View::Entity).unwrap();
         let read_at = jiff::Timestamp::UNIX_EPOCH;
         response(&Reading { session, read_at }).encode_to_vec()
     };

@@ -4,14 +4,14 @@
 
 use libfuzzer_sys::fuzz_target;
 use replica_session_gateway::{
-    enterprise_manager::{Reading, SessionId, View, read_replica_session},
+    enterprise_manager::{Reading, SessionId, View, parse_replica_session},
     gateway::response,
 };
 
 fuzz_target!(|document: &[u8]| {
     let id = id_in(document);
     for view in [View::Entity, View::Reference] {
-        let Ok(session) = read_replica_session(document, id, view) else {
+        let Ok(session) = parse_replica_session(document, id, view) else {
             continue;
         };
         assert_eq!(session.id, id, "another session than the one asked for");

@@ -5,15 +5,15 @@
 use futures_executor::block_on;
 use libfuzzer_sys::fuzz_target;
 use replica_session_gateway::enterprise_manager::{
-    RunResult, SessionId, TaskSession, TaskState, read_task_list, read_task_page,
+    RunResult, SessionId, TaskSession, TaskState, parse_task_list, parse_task_page,
 };
 
 fuzz_target!(|document: &[u8]| {
     let id = id_in(document);
-    if let Ok(list) = block_on(read_task_list(document, id)) {
+    if let Ok(list) = block_on(parse_task_list(document, id)) {
         list.items.iter().for_each(|task| check(task, id));
     }
-    if let Ok(page) = block_on(read_task_page(document, id, 3)) {
+    if let Ok(page) = block_on(parse_task_page(document, id, 3)) {
         assert!(page.items.len() <= 3);
         page.items.iter().for_each(|task| check(task, id));
     }

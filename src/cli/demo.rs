@@ -15,7 +15,7 @@ use super::{
     signals::Signals,
 };
 use crate::{
-    serve::{self, Running, StartError},
+    serve::{self, RunningGateway, StartError},
     settings::{
         CallerTls, CallerTlsOptions, EnterpriseManagerSettings, LogFormat, PasswordSource,
         ServeOptions, SettingError, Settings, TraceSettings, parse,
@@ -87,7 +87,7 @@ pub async fn run(options: &DemoOptions) -> Result<ExitCode, CommandError> {
 
 /// A running demonstration.
 struct Demo {
-    gateway: Running,
+    gateway: RunningGateway,
     /// Stops when it is dropped.
     simulator: Simulator,
     tls: Option<CallerTls>,

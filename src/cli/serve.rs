@@ -5,7 +5,7 @@ use clap::Args;
 use super::{CommandError, ExitCode, signals::Signals};
 use crate::{
     operations::log,
-    serve::{self, Running},
+    serve::{self, RunningGateway},
     settings::{LogFormat, ServeOptions, Settings},
 };
 
@@ -52,7 +52,10 @@ pub(super) fn start_log(format: LogFormat, filter: &str) -> Result<(), CommandEr
 }
 
 /// Waits for a signal, then drains; a second signal ends the process immediately.
-pub(super) async fn run_until_signal(mut gateway: Running, mut signals: Signals) -> ExitCode {
+pub(super) async fn run_until_signal(
+    mut gateway: RunningGateway,
+    mut signals: Signals,
+) -> ExitCode {
     tokio::select! {
         () = signals.next() => {}
         () = gateway.ended() => {

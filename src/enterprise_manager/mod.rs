@@ -12,14 +12,14 @@
 //!
 //! [`EnterpriseManager`] has its methods where their subject is: here those for one session, in
 //! `query/read.rs` those for lists and tasks, in `read.rs` the common path of all reads, and in
-//! `probe.rs` those for operators and for `check`.
+//! `direct.rs` those for `check`.
 
+mod direct;
 mod error;
 mod guard;
 mod http;
 mod logon;
 mod model;
-mod probe;
 mod query;
 mod read;
 mod session_id;
@@ -31,24 +31,24 @@ use jiff::Timestamp;
 
 pub use error::{BadResponse, Error, Setting, UnusableSetting};
 pub use guard::{LATELY, LastFailure, ReadContext, UpstreamHealth, UpstreamStatus};
+pub(crate) use http::EmResponse;
 pub use http::{
     Handshake, HandshakeError, PresentedCertificate, connect, presented_certificate, resolve,
     shake_hands,
 };
 pub use logon::LogonState;
 pub use model::{
-    Link, Reading, ReplicaSession, Run, RunResult, SessionState, TaskReading, TaskSession,
+    EntityFields, Link, Reading, ReplicaSession, RunResult, SessionState, TaskReading, TaskSession,
     TaskState, View,
 };
-pub use probe::Answer;
-pub use query::filter::{InvalidName, MAX_NAME, Name, SessionFilter, Span};
+pub use query::filter::{InvalidName, MAX_NAME, Name, Period, SessionFilter};
 pub use query::list::{MAX_GIVEN, MAX_PAGE_SIZE, Position, SessionList, SessionPage};
 pub use query::path::Order;
 pub use session_id::{InvalidSessionId, SessionId, parse_id, parse_uuid};
-pub(crate) use xml::read_session_id;
+pub(crate) use xml::parse_session_id;
 pub use xml::{
-    MAX_TASKS, QueryPage, read_replica_session, read_session_page, read_task_list, read_task_page,
-    read_time,
+    MAX_TASKS, QueryPage, parse_replica_session, parse_session_page, parse_task_list,
+    parse_task_page, parse_time,
 };
 
 use crate::{
@@ -126,6 +126,26 @@ impl EnterpriseManager {
         Ok(reading)
     }
 
+    /// What Enterprise Manager has shown lately.
+    pub fn health(&self) -> &Arc<UpstreamHealth> {
+        &self.health
+    }
+
+    /// The state of the logon session.
+    pub fn logon_state(&self) -> LogonState {
+        self.logons.state()
+    }
+
+    /// Whether no logon is tried for now, because the last one failed.
+    pub fn is_logon_suspended(&self) -> bool {
+        self.logons.is_suspended()
+    }
+
+    /// Whether requests fail at once because no connection to EM can be established.
+    pub fn is_circuit_open(&self) -> bool {
+        self.http.is_circuit_open()
+    }
+
     /// Counts elements that the contract has no field for.
     fn count_unknown<'e>(&self, unmapped: impl IntoIterator<Item = (&'e String, &'e String)>) {
         for (element, _) in unmapped {
@@ -159,8 +179,8 @@ impl ReadRequest for SessionRequest {
         format!("api/replicaSessions/{}{query}", self.id)
     }
 
-    async fn read(&self, body: &[u8]) -> Result<Arc<Reading>, BadResponse> {
-        let session = read_replica_session(body, self.id, self.view)?;
+    async fn parse(&self, body: &[u8]) -> Result<Arc<Reading>, BadResponse> {
+        let session = parse_replica_session(body, self.id, self.view)?;
         let read_at = Timestamp::now();
         // Moved to the heap at once: it is a third of a kilobyte.
         Ok(Arc::new(Reading { session, read_at }))

@@ -35,7 +35,7 @@ impl Reading {
 impl ReplicaSession {
     /// Approximate memory use of the session, in bytes.
     pub(crate) fn size(&self) -> usize {
-        let run = self.run.iter().map(|run| {
+        let run = self.entity.iter().map(|run| {
             heap_size(&[&run.job_uid, &run.job_name, &run.job_type])
                 + run.failure_message.iter().map(String::len).sum::<usize>()
         });
@@ -91,7 +91,7 @@ pub struct ReplicaSession {
     /// Every link, in EM's order.
     pub links: Vec<Link>,
     /// The fields of the entity form; `None` in the reference form.
-    pub run: Option<Run>,
+    pub entity: Option<EntityFields>,
     /// Texts of direct child elements that have no field, or whose value is unknown, by element
     /// name. Repeated ones are joined with line feeds.
     pub unmapped: BTreeMap<String, String>,
@@ -99,7 +99,7 @@ pub struct ReplicaSession {
 
 /// The elements that occur only in the entity form.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Run {
+pub struct EntityFields {
     /// `JobUid`, a URN.
     pub job_uid: String,
     /// `JobName`: free text with significant white space.
@@ -122,7 +122,7 @@ pub struct Run {
     pub failure_message: Option<String>,
 }
 
-impl Run {
+impl EntityFields {
     /// Whether EM reports that the run is over. The end time can be missing even then.
     pub fn is_over(&self) -> bool {
         self.state == Some(SessionState::Stopped)

@@ -16,7 +16,7 @@ use super::{
 use crate::operations::traces::TraceContext;
 
 /// A read under way.
-struct Read<'r, R> {
+struct ReadProgress<'r, R> {
     request: &'r R,
     path: &'r str,
     trace: &'r TraceContext,
@@ -25,7 +25,7 @@ struct Read<'r, R> {
 }
 
 /// Why an attempt has failed.
-enum Failure {
+enum AttemptError {
     /// There is no logon session. Final: the back-off decides when a logon is tried again.
     Logon(Error),
     /// The request has failed. The retry budget decides whether it is sent again.
@@ -57,7 +57,7 @@ impl EnterpriseManager {
     ) -> Result<R::Answer, Error> {
         let mut attempts = self.retry_budget.attempts(context);
         let path = request.path();
-        let mut read = Read { request, path: &path, trace: context.trace(), sent: 0 };
+        let mut read = ReadProgress { request, path: &path, trace: context.trace(), sent: 0 };
         loop {
             // Held during a logon as well: EM never has more requests than permits, and reads that
             // wait for a permit then use the newest logon session.
@@ -79,8 +79,8 @@ impl EnterpriseManager {
                     attempts.succeeded();
                     return Ok(answer);
                 }
-                Err(Failure::Logon(error)) => return Err(error),
-                Err(Failure::Request(error)) => error,
+                Err(AttemptError::Logon(error)) => return Err(error),
+                Err(AttemptError::Request(error)) => error,
             };
             let Some(pause) = attempts.pause_after(&error) else {
                 return Err(error);
@@ -92,13 +92,16 @@ impl EnterpriseManager {
     }
 
     /// Reads under the shared logon session, and once more when EM has forgotten that session.
-    async fn attempt<R: ReadRequest>(&self, read: &mut Read<'_, R>) -> Result<R::Answer, Failure> {
+    async fn attempt<R: ReadRequest>(
+        &self,
+        read: &mut ReadProgress<'_, R>,
+    ) -> Result<R::Answer, AttemptError> {
         let session = self.logons.session(read.trace).await;
-        let mut session = session.map_err(Failure::Logon)?;
+        let mut session = session.map_err(AttemptError::Logon)?;
         let mut answer = self.get(read, &session).await;
         if matches!(answer, Err(Error::CredentialsRejected { .. })) {
             let renewed = self.logons.renewed_session(&session, read.trace).await;
-            session = renewed.map_err(Failure::Logon)?;
+            session = renewed.map_err(AttemptError::Logon)?;
             answer = self.get(read, &session).await;
         }
         match &answer {
@@ -106,12 +109,12 @@ impl EnterpriseManager {
             Ok(_) => self.logons.accepted(&session),
             Err(_) => {}
         }
-        answer.map_err(Failure::Request)
+        answer.map_err(AttemptError::Request)
     }
 
     async fn get<R: ReadRequest>(
         &self,
-        read: &mut Read<'_, R>,
+        read: &mut ReadProgress<'_, R>,
         session: &LogonSession,
     ) -> Result<R::Answer, Error> {
         let exchange = Exchange {
@@ -137,6 +140,6 @@ impl EnterpriseManager {
 
 async fn answer<R: ReadRequest>(request: &R, response: &EmResponse) -> Result<R::Answer, Error> {
     let body = readable_body(response)?;
-    let outcome = request.read(body).await;
+    let outcome = request.parse(body).await;
     outcome.map_err(|error| unreadable(response, error))
 }

@@ -81,7 +81,7 @@ fn session(session: &ReplicaSession) -> v1::ReplicaSession {
         unmapped: session.unmapped.clone(),
         ..v1::ReplicaSession::default()
     };
-    if let Some(run) = &session.run {
+    if let Some(run) = &session.entity {
         message.job_uid.clone_from(&run.job_uid);
         message.job_name.clone_from(&run.job_name);
         message.job_type.clone_from(&run.job_type);

@@ -38,7 +38,7 @@ use super::{
     completion::{self, CallCompletion, CompletedByTrailers},
     deadline,
     request_id::{REQUEST_ID, RequestId},
-    service::Gateway,
+    service::SessionMethods,
     span,
     status::{Failure, TABLE},
     unread,
@@ -58,7 +58,7 @@ const HEALTH_SERVICE: &str = "grpc.health.v1.Health";
 #[derive(Clone)]
 pub(crate) struct Inbound {
     layers: Arc<Layers>,
-    gateway: Arc<Gateway>,
+    methods: Arc<SessionMethods>,
     others: Routes,
 }
 
@@ -73,7 +73,7 @@ pub(crate) struct Layers {
 /// The service of one connection.
 pub(crate) struct InboundConnection {
     connection: Arc<Connection>,
-    gateway: Arc<Gateway>,
+    methods: Arc<SessionMethods>,
 }
 
 /// What the layers know of one connection, besides what all share.
@@ -98,9 +98,9 @@ impl Layers {
 }
 
 impl Inbound {
-    /// Calls about sessions go to `gateway`, all others to `others`.
-    pub(crate) fn new(layers: Arc<Layers>, gateway: Gateway, others: Routes) -> Self {
-        Self { layers, gateway: Arc::new(gateway), others }
+    /// Calls about sessions go to `methods`, all others to `others`.
+    pub(crate) fn new(layers: Arc<Layers>, methods: SessionMethods, others: Routes) -> Self {
+        Self { layers, methods: Arc::new(methods), others }
     }
 }
 
@@ -115,7 +115,7 @@ impl NewService for Inbound {
                 handle,
                 permits: ConnectionPermits::default(),
             }),
-            gateway: self.gateway.clone(),
+            methods: self.methods.clone(),
         }
     }
 }
@@ -126,9 +126,9 @@ impl Service<Request<Incoming>> for InboundConnection {
     type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
-        let (connection, gateway) = (self.connection.clone(), self.gateway.clone());
+        let (connection, methods) = (self.connection.clone(), self.methods.clone());
         Box::pin(async move {
-            let method = |call, request| gateway.handle(call, request);
+            let method = |call, request| methods.handle(call, request);
             connection.serve(request, method).await
         })
     }

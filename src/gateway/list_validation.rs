@@ -13,8 +13,8 @@ use super::{
 };
 use crate::{
     enterprise_manager::{
-        InvalidName, MAX_PAGE_SIZE, Name, Order, Position, SessionFilter, SessionId, SessionList,
-        Span, parse_id,
+        InvalidName, MAX_PAGE_SIZE, Name, Order, Period, Position, SessionFilter, SessionId,
+        SessionList, parse_id,
     },
     proto::v1::{
         ListReplicaSessionsRequest, ListReplicaTaskSessionsRequest, ReplicaSessionFilter,
@@ -149,8 +149,8 @@ fn filter(filter: &ReplicaSessionFilter) -> Result<SessionFilter, Failure> {
         states,
         results,
         is_retry: filter.is_retry,
-        created: span(filter.create_time.as_ref(), "filter.create_time")?,
-        ended: span(filter.end_time.as_ref(), "filter.end_time")?,
+        created: period(filter.create_time.as_ref(), "filter.create_time")?,
+        ended: period(filter.end_time.as_ref(), "filter.end_time")?,
     })
 }
 
@@ -195,21 +195,21 @@ fn name(text: &str, field: &'static str) -> Result<Option<Name>, Failure> {
     })
 }
 
-fn span(range: Option<&TimeRange>, field: &'static str) -> Result<Span, Failure> {
+fn period(range: Option<&TimeRange>, field: &'static str) -> Result<Period, Failure> {
     let Some(range) = range else {
-        return Ok(Span::default());
+        return Ok(Period::default());
     };
     let time = |time: &Option<prost_types::Timestamp>| {
         time.as_ref()
             .map(|time| moment(time).ok_or(invalid(field, "must have valid times")))
             .transpose()
     };
-    let span = Span { from: time(&range.start_time)?, before: time(&range.end_time)? };
-    match (span.from, span.before) {
+    let period = Period { from: time(&range.start_time)?, before: time(&range.end_time)? };
+    match (period.from, period.before) {
         (Some(from), Some(before)) if before < from => {
             Err(invalid(field, "must not end before it starts"))
         }
-        _ => Ok(span),
+        _ => Ok(period),
     }
 }
 

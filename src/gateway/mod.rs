@@ -38,5 +38,5 @@ mod watch;
 pub use convert::{page_response, response};
 pub(crate) use inbound::{Inbound, Layers};
 pub(crate) use page_token::PageTokens;
-pub(crate) use service::Gateway;
+pub(crate) use service::SessionMethods;
 pub use status::Failure;

@@ -31,15 +31,15 @@ use crate::{
 /// 5000.
 const MAX_REQUEST: usize = 64 * 1024;
 
-/// Answers calls with data from one Enterprise Manager.
-pub(crate) struct Gateway {
+/// The methods of `ReplicaSessionService`, with data from one Enterprise Manager.
+pub(crate) struct SessionMethods {
     reads: SharedReads,
     watching: Watching,
     tokens: PageTokens,
 }
 
-impl Gateway {
-    /// A gateway that reads through `reads`, watches through `watching`, and signs page tokens with
+impl SessionMethods {
+    /// Methods that read through `reads`, watch through `watching`, and sign page tokens with
     /// `tokens`.
     pub(crate) fn new(reads: SharedReads, watching: Watching, tokens: PageTokens) -> Self {
         Self { reads, watching, tokens }
@@ -51,7 +51,7 @@ impl Gateway {
         call: Arc<CallContext>,
         request: http::Request<Body>,
     ) -> Result<http::Response<Body>, Infallible> {
-        let handler = Handler { gateway: self, call };
+        let handler = Handler { methods: self, call };
         ReplicaSessionServiceServer::new(handler)
             .max_decoding_message_size(MAX_REQUEST)
             .call(request)
@@ -90,8 +90,8 @@ impl Gateway {
     ) -> Result<Events, Failure> {
         let id = checked_id(&request.id, "id")?;
         call.set_session(id);
-        let snapshots = self.watching.join(id, &call.trace);
-        watch(call.clone(), id, snapshots).await
+        let subscription = self.watching.join(id, &call.trace);
+        watch(call.clone(), id, subscription).await
     }
 
     async fn list(
@@ -144,7 +144,7 @@ impl Gateway {
 fn may_have_failed_tasks(reading: &Reading) -> bool {
     reading
         .session
-        .run
+        .entity
         .as_ref()
         .is_none_or(|run| !run.is_over() || run.result != Some(RunResult::Success))
 }
@@ -154,9 +154,9 @@ fn has_failed(task: &TaskSession) -> bool {
     task.state == Some(TaskState::Completed) && task.result != Some(RunResult::Success)
 }
 
-/// The service for one call: the gateway, and the context of the call.
+/// The service for one call: the methods, and the context of the call.
 struct Handler {
-    gateway: Arc<Gateway>,
+    methods: Arc<SessionMethods>,
     call: Arc<CallContext>,
 }
 
@@ -176,21 +176,21 @@ impl ReplicaSessionService for Handler {
         &self,
         request: Request<GetReplicaSessionRequest>,
     ) -> Result<Response<GetReplicaSessionResponse>, Status> {
-        self.respond(self.gateway.get(request.get_ref(), &self.call).await)
+        self.respond(self.methods.get(request.get_ref(), &self.call).await)
     }
 
     async fn list(
         &self,
         request: Request<ListReplicaSessionsRequest>,
     ) -> Result<Response<ListReplicaSessionsResponse>, Status> {
-        self.respond(self.gateway.list(request.get_ref(), &self.call).await)
+        self.respond(self.methods.list(request.get_ref(), &self.call).await)
     }
 
     async fn list_tasks(
         &self,
         request: Request<ListReplicaTaskSessionsRequest>,
     ) -> Result<Response<ListReplicaTaskSessionsResponse>, Status> {
-        self.respond(self.gateway.list_tasks(request.get_ref(), &self.call).await)
+        self.respond(self.methods.list_tasks(request.get_ref(), &self.call).await)
     }
 
     type WatchStream = Events;
@@ -199,6 +199,6 @@ impl ReplicaSessionService for Handler {
         &self,
         request: Request<WatchReplicaSessionRequest>,
     ) -> Result<Response<Events>, Status> {
-        self.respond(self.gateway.watch(request.get_ref(), &self.call).await)
+        self.respond(self.methods.watch(request.get_ref(), &self.call).await)
     }
 }

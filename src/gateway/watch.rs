@@ -1,4 +1,4 @@
-//! `Watch`: turns the snapshots of a poller into the stream of events of one call.
+//! `Watch`: turns the states that a poller publishes into the stream of events of one call.
 
 use std::{pin::Pin, sync::Arc};
 
@@ -18,7 +18,7 @@ use crate::{
         EnterpriseManagerOutage, WatchReplicaSessionResponse as Event,
         watch_replica_session_response::Event as Kind,
     },
-    watching::{Outage, Snapshot, Subscription},
+    watching::{Outage, PollerState, Subscription},
 };
 
 /// The events of one watch.
@@ -46,7 +46,7 @@ pub(super) async fn watch(
     mut subscription: Subscription,
 ) -> Result<Events, Failure> {
     let first =
-        subscription.wait_for(Snapshot::is_known).await.map_err(|_| poller_is_gone())?.clone();
+        subscription.wait_for(PollerState::is_known).await.map_err(|_| poller_is_gone())?.clone();
     if let (None, Some(Err(error))) = (first.reading, first.end) {
         return Err(Failure::EnterpriseManager(error, Some(id)));
     }
@@ -62,12 +62,12 @@ impl Watcher {
     /// The next event; `None` once the end of the run has been sent.
     async fn next(&mut self) -> Result<Option<Event>, Failure> {
         while !self.has_ended {
-            let snapshot = self.subscription.borrow_and_update().clone();
-            if let Some(event) = self.unsent(&snapshot) {
+            let state = self.subscription.borrow_and_update().clone();
+            if let Some(event) = self.unsent(&state) {
                 self.call.metrics.watch_event();
                 return Ok(Some(Event { event: Some(event) }));
             }
-            match snapshot.end {
+            match state.end {
                 None => {}
                 Some(Ok(())) => break,
                 Some(Err(error)) => return Err(Failure::EnterpriseManager(error, Some(self.id))),
@@ -83,17 +83,17 @@ impl Watcher {
         Ok(None)
     }
 
-    /// The first event of this snapshot that has not been sent; marks it as sent.
-    fn unsent(&mut self, snapshot: &Snapshot) -> Option<Kind> {
-        if let Some(reading) = &snapshot.reading
-            && snapshot.reading_number > self.sent_snapshot
+    /// The first event of this state that has not been sent; marks it as sent.
+    fn unsent(&mut self, state: &PollerState) -> Option<Kind> {
+        if let Some(reading) = &state.reading
+            && state.reading_number > self.sent_snapshot
         {
-            self.sent_snapshot = snapshot.reading_number;
+            self.sent_snapshot = state.reading_number;
             return Some(Kind::Snapshot(convert::snapshot(reading)));
         }
-        let outage = snapshot.outage.as_ref()?;
-        (snapshot.outage_number > self.sent_outage).then(|| {
-            self.sent_outage = snapshot.outage_number;
+        let outage = state.outage.as_ref()?;
+        (state.outage_number > self.sent_outage).then(|| {
+            self.sent_outage = state.outage_number;
             Kind::Outage(outage_event(self.id, outage))
         })
     }

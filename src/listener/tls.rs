@@ -33,7 +33,7 @@ use super::{client_identity::ClientIdentity, connection::CLOSE_TIMEOUT};
 use crate::{
     runtime::{
         certificates::{Expiry, certificates, roots},
-        reload::{Content, FileError, Files, Watched},
+        reload::{FileContent, FileError, Files, Watched},
     },
     settings::{CallerPattern, CallerTls},
 };
@@ -72,13 +72,13 @@ impl From<FileError<TlsFile>> for UnusableTlsFile {
 /// Performs TLS handshakes. Clones share the certificates, which may change.
 #[derive(Clone)]
 pub(crate) struct Tls {
-    current: watch::Receiver<Current>,
+    current: watch::Receiver<TlsState>,
     allowed: Arc<[CallerPattern]>,
 }
 
 /// What new connections use.
 #[derive(Clone)]
-struct Current {
+struct TlsState {
     acceptor: TlsAcceptor,
     /// Cancelled when the client CAs have changed.
     outdated: CancellationToken,
@@ -126,7 +126,7 @@ impl Tls {
         };
 
         let parts = Parts { pair, verifier };
-        let (sender, current) = watch::channel(Current {
+        let (sender, current) = watch::channel(TlsState {
             acceptor: parts.acceptor(),
             outdated: CancellationToken::new(),
         });
@@ -152,7 +152,7 @@ impl Tls {
 
     /// Performs the handshake on a new connection. It has no timeout of its own.
     pub(super) async fn accept(self, stream: TcpStream) -> Result<Secured, FailedHandshake> {
-        let Current { acceptor, outdated } = self.current.borrow().clone();
+        let TlsState { acceptor, outdated } = self.current.borrow().clone();
         let stream = acceptor
             .accept(stream)
             .into_fallible()
@@ -210,7 +210,7 @@ impl Parts {
 /// Changes what new connections use.
 struct Renewal {
     parts: Mutex<Parts>,
-    sender: watch::Sender<Current>,
+    sender: watch::Sender<TlsState>,
 }
 
 impl Renewal {
@@ -224,7 +224,7 @@ impl Renewal {
     fn renew_verifier(&self, verifier: Arc<dyn ClientCertVerifier>) {
         let mut parts = self.parts.lock();
         parts.verifier = verifier;
-        let new = Current { acceptor: parts.acceptor(), outdated: CancellationToken::new() };
+        let new = TlsState { acceptor: parts.acceptor(), outdated: CancellationToken::new() };
         self.sender.send_replace(new).outdated.cancel();
     }
 }
@@ -235,7 +235,7 @@ fn provider() -> Arc<CryptoProvider> {
 
 /// The certificate chain and the key, from the two files with these paths.
 fn certified_key(
-    contents: &[Content],
+    contents: &[FileContent],
     [cert_path, key_path]: &[PathBuf; 2],
 ) -> Result<Arc<CertifiedKey>, UnusableTlsFile> {
     let wrong_cert = |why: String| UnusableTlsFile::new(TlsFile::Certificate, cert_path, why);
@@ -262,7 +262,7 @@ fn certified_key(
 }
 
 fn client_verifier(
-    contents: &[Content],
+    contents: &[FileContent],
     path: &Path,
 ) -> Result<Arc<dyn ClientCertVerifier>, UnusableTlsFile> {
     let pem = contents.first().expect("as many contents as paths");

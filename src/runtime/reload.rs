@@ -24,7 +24,7 @@ use crate::operations::metrics::Metrics;
 const LARGEST: u64 = 1024 * 1024;
 
 /// The content of a file; it may be a secret.
-pub type Content = SecretBox<Vec<u8>>;
+pub type FileContent = SecretBox<Vec<u8>>;
 
 /// Files that belong together, such as a certificate and its key. `N` names the setting that each
 /// path comes from, so that an error can say which one to correct.
@@ -65,7 +65,7 @@ impl<N: Copy + Send + 'static> Files<N> {
     pub fn read(
         what: &'static str,
         paths: Vec<(N, PathBuf)>,
-    ) -> Result<(Self, Vec<Content>), FileError<N>> {
+    ) -> Result<(Self, Vec<FileContent>), FileError<N>> {
         let contents = read(&paths)?;
         let known = digest(Ok(&contents));
         Ok((Self { what, paths, known }, contents))
@@ -77,7 +77,7 @@ impl<N: Copy + Send + 'static> Files<N> {
     /// A change counts when it is seen for the second time: until then it may be half written.
     pub fn on_change<E: From<FileError<N>>>(
         mut self,
-        mut apply: impl FnMut(&[Content]) -> Result<(), E> + Send + 'static,
+        mut apply: impl FnMut(&[FileContent]) -> Result<(), E> + Send + 'static,
     ) -> Watched<E> {
         let mut seen = self.known;
         let look = move || {
@@ -144,7 +144,7 @@ pub async fn run<E: Display + Send + 'static>(
     }
 }
 
-fn read<N: Copy>(paths: &[(N, PathBuf)]) -> Result<Vec<Content>, FileError<N>> {
+fn read<N: Copy>(paths: &[(N, PathBuf)]) -> Result<Vec<FileContent>, FileError<N>> {
     let read = |(setting, path): &(N, PathBuf)| {
         read_file(path).map_err(|why| FileError {
             setting: *setting,
@@ -154,7 +154,7 @@ fn read<N: Copy>(paths: &[(N, PathBuf)]) -> Result<Vec<Content>, FileError<N>> {
     paths.iter().map(read).collect()
 }
 
-fn read_file(path: &Path) -> Result<Content, String> {
+fn read_file(path: &Path) -> Result<FileContent, String> {
     let mut content = Vec::new();
     File::open(path)
         // One more than enough shows that it is too large.
@@ -163,10 +163,10 @@ fn read_file(path: &Path) -> Result<Content, String> {
     if content.len() as u64 > LARGEST {
         return Err(format!("is larger than {LARGEST} bytes"));
     }
-    Ok(Content::new(Box::new(content)))
+    Ok(FileContent::new(Box::new(content)))
 }
 
-fn digest(contents: Result<&[Content], &str>) -> Digest {
+fn digest(contents: Result<&[FileContent], &str>) -> Digest {
     let mut hash = digest::Context::new(&digest::SHA256);
     match contents {
         Ok(contents) => {

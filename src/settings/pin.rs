@@ -19,7 +19,7 @@ impl Pin {
 /// # Errors
 ///
 /// Which line is not a pin, as the rest of a sentence that begins with the file's name.
-pub fn read_pins(content: &[u8]) -> Result<Vec<Pin>, String> {
+pub fn parse_pins(content: &[u8]) -> Result<Vec<Pin>, String> {
     let text = str::from_utf8(content).map_err(|_| "is not UTF-8")?;
     (1..)
         .zip(text.lines())
@@ -57,9 +57,9 @@ mod tests {
     fn a_file_of_pins_may_have_comments_and_blank_lines() {
         let (first, second) = (Pin::of(b"first"), Pin::of(b"second"));
         let text = format!("# EM's own\n\n{first}\n  {second} # the next one\r\n");
-        assert_eq!(read_pins(text.as_bytes()), Ok(vec![first, second]));
-        assert_eq!(read_pins(b"# none\n"), Ok(vec![]));
-        assert!(read_pins(b"\nabc").unwrap_err().contains("line 2"));
+        assert_eq!(parse_pins(text.as_bytes()), Ok(vec![first, second]));
+        assert_eq!(parse_pins(b"# none\n"), Ok(vec![]));
+        assert!(parse_pins(b"\nabc").unwrap_err().contains("line 2"));
     }
 
     #[test]

@@ -17,7 +17,7 @@ use crate::{
 pub type SharedResult<A> = Result<Arc<A>, Error>;
 
 /// A read under way.
-pub(super) type Read<A> = Pin<Box<dyn Future<Output = SharedResult<A>> + Send>>;
+pub(super) type BoxedRead<A> = Pin<Box<dyn Future<Output = SharedResult<A>> + Send>>;
 
 /// The reads of one kind that callers wait for, by what they ask for.
 pub(super) struct InFlight<K, A> {
@@ -32,7 +32,7 @@ pub(super) struct InFlight<K, A> {
 struct Flight<A> {
     started: Instant,
     context: Arc<ReadContext>,
-    read: WeakShared<Read<A>>,
+    read: WeakShared<BoxedRead<A>>,
 }
 
 impl<K, A> InFlight<K, A>
@@ -53,7 +53,7 @@ where
         terms: &ReadTerms<'_>,
         kept: impl FnOnce() -> Option<Arc<A>>,
         read: impl FnOnce(Arc<ReadContext>) -> F + Send + 'static,
-    ) -> Shared<Read<A>>
+    ) -> Shared<BoxedRead<A>>
     where
         F: Future<Output = SharedResult<A>> + Send + 'static,
     {
@@ -65,7 +65,7 @@ where
             }
             if let Some(answer) = kept() {
                 self.note(&self.counters.reused, "reused", terms.trace);
-                let read: Read<A> = Box::pin(std::future::ready(Ok(answer)));
+                let read: BoxedRead<A> = Box::pin(std::future::ready(Ok(answer)));
                 return read.shared();
             }
         }
@@ -76,7 +76,7 @@ where
         let read_context = context.clone();
         // `read` is called inside the box: outside, its future of three kilobytes would be copied
         // twice.
-        let boxed: Read<A> = Box::pin(async move {
+        let boxed: BoxedRead<A> = Box::pin(async move {
             let result = read(read_context).await;
             drop(removal);
             result
@@ -98,7 +98,7 @@ where
 impl<A> Flight<A> {
     /// The read, if it is young enough and callers still wait for it. From then on it may take
     /// until the deadline of this caller too.
-    fn join(&self, terms: &ReadTerms<'_>) -> Option<Shared<Read<A>>> {
+    fn join(&self, terms: &ReadTerms<'_>) -> Option<Shared<BoxedRead<A>>> {
         let is_young = |max_age: Duration| self.started.elapsed() <= max_age;
         if !terms.max_age.is_none_or(is_young) {
             return None;

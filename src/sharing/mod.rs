@@ -116,7 +116,7 @@ impl ReadRegistry {
 
     /// How long an answer is reused for callers who set no maximum age.
     fn reuse_time(&self, reading: &Reading) -> Duration {
-        let run = reading.session.run.as_ref();
+        let run = reading.session.entity.as_ref();
         // A stopped run without an end time is not final: EM has yet to write the rest.
         if run.is_some_and(|run| run.is_over() && run.ended_at.is_some()) {
             self.settings.finished

@@ -39,10 +39,10 @@ pub struct Watching {
 pub struct PollerRegistry {
     pollers: Mutex<HashMap<SessionId, Published>>,
     /// Limits concurrent polls to half of EM's concurrency limit.
-    polls: Semaphore,
+    poll_permits: Semaphore,
     /// Limits concurrent first reads to a quarter of it, so that a new watcher does not wait behind
     /// the polls of all others, and calls still get permits.
-    first_reads: Semaphore,
+    first_read_permits: Semaphore,
     settings: WatchSettings,
     metrics: Arc<Metrics>,
     traces: Traces,
@@ -50,18 +50,18 @@ pub struct PollerRegistry {
 
 /// A poller as its watchers find it.
 struct Published {
-    snapshot: Arc<watch::Sender<Snapshot>>,
+    state: Arc<watch::Sender<PollerState>>,
     /// The trace of the watch that began the polling.
     begun_by: TraceContext,
 }
 
-/// The snapshots of one session, of which a watcher gets the newest. Dropping it ends the watch.
-pub type Subscription = watch::Receiver<Snapshot>;
+/// The states of one poller, of which a watcher gets the newest. Dropping it ends the watch.
+pub type Subscription = watch::Receiver<PollerState>;
 
 /// What a poller knows of its session. The poller numbers what watchers have to be sent, upwards
 /// from 1; a watcher sends what has a higher number than the last it sent.
 #[derive(Debug, Clone, Default)]
-pub struct Snapshot {
+pub struct PollerState {
     /// EM's newest answer.
     pub reading: Option<Arc<Reading>>,
     /// The number of the last answer that was worth sending.
@@ -95,8 +95,8 @@ impl PollerRegistry {
     ) -> Arc<Self> {
         Arc::new(Self {
             pollers: Mutex::default(),
-            polls: Semaphore::new((em_concurrency / 2).max(1)),
-            first_reads: Semaphore::new((em_concurrency / 4).max(1)),
+            poll_permits: Semaphore::new((em_concurrency / 2).max(1)),
+            first_read_permits: Semaphore::new((em_concurrency / 4).max(1)),
             settings,
             metrics,
             traces,
@@ -119,20 +119,20 @@ impl Watching {
         if let Some(published) = pollers.get(&id) {
             trace.set_attribute(SESSION_READ, || "shared");
             trace.link_to(&published.begun_by);
-            return published.snapshot.subscribe();
+            return published.state.subscribe();
         }
-        let (sender, subscription) = watch::channel(Snapshot::default());
-        let snapshot = Arc::new(sender);
-        let published = Published { snapshot: snapshot.clone(), begun_by: trace.clone() };
+        let (sender, subscription) = watch::channel(PollerState::default());
+        let state = Arc::new(sender);
+        let published = Published { state: state.clone(), begun_by: trace.clone() };
         pollers.insert(id, published);
         let (reads, registry) = (self.reads.clone(), self.registry.clone());
-        let poller = Poller::new(id, trace.clone(), reads, registry, snapshot);
+        let poller = Poller::new(id, trace.clone(), reads, registry, state);
         tokio::spawn(poller.run());
         subscription
     }
 }
 
-impl Snapshot {
+impl PollerState {
     /// Whether there is anything to send.
     pub fn is_known(&self) -> bool {
         self.reading.is_some() || self.outage.is_some() || self.end.is_some()

@@ -8,9 +8,9 @@ use tokio::{
     time::{Instant, sleep, timeout, timeout_at},
 };
 
-use super::{Outage, PollerRegistry, Snapshot, pace::Pace};
+use super::{Outage, PollerRegistry, PollerState, pace::Pace};
 use crate::{
-    enterprise_manager::{Error, Reading, Run, SessionId, View},
+    enterprise_manager::{EntityFields, Error, Reading, SessionId, View},
     operations::{metrics::GaugeGuard, traces::TraceContext},
     sharing::{ReadTerms, SharedReads, SharedResult},
 };
@@ -22,7 +22,7 @@ pub(super) struct Poller {
     begun_by: TraceContext,
     reads: SharedReads,
     registry: Arc<PollerRegistry>,
-    snapshot: Arc<watch::Sender<Snapshot>>,
+    state: Arc<watch::Sender<PollerState>>,
     pace: Pace,
     /// The number of the last thing that was worth sending.
     last_number: u64,
@@ -36,7 +36,7 @@ impl Poller {
         begun_by: TraceContext,
         reads: SharedReads,
         registry: Arc<PollerRegistry>,
-        snapshot: Arc<watch::Sender<Snapshot>>,
+        state: Arc<watch::Sender<PollerState>>,
     ) -> Self {
         Self {
             id,
@@ -47,7 +47,7 @@ impl Poller {
             last_sent_at: Instant::now(),
             _counted: registry.metrics.poller(),
             registry,
-            snapshot,
+            state,
         }
     }
 
@@ -72,7 +72,7 @@ impl Poller {
     async fn first_read(&self) -> SharedResult<Reading> {
         let deadline = Instant::now() + self.registry.settings.read_timeout;
         let read = async {
-            let _permit = acquire(&self.registry.first_reads).await;
+            let _permit = acquire(&self.registry.first_read_permits).await;
             self.read(None, deadline, &self.begun_by).await
         };
         timeout_at(deadline, read).await.unwrap_or_else(|_| Err(no_answer()))
@@ -82,7 +82,7 @@ impl Poller {
     /// sessions may queue here, and watchers have to learn when theirs gets no turn.
     async fn poll(&self) -> SharedResult<Reading> {
         let wait = self.registry.settings.queue_timeout;
-        let Ok(_permit) = timeout(wait, acquire(&self.registry.polls)).await else {
+        let Ok(_permit) = timeout(wait, acquire(&self.registry.poll_permits)).await else {
             return Err(Error::Disconnected {
                 why: format!("no poll within {wait:?}, since too many sessions are watched"),
             });
@@ -115,10 +115,10 @@ impl Poller {
         loop {
             tokio::select! {
                 done = work.as_mut() => return Some(done),
-                () = self.snapshot.closed() => {
+                () = self.state.closed() => {
                     let mut pollers = self.registry.pollers.lock();
                     // A watcher that has joined since found this poller in the map and relies on it.
-                    if self.snapshot.receiver_count() == 0 {
+                    if self.state.receiver_count() == 0 {
                         pollers.remove(&self.id);
                         return None;
                     }
@@ -129,9 +129,9 @@ impl Poller {
 
     /// Publishes an answer. Returns the pause until the next read, `None` when the run is over.
     fn publish_reading(&mut self, reading: &Arc<Reading>) -> Option<Duration> {
-        let is_over = reading.session.run.as_ref().is_some_and(Run::is_over);
+        let is_over = reading.session.entity.as_ref().is_some_and(EntityFields::is_over);
         let (changed, recovered) = {
-            let last = self.snapshot.borrow();
+            let last = self.state.borrow();
             let before = last.reading.as_ref().map(|before| &before.session);
             (before != Some(&reading.session), last.outage.is_some())
         };
@@ -145,12 +145,12 @@ impl Poller {
             self.next_number();
         }
         let number = self.last_number;
-        self.snapshot.send_if_modified(|snapshot| {
+        self.state.send_if_modified(|state| {
             // Also when nothing is sent: the next watcher to join sees how new the answer is.
-            snapshot.reading = Some(reading.clone());
-            snapshot.reading_number = number;
-            snapshot.outage = None;
-            snapshot.end = is_over.then_some(Ok(()));
+            state.reading = Some(reading.clone());
+            state.reading_number = number;
+            state.outage = None;
+            state.end = is_over.then_some(Ok(()));
             is_sent || is_over
         });
         let pause = self.pace.after_answer(changed);
@@ -161,13 +161,13 @@ impl Poller {
     /// error is permanent.
     fn publish_error(&mut self, error: Error) -> Option<Duration> {
         let (is_known, started_at) = {
-            let last = self.snapshot.borrow();
+            let last = self.state.borrow();
             let started_at = last.outage.as_ref().map(|outage| outage.started_at);
             (last.reading.is_some(), started_at)
         };
         if is_permanent(&error, is_known) {
             let end = Some(Err(error));
-            self.snapshot.send_modify(|snapshot| snapshot.end = end);
+            self.state.send_modify(|state| state.end = end);
             return None;
         }
         if started_at.is_none() {
@@ -182,9 +182,9 @@ impl Poller {
         });
         self.next_number();
         let number = self.last_number;
-        self.snapshot.send_modify(|snapshot| {
-            snapshot.outage = Some(outage);
-            snapshot.outage_number = number;
+        self.state.send_modify(|state| {
+            state.outage = Some(outage);
+            state.outage_number = number;
         });
         Some(pause)
     }
@@ -200,7 +200,7 @@ impl Drop for Poller {
         let mut pollers = self.registry.pollers.lock();
         // A later poller of the same session may have replaced this one.
         if let Some(published) = pollers.get(&self.id)
-            && Arc::ptr_eq(&published.snapshot, &self.snapshot)
+            && Arc::ptr_eq(&published.state, &self.state)
         {
             pollers.remove(&self.id);
         }

@@ -1,7 +1,7 @@
 //! `watch` follows a run to its end through lost connections, and reports how it went.
 
 use replica_session_gateway::{
-    serve::{self, Running},
+    serve::{self, RunningGateway},
     settings::{EnterpriseManagerSettings, PasswordSource, Settings},
 };
 use simulator::{Canned, Options, RUNNING_SESSION_ID, Simulator};
@@ -11,7 +11,7 @@ use super::*;
 const FAILED: &str = "b6f1a9d2-30f4-4c0e-9a53-0d1c52e8f009";
 
 /// A gateway of this very process, which reads watched sessions quickly.
-async fn gateway(simulator: &Simulator, port: u16) -> Running {
+async fn gateway(simulator: &Simulator, port: u16) -> RunningGateway {
     let mut settings = Settings::new(EnterpriseManagerSettings::new(
         simulator.url().parse().unwrap(),
         r"TECH\gateway".to_owned(),
@@ -25,7 +25,7 @@ async fn gateway(simulator: &Simulator, port: u16) -> Running {
     serve::start(settings).await.unwrap()
 }
 
-fn server(gateway: &Running) -> String {
+fn server(gateway: &RunningGateway) -> String {
     format!("--server=http://{}", gateway.address())
 }
 

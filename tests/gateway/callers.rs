@@ -31,7 +31,7 @@ use super::{
     },
 };
 use replica_session_gateway::{
-    serve::{self, Running},
+    serve::{self, RunningGateway},
     settings::Settings,
 };
 
@@ -40,7 +40,7 @@ const SOON: Duration = Duration::from_secs(5);
 /// A gateway with TLS, and its simulator.
 pub struct Secured {
     pub simulator: Simulator,
-    pub gateway: Running,
+    pub gateway: RunningGateway,
     /// Issued the gateway's certificate and issues those of callers.
     pub authority: Authority,
     /// Contains the files that the gateway watches.

@@ -3,7 +3,7 @@
 
 use proptest::{prelude::*, sample::subsequence};
 use replica_session_gateway::enterprise_manager::{
-    Name, RunResult, SessionFilter, SessionState, Span,
+    Name, Period, RunResult, SessionFilter, SessionState,
 };
 use simulator::{Comparison, Filter, Operator};
 
@@ -75,8 +75,8 @@ prop_compose! {
             states,
             results,
             is_retry,
-            created: Span { from, before: None },
-            ended: Span { from: None, before: from },
+            created: Period { from, before: None },
+            ended: Period { from: None, before: from },
         }
     }
 }

@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use replica_session_gateway::serve::{self, Running};
+use replica_session_gateway::serve::{self, RunningGateway};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
@@ -38,7 +38,7 @@ impl Attack {
 /// A gateway in front of a raw server. The server accepts every logon, serves one session, and
 /// attacks when any other is read.
 struct Hostile {
-    gateway: Running,
+    gateway: RunningGateway,
     client: Client,
     /// Bytes of repeated pieces that have been written.
     written: Arc<AtomicUsize>,

@@ -144,7 +144,6 @@ async fn sessions_that_appear_between_two_pages_shift_none_to_the_next_page() {
 }
 
 #[tokio::test]
-#[expect(clippy::too_many_lines, reason = "a table")]
 async fn every_filter_selects() {
     let setup = start().await;
     let job = "urn:veeam:Job:724e3c07-4e12-44f5-998f-d568071216d8";

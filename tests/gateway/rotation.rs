@@ -11,7 +11,7 @@ use std::{
 
 use replica_session_gateway::{
     enterprise_manager::presented_certificate,
-    serve::Running,
+    serve::RunningGateway,
     settings::{PasswordSource, Pin, Settings, Trust},
 };
 use rustls::{
@@ -69,13 +69,13 @@ impl Load {
     }
 }
 
-async fn metrics(gateway: &Running) -> String {
+async fn metrics(gateway: &RunningGateway) -> String {
     let url = format!("http://{}/metrics", gateway.admin_address());
     reqwest::get(url).await.unwrap().text().await.unwrap()
 }
 
 /// Waits until this many changes have had this outcome.
-async fn reloaded(gateway: &Running, what: &str, outcome: &str, times: usize) {
+async fn reloaded(gateway: &RunningGateway, what: &str, outcome: &str, times: usize) {
     let line = format!("gateway_reloads_total{{what=\"{what}\",outcome=\"{outcome}\"}} {times}\n");
     let has_come = async {
         while !metrics(gateway).await.contains(&line) {

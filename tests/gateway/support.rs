@@ -10,7 +10,7 @@ use replica_session_gateway::{
         WatchReplicaSessionResponse, replica_session_service_client::ReplicaSessionServiceClient,
         watch_replica_session_response::Event,
     },
-    serve::{self, Running},
+    serve::{self, RunningGateway},
     settings::{EnterpriseManagerSettings, PasswordSource, Settings},
 };
 use simulator::{Canned, Fault, Options, Simulator};
@@ -41,7 +41,7 @@ pub type Client = ReplicaSessionServiceClient<Channel>;
 /// A gateway with its simulator and one client.
 pub struct Setup {
     pub simulator: Simulator,
-    pub gateway: Running,
+    pub gateway: RunningGateway,
     pub client: Client,
 }
 

@@ -7,7 +7,7 @@ use proptest::{char::range, collection::vec, prelude::*, sample::select};
 use quick_xml::{Reader, events::Event};
 use replica_session_gateway::{
     cli::check::report::{REQUESTS, Redactor},
-    enterprise_manager::{ReplicaSession, View, read_replica_session},
+    enterprise_manager::{ReplicaSession, View, parse_replica_session},
 };
 use serde_json::Value;
 use simulator::{Account, Canned, Fault, Options, QueryQuirks, Role, Simulator, Style, TimeFormat};
@@ -278,7 +278,7 @@ fn structure(xml: &str) -> Vec<String> {
 /// Reads the session in this document with the id that the document has.
 fn read(xml: &str) -> ReplicaSession {
     let (_, id) = xml.split_once("urn:veeam:ReplicaJobSession:").unwrap();
-    read_replica_session(xml.as_bytes(), id[..36].parse().unwrap(), View::Entity).unwrap()
+    parse_replica_session(xml.as_bytes(), id[..36].parse().unwrap(), View::Entity).unwrap()
 }
 
 #[test]
@@ -302,7 +302,7 @@ fn a_recorded_answer_can_be_used_as_a_fixture() {
         }
         if body.contains("<ReplicaJobSession ") && !name.contains("list") && !name.contains("query")
         {
-            let (run, recorded) = (read(&body).run.unwrap(), read(&recorded).run.unwrap());
+            let (run, recorded) = (read(&body).entity.unwrap(), read(&recorded).entity.unwrap());
             assert_eq!((run.state, run.result), (recorded.state, recorded.result), "{name}");
             assert_eq!((run.created_at, run.ended_at), (recorded.created_at, recorded.ended_at));
             assert_eq!(

@@ -39,7 +39,7 @@ impl Expected<'_> {
             name: link.name.clone().unwrap_or_default(),
         }));
         let mut unmapped = BTreeMap::new();
-        let run = em::Run {
+        let run = em::EntityFields {
             job_uid: format!("urn:veeam:Job:{}", session.job.id),
             job_name: session.job.name.clone(),
             job_type: session.job_type.clone(),
@@ -62,7 +62,7 @@ impl Expected<'_> {
             r#type: r#type.to_owned(),
             href: self.href(href),
             links,
-            run,
+            entity: run,
             unmapped,
         }
     }

@@ -10,8 +10,8 @@ use jiff::Timestamp;
 use proptest::{collection::vec, prelude::*};
 use replica_session_gateway::{
     enterprise_manager::{
-        Reading, SessionId, View, read_replica_session, read_session_page, read_task_list,
-        read_task_page,
+        Reading, SessionId, View, parse_replica_session, parse_session_page, parse_task_list,
+        parse_task_page,
     },
     gateway::response,
     proto::v1::{
@@ -71,7 +71,7 @@ proptest! {
                 (View::Entity, format!("{path}?format=Entity")),
                 (View::Reference, path.clone()),
             ] {
-                let read = read_replica_session(&written(&target), id, view);
+                let read = parse_replica_session(&written(&target), id, view);
                 prop_assert_eq!(read, Ok(expected.session(session, view)));
             }
             let tasks: Vec<_> = session.tasks.iter().map(|task| expected.task(session, task)).collect();
@@ -79,16 +79,16 @@ proptest! {
                 "/api/query?type=ReplicaTaskSession&format=Entities&filter=JobSessionUid==\"{}\"",
                 session.id
             );
-            let page = block_on(read_task_page(&written(&query), id, 1000));
+            let page = block_on(parse_task_page(&written(&query), id, 1000));
             prop_assert_eq!(page.map(|page| page.items), Ok(tasks.clone()));
-            let list = block_on(read_task_list(&written(&format!("{path}/replicaTaskSessions?format=Entity")), id));
+            let list = block_on(parse_task_list(&written(&format!("{path}/replicaTaskSessions?format=Entity")), id));
             prop_assert_eq!(list.map(|list| list.items), Ok(tasks));
         }
         for (view, target) in [
             (View::Entity, "/api/query?type=ReplicaJobSession&format=Entities"),
             (View::Reference, "/api/query?type=ReplicaJobSession"),
         ] {
-            let mut read = block_on(read_session_page(&written(target), view, 1000)).unwrap().items;
+            let mut read = block_on(parse_session_page(&written(target), view, 1000)).unwrap().items;
             let ours = ids(&sessions);
             read.retain(|session| ours.contains(&session.id));
             let expected = sessions.iter().map(|session| expected.session(session, view));

@@ -1,7 +1,7 @@
 //! Builds documents from snippets and reads them.
 
 use replica_session_gateway::enterprise_manager::{
-    BadResponse, ReplicaSession, Run, SessionId, View, read_replica_session,
+    BadResponse, EntityFields, ReplicaSession, SessionId, View, parse_replica_session,
 };
 
 pub const ID: &str = "04f694ad-664c-4603-a747-00edecae4f17";
@@ -33,7 +33,7 @@ fn rooted(root: &str, children: &str) -> String {
 
 /// Reads a document as the entity of the session `ID`.
 pub fn read(xml: impl AsRef<[u8]>) -> Outcome {
-    read_replica_session(xml.as_ref(), id(), View::Entity)
+    parse_replica_session(xml.as_ref(), id(), View::Entity)
 }
 
 /// The session of an entity document with these children.
@@ -42,8 +42,8 @@ pub fn session(children: &str) -> ReplicaSession {
 }
 
 /// The entity fields of an entity document with these children.
-pub fn run(children: &str) -> Run {
-    session(children).run.expect("an entity has them")
+pub fn run(children: &str) -> EntityFields {
+    session(children).entity.expect("an entity has them")
 }
 
 /// The unmapped elements of an entity document with these children.

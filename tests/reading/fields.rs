@@ -149,7 +149,7 @@ fn only_the_failure_message_distinguishes_empty_from_absent() {
         .map(|element| format!("<{element}>{blank}</{element}>"))
         .concat();
         let mut read = session(&children);
-        let run = read.run.as_mut().unwrap();
+        let run = read.entity.as_mut().unwrap();
         for text in [&mut run.job_uid, &mut run.job_name, &mut run.job_type] {
             assert_eq!(std::mem::take(text), blank);
         }

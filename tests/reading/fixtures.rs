@@ -3,7 +3,7 @@
 use std::{fmt::Display, fs, path::Path};
 
 use replica_session_gateway::enterprise_manager::{
-    ReplicaSession, SessionId, View, read_replica_session,
+    ReplicaSession, SessionId, View, parse_replica_session,
 };
 
 const URN: &str = "urn:veeam:ReplicaJobSession:";
@@ -72,7 +72,7 @@ fn session_name(path: &Path) -> Option<String> {
 
 fn summary(name: &str, xml: &str) -> Vec<String> {
     let view = if name.starts_with("reference") { View::Reference } else { View::Entity };
-    let session = match read_replica_session(xml.as_bytes(), first_id(xml), view) {
+    let session = match parse_replica_session(xml.as_bytes(), first_id(xml), view) {
         Ok(session) => session,
         Err(error) => return vec![error.to_string()],
     };
@@ -90,7 +90,7 @@ fn columns(session: ReplicaSession) -> Vec<String> {
     fn shown(value: Option<impl Display>) -> String {
         value.map_or_else(|| "-".to_owned(), |value| value.to_string())
     }
-    let Some(run) = session.run else {
+    let Some(run) = session.entity else {
         return vec!["reference".to_owned()];
     };
     assert_eq!(session.uid, format!("{URN}{}", session.id));

@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, ops::Range};
 
 use allocation_counter::measure;
-use replica_session_gateway::enterprise_manager::{View, read_replica_session};
+use replica_session_gateway::enterprise_manager::{View, parse_replica_session};
 
 use crate::document::{Outcome, kind};
 
@@ -163,7 +163,7 @@ fn read(xml: &[u8], id: &str) -> [Outcome; 2] {
     let id = id.parse().expect("a UUID");
     let urn = format!("urn:veeam:ReplicaJobSession:{id}");
     [View::Entity, View::Reference].map(|view| {
-        let outcome = read_replica_session(xml, id, view);
+        let outcome = parse_replica_session(xml, id, view);
         if let Ok(session) = &outcome {
             assert_eq!(session.id, id);
             assert_eq!(session.uid.to_lowercase(), urn.to_lowercase());

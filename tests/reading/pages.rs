@@ -8,7 +8,7 @@ use std::{
 
 use futures_executor::block_on;
 use replica_session_gateway::enterprise_manager::{
-    BadResponse, QueryPage, ReplicaSession, SessionState, View, read_session_page,
+    BadResponse, QueryPage, ReplicaSession, SessionState, View, parse_session_page,
 };
 
 use crate::document::{EM, ID, entity, kind, read};
@@ -22,11 +22,11 @@ macro_rules! fixture {
 }
 
 fn entities(xml: impl AsRef<[u8]>) -> Outcome {
-    block_on(read_session_page(xml.as_ref(), View::Entity, 1000))
+    block_on(parse_session_page(xml.as_ref(), View::Entity, 1000))
 }
 
 fn references(xml: &str, limit: usize) -> Outcome {
-    block_on(read_session_page(xml.as_bytes(), View::Reference, limit))
+    block_on(parse_session_page(xml.as_bytes(), View::Reference, limit))
 }
 
 /// A page with these children in its list of sessions.
@@ -63,7 +63,7 @@ fn a_page_has_its_sessions_in_em_s_order_and_the_number_of_pages() {
     let references = references(fixture!("references.xml"), 1).unwrap();
     assert_eq!((references.pages_count, references.has_next), (Some(2), true));
     assert_eq!(references.items[0].name, "SQL Replication@2025-10-19 05:41:52");
-    assert_eq!(references.items[0].run, None);
+    assert_eq!(references.items[0].entity, None);
 }
 
 #[test]
@@ -74,7 +74,7 @@ fn a_row_is_read_like_the_session_s_own_document() {
     let number = usize::from_str_radix(number, 16).unwrap();
     let page = entities(page(&row(number, children))).unwrap();
     assert_eq!(page.items, [read(entity(children)).unwrap()]);
-    assert_eq!(page.items[0].run.as_ref().unwrap().state, Some(SessionState::Working));
+    assert_eq!(page.items[0].entity.as_ref().unwrap().state, Some(SessionState::Working));
 }
 
 #[test]
@@ -105,7 +105,7 @@ fn a_page_of_a_thousand_is_read_and_one_beyond_the_limit_is_refused() {
 fn reading_a_long_page_yields_to_other_tasks_every_64_sessions() {
     let rows: String = (0..1000).map(|number| row(number, "")).collect();
     let xml = page(&rows);
-    let mut reading = pin!(read_session_page(xml.as_bytes(), View::Entity, 1000));
+    let mut reading = pin!(parse_session_page(xml.as_bytes(), View::Entity, 1000));
     let mut context = Context::from_waker(Waker::noop());
     let mut turns = 0;
     while reading.as_mut().poll(&mut context).is_pending() {

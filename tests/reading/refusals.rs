@@ -1,6 +1,6 @@
 //! Documents that are refused.
 
-use replica_session_gateway::enterprise_manager::{BadResponse, View, read_replica_session};
+use replica_session_gateway::enterprise_manager::{BadResponse, View, parse_replica_session};
 
 use crate::document::{EM, ID, entity, id, kind, read, reference, session};
 
@@ -13,7 +13,7 @@ fn the_other_form_of_the_session_is_refused() {
     let expected = wrong_root("ReplicaJobSession", "EntityRef");
     assert_eq!(read(reference("")), Err(expected));
 
-    let read = read_replica_session(entity("").as_bytes(), id(), View::Reference);
+    let read = parse_replica_session(entity("").as_bytes(), id(), View::Reference);
     assert_eq!(read, Err(wrong_root("EntityRef", "ReplicaJobSession")));
 }
 

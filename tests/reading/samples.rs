@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use replica_session_gateway::enterprise_manager::{
-    Link, ReplicaSession, Run, RunResult, SessionState, View, read_replica_session,
+    EntityFields, Link, ReplicaSession, RunResult, SessionState, View, parse_replica_session,
 };
 
 const PUBLISHED_ENTITY: &str =
@@ -45,7 +45,7 @@ fn session_2014(r#type: &str, query: &str, alternate: &str, other_query: &str) -
             link("Alternate", alternate, &format!("{path}{other_query}"), name),
             link("Down", "ReplicaTaskSessionReferenceList", &tasks, ""),
         ],
-        run: None,
+        entity: None,
         unmapped: BTreeMap::new(),
     }
 }
@@ -54,7 +54,7 @@ fn session_2014(r#type: &str, query: &str, alternate: &str, other_query: &str) -
 fn the_published_entity_with_no_break_spaces_is_read_in_full() {
     assert!(PUBLISHED_ENTITY.contains('\u{a0}'));
     let expected = ReplicaSession {
-        run: Some(Run {
+        entity: Some(EntityFields {
             job_uid: "urn:veeam:Job:2c49a44e-1e59-4527-a6bc-6b2f9b579ee1".to_owned(),
             job_name: "Fileserver02 Replication".to_owned(),
             job_type: "Replica".to_owned(),
@@ -69,7 +69,7 @@ fn the_published_entity_with_no_break_spaces_is_read_in_full() {
         ..session_2014("ReplicaJobSession", "?format=Entity", "ReplicaJobSessionReference", "")
     };
     let xml = PUBLISHED_ENTITY.as_bytes();
-    let read = read_replica_session(xml, ID_2014.parse().unwrap(), View::Entity);
+    let read = parse_replica_session(xml, ID_2014.parse().unwrap(), View::Entity);
     assert_eq!(read, Ok(expected));
 }
 
@@ -79,7 +79,7 @@ fn the_published_reference_with_no_break_spaces_is_read_in_full() {
     let expected =
         session_2014("ReplicaJobSessionReference", "", "ReplicaJobSession", "?format=Entity");
     let xml = PUBLISHED_REFERENCE.as_bytes();
-    let read = read_replica_session(xml, ID_2014.parse().unwrap(), View::Reference);
+    let read = parse_replica_session(xml, ID_2014.parse().unwrap(), View::Reference);
     assert_eq!(read, Ok(expected));
 }
 
@@ -102,7 +102,7 @@ fn the_documented_entity_of_version_13_1_is_read_in_full() {
             link("Alternate", "ReplicaJobSessionReference", &path, name),
             link("Down", "ReplicaTaskSessionReferenceList", &tasks, ""),
         ],
-        run: Some(Run {
+        entity: Some(EntityFields {
             job_uid: "urn:veeam:Job:724e3c07-4e12-44f5-998f-d568071216d8".to_owned(),
             job_name: "Replication Job 1".to_owned(),
             job_type: "Replica".to_owned(),
@@ -117,7 +117,7 @@ fn the_documented_entity_of_version_13_1_is_read_in_full() {
         unmapped: BTreeMap::new(),
     };
     let xml = VERSION_13_1.as_bytes();
-    let read = read_replica_session(xml, ID_2025.parse().unwrap(), View::Entity);
+    let read = parse_replica_session(xml, ID_2025.parse().unwrap(), View::Entity);
     assert_eq!(read, Ok(expected));
 }
 
@@ -125,8 +125,8 @@ fn the_documented_entity_of_version_13_1_is_read_in_full() {
 fn a_job_name_is_read_as_the_administrator_typed_it() {
     let name = r#"R&D\Rep [A]  - "Réplique" <DR>"#;
     let id = "b6f1a9d2-30f4-4c0e-9a53-0d1c52e8f00e".parse().unwrap();
-    let session = read_replica_session(NAMES.as_bytes(), id, View::Entity).unwrap();
+    let session = parse_replica_session(NAMES.as_bytes(), id, View::Entity).unwrap();
     assert_eq!(session.name, format!("{name}@2025-11-06 21:00:02"));
     assert_eq!(session.links[1].name, name);
-    assert_eq!(session.run.unwrap().job_name, name);
+    assert_eq!(session.entity.unwrap().job_name, name);
 }

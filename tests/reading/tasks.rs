@@ -2,7 +2,7 @@
 
 use futures_executor::block_on;
 use replica_session_gateway::enterprise_manager::{
-    BadResponse, RunResult, SessionId, TaskSession, TaskState, read_task_list, read_task_page,
+    BadResponse, RunResult, SessionId, TaskSession, TaskState, parse_task_list, parse_task_page,
 };
 
 use crate::document::{EM, ID, id, kind, pairs};
@@ -29,7 +29,7 @@ fn list(children: &str) -> String {
 }
 
 fn tasks_of(id: SessionId, xml: impl AsRef<[u8]>) -> Result<Vec<TaskSession>, BadResponse> {
-    block_on(read_task_list(xml.as_ref(), id)).map(|list| list.items)
+    block_on(parse_task_list(xml.as_ref(), id)).map(|list| list.items)
 }
 
 fn read(children: &str) -> Result<Vec<TaskSession>, BadResponse> {
@@ -170,7 +170,7 @@ fn an_empty_list_and_a_query_page_are_read() {
         "<QueryResult xmlns=\"{EM}\"><Entities><ReplicaTaskSessions>{rows}</ReplicaTaskSessions>\
          </Entities><PagingInfo PagesCount=\"2\"/></QueryResult>"
     );
-    let page = block_on(read_task_page(xml.as_bytes(), id(), 1000));
+    let page = block_on(parse_task_page(xml.as_bytes(), id(), 1000));
     let page = page.unwrap();
     assert_eq!(page.pages_count, Some(2));
     assert_eq!(page.items, [task("<Reason>why</Reason>")]);

@@ -53,7 +53,7 @@ fn attributes_may_come_in_any_order() {
         assert_eq!(session.name, "Job 1@2025");
         assert_eq!(session.r#type, "ReplicaJobSession");
         assert_eq!(session.href, "https://em/");
-        assert!(session.run.unwrap().state.is_some());
+        assert!(session.entity.unwrap().state.is_some());
     }
 }
 

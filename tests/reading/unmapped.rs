@@ -1,6 +1,6 @@
 //! Elements without a field are kept.
 
-use replica_session_gateway::enterprise_manager::{View, read_replica_session};
+use replica_session_gateway::enterprise_manager::{View, parse_replica_session};
 
 use crate::document::{id, pairs, reference, session, unmapped};
 
@@ -12,7 +12,10 @@ fn unknown_elements_with_text_are_kept_verbatim() {
 
 #[test]
 fn unknown_elements_do_not_change_the_fields() {
-    assert_eq!(session("<New>a</New><State>Idle</State>").run, session("<State>Idle</State>").run);
+    assert_eq!(
+        session("<New>a</New><State>Idle</State>").entity,
+        session("<State>Idle</State>").entity
+    );
 }
 
 #[test]
@@ -20,7 +23,7 @@ fn element_names_are_case_sensitive() {
     let children = "<state>Stopped</state><EndTime>2014-10-19T06:46:31Z</EndTime>";
     let expected = pairs([("EndTime", "2014-10-19T06:46:31Z"), ("state", "Stopped")]);
     assert_eq!(unmapped(children), expected);
-    assert_eq!(session(children).run, session("").run);
+    assert_eq!(session(children).entity, session("").entity);
 }
 
 #[test]
@@ -41,8 +44,8 @@ fn unknown_elements_without_text_of_their_own_are_not_kept() {
 #[test]
 fn a_reference_keeps_the_entitys_elements_as_unmapped() {
     let xml = reference("<State>Working</State><Progress>half</Progress><New>text</New>");
-    let session = read_replica_session(xml.as_bytes(), id(), View::Reference).unwrap();
-    assert_eq!(session.run, None);
+    let session = parse_replica_session(xml.as_bytes(), id(), View::Reference).unwrap();
+    assert_eq!(session.entity, None);
     let expected = pairs([("New", "text"), ("Progress", "half"), ("State", "Working")]);
     assert_eq!(session.unmapped.into_iter().collect::<Vec<_>>(), expected);
 }

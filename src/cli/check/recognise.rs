@@ -5,7 +5,7 @@ use url::Url;
 use uuid::Uuid;
 
 use super::problem::{Problem, REST_PORT, port_hint};
-use crate::{cli::ExitCode, enterprise_manager::Answer};
+use crate::{cli::ExitCode, enterprise_manager::EmResponse};
 
 /// What answers at `/api/` without credentials.
 pub(super) enum Recognised {
@@ -20,9 +20,9 @@ pub(super) enum Recognised {
 /// # Errors
 ///
 /// What else it is.
-pub(super) fn recognise(answer: &Answer, url: &Url) -> Result<Recognised, Problem> {
+pub(super) fn recognise(answer: &EmResponse, url: &Url) -> Result<Recognised, Problem> {
     let (root, versions) = root_and_versions(&answer.body);
-    match (answer.status, root.as_str()) {
+    match (answer.status.as_u16(), root.as_str()) {
         (200, "EnterpriseManager") => Ok(Recognised::EnterpriseManager(versions)),
         (503, "Error") => Err(Problem::new(
             ExitCode::UNAVAILABLE,
@@ -70,8 +70,8 @@ fn root_and_versions(body: &[u8]) -> (String, Vec<String>) {
     }
 }
 
-fn something_else(answer: &Answer, url: &Url) -> Problem {
-    let status = answer.status;
+fn something_else(answer: &EmResponse, url: &Url) -> Problem {
+    let status = answer.status.as_u16();
     let header = |name: &str| {
         let value = answer.headers.get(name);
         let value = value.and_then(|value| value.to_str().ok());

@@ -135,7 +135,7 @@ impl<W: Write> Check<'_, '_, W> {
             self.output.ok("read", NONE);
             return;
         };
-        let created = session.run.as_ref().and_then(|run| run.created_at);
+        let created = session.entity.as_ref().and_then(|run| run.created_at);
         let created = created.map_or_else(String::new, |at| format!(", created {at:.0}"));
         let text = format!("the newest session is {}{created}", session.id);
         self.output.ok("list", text);
@@ -230,11 +230,11 @@ async fn role(
     enterprise_manager: &EnterpriseManager,
     newest: Option<&ReplicaSession>,
 ) -> StepResult {
-    let run = newest.and_then(|session| session.run.as_ref());
+    let run = newest.and_then(|session| session.entity.as_ref());
     let job: Option<Uuid> = run.and_then(|run| run.job_uid.rsplit(':').next()?.parse().ok());
     let path = format!("api/jobs/{}/replicaSessions", job.unwrap_or_default());
     let answer = enterprise_manager.ask_logged_on(&path).await;
-    Ok(match answer.map(|answer| answer.status) {
+    Ok(match answer.map(|answer| answer.status.as_u16()) {
         Ok(403) => Success::new((), "may read replica sessions and no jobs: Portal User"),
         Ok(200) => Success::new((), "may read replica sessions and jobs: Portal Administrator")
             .but("Portal User is enough"),
@@ -247,7 +247,7 @@ async fn read_one(target: Target<'_>, id: SessionId) -> StepResult {
     let context = ReadContext::until(sent + target.time_limit);
     let reading = target.enterprise_manager.replica_session(id, View::Entity, &context);
     let reading = reading.await.map_err(|error| of_error(&error, target.settings))?;
-    let state = reading.session.run.as_ref().and_then(|run| run.state);
+    let state = reading.session.entity.as_ref().and_then(|run| run.state);
     let state = state.map_or("in a state that this gateway does not know", |state| state.text());
     let took = sent.elapsed().as_millis();
     Ok(Success::new((), format!("{id}, {state}, in {took} ms")))

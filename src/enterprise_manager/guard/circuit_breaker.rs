@@ -18,10 +18,10 @@ use crate::enterprise_manager::error::Error;
 /// Failed connections in a row that open the circuit.
 const FAILURES_TO_OPEN: u32 = 5;
 
-/// While the circuit is open, one request per interval passes to find out whether EM is back.
-const PROBE_INTERVAL: Duration = Duration::from_millis(500);
+/// While the circuit is open, one request per interval passes, on trial: is EM back?
+const TRIAL_INTERVAL: Duration = Duration::from_millis(500);
 
-/// Closed (requests pass) until connections fail; then open until a probe is answered.
+/// Closed (requests pass) until connections fail; then open until a trial request is answered.
 #[derive(Debug)]
 pub(crate) struct CircuitBreaker {
     /// 1 while open.
@@ -32,17 +32,17 @@ pub(crate) struct CircuitBreaker {
 #[derive(Debug)]
 struct Failures {
     in_a_row: u32,
-    next_probe: Instant,
+    next_trial: Instant,
 }
 
 impl CircuitBreaker {
     /// A closed circuit.
     pub(crate) fn new(gauge: Gauge) -> Self {
-        let failures = Mutex::new(Failures { in_a_row: 0, next_probe: Instant::now() });
+        let failures = Mutex::new(Failures { in_a_row: 0, next_trial: Instant::now() });
         Self { gauge, failures }
     }
 
-    /// Whether requests fail at once, except for probes.
+    /// Whether requests fail at once, except for trial requests.
     pub(crate) fn is_open(&self) -> bool {
         self.failures.lock().in_a_row >= FAILURES_TO_OPEN
     }
@@ -51,17 +51,17 @@ impl CircuitBreaker {
     ///
     /// # Errors
     ///
-    /// [`Error::CircuitOpen`] while the circuit is open and the next probe is not due.
+    /// [`Error::CircuitOpen`] while the circuit is open and the next trial request is not due.
     pub(crate) fn check(&self) -> Result<(), Error> {
         let mut failures = self.failures.lock();
         if failures.in_a_row < FAILURES_TO_OPEN {
             return Ok(());
         }
         let now = Instant::now();
-        if now < failures.next_probe {
-            return Err(Error::CircuitOpen { retry_after: failures.next_probe - now });
+        if now < failures.next_trial {
+            return Err(Error::CircuitOpen { retry_after: failures.next_trial - now });
         }
-        failures.next_probe = now + PROBE_INTERVAL;
+        failures.next_trial = now + TRIAL_INTERVAL;
         Ok(())
     }
 
@@ -71,7 +71,7 @@ impl CircuitBreaker {
         if let Err(Error::Unreachable { why }) = outcome {
             failures.in_a_row = failures.in_a_row.saturating_add(1);
             if failures.in_a_row == FAILURES_TO_OPEN {
-                failures.next_probe = Instant::now() + PROBE_INTERVAL;
+                failures.next_trial = Instant::now() + TRIAL_INTERVAL;
                 self.gauge.set(1);
                 tracing::warn!("Enterprise Manager cannot be reached; failing fast: {why}");
             }
@@ -102,7 +102,7 @@ mod tests {
     async fn after_five_failed_connections_one_request_per_interval_passes() {
         let circuit = open_circuit();
         assert!(matches!(circuit.check(), Err(Error::CircuitOpen { .. })));
-        tokio::time::advance(PROBE_INTERVAL).await;
+        tokio::time::advance(TRIAL_INTERVAL).await;
         assert_eq!(circuit.check(), Ok(()));
         assert!(matches!(circuit.check(), Err(Error::CircuitOpen { .. })));
     }

@@ -1,11 +1,11 @@
 //! Limits how many requests Enterprise Manager has at a time.
 //!
 //! A request that EM has dropped holds its permit until its caller's deadline. So that a handful of
-//! those cannot keep everybody out after EM has recovered, one permit is the *probe permit*: given
-//! out only when all others are taken, and for a short time only. Once a probe is answered, the
+//! those cannot keep everybody out after EM has recovered, one permit is the *spare permit*: given
+//! out only when all others are taken, and for a short time only. Once a request with it is answered, the
 //! requests that were sent long before it are given up ([`StallDetector`](super::StallDetector)).
 //!
-//! Lists are larger and take EM longer: they get a quarter of the permits and never the probe permit.
+//! Lists are larger and take EM longer: they get a quarter of the permits and never the spare permit.
 //!
 //! tower's `ConcurrencyLimit` has one kind of permit and holds it until the response.
 
@@ -18,14 +18,14 @@ use tokio::{
 
 use super::RequestKind;
 
-/// How long a probe may wait for its answer before its permit goes to the next one.
-const PROBE_TIME: Duration = Duration::from_secs(2);
+/// How long a request may hold the spare permit before it goes to the next one.
+const SPARE_TIME: Duration = Duration::from_secs(2);
 
 /// All permits.
 #[derive(Debug)]
 pub(crate) struct ConcurrencyLimit {
     regular: Semaphore,
-    probe: Semaphore,
+    spare: Semaphore,
     lists: Semaphore,
 }
 
@@ -41,10 +41,10 @@ const NEVER_CLOSED: &str = "the semaphores are never closed";
 impl ConcurrencyLimit {
     /// `count` permits in all, at least one. A single permit is a regular one.
     pub(crate) fn new(count: usize) -> Self {
-        let probe = usize::from(count > 1);
+        let spare = usize::from(count > 1);
         Self {
-            regular: Semaphore::new(count - probe),
-            probe: Semaphore::new(probe),
+            regular: Semaphore::new(count - spare),
+            spare: Semaphore::new(spare),
             lists: Semaphore::new((count / 4).max(1)),
         }
     }
@@ -59,14 +59,14 @@ impl ConcurrencyLimit {
         let (permit, expires) = tokio::select! {
             biased;
             permit = self.regular.acquire() => (permit, None),
-            permit = self.probe.acquire() => (permit, Some(Instant::now() + PROBE_TIME)),
+            permit = self.spare.acquire() => (permit, Some(Instant::now() + SPARE_TIME)),
         };
         Permit { _held: (permit.expect(NEVER_CLOSED), None), expires }
     }
 }
 
 impl Permit<'_> {
-    /// Returns when the permit has to be given back; never, unless it is the probe permit.
+    /// Returns when the permit has to be given back; never, unless it is the spare permit.
     pub(crate) async fn expired(&self) {
         match self.expires {
             Some(expires) => sleep_until(expires).await,
@@ -82,18 +82,18 @@ mod tests {
     use super::{RequestKind::*, *};
 
     #[tokio::test(start_paused = true)]
-    async fn the_last_permit_is_the_probe_permit_and_expires() {
+    async fn the_last_permit_is_the_spare_permit_and_expires() {
         let limit = ConcurrencyLimit::new(3);
         let regular = [limit.acquire(Entity).await, limit.acquire(Entity).await];
-        let probe = limit.acquire(Entity).await;
+        let spare = limit.acquire(Entity).await;
         assert!(limit.acquire(Entity).now_or_never().is_none());
         for permit in &regular {
             assert!(permit.expired().now_or_never().is_none());
         }
         let acquired = Instant::now();
-        probe.expired().await;
-        assert_eq!(acquired.elapsed(), PROBE_TIME);
-        drop(probe);
+        spare.expired().await;
+        assert_eq!(acquired.elapsed(), SPARE_TIME);
+        drop(spare);
         assert!(limit.acquire(Entity).now_or_never().is_some());
     }
 
@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn lists_get_a_quarter_of_the_permits_and_never_the_probe_permit() {
+    async fn lists_get_a_quarter_of_the_permits_and_never_the_spare_permit() {
         let limit = ConcurrencyLimit::new(8);
         let mut lists = vec![limit.acquire(List).await, limit.acquire(List).await];
         assert!(limit.acquire(List).now_or_never().is_none());
@@ -116,7 +116,7 @@ mod tests {
         }
         lists.pop();
         reads.push(limit.acquire(Entity).await);
-        // Only the probe permit is left.
+        // Only the spare permit is left.
         assert!(limit.acquire(List).now_or_never().is_none());
         assert!(limit.acquire(Entity).now_or_never().is_some());
     }

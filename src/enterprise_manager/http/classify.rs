@@ -10,7 +10,7 @@ use reqwest::StatusCode;
 use super::response::EmResponse;
 use crate::enterprise_manager::{
     error::{BadResponse, Error, excerpt},
-    xml::{ErrorDocument, is_utf8, read_error_document},
+    xml::{ErrorDocument, is_utf8, parse_error_document},
 };
 
 /// The body of a response that may hold what was asked for.
@@ -40,7 +40,7 @@ pub(crate) fn unreadable(response: &EmResponse, error: BadResponse) -> Error {
         return error.into();
     }
     // EM may say 200 and mean an error: then the body is right.
-    match read_error_document(&response.body) {
+    match parse_error_document(&response.body) {
         Ok(Some(document)) => by_status(
             status_of(&document),
             excerpt(&document.message),
@@ -53,7 +53,7 @@ pub(crate) fn unreadable(response: &EmResponse, error: BadResponse) -> Error {
 
 /// What any other status than 200 means.
 pub(crate) fn failure(response: &EmResponse) -> Error {
-    let (message, from_em) = if let Ok(Some(document)) = read_error_document(&response.body) {
+    let (message, from_em) = if let Ok(Some(document)) = parse_error_document(&response.body) {
         (excerpt(&document.message), true)
     } else {
         let foreign = foreign_body(response);

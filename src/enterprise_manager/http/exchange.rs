@@ -68,7 +68,7 @@ pub(crate) enum Credential<'c> {
     Basic(&'c str, &'c SecretString),
     /// The token of a logon session, for everything else.
     Token(&'c HeaderValue),
-    /// Whatever these headers hold, for probes.
+    /// Whatever these headers hold, for `check`.
     Headers(&'c HeaderMap),
 }
 
@@ -135,7 +135,7 @@ impl Http {
     pub(crate) async fn exchange(&self, exchange: Exchange<'_>) -> Result<EmResponse, Error> {
         self.circuit.check()?;
         let counted = self.metrics.request();
-        let attempt = self.traces.attempt(
+        let span = self.traces.request(
             exchange.trace,
             &exchange.method,
             &self.base,
@@ -144,7 +144,7 @@ impl Http {
         );
         let kind = exchange.kind;
         let sent = Instant::now();
-        let head = self.send(exchange, attempt.headers());
+        let head = self.send(exchange, span.headers());
         // Pinned here, since `select!` would move it first.
         let response = pin!(self.receive(head, kind));
         let response = tokio::select! {
@@ -161,8 +161,8 @@ impl Http {
         let outcome = outcome(&response);
         counted.ended(outcome);
         match &response {
-            Ok(response) => attempt.answered(response.status.as_u16()),
-            Err(_) => attempt.failed(outcome.label()),
+            Ok(response) => span.answered(response.status.as_u16()),
+            Err(_) => span.failed(outcome.label()),
         }
         response
     }

@@ -25,9 +25,9 @@ use crate::{
     enterprise_manager::error::{Setting, UnusableSetting},
     runtime::{
         certificates::{Expiry, roots},
-        reload::{Content, Files},
+        reload::{FileContent, Files},
     },
-    settings::{Pin, Trust, read_pins},
+    settings::{Pin, Trust, parse_pins},
 };
 
 /// TLS 1.2 and 1.3, trusting what the settings say and nothing else; and the files, if there are
@@ -59,7 +59,7 @@ pub(super) fn load(
 /// As [`load`].
 pub(super) fn client_config(
     trust: &Trust,
-    contents: &[Content],
+    contents: &[FileContent],
     seen: &Expiry,
 ) -> Result<ClientConfig, UnusableSetting> {
     let provider = Arc::new(aws_lc_rs::default_provider());
@@ -79,7 +79,7 @@ pub(super) fn client_config(
             let mut pins = given.clone();
             if let Some(path) = file {
                 let wrong = |why| Setting::PinFile.unusable(format!("{} {why}", path.display()));
-                pins.extend(read_pins(content).map_err(wrong)?);
+                pins.extend(parse_pins(content).map_err(wrong)?);
                 if pins.is_empty() {
                     return Err(wrong("holds no pin".to_owned()));
                 }

@@ -6,7 +6,7 @@ use super::LogonSession;
 use crate::enterprise_manager::{
     error::Error,
     http::{EmResponse, SESSION_HEADER, failure, foreign_body},
-    xml::read_session_id,
+    xml::parse_session_id,
 };
 
 /// The logon session that the response gives.
@@ -28,7 +28,7 @@ pub(super) fn read_logon(response: &EmResponse) -> Result<LogonSession, Error> {
         let mut token = token.clone();
         token.set_sensitive(true);
         // Without the id there is no logoff, which is no reason to refuse the logon.
-        let id = read_session_id(&response.body).ok().flatten();
+        let id = parse_session_id(&response.body).ok().flatten();
         return Ok(LogonSession::new(token, id));
     }
     Err(match (status, failure(response)) {

@@ -31,9 +31,9 @@ pub struct SessionFilter {
     /// `IsRetry`.
     pub is_retry: Option<bool>,
     /// `CreationTime`, the filter's name for the element `CreationTimeUTC`.
-    pub created: Span,
+    pub created: Period,
     /// `EndTime`, the filter's name for the element `EndTimeUTC`.
-    pub ended: Span,
+    pub ended: Period,
 }
 
 /// A name that can be used in a filter.
@@ -50,9 +50,9 @@ pub enum InvalidName {
     ControlCharacter,
 }
 
-/// A half-open time range; an absent bound is unlimited.
+/// A half-open period of time; an absent bound is unlimited.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
-pub struct Span {
+pub struct Period {
     /// Inclusive start.
     pub from: Option<Timestamp>,
     /// Exclusive end.
@@ -104,8 +104,8 @@ impl SessionFilter {
         if let Some(is_retry) = self.is_retry {
             all.compare("IsRetry", "==", if is_retry { "true" } else { "false" });
         }
-        all.span("CreationTime", self.created);
-        all.span("EndTime", self.ended);
+        all.period("CreationTime", self.created);
+        all.period("EndTime", self.ended);
         all.0
     }
 }
@@ -143,11 +143,11 @@ impl All {
         self.0.push(')');
     }
 
-    fn span(&mut self, property: &str, span: Span) {
-        if let Some(from) = span.from {
+    fn period(&mut self, property: &str, period: Period) {
+        if let Some(from) = period.from {
             self.compare(property, ">=", &time(from));
         }
-        if let Some(before) = span.before {
+        if let Some(before) = period.before {
             self.compare(property, "<", &time(before));
         }
     }
@@ -189,11 +189,11 @@ mod tests {
             states: vec![SessionState::Working, SessionState::Stopping],
             results: vec![RunResult::None],
             is_retry: Some(false),
-            created: Span {
+            created: Period {
                 from: Some("2025-10-07T20:00:02.4200001Z".parse().unwrap()),
                 before: Some("2025-10-08T00:00:00Z".parse().unwrap()),
             },
-            ended: Span { from: None, before: Some("2025-10-09T00:00:00Z".parse().unwrap()) },
+            ended: Period { from: None, before: Some("2025-10-09T00:00:00Z".parse().unwrap()) },
         };
         assert_eq!(
             filter.expression(),

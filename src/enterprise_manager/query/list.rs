@@ -11,7 +11,7 @@
 use jiff::{Timestamp, civil::DateTime, tz::TimeZone};
 
 use super::{
-    filter::{SessionFilter, Span},
+    filter::{Period, SessionFilter},
     path::{Order, Query},
 };
 use crate::enterprise_manager::{
@@ -90,17 +90,17 @@ impl SessionList {
     }
 
     /// The time range of the sessions that remain after `position`.
-    fn rest(&self, position: &Position) -> Span {
-        let Span { from, before } = self.filter.created;
+    fn rest(&self, position: &Position) -> Period {
+        let Period { from, before } = self.filter.created;
         let at = |second: i64| Timestamp::from_second(second).ok();
         match (position.second, self.order) {
             (None, _) => self.filter.created,
             (Some(second), Order::NewestFirst) => {
                 let end = at(second.saturating_add(1));
                 let earliest = before.into_iter().chain(end).min();
-                Span { from, before: earliest }
+                Period { from, before: earliest }
             }
-            (Some(second), Order::OldestFirst) => Span { from: from.max(at(second)), before },
+            (Some(second), Order::OldestFirst) => Period { from: from.max(at(second)), before },
         }
     }
 
@@ -194,7 +194,7 @@ fn page_number(position: &Position) -> u32 {
 
 /// The second in which a session was created. In a reference, only the name has it.
 fn second(session: &ReplicaSession) -> Option<i64> {
-    let time = if let Some(run) = &session.run {
+    let time = if let Some(run) = &session.entity {
         run.created_at?
     } else {
         let (_, time) = session.name.rsplit_once('@')?;

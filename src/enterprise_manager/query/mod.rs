@@ -28,5 +28,5 @@ pub(crate) trait ReadRequest: Sync {
     /// # Errors
     ///
     /// If the body is not a valid answer to this request.
-    fn read(&self, body: &[u8]) -> impl Future<Output = Result<Self::Answer, BadResponse>> + Send;
+    fn parse(&self, body: &[u8]) -> impl Future<Output = Result<Self::Answer, BadResponse>> + Send;
 }

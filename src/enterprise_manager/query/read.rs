@@ -13,7 +13,7 @@ use crate::enterprise_manager::{
     error::{BadResponse, Error},
     guard::RequestKind,
     model::{ReplicaSession, RunResult, TaskReading, TaskSession, View},
-    xml::{MAX_TASKS, QueryPage, read_session_page, read_task_list, read_task_page},
+    xml::{MAX_TASKS, QueryPage, parse_session_page, parse_task_list, parse_task_page},
 };
 
 impl EnterpriseManager {
@@ -132,9 +132,9 @@ impl ReadRequest for SessionPageRequest<'_> {
         self.list.path(self.position)
     }
 
-    async fn read(&self, body: &[u8]) -> Result<Self::Answer, BadResponse> {
+    async fn parse(&self, body: &[u8]) -> Result<Self::Answer, BadResponse> {
         let limit = self.list.em_page_size(self.position).into();
-        read_session_page(body, self.list.view, limit).await
+        parse_session_page(body, self.list.view, limit).await
     }
 }
 
@@ -152,8 +152,8 @@ impl ReadRequest for TaskListRequest {
         format!("api/replicaSessions/{}/replicaTaskSessions?format=Entity", self.id)
     }
 
-    async fn read(&self, body: &[u8]) -> Result<Self::Answer, BadResponse> {
-        read_task_list(body, self.id).await
+    async fn parse(&self, body: &[u8]) -> Result<Self::Answer, BadResponse> {
+        parse_task_list(body, self.id).await
     }
 }
 
@@ -180,7 +180,7 @@ impl ReadRequest for TaskPageRequest {
         query.path()
     }
 
-    async fn read(&self, body: &[u8]) -> Result<Self::Answer, BadResponse> {
-        read_task_page(body, self.id, MAX_PAGE_SIZE.into()).await
+    async fn parse(&self, body: &[u8]) -> Result<Self::Answer, BadResponse> {
+        parse_task_page(body, self.id, MAX_PAGE_SIZE.into()).await
     }
 }

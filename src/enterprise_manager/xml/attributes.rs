@@ -24,7 +24,7 @@ const MAX_ATTRIBUTES: usize = 32;
 /// # Errors
 ///
 /// If the text is not well-formed, repeats an attribute, or has more than [`MAX_ATTRIBUTES`].
-pub(crate) fn read_attributes<'x>(
+pub(crate) fn parse_attributes<'x>(
     text: &'x str,
     mut take: impl FnMut(Option<Prefix<'x>>, &'x str, Cow<'x, str>) -> Result<(), BadResponse>,
 ) -> Result<(), BadResponse> {

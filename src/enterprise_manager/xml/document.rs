@@ -14,7 +14,7 @@ use quick_xml::{
     reader::Reader,
 };
 
-use super::{attributes::read_attributes, name::check_name};
+use super::{attributes::parse_attributes, name::check_name};
 use crate::enterprise_manager::error::{BadResponse, excerpt};
 
 /// The namespace of every EM document, whatever the API version.
@@ -224,7 +224,7 @@ impl<'x> Document<'x> {
         };
         let resolver = &self.namespaces;
         let mut is_nil = false;
-        read_attributes(attributes, |prefix, key, value| {
+        parse_attributes(attributes, |prefix, key, value| {
             if prefix.is_none() {
                 take(key, value);
                 return Ok(());

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::{
     document::Document,
-    time::{means_never, read_time},
+    time::{means_never, parse_time},
 };
 use crate::enterprise_manager::{
     error::{BadResponse, excerpt},
@@ -46,7 +46,7 @@ impl Identity {
 /// The children of an entity's element: links, the texts of `N` known elements, and all others.
 ///
 /// Only direct children are read, since an unknown element may contain a `State` of its own.
-pub(super) struct Content<'x, const N: usize> {
+pub(super) struct Children<'x, const N: usize> {
     pub(super) links: Vec<Link>,
     /// Texts of unmapped elements by element name; repeated ones are joined with line feeds.
     pub(super) unmapped: BTreeMap<String, String>,
@@ -55,14 +55,14 @@ pub(super) struct Content<'x, const N: usize> {
     texts: [Option<Cow<'x, str>>; N],
 }
 
-impl<'x, const N: usize> Content<'x, N> {
-    /// Reads the open element to its end. EM's schema allows each known element only once, so a
+impl<'x, const N: usize> Children<'x, N> {
+    /// Parses the open element to its end. EM's schema allows each known element only once, so a
     /// duplicate is an error.
-    pub(super) fn read(
+    pub(super) fn parse(
         document: &mut Document<'x>,
         elements: [&'static str; N],
     ) -> Result<Self, BadResponse> {
-        let mut content = Self {
+        let mut children = Self {
             links: Vec::new(),
             unmapped: BTreeMap::new(),
             elements,
@@ -73,12 +73,12 @@ impl<'x, const N: usize> Content<'x, N> {
             if !element.is_em || element.is_nil {
                 document.skip()?;
             } else if name == "Links" {
-                read_links(document, &mut content.links)?;
+                parse_links(document, &mut children.links)?;
             } else {
                 let text = document.text()?;
-                match content.position(name) {
-                    None => content.keep(name, &text)?,
-                    Some(at) if content.texts[at].is_none() => content.texts[at] = Some(text),
+                match children.position(name) {
+                    None => children.keep(name, &text)?,
+                    Some(at) if children.texts[at].is_none() => children.texts[at] = Some(text),
                     Some(_) => {
                         return Err(BadResponse::InvalidField {
                             element: name.to_owned(),
@@ -88,7 +88,7 @@ impl<'x, const N: usize> Content<'x, N> {
                 }
             }
         }
-        Ok(content)
+        Ok(children)
     }
 
     fn position(&self, element: &str) -> Option<usize> {
@@ -124,7 +124,7 @@ impl<'x, const N: usize> Content<'x, N> {
 
     /// Takes the end time; `None` for the dates with which EM means "never".
     pub(super) fn end_time(&mut self) -> Result<Option<Timestamp>, BadResponse> {
-        let end = self.known("EndTimeUTC", read_time)?;
+        let end = self.known("EndTimeUTC", parse_time)?;
         Ok(end.filter(|end| !means_never(*end)))
     }
 
@@ -167,8 +167,8 @@ pub(crate) fn invalid(element: &str, text: &str, why: &str) -> BadResponse {
     }
 }
 
-/// Reads the open `Links` element to its end.
-fn read_links(document: &mut Document<'_>, links: &mut Vec<Link>) -> Result<(), BadResponse> {
+/// Parses the open `Links` element to its end.
+fn parse_links(document: &mut Document<'_>, links: &mut Vec<Link>) -> Result<(), BadResponse> {
     loop {
         let mut link = Link::default();
         let Some(element) = document.next_child_with(|name, value| match name {

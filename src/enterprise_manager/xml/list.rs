@@ -1,7 +1,7 @@
-//! Reads lists of sessions and tasks item by item from a complete document.
+//! Parses lists of sessions and tasks item by item from a complete document.
 //!
 //! Parsing a thousand sessions takes about 4 ms. A worker serves all its connections on one thread,
-//! so [`read_list`] yields to other calls every [`ITEMS_PER_STEP`] items. It does not parse while
+//! so [`parse_list`] yields to other calls every [`ITEMS_PER_STEP`] items. It does not parse while
 //! the document arrives: that would save memory for two lists at a time (see
 //! `docs/performance.md`), but would need a second, more lenient XML scanner to find the end of
 //! each item.
@@ -49,8 +49,8 @@ pub(super) trait ListItem: Sized {
     /// The part of the request that is needed to read an item.
     type Request: Copy;
 
-    /// Reads the open element of an item to its end.
-    fn read(
+    /// Parses the open element of an item to its end.
+    fn parse(
         document: &mut Document<'_>,
         identity: Identity,
         request: Self::Request,
@@ -74,22 +74,22 @@ pub(super) struct Layout {
     pub(super) limit: usize,
 }
 
-/// Reads a list, yielding to other tasks between steps. Fails on the first invalid item, and if
+/// Parses a list, yielding to other tasks between steps. Fails on the first invalid item, and if
 /// there are more items than the layout allows or they take more than [`MAX_MEMORY`].
-pub(super) async fn read_list<T: ListItem>(
+pub(super) async fn parse_list<T: ListItem>(
     xml: &[u8],
     layout: Layout,
     request: T::Request,
 ) -> Result<QueryPage<T>, BadResponse> {
-    let mut reader = ListReader::open(xml, layout, request)?;
-    while reader.read_items(ITEMS_PER_STEP)? {
+    let mut parser = ListParser::open(xml, layout, request)?;
+    while parser.parse_items(ITEMS_PER_STEP)? {
         yield_now().await;
     }
-    Ok(reader.page)
+    Ok(parser.page)
 }
 
 /// A list that is being read.
-struct ListReader<'x, T: ListItem> {
+struct ListParser<'x, T: ListItem> {
     document: Document<'x>,
     layout: Layout,
     request: T::Request,
@@ -100,7 +100,7 @@ struct ListReader<'x, T: ListItem> {
     memory: usize,
 }
 
-impl<'x, T: ListItem> ListReader<'x, T> {
+impl<'x, T: ListItem> ListParser<'x, T> {
     fn open(xml: &'x [u8], layout: Layout, request: T::Request) -> Result<Self, BadResponse> {
         let (document, root) = Document::open(xml, |_, _| {})?;
         if !root.is_em || root.name() != layout.root {
@@ -110,7 +110,7 @@ impl<'x, T: ListItem> ListReader<'x, T> {
     }
 
     /// Reads up to `most` more items. Returns `false` at the end of the document.
-    fn read_items(&mut self, most: usize) -> Result<bool, BadResponse> {
+    fn parse_items(&mut self, most: usize) -> Result<bool, BadResponse> {
         for _ in 0..most {
             let Some(item) = self.next_item()? else {
                 return Ok(false);
@@ -124,7 +124,7 @@ impl<'x, T: ListItem> ListReader<'x, T> {
         Ok(true)
     }
 
-    /// Reads the next item; `None` at the end of the document.
+    /// Parses the next item; `None` at the end of the document.
     fn next_item(&mut self) -> Result<Option<T>, BadResponse> {
         let Layout { path, item, limit, .. } = self.layout;
         loop {
@@ -149,7 +149,7 @@ impl<'x, T: ListItem> ListReader<'x, T> {
                     if self.page.items.len() == limit {
                         return Err(BadResponse::TooMany { limit });
                     }
-                    return T::read(&mut self.document, identity, self.request).map(Some);
+                    return T::parse(&mut self.document, identity, self.request).map(Some);
                 }
                 (name, Some(next)) if name == *next => self.depth += 1,
                 ("PagingInfo", Some(_)) if self.depth == 0 => {
@@ -169,7 +169,7 @@ impl<'x, T: ListItem> ListReader<'x, T> {
     }
 }
 
-/// Reads the open `PagingInfo` to its end and returns whether it links to a next page.
+/// Parses the open `PagingInfo` to its end and returns whether it links to a next page.
 fn links_to_next(document: &mut Document<'_>) -> Result<bool, BadResponse> {
     let mut has_next = false;
     while let Some(element) = document.next_child()? {

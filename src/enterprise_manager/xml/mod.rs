@@ -27,9 +27,9 @@ mod task;
 mod time;
 
 pub(crate) use document::is_utf8;
-pub(crate) use error_document::{ErrorDocument, read_error_document};
+pub(crate) use error_document::{ErrorDocument, parse_error_document};
 pub use list::QueryPage;
-pub(crate) use logon::read_session_id;
-pub use session::{read_replica_session, read_session_page};
-pub use task::{MAX_TASKS, read_task_list, read_task_page};
-pub use time::read_time;
+pub(crate) use logon::parse_session_id;
+pub use session::{parse_replica_session, parse_session_page};
+pub use task::{MAX_TASKS, parse_task_list, parse_task_page};
+pub use time::parse_time;

@@ -1,24 +1,24 @@
-//! Reads replica job sessions in either form, alone or on a page.
+//! Parses replica job sessions in either form, alone or on a page.
 
 use super::{
     document::{Document, Element},
-    entity::{Content, Identity, invalid},
-    list::{Layout, ListItem, QUERY_RESULT, QueryPage, read_list},
-    time::read_time,
+    entity::{Children, Identity, invalid},
+    list::{Layout, ListItem, QUERY_RESULT, QueryPage, parse_list},
+    time::parse_time,
 };
 use crate::enterprise_manager::{
     error::{BadResponse, excerpt},
-    model::{ReplicaSession, Run, RunResult, SessionState, View},
+    model::{EntityFields, ReplicaSession, RunResult, SessionState, View},
     session_id::SessionId,
 };
 
-/// Reads the document of the session `id` in the form `view`.
+/// Parses the document of the session `id` in the form `view`.
 ///
 /// # Errors
 ///
 /// If the document is not well-formed, is not the requested one, or has a value that cannot be
 /// passed on unchanged.
-pub fn read_replica_session(
+pub fn parse_replica_session(
     xml: &[u8],
     id: SessionId,
     view: View,
@@ -30,18 +30,18 @@ pub fn read_replica_session(
         let found = excerpt(&identity.uid);
         return Err(BadResponse::WrongSession { found });
     }
-    let session = read_content(&mut document, id, identity, view)?;
+    let session = parse_content(&mut document, id, identity, view)?;
     document.close()?;
     Ok(session)
 }
 
-/// Reads a page of at most `limit` sessions from the query service.
+/// Parses a page of at most `limit` sessions from the query service.
 ///
 /// # Errors
 ///
-/// As [`read_replica_session`], and if there are more sessions than `limit` or they take too much
+/// As [`parse_replica_session`], and if there are more sessions than `limit` or they take too much
 /// memory.
-pub async fn read_session_page(
+pub async fn parse_session_page(
     xml: &[u8],
     view: View,
     limit: usize,
@@ -51,13 +51,13 @@ pub async fn read_session_page(
         View::Entity => (&["Entities", "ReplicaJobSessions"], "ReplicaJobSession"),
     };
     let layout = Layout { root: QUERY_RESULT, path, item, limit };
-    read_list(xml, layout, view).await
+    parse_list(xml, layout, view).await
 }
 
 impl ListItem for ReplicaSession {
     type Request = View;
 
-    fn read(
+    fn parse(
         document: &mut Document<'_>,
         identity: Identity,
         view: View,
@@ -66,7 +66,7 @@ impl ListItem for ReplicaSession {
             let found = excerpt(&identity.uid);
             return Err(BadResponse::WrongSession { found });
         };
-        read_content(document, id, identity, view).map_err(|error| error.within(&id.urn()))
+        parse_content(document, id, identity, view).map_err(|error| error.within(&id.urn()))
     }
 
     fn size(&self) -> usize {
@@ -74,22 +74,22 @@ impl ListItem for ReplicaSession {
     }
 }
 
-/// Reads a session's open element to its end.
-fn read_content(
+/// Parses a session's open element to its end.
+fn parse_content(
     document: &mut Document<'_>,
     id: SessionId,
     identity: Identity,
     view: View,
 ) -> Result<ReplicaSession, BadResponse> {
-    let (run, links, unmapped) = match view {
+    let (entity, links, unmapped) = match view {
         View::Reference => {
-            let content = Content::read(document, [])?;
-            (None, content.links, content.unmapped)
+            let children = Children::parse(document, [])?;
+            (None, children.links, children.unmapped)
         }
         View::Entity => {
-            let mut content = Content::read(document, ENTITY_ELEMENTS)?;
-            let run = read_run(&mut content)?;
-            (Some(run), content.links, content.unmapped)
+            let mut children = Children::parse(document, ENTITY_ELEMENTS)?;
+            let entity = parse_entity_fields(&mut children)?;
+            (Some(entity), children.links, children.unmapped)
         }
     };
     Ok(ReplicaSession {
@@ -99,7 +99,7 @@ fn read_content(
         r#type: identity.r#type,
         href: identity.href,
         links,
-        run,
+        entity,
         unmapped,
     })
 }
@@ -130,23 +130,25 @@ const ENTITY_ELEMENTS: [&str; 10] = [
     "FailureMessage",
 ];
 
-fn read_run(content: &mut Content<'_, { ENTITY_ELEMENTS.len() }>) -> Result<Run, BadResponse> {
-    Ok(Run {
-        job_uid: content.text("JobUid").unwrap_or_default(),
-        job_name: content.text("JobName").unwrap_or_default(),
-        job_type: content.text("JobType").unwrap_or_default(),
-        created_at: content.known("CreationTimeUTC", read_time)?,
-        ended_at: content.end_time()?,
-        state: content.known("State", SessionState::from_text)?,
-        result: content.known("Result", RunResult::from_text)?,
-        progress_percent: content.number("Progress", "not a 32-bit integer")?,
-        is_retry: read_is_retry(content.take("IsRetry").as_deref())?,
-        failure_message: content.text("FailureMessage"),
+fn parse_entity_fields(
+    children: &mut Children<'_, { ENTITY_ELEMENTS.len() }>,
+) -> Result<EntityFields, BadResponse> {
+    Ok(EntityFields {
+        job_uid: children.text("JobUid").unwrap_or_default(),
+        job_name: children.text("JobName").unwrap_or_default(),
+        job_type: children.text("JobType").unwrap_or_default(),
+        created_at: children.known("CreationTimeUTC", parse_time)?,
+        ended_at: children.end_time()?,
+        state: children.known("State", SessionState::from_text)?,
+        result: children.known("Result", RunResult::from_text)?,
+        progress_percent: children.number("Progress", "not a 32-bit integer")?,
+        is_retry: parse_is_retry(children.take("IsRetry").as_deref())?,
+        failure_message: children.text("FailureMessage"),
     })
 }
 
 /// Parses a boolean as XML Schema or .NET writes it; `None` if absent or empty.
-fn read_is_retry(text: Option<&str>) -> Result<Option<bool>, BadResponse> {
+fn parse_is_retry(text: Option<&str>) -> Result<Option<bool>, BadResponse> {
     match text.unwrap_or_default().trim() {
         "" => Ok(None),
         "1" => Ok(Some(true)),

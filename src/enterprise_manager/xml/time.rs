@@ -12,7 +12,7 @@ const LAST: Timestamp = Timestamp::constant(253_402_207_200, 999_999_999); // ji
 
 /// Parses a timestamp with up to 9 fractional digits, and `Z`, an offset, or no time zone, which
 /// means UTC. `None` if the text is not such a timestamp or is out of range.
-pub fn read_time(text: &str) -> Option<Timestamp> {
+pub fn parse_time(text: &str) -> Option<Timestamp> {
     let text = text.trim();
     if text.contains('[') {
         // jiff would ignore a time zone name.
@@ -35,7 +35,7 @@ mod tests {
     use super::*;
 
     fn nanoseconds(text: &str) -> Option<i128> {
-        read_time(text).map(Timestamp::as_nanosecond)
+        parse_time(text).map(Timestamp::as_nanosecond)
     }
 
     #[test]
@@ -81,8 +81,8 @@ mod tests {
     #[test]
     fn the_minimum_dates_of_sql_server_dot_net_and_sql_mean_never() {
         for text in ["1753-01-01T00:00:00Z", "0001-01-01T00:00:00", "1900-01-01T00:00:00"] {
-            assert!(means_never(read_time(text).unwrap()), "{text}");
+            assert!(means_never(parse_time(text).unwrap()), "{text}");
         }
-        assert!(!means_never(read_time("1980-01-01T00:00:00Z").unwrap()));
+        assert!(!means_never(parse_time("1980-01-01T00:00:00Z").unwrap()));
     }
 }

@@ -5,9 +5,9 @@
 //! passed on to Enterprise Manager. Spans are made by hand, not from `tracing`'s: those would cost
 //! every call something also when nobody collects them.
 
-mod attempt;
 mod context;
 mod export;
+mod request_span;
 mod w3c;
 
 use std::{fmt, sync::Arc};
@@ -19,9 +19,9 @@ use opentelemetry::{
 };
 use opentelemetry_sdk::trace::SdkTracer;
 
-pub use attempt::Attempt;
 pub use context::TraceContext;
 pub use export::{Export, start};
+pub use request_span::RequestSpan;
 
 /// Makes spans where a collector is configured; clones make them for the same collector.
 #[derive(Debug, Clone, Default)]

@@ -23,7 +23,7 @@ use tokio::time::{Instant, timeout};
 use uuid::Uuid;
 
 use super::{recognise::session_uids, target::Target};
-use crate::enterprise_manager::{Answer, EnterpriseManager, Handshake, read_session_id};
+use crate::enterprise_manager::{EmResponse, EnterpriseManager, Handshake, parse_session_id};
 pub use redact::Redactor;
 use requests::Credentials;
 pub use requests::{REQUESTS, Request};
@@ -52,19 +52,19 @@ struct Report {
     format: u32,
     written_by: &'static str,
     note: &'static str,
-    tls: Option<Tls>,
-    exchanges: Vec<Exchange>,
+    tls: Option<RecordedTls>,
+    exchanges: Vec<RecordedExchange>,
 }
 
 #[derive(Serialize)]
-struct Tls {
+struct RecordedTls {
     version: &'static str,
     offers_http2: bool,
 }
 
 /// A request that was sent.
 #[derive(Serialize)]
-struct Exchange {
+struct RecordedExchange {
     name: &'static str,
     request: &'static str,
     /// None if there was none in time, or none that is complete and of at most 8 MiB.
@@ -132,7 +132,7 @@ pub(super) async fn report(
         ),
         note: "Texts of Enterprise Manager are replaced by their shape: X, x and 9 for letters and digits, and \
                numbered GUIDs. Known words, times of sessions and small numbers are kept.",
-        tls: tls.map(|handshake| Tls {
+        tls: tls.map(|handshake| RecordedTls {
             version: handshake.version,
             offers_http2: handshake.speaks_http2,
         }),
@@ -158,7 +158,7 @@ struct Recorder<'a> {
 }
 
 impl Recorder<'_> {
-    async fn record_all(&mut self) -> Vec<Exchange> {
+    async fn record_all(&mut self) -> Vec<RecordedExchange> {
         let mut exchanges = Vec::new();
         let mut unanswered = 0;
         for request in REQUESTS {
@@ -173,7 +173,7 @@ impl Recorder<'_> {
                 self.learn(&request, answer);
             }
             unanswered = if answer.is_some() { 0 } else { unanswered + 1 };
-            exchanges.push(Exchange {
+            exchanges.push(RecordedExchange {
                 name: request.name,
                 request: request.line,
                 answer: answer.map(|answer| self.recorded(&answer, took)),
@@ -197,7 +197,7 @@ impl Recorder<'_> {
         (!path.contains('{') && !is_without_token).then_some(path)
     }
 
-    async fn send(&mut self, request: &Request, path: &str) -> Option<Answer> {
+    async fn send(&mut self, request: &Request, path: &str) -> Option<EmResponse> {
         let (method, _, header) = request.parts();
         let mut headers = match request.credentials {
             Credentials::Nothing => HeaderMap::new(),
@@ -221,13 +221,13 @@ impl Recorder<'_> {
     }
 
     /// Takes out of an answer what later requests need.
-    fn learn(&mut self, request: &Request, answer: &Answer) {
+    fn learn(&mut self, request: &Request, answer: &EmResponse) {
         let text = String::from_utf8_lossy(&answer.body);
         match (request.credentials, request.name) {
             (Credentials::Password, _) => {
                 let token = answer.token().map(|(name, value)| (Some(name), value));
                 self.token.extend(token);
-                if let Ok(Some(id)) = read_session_id(&answer.body) {
+                if let Ok(Some(id)) = parse_session_id(&answer.body) {
                     self.values.insert("{logon}", id.to_string());
                     *self.open.0.lock() = Some((self.token.clone(), id));
                 }
@@ -248,7 +248,7 @@ impl Recorder<'_> {
         }
     }
 
-    fn recorded(&mut self, answer: &Answer, took: Duration) -> RecordedAnswer {
+    fn recorded(&mut self, answer: &EmResponse, took: Duration) -> RecordedAnswer {
         let headers = answer.headers.iter();
         let headers = headers
             .map(|(name, value)| self.redactor.header(name.as_str(), value.as_bytes()))
@@ -264,7 +264,7 @@ impl Recorder<'_> {
             body.replace_range(start.unwrap_or_default()..end.unwrap_or_default(), "\n[…]\n");
         }
         RecordedAnswer {
-            status: answer.status,
+            status: answer.status.as_u16(),
             milliseconds: took.as_millis(),
             headers,
             bytes: answer.body.len(),

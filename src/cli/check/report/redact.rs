@@ -19,7 +19,7 @@ use std::collections::HashMap;
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use uuid::Uuid;
 
-use crate::enterprise_manager::read_time;
+use crate::enterprise_manager::parse_time;
 
 /// Elements, attributes and JSON keys, as far as they are known.
 const NAMES: &str = "CreationTimeUTC EndTimeUTC Entities EntityRef EntityReferences Error Fault FailureMessage \
@@ -403,5 +403,5 @@ fn is_time(word: &str) -> bool {
     word.len() <= 40
         && word.contains(':')
         && word.chars().all(is_of_time)
-        && read_time(&word.replace(' ', "T")).is_some()
+        && parse_time(&word.replace(' ', "T")).is_some()
 }

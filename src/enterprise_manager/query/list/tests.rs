@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use proptest::{prelude::*, sample::Index};
 
 use super::*;
-use crate::enterprise_manager::Run;
+use crate::enterprise_manager::EntityFields;
 
 /// A session created at this millisecond since 1970.
 fn session(number: u128, millisecond: i64, view: View) -> ReplicaSession {
     let created_at = Timestamp::from_millisecond(millisecond).unwrap();
-    let run = Run { created_at: Some(created_at), ..Run::default() };
+    let run = EntityFields { created_at: Some(created_at), ..EntityFields::default() };
     ReplicaSession {
         id: SessionId::from_bytes(number.to_be_bytes()),
         uid: String::new(),
@@ -18,7 +18,7 @@ fn session(number: u128, millisecond: i64, view: View) -> ReplicaSession {
         r#type: String::new(),
         href: String::new(),
         links: Vec::new(),
-        run: (view == View::Entity).then_some(run),
+        entity: (view == View::Entity).then_some(run),
         unmapped: BTreeMap::new(),
     }
 }
@@ -31,11 +31,11 @@ fn answer(
     sessions: &[(i64, u128)],
     most: u16,
 ) -> QueryPage<ReplicaSession> {
-    let span = list.rest(position);
+    let period = list.rest(position);
     let mut found: Vec<_> = sessions.to_vec();
     found.retain(|(millisecond, _)| {
         let at = Timestamp::from_millisecond(*millisecond).unwrap();
-        span.from.is_none_or(|from| at >= from) && span.before.is_none_or(|end| at < end)
+        period.from.is_none_or(|from| at >= from) && period.before.is_none_or(|end| at < end)
     });
     found.sort_unstable();
     if list.order == Order::NewestFirst {

@@ -13,21 +13,21 @@ use super::{TraceContext, Traces, w3c};
 /// One HTTP request to Enterprise Manager, from before it is sent until its response is complete.
 /// When dropped before that, its span says that the request was given up.
 #[derive(Debug, Default)]
-pub struct Attempt(TraceContext);
+pub struct RequestSpan(TraceContext);
 
 impl Traces {
     /// Begins a request to `path`, relative to `base`, which has been sent `again` times before.
-    pub fn attempt(
+    pub fn request(
         &self,
         parent: &TraceContext,
         method: &Method,
         base: &Url,
         path: &str,
         again: u32,
-    ) -> Attempt {
+    ) -> RequestSpan {
         let (tracing, parent) = match (&self.0, parent) {
-            (_, TraceContext::Forwarded(_)) => return Attempt(parent.clone()),
-            (None, _) => return Attempt::default(),
+            (_, TraceContext::Forwarded(_)) => return RequestSpan(parent.clone()),
+            (None, _) => return RequestSpan::default(),
             (Some(tracing), TraceContext::Untraced) => (tracing, &Context::new()),
             (Some(tracing), TraceContext::Span(context)) => (tracing, context),
         };
@@ -51,11 +51,11 @@ impl Traces {
                 span.set_attribute(KeyValue::new("http.request.resend_count", again));
             }
         }
-        Attempt(TraceContext::Span(context))
+        RequestSpan(TraceContext::Span(context))
     }
 }
 
-impl Attempt {
+impl RequestSpan {
     /// The headers that carry the trace to Enterprise Manager.
     pub fn headers(&self) -> impl Iterator<Item = (HeaderName, HeaderValue)> + use<> {
         let span = match &self.0 {
@@ -89,7 +89,7 @@ impl Attempt {
     }
 }
 
-impl Drop for Attempt {
+impl Drop for RequestSpan {
     fn drop(&mut self) {
         self.fail("given_up");
     }
