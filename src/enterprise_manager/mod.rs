@@ -22,6 +22,7 @@ mod logon;
 mod model;
 mod query;
 mod read;
+mod read_request;
 mod session_id;
 mod xml;
 
@@ -59,7 +60,7 @@ use crate::{
 use guard::{ConcurrencyLimit, RequestKind, RetryBudget};
 use http::Http;
 use logon::LogonManager;
-use query::ReadRequest;
+use read_request::ReadRequest;
 
 /// One Enterprise Manager, and the gateway's one logon session there. Clones share everything.
 #[derive(Clone)]

@@ -11,7 +11,7 @@ use super::{
     error::Error,
     http::{Credential, EmResponse, Exchange, readable_body, unreadable, without_token},
     logon::LogonSession,
-    query::ReadRequest,
+    read_request::ReadRequest,
 };
 use crate::operations::traces::TraceContext;
 

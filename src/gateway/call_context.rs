@@ -16,7 +16,7 @@ use crate::{
     listener::ConnectionHandle,
     operations::{metrics::Metrics, traces::TraceContext},
     proto::CallKind,
-    sharing::ReadTerms,
+    sharing::CallerTerms,
 };
 
 /// One call.
@@ -49,8 +49,8 @@ impl CallContext {
     }
 
     /// How the call wants a session, page or tasks read.
-    pub(super) fn read_terms(&self, max_age: Option<Duration>) -> ReadTerms<'_> {
-        ReadTerms { max_age, deadline: self.deadline, trace: &self.trace }
+    pub(super) fn read_terms(&self, max_age: Option<Duration>) -> CallerTerms<'_> {
+        CallerTerms { max_age, deadline: self.deadline, trace: &self.trace }
     }
 
     /// How long the call has taken so far.

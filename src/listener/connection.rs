@@ -11,8 +11,8 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    NewService, client_identity::ClientIdentity, connection_handle::ConnectionHandle,
-    first_bytes::FirstBytes, gathered::Gathered,
+    client_identity::ClientIdentity, connection_handle::ConnectionHandle, first_bytes::FirstBytes,
+    gathered::Gathered, new_service::NewService,
 };
 use crate::settings::ListenerSettings;
 

@@ -10,12 +10,11 @@ mod connection;
 mod connection_handle;
 mod first_bytes;
 mod gathered;
+mod new_service;
 mod tls;
 
-use std::{convert::Infallible, io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
-use http::{Request, Response};
-use hyper::{body::Incoming, service::Service};
 use tokio::{
     net::{TcpListener, TcpStream},
     runtime::Handle,
@@ -23,7 +22,6 @@ use tokio::{
     time::{Instant, sleep, timeout, timeout_at},
 };
 use tokio_util::sync::CancellationToken;
-use tonic::body::Body;
 
 use crate::{
     operations::metrics::{Metrics, RefusedConnection},
@@ -31,26 +29,12 @@ use crate::{
 };
 use connection::{NewConnection, serve_connection};
 pub(crate) use connection_handle::ConnectionHandle;
+pub(crate) use new_service::NewService;
 pub(crate) use tls::{Tls, TlsFile, UnusableTlsFile};
 
 /// Pause after the process or the system has run out of file descriptors: accepting again
 /// immediately would fail again, and keep a core busy.
 const ACCEPT_BACK_OFF: Duration = Duration::from_millis(100);
-
-/// Makes the service of each connection. Clones make equal services.
-pub(crate) trait NewService: Clone + Send + 'static {
-    /// Serves the requests of one connection.
-    type Service: Service<
-            Request<Incoming>,
-            Response = Response<Body>,
-            Error = Infallible,
-            Future: Send + 'static,
-        > + Send
-        + 'static;
-
-    /// The service of this connection.
-    fn new_service(&self, connection: ConnectionHandle) -> Self::Service;
-}
 
 /// A runtime that serves connections, and what makes their services.
 pub(crate) struct Worker<N> {

@@ -24,8 +24,9 @@ use tokio::{
     task::JoinSet,
     time::{sleep, timeout},
 };
+use tokio_util::sync::CancellationToken;
 
-use crate::operations::{metrics::Metrics, readiness::Readiness, status::Status};
+use super::metrics::Metrics;
 
 /// Maximum number of open connections; more wait in the kernel's accept queue.
 const MAX_CONNECTIONS: usize = 256;
@@ -47,20 +48,25 @@ const JSON: (HeaderName, &str) = (CONTENT_TYPE, "application/json");
 const PLAIN: (HeaderName, &str) = (CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8");
 
 /// The routes of the admin listener. `/livez` succeeds while the process runs, `/readyz` while it
-/// takes calls. Neither depends on Enterprise Manager: otherwise its outage would take every
-/// replica out of service.
-pub fn routes(readiness: Readiness, status: Arc<Status>, metrics: Arc<Metrics>) -> Router {
+/// is not `stopping`. Neither depends on Enterprise Manager: otherwise its outage would take every
+/// replica out of service. `status` makes the text of `/status`.
+pub fn routes(
+    stopping: CancellationToken,
+    status: impl Fn() -> String + Send + Sync + 'static,
+    metrics: Arc<Metrics>,
+) -> Router {
+    let status = Arc::new(status);
     Router::new()
-        .route("/status", get(|| async move { ([JSON], status.text()) }))
+        .route("/status", get(|| async move { ([JSON], status()) }))
         .route("/metrics", get(|headers: HeaderMap| async move { scraped(&headers, &metrics) }))
         .route("/livez", get(|| async { "ok\n" }))
         .route(
             "/readyz",
             get(|| async move {
-                if readiness.get() {
-                    (StatusCode::OK, "ok\n")
-                } else {
+                if stopping.is_cancelled() {
                     (StatusCode::SERVICE_UNAVAILABLE, "draining\n")
+                } else {
+                    (StatusCode::OK, "ok\n")
                 }
             }),
         )

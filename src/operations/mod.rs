@@ -1,10 +1,7 @@
-//! What operators see of the gateway: log, metrics, traces, health, and the admin listener that
-//! serves `/metrics`, `/status`, `/livez` and `/readyz`.
+//! What operators see of the gateway: log, metrics, traces, and the admin listener that serves
+//! `/metrics`, `/status`, `/livez` and `/readyz`. What `/status` says is composed in `serve`.
 
 pub mod admin;
-pub mod health;
 pub mod log;
 pub mod metrics;
-pub mod readiness;
-pub mod status;
 pub mod traces;

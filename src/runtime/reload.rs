@@ -9,16 +9,12 @@ use std::{
     fs::File,
     io::Read as _,
     path::{Path, PathBuf},
-    sync::Arc,
     time::Duration,
 };
 
 use aws_lc_rs::digest;
 use secrecy::{ExposeSecret as _, SecretBox};
 use tokio::{task::spawn_blocking, time::sleep};
-
-use super::certificates::Expiry;
-use crate::operations::metrics::Metrics;
 
 /// Maximum size of a file in bytes: enough for a bundle of all public authorities.
 const LARGEST: u64 = 1024 * 1024;
@@ -106,20 +102,14 @@ impl<E: 'static> Watched<E> {
     }
 }
 
-/// Checks all files every `interval`, and updates the metrics of when certificates expire. Runs until
-/// dropped.
+/// Checks all files every `interval`, and tells `reloaded` which have changed and whether the change is
+/// in use. Runs until dropped.
 pub async fn run<E: Display + Send + 'static>(
     mut watched: Vec<Watched<E>>,
     interval: Duration,
-    expiries: Vec<(&'static str, Expiry)>,
-    metrics: Arc<Metrics>,
+    reloaded: impl Fn(&'static str, bool),
 ) {
     loop {
-        for (side, expiry) in &expiries {
-            if let Some(seconds) = expiry.get() {
-                metrics.certificate_expires(side, seconds);
-            }
-        }
         sleep(interval).await;
         // A file system that hangs delays reloading and nothing else.
         let looked = spawn_blocking(move || {
@@ -133,7 +123,7 @@ pub async fn run<E: Display + Send + 'static>(
         };
         watched = back;
         for (what, outcome) in outcomes {
-            metrics.reloaded(what, outcome.is_ok());
+            reloaded(what, outcome.is_ok());
             match outcome {
                 Ok(()) => tracing::info!(what, "changed files are in use"),
                 Err(error) => {
@@ -186,7 +176,10 @@ fn digest(contents: Result<&[FileContent], &str>) -> Digest {
 mod tests {
     use std::{
         fs,
-        sync::atomic::{AtomicUsize, Ordering},
+        sync::{
+            Arc,
+            atomic::{AtomicUsize, Ordering},
+        },
     };
 
     use super::*;

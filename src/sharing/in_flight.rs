@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 use prometheus_client::metrics::counter::Counter;
 use tokio::time::Instant;
 
-use super::ReadTerms;
+use super::caller_terms::CallerTerms;
 use crate::{
     enterprise_manager::{Error, ReadContext},
     operations::{metrics::ReadCounters, traces::TraceContext},
@@ -50,7 +50,7 @@ where
     pub(super) fn join_or_start<F>(
         self: &Arc<Self>,
         key: K,
-        terms: &ReadTerms<'_>,
+        terms: &CallerTerms<'_>,
         kept: impl FnOnce() -> Option<Arc<A>>,
         read: impl FnOnce(Arc<ReadContext>) -> F + Send + 'static,
     ) -> Shared<BoxedRead<A>>
@@ -98,7 +98,7 @@ where
 impl<A> Flight<A> {
     /// The read, if it is young enough and callers still wait for it. From then on it may take
     /// until the deadline of this caller too.
-    fn join(&self, terms: &ReadTerms<'_>) -> Option<Shared<BoxedRead<A>>> {
+    fn join(&self, terms: &CallerTerms<'_>) -> Option<Shared<BoxedRead<A>>> {
         let is_young = |max_age: Duration| self.started.elapsed() <= max_age;
         if !terms.max_age.is_none_or(is_young) {
             return None;

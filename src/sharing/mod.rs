@@ -15,6 +15,7 @@
 //! there, the read is part of the first caller's future, and when that caller leaves, the next one
 //! starts it again. Neither knows a maximum age for each caller, or deadlines that move.
 
+mod caller_terms;
 mod in_flight;
 
 use std::{future::Future, sync::Arc, time::Duration};
@@ -27,9 +28,10 @@ use crate::{
         EnterpriseManager, Error, Position, ReadContext, Reading, SessionId, SessionList,
         SessionPage, TaskReading, View,
     },
-    operations::{metrics::ReadCounters, traces::TraceContext},
+    operations::metrics::ReadCounters,
     settings::ReuseSettings,
 };
+pub use caller_terms::CallerTerms;
 use in_flight::InFlight;
 pub use in_flight::SharedResult;
 
@@ -53,25 +55,6 @@ pub struct ReadRegistry {
     kept: Cache<SessionKey, Kept, ByBytes>,
     settings: ReuseSettings,
     counters: ReadCounters,
-}
-
-/// How a caller wants something read.
-#[derive(Debug, Clone, Copy)]
-pub struct ReadTerms<'t> {
-    /// Greatest age of the answer. Zero asks for an answer that EM gives after this call began;
-    /// `None` leaves the choice to the settings.
-    pub max_age: Option<Duration>,
-    /// When the caller stops waiting.
-    pub deadline: Instant,
-    /// The caller's trace.
-    pub trace: &'t TraceContext,
-}
-
-impl ReadTerms<'_> {
-    /// Whether an answer may come from a read that began before this caller asked.
-    fn accepts_earlier(&self) -> bool {
-        self.max_age != Some(Duration::ZERO)
-    }
 }
 
 /// An answer that may be given again.
@@ -163,7 +146,7 @@ impl SharedReads {
         &self,
         id: SessionId,
         view: View,
-        terms: ReadTerms<'_>,
+        terms: CallerTerms<'_>,
     ) -> SharedResult<Reading> {
         let key = (id, view);
         let accepts_earlier = terms.accepts_earlier();
@@ -193,7 +176,7 @@ impl SharedReads {
         &self,
         list: SessionList,
         position: Position,
-        terms: ReadTerms<'_>,
+        terms: CallerTerms<'_>,
     ) -> impl Future<Output = SharedResult<SessionPage>> + use<> {
         let enterprise_manager = self.enterprise_manager.clone();
         let key = (list.clone(), position.clone());
@@ -212,7 +195,7 @@ impl SharedReads {
     pub fn tasks(
         &self,
         id: SessionId,
-        terms: ReadTerms<'_>,
+        terms: CallerTerms<'_>,
     ) -> impl Future<Output = SharedResult<TaskReading>> + use<> {
         let enterprise_manager = self.enterprise_manager.clone();
         let read = move |context: Arc<ReadContext>| async move {

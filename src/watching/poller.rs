@@ -8,11 +8,15 @@ use tokio::{
     time::{Instant, sleep, timeout, timeout_at},
 };
 
-use super::{Outage, PollerRegistry, PollerState, pace::Pace};
+use super::{
+    pace::Pace,
+    registry::{PollerRegistry, Published},
+    state::{Outage, PollerState},
+};
 use crate::{
     enterprise_manager::{EntityFields, Error, Reading, SessionId, View},
     operations::{metrics::GaugeGuard, traces::TraceContext},
-    sharing::{ReadTerms, SharedReads, SharedResult},
+    sharing::{CallerTerms, SharedReads, SharedResult},
 };
 
 /// Reads one session again and again while it is watched.
@@ -33,10 +37,9 @@ pub(super) struct Poller {
 impl Poller {
     pub(super) fn new(
         id: SessionId,
-        begun_by: TraceContext,
+        Published { state, begun_by }: Published,
         reads: SharedReads,
         registry: Arc<PollerRegistry>,
-        state: Arc<watch::Sender<PollerState>>,
     ) -> Self {
         Self {
             id,
@@ -104,7 +107,7 @@ impl Poller {
         deadline: Instant,
         trace: &TraceContext,
     ) -> SharedResult<Reading> {
-        let terms = ReadTerms { max_age, deadline, trace };
+        let terms = CallerTerms { max_age, deadline, trace };
         self.reads.replica_session(self.id, View::Entity, terms).await
     }
 

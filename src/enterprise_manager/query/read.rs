@@ -3,7 +3,6 @@
 use jiff::Timestamp;
 
 use super::{
-    ReadRequest,
     filter::tasks_of,
     list::{MAX_PAGE_SIZE, Position, SessionList, SessionPage},
     path::{Order, Query},
@@ -13,6 +12,7 @@ use crate::enterprise_manager::{
     error::{BadResponse, Error},
     guard::RequestKind,
     model::{ReplicaSession, RunResult, TaskReading, TaskSession, View},
+    read_request::ReadRequest,
     xml::{MAX_TASKS, QueryPage, parse_session_page, parse_task_list, parse_task_page},
 };
 

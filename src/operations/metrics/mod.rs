@@ -11,12 +11,14 @@ mod upstream;
 
 use std::sync::Arc;
 
+use parking_lot::Mutex;
 use prometheus_client::{
     encoding::text::encode,
     metrics::{counter::Counter, family::Family, gauge::Gauge},
     registry::Registry,
 };
 
+use crate::runtime::certificates::Expiry;
 pub use calls::CallMetrics;
 pub use durations::Durations;
 pub use upstream::{LogonOutcome, RequestMetrics, RequestOutcome, UpstreamMetrics};
@@ -43,6 +45,7 @@ pub struct Metrics {
     reloads: Family<Labels<2>, Counter>,
     stale: Family<Labels<1>, Gauge>,
     certificate_expiry: Family<Labels<1>, Gauge>,
+    expiries: Mutex<Vec<(&'static str, Expiry)>>,
 }
 
 /// Why a connection was not served.
@@ -197,10 +200,11 @@ impl Metrics {
         stale.set(i64::from(!is_applied));
     }
 
-    /// Sets when the certificate of this side expires, in seconds since 1970.
-    pub fn certificate_expires(&self, side: &'static str, seconds: i64) {
-        let expiry = self.certificate_expiry.get_or_create(&[("side", side)]);
-        expiry.set(seconds);
+    /// Where to record when the certificate of this side expires.
+    pub fn expiry(&self, side: &'static str) -> Expiry {
+        let expiry = Expiry::default();
+        self.expiries.lock().push((side, expiry.clone()));
+        expiry
     }
 
     /// The metrics in Prometheus' text format. In contrast to `OpenMetrics` it has no `UNIT` and `EOF`
@@ -223,6 +227,11 @@ impl Metrics {
 
     /// The metrics in `OpenMetrics` format.
     pub fn text(&self) -> String {
+        for (side, expiry) in self.expiries.lock().iter() {
+            if let Some(seconds) = expiry.get() {
+                self.certificate_expiry.get_or_create(&[("side", side)]).set(seconds);
+            }
+        }
         let mut text = String::new();
         encode(&mut text, &self.registry).expect("a String takes everything");
         text

@@ -9,27 +9,27 @@ use std::{collections::BTreeMap, time::Duration};
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     enterprise_manager::{EnterpriseManager, LastFailure, LogonState, UpstreamStatus},
     gateway::Failure,
-    operations::readiness::Readiness,
     runtime::certificates::Expiry,
     settings::{Settings, SettingsInEffect},
 };
 
 /// What `/status` reads.
-pub struct Status {
+pub(super) struct StatusPage {
     started: Instant,
-    settings: Settings,
+    settings: SettingsInEffect,
     enterprise_manager: EnterpriseManager,
-    readiness: Readiness,
+    stopping: CancellationToken,
     /// By the side whose certificate it is.
-    expiries: Vec<(&'static str, Expiry)>,
+    expiries: [(&'static str, Expiry); 2],
 }
 
 #[derive(Serialize)]
-struct Report<'s> {
+struct StatusReport<'s> {
     version: &'static str,
     started_at: Timestamp,
     uptime_seconds: u64,
@@ -76,31 +76,32 @@ struct Moment {
     age_seconds: u64,
 }
 
-impl Status {
+impl StatusPage {
     /// Of a gateway that starts now.
-    pub fn new(
-        settings: Settings,
+    pub(super) fn new(
+        settings: &Settings,
         enterprise_manager: EnterpriseManager,
-        readiness: Readiness,
-        expiries: Vec<(&'static str, Expiry)>,
+        stopping: CancellationToken,
+        expiries: [(&'static str, Expiry); 2],
     ) -> Self {
-        Self { started: Instant::now(), settings, enterprise_manager, readiness, expiries }
+        let settings = settings.in_effect.clone();
+        Self { started: Instant::now(), settings, enterprise_manager, stopping, expiries }
     }
 
     /// The state at this moment, as indented JSON.
-    pub fn text(&self) -> String {
+    pub(super) fn text(&self) -> String {
         let start = Moment::from(self.started);
         let certificates = self.expiries.iter();
-        let report = Report {
+        let report = StatusReport {
             version: env!("CARGO_PKG_VERSION"),
             started_at: start.at,
             uptime_seconds: start.age_seconds,
-            ready: self.readiness.get(),
+            ready: !self.stopping.is_cancelled(),
             enterprise_manager: EnterpriseManagerReport::of(&self.enterprise_manager),
             certificates: certificates
                 .map(|(side, expiry)| (*side, expiry.get().map(CertificateReport::of)))
                 .collect(),
-            settings: &self.settings.in_effect,
+            settings: &self.settings,
         };
         let text = serde_json::to_string_pretty(&report).expect("all keys are strings");
         text + "\n"

@@ -1,0 +1,22 @@
+//! What the common path of all reads wants of a request.
+
+use super::{error::BadResponse, guard::RequestKind};
+
+/// A GET request, and how to parse its answer.
+pub(crate) trait ReadRequest: Sync {
+    /// The parsed answer.
+    type Answer: Send;
+
+    /// The kind of the request.
+    const KIND: RequestKind;
+
+    /// The request's target, relative to EM's address.
+    fn path(&self) -> String;
+
+    /// Parses the body of an answer with status 200. May be called more than once for a request.
+    ///
+    /// # Errors
+    ///
+    /// If the body is not a valid answer to this request.
+    fn parse(&self, body: &[u8]) -> impl Future<Output = Result<Self::Answer, BadResponse>> + Send;
+}

@@ -1,0 +1,185 @@
+//! Composes a gateway from its modules, runs it, and takes it down again.
+//!
+//! Only this module knows all others, and which option is behind a setting that one of them cannot use:
+//!
+//! * `mod.rs`: start and stop.
+//! * `services.rs`: the services that clients call.
+//! * `health.rs`, `status.rs`: what is told of the gateway's state and Enterprise Manager's.
+//! * `error.rs`: why a gateway does not start.
+
+mod error;
+mod health;
+mod services;
+mod status;
+
+use std::net::SocketAddr;
+
+use tokio::{
+    net::TcpListener,
+    task::{AbortHandle, JoinSet},
+    time::sleep,
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    enterprise_manager::EnterpriseManager,
+    listener::{Listener, Tls},
+    operations::{
+        admin,
+        metrics::Metrics,
+        traces::{self, Export},
+    },
+    runtime::{
+        reload::{self, Watched},
+        workers::Workers,
+    },
+    settings::{SettingError, Settings},
+};
+pub use error::StartError;
+use health::Health;
+use status::StatusPage;
+
+/// A gateway that runs.
+pub struct RunningGateway {
+    address: SocketAddr,
+    admin_address: SocketAddr,
+    settings: Settings,
+    enterprise_manager: EnterpriseManager,
+    health: Health,
+    /// Cancelled when `/readyz` has to say so.
+    stopping: CancellationToken,
+    drain: CancellationToken,
+    /// One task. Like the other ones, it is aborted when this is dropped.
+    listener: JoinSet<()>,
+    em_health: AbortHandle,
+    _tasks: JoinSet<()>,
+    export: Export,
+    /// Dropped last: they run what the other tasks wait for.
+    _threads: Workers,
+}
+
+/// Starts a gateway. Enterprise Manager is not asked for anything before the first call.
+///
+/// # Errors
+///
+/// When a setting cannot be used, or an address cannot be listened on.
+pub async fn start(settings: Settings) -> Result<RunningGateway, StartError> {
+    // Files first, since they need no port: wrong settings are reported before anything else fails.
+    let metrics = Metrics::new();
+    let (traces, export) = traces::start(settings.traces.as_ref(), metrics.spans())?;
+    let expiries = ["listener", "enterprise_manager"].map(|side| (side, metrics.expiry(side)));
+    let [(_, own_expiry), (_, em_expiry)] = expiries.clone();
+    let (enterprise_manager, em_files) = EnterpriseManager::load(
+        settings.enterprise_manager.clone(),
+        em_expiry,
+        metrics.upstream.clone(),
+        traces.clone(),
+    )
+    .map_err(SettingError::from)?;
+    let tls = settings.tls.clone().map(|tls| Tls::load(tls, own_expiry)).transpose();
+    let (tls, tls_files) = tls.map_err(SettingError::from)?.unzip();
+    let files = named(em_files).chain(named(tls_files.unwrap_or_default())).collect();
+
+    // Ports.
+    let (address, socket) = listen("--listen", settings.listen).await?;
+    let (admin_address, admin_socket) = listen("--admin-listen", settings.admin_listen).await?;
+
+    // Services.
+    let threads = Workers::start(settings.workers).map_err(StartError::Threads)?;
+    let health = Health::serving().await;
+    let workers =
+        services::workers(&threads, &settings, &enterprise_manager, &health, &metrics, traces)
+            .map_err(StartError::Connections)?;
+
+    // Tasks.
+    let (stopping, drain) = (CancellationToken::new(), CancellationToken::new());
+    let (mut listener, mut tasks) = (JoinSet::new(), JoinSet::new());
+    let clients = Listener {
+        socket,
+        tls,
+        settings: settings.listener,
+        metrics: metrics.clone(),
+        drain: drain.clone(),
+    };
+    listener.spawn(clients.run(workers));
+    let counted = metrics.clone();
+    let reloaded = move |what, is_applied| counted.reloaded(what, is_applied);
+    tasks.spawn(reload::run(files, settings.reload_interval, reloaded));
+    let status = StatusPage::new(&settings, enterprise_manager.clone(), stopping.clone(), expiries);
+    let routes = admin::routes(stopping.clone(), move || status.text(), metrics);
+    tasks.spawn(admin::serve(admin_socket, routes));
+    let em_health = tasks.spawn(health.clone().report(enterprise_manager.health().clone()));
+
+    settings.in_effect.log();
+    tracing::info!(%address, %admin_address, enterprise_manager = %settings.enterprise_manager.url, "serving");
+    Ok(RunningGateway {
+        address,
+        admin_address,
+        settings,
+        enterprise_manager,
+        health,
+        stopping,
+        drain,
+        listener,
+        em_health,
+        _tasks: tasks,
+        export,
+        _threads: threads,
+    })
+}
+
+/// The same files, with errors that name the option.
+fn named<E: 'static>(files: Vec<Watched<E>>) -> impl Iterator<Item = Watched<SettingError>>
+where
+    SettingError: From<E>,
+{
+    files.into_iter().map(|files| files.map_err(SettingError::from))
+}
+
+async fn listen(
+    option: &'static str,
+    address: SocketAddr,
+) -> Result<(SocketAddr, TcpListener), StartError> {
+    TcpListener::bind(address)
+        .await
+        .and_then(|socket| Ok((socket.local_addr()?, socket)))
+        .map_err(|error| StartError::Listen { option, address, error })
+}
+
+impl RunningGateway {
+    /// The address for clients.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The address for operators.
+    pub fn admin_address(&self) -> SocketAddr {
+        self.admin_address
+    }
+
+    /// Waits until the gateway ends by itself, which would be a bug.
+    pub async fn ended(&mut self) {
+        self.listener.join_next().await;
+    }
+
+    /// Takes the gateway down without losing a call: reports that it does not serve any more, waits for
+    /// the mesh to notice, sends GOAWAY to clients, lets their calls finish, logs off. Takes at most the
+    /// lame-duck time, the drain timeout, 2 s for the logoff, and 2 s for the last spans.
+    pub async fn stop(mut self) {
+        tracing::info!("stopping: calls are still taken until callers had time to notice");
+        self.health.stopping().await;
+        self.stopping.cancel();
+        sleep(self.settings.lame_duck).await;
+
+        tracing::info!("draining: calls in flight may finish");
+        self.em_health.abort();
+        self.health.end_watches().await;
+        self.drain.cancel();
+        if let Some(Err(error)) = self.listener.join_next().await {
+            tracing::error!(%error, "the listener ended badly");
+        }
+        self.enterprise_manager.log_off().await;
+        self.export.stop().await;
+        tracing::info!("stopped");
+    }
+}

@@ -1,0 +1,69 @@
+//! The services that clients call, made once for each worker.
+
+use std::sync::Arc;
+
+use tonic::service::Routes;
+use tonic_health::pb::health_server::HealthServer;
+
+use super::health::Health;
+use crate::{
+    enterprise_manager::EnterpriseManager,
+    gateway::{Inbound, Layers, PageTokens, SessionMethods},
+    listener::Worker,
+    operations::{metrics::Metrics, traces::Traces},
+    proto::FILE_DESCRIPTOR_SET,
+    runtime::workers::Workers,
+    settings::Settings,
+    sharing::{ReadRegistry, SharedReads},
+    watching::{PollerRegistry, Watching},
+};
+
+/// The workers of the listener: each has connections of its own to Enterprise Manager, and shares
+/// everything else with the others.
+///
+/// # Errors
+///
+/// Why there can be no connections to Enterprise Manager.
+pub(super) fn workers(
+    threads: &Workers,
+    settings: &Settings,
+    enterprise_manager: &EnterpriseManager,
+    health: &Health,
+    metrics: &Arc<Metrics>,
+    traces: Traces,
+) -> Result<Vec<Worker<Inbound>>, String> {
+    let reads_registry = ReadRegistry::new(settings.reuse, metrics.reads());
+    let pollers = PollerRegistry::new(
+        settings.watch,
+        settings.enterprise_manager.concurrency,
+        metrics.clone(),
+        traces.clone(),
+    );
+    let tokens = PageTokens::new(&settings.page_token_secret());
+    let layers = Layers::new(settings.calls, metrics.clone(), traces);
+    let worker = |runtime: &tokio::runtime::Handle| {
+        let enterprise_manager = enterprise_manager.with_own_connections()?;
+        let reads = SharedReads::new(enterprise_manager, reads_registry.clone());
+        let watching = Watching::new(reads.clone(), pollers.clone());
+        let methods = SessionMethods::new(reads, watching, tokens.clone());
+        let new_service = Inbound::new(layers.clone(), methods, others(health));
+        Ok(Worker { runtime: runtime.clone(), new_service })
+    };
+    threads.handles().iter().map(worker).collect()
+}
+
+/// Health and reflection, which are tonic's.
+fn others(health: &Health) -> Routes {
+    const VALID: &str = "the build has made the descriptors";
+    let reflection = || {
+        tonic_reflection::server::Builder::configure()
+            .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+            // So that tools can show the details of errors.
+            .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
+    };
+    Routes::new(HealthServer::new(health.service()))
+        .add_service(reflection().build_v1().expect(VALID))
+        .add_service(reflection().build_v1alpha().expect(VALID))
+        .prepare()
+}

@@ -1,0 +1,27 @@
+//! How one caller wants something read.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::operations::traces::TraceContext;
+
+/// What one caller asks of a read. A read has the [`ReadContext`](crate::enterprise_manager::ReadContext)
+/// of all who wait for it.
+#[derive(Debug, Clone, Copy)]
+pub struct CallerTerms<'t> {
+    /// Greatest age of the answer. Zero asks for an answer that EM gives after this call began;
+    /// `None` leaves the choice to the settings.
+    pub max_age: Option<Duration>,
+    /// When the caller stops waiting.
+    pub deadline: Instant,
+    /// The caller's trace.
+    pub trace: &'t TraceContext,
+}
+
+impl CallerTerms<'_> {
+    /// Whether an answer may come from a read that began before this caller asked.
+    pub(super) fn accepts_earlier(&self) -> bool {
+        self.max_age != Some(Duration::ZERO)
+    }
+}

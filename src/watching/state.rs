@@ -1,0 +1,45 @@
+//! What a poller publishes.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use tokio::sync::watch;
+
+use crate::enterprise_manager::{Error, Reading};
+
+/// The states of one poller, of which a watcher gets the newest. Dropping it ends the watch.
+pub type Subscription = watch::Receiver<PollerState>;
+
+/// What a poller knows of its session. The poller numbers what watchers have to be sent, upwards
+/// from 1; a watcher sends what has a higher number than the last it sent.
+#[derive(Debug, Clone, Default)]
+pub struct PollerState {
+    /// EM's newest answer.
+    pub reading: Option<Arc<Reading>>,
+    /// The number of the last answer that was worth sending.
+    pub reading_number: u64,
+    /// Why EM gives no answer at the moment.
+    pub outage: Option<Arc<Outage>>,
+    /// The number of the outage.
+    pub outage_number: u64,
+    /// Set when nothing more will come: the run is over, or the error is permanent.
+    pub end: Option<Result<(), Error>>,
+}
+
+/// A time in which EM gives no answer.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Outage {
+    /// Why the last read failed.
+    pub error: Error,
+    /// When the first read failed.
+    pub started_at: Timestamp,
+    /// When the next read is due.
+    pub next_at: Timestamp,
+}
+
+impl PollerState {
+    /// Whether there is anything to send.
+    pub fn is_known(&self) -> bool {
+        self.reading.is_some() || self.outage.is_some() || self.end.is_some()
+    }
+}
