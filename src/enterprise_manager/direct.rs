@@ -3,8 +3,6 @@
 //! They pass neither the permits nor the retries: `check` sends one after the other, and wants to see
 //! what a read would hide.
 
-use std::time::Duration;
-
 use reqwest::{
     Method,
     header::{HeaderMap, HeaderName, HeaderValue},
@@ -33,14 +31,12 @@ impl EnterpriseManager {
         self.logons.is_without_id()
     }
 
-    /// Logs on, unless that has been done, and reads nothing. The password is sent once, if EM
-    /// answers within `limit`.
+    /// Logs on, unless that has been done, and reads nothing.
     ///
     /// # Errors
     ///
     /// Why there is no logon session.
-    pub async fn log_on(&self, limit: Duration) -> Result<(), Error> {
-        self.logons.limit_next_attempt(limit);
+    pub async fn log_on(&self) -> Result<(), Error> {
         let session = self.logons.session(&TraceContext::Untraced).await;
         session.map(drop)
     }

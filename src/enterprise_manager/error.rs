@@ -4,7 +4,7 @@
 //! operator's log and may quote EM; callers get the code and message of the gateway's table, which
 //! quotes nothing from here.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use crate::{operations::log::root_cause, runtime::reload::FileError};
 
@@ -30,6 +30,15 @@ pub enum Error {
     CredentialsRejected {
         /// What was rejected.
         why: String,
+    },
+
+    /// No logon is tried for now, since the last one failed.
+    #[error("the last logon failed, the next is tried in {} s: {cause}", retry_after.as_secs() + 1)]
+    LogonPaused {
+        /// Why the last logon failed.
+        cause: Arc<Error>,
+        /// When the next one is tried.
+        retry_after: Duration,
     },
 
     /// The certificate that EM presents is not trusted.
@@ -128,6 +137,7 @@ impl Error {
             | Self::Unavailable { .. }
             | Self::Throttled { .. } => true,
             Self::NotEnterpriseManager { passing, .. } => *passing,
+            Self::LogonPaused { cause, .. } => cause.is_transient(),
             _ => false,
         }
     }
@@ -138,7 +148,9 @@ impl Error {
             Self::Unavailable { retry_after, .. } | Self::Throttled { retry_after, .. } => {
                 *retry_after
             }
-            Self::CircuitOpen { retry_after } => Some(*retry_after),
+            Self::CircuitOpen { retry_after } | Self::LogonPaused { retry_after, .. } => {
+                Some(*retry_after)
+            }
             _ => None,
         }
     }

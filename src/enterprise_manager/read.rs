@@ -105,7 +105,7 @@ impl EnterpriseManager {
             answer = self.get(read, &session).await;
         }
         match &answer {
-            Err(Error::CredentialsRejected { .. }) => self.logons.refused(&session),
+            Err(error @ Error::CredentialsRejected { .. }) => self.logons.refused(&session, error),
             Ok(_) => self.logons.accepted(&session),
             Err(_) => {}
         }

@@ -182,35 +182,7 @@ impl Failure {
             Self::Overloaded => &OVERLOADED,
             Self::Interrupted => &WATCH_INTERRUPTED,
             Self::Panic(_) => &INTERNAL,
-            Self::EnterpriseManager(error, _) => match error {
-                Error::SessionNotFound { .. } => &SESSION_NOT_FOUND,
-                Error::AccessDenied { .. } => &EM_ACCESS_DENIED,
-                Error::CredentialsRejected { .. } => &EM_CREDENTIALS_REJECTED,
-                Error::UntrustedCertificate { .. } => &EM_UNTRUSTED_CERTIFICATE,
-                Error::Unreachable { .. }
-                | Error::CircuitOpen { .. }
-                | Error::Disconnected { .. }
-                | Error::Unavailable { .. }
-                | Error::Throttled { .. } => &EM_UNAVAILABLE,
-                Error::NotEnterpriseManager { .. } if error.is_transient() => {
-                    &NOT_ENTERPRISE_MANAGER_NOW
-                }
-                Error::NotEnterpriseManager { .. } => &NOT_ENTERPRISE_MANAGER,
-                Error::Internal { .. } => &EM_INTERNAL_ERROR,
-                Error::RequestRefused { .. } => &EM_REQUEST_REFUSED,
-                Error::NotImplemented { .. } => &EM_NOT_IMPLEMENTED,
-                Error::BadResponse(bad) => match bad {
-                    BadResponse::Malformed(_) => &EM_BAD_RESPONSE_MALFORMED,
-                    BadResponse::Truncated => &EM_BAD_RESPONSE_TRUNCATED,
-                    BadResponse::TooLarge { .. } | BadResponse::TooMany { .. } => {
-                        &EM_BAD_RESPONSE_TOO_LARGE
-                    }
-                    BadResponse::Forbidden(_) => &EM_BAD_RESPONSE_FORBIDDEN,
-                    BadResponse::WrongRoot { .. } => &EM_BAD_RESPONSE_WRONG_ROOT,
-                    BadResponse::WrongSession { .. } => &EM_BAD_RESPONSE_WRONG_SESSION,
-                    BadResponse::InvalidField { .. } => &EM_BAD_RESPONSE_INVALID_FIELD,
-                },
-            },
+            Self::EnterpriseManager(error, _) => row_of(error),
         }
     }
 
@@ -246,6 +218,38 @@ impl Failure {
             Self::Interrupted => RETRY_DELAY.mul_f64(fastrand::f64()),
             _ => RETRY_DELAY,
         }
+    }
+}
+
+/// The row of an error of Enterprise Manager.
+fn row_of(error: &Error) -> &'static Row {
+    match error {
+        Error::LogonPaused { cause, .. } => row_of(cause),
+        Error::SessionNotFound { .. } => &SESSION_NOT_FOUND,
+        Error::AccessDenied { .. } => &EM_ACCESS_DENIED,
+        Error::CredentialsRejected { .. } => &EM_CREDENTIALS_REJECTED,
+        Error::UntrustedCertificate { .. } => &EM_UNTRUSTED_CERTIFICATE,
+        Error::Unreachable { .. }
+        | Error::CircuitOpen { .. }
+        | Error::Disconnected { .. }
+        | Error::Unavailable { .. }
+        | Error::Throttled { .. } => &EM_UNAVAILABLE,
+        Error::NotEnterpriseManager { .. } if error.is_transient() => &NOT_ENTERPRISE_MANAGER_NOW,
+        Error::NotEnterpriseManager { .. } => &NOT_ENTERPRISE_MANAGER,
+        Error::Internal { .. } => &EM_INTERNAL_ERROR,
+        Error::RequestRefused { .. } => &EM_REQUEST_REFUSED,
+        Error::NotImplemented { .. } => &EM_NOT_IMPLEMENTED,
+        Error::BadResponse(bad) => match bad {
+            BadResponse::Malformed(_) => &EM_BAD_RESPONSE_MALFORMED,
+            BadResponse::Truncated => &EM_BAD_RESPONSE_TRUNCATED,
+            BadResponse::TooLarge { .. } | BadResponse::TooMany { .. } => {
+                &EM_BAD_RESPONSE_TOO_LARGE
+            }
+            BadResponse::Forbidden(_) => &EM_BAD_RESPONSE_FORBIDDEN,
+            BadResponse::WrongRoot { .. } => &EM_BAD_RESPONSE_WRONG_ROOT,
+            BadResponse::WrongSession { .. } => &EM_BAD_RESPONSE_WRONG_SESSION,
+            BadResponse::InvalidField { .. } => &EM_BAD_RESPONSE_INVALID_FIELD,
+        },
     }
 }
 

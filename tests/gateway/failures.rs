@@ -187,6 +187,8 @@ async fn a_logon_answered_by_something_other_than_em_has_its_own_reason() {
     setup.simulator.answer_logon_with(page);
     let failure = get(&setup.client, FINISHED).await.unwrap_err();
     assert_failure(&failure, Code::FailedPrecondition, "NOT_ENTERPRISE_MANAGER", "web UI");
+
+    let setup = start().await;
     let mut refused = Canned::xml(fixture("error-404.xml"));
     refused.status = 404.try_into().unwrap();
     setup.simulator.answer_logon_with(refused);

@@ -3,13 +3,14 @@
 use std::{fs, time::Duration};
 
 use futures_util::future::join_all;
-use replica_session_gateway::{proto::v1::ReplicaSession, settings::PasswordSource};
+use replica_session_gateway::settings::PasswordSource;
 use simulator::{Canned, Options};
-use tokio::{task::JoinHandle, time::timeout};
-use tonic::{Code, Status};
+use tokio::time::timeout;
+use tonic::Code;
+use tonic_types::StatusExt as _;
 
 use super::support::{
-    FINISHED, SOON, Setup, UNKNOWN, USERNAME, eventually, fault, fixture, get, reason, start,
+    FINISHED, Setup, USERNAME, eventually, fault, fixture, get, reason, request, send, start,
     start_with,
 };
 
@@ -154,63 +155,78 @@ async fn the_caller_that_started_a_logon_may_leave_without_failing_the_others() 
 }
 
 #[tokio::test]
-async fn a_logon_that_em_never_answers_is_retried_for_the_waiting_calls() {
-    let (setup, call) = call_that_waits_for_a_logon("logon-latency=1h").await;
-    let simulator = &setup.simulator;
-    simulator.set_faults([]);
-    call.await.unwrap().unwrap();
-    assert_eq!(simulator.counts().logons_accepted, 1);
-}
-
-#[tokio::test]
-async fn a_logon_answered_too_late_leaves_no_session_open() {
-    let (setup, call) = call_that_waits_for_a_logon("logon-latency=3500ms").await;
-    let simulator = &setup.simulator;
-    simulator.set_faults([]);
-    call.await.unwrap().unwrap();
-    assert_eq!(simulator.counts().logons_accepted, 1);
-    eventually("the late session is ended", || {
-        let counts = simulator.counts();
-        (counts.logons_accepted, counts.logoffs) == (2, 1)
-    })
-    .await;
-    // The other session is still valid.
-    let status = get(&setup.client, UNKNOWN).await.unwrap_err();
-    assert_eq!(status.code(), Code::NotFound);
-    assert_eq!(simulator.counts().logons_accepted, 2);
-}
-
-#[tokio::test]
-async fn a_logon_answered_late_is_used_if_there_is_no_other() {
-    let (setup, call) = call_that_waits_for_a_logon("logon-latency=3500ms").await;
-    let simulator = &setup.simulator;
-    call.abort();
-    let url = format!("http://{}/status", setup.gateway.admin_address());
-    let logged_on = async {
-        loop {
-            let status = reqwest::get(&url).await.unwrap().text().await.unwrap();
-            if status.contains(r#""logged_on""#) {
-                break;
-            }
-        }
-    };
-    timeout(SOON, logged_on).await.unwrap();
+async fn a_slow_logon_outlives_its_callers_and_its_session_is_used() {
+    let setup = start().await;
+    setup.simulator.set_faults([fault("logon-latency=700ms")]);
+    let mut hasty = request(FINISHED);
+    hasty.set_timeout(Duration::from_millis(50));
+    send(&setup.client, hasty).await.unwrap_err();
     get(&setup.client, FINISHED).await.unwrap();
-    let counts = simulator.counts();
+    let counts = setup.simulator.counts();
     assert_eq!((counts.logons_accepted, counts.logoffs), (1, 0));
 }
 
-/// A gateway whose first logon is in flight to an EM that is this slow, and the call that waits for
-/// it.
-async fn call_that_waits_for_a_logon(
-    slow: &str,
-) -> (Setup, JoinHandle<Result<ReplicaSession, Status>>) {
+#[tokio::test]
+async fn a_failed_logon_is_not_repeated_by_every_call_and_all_calls_get_its_reason() {
+    let cases = [
+        (500, "error-500-recorded.xml", Code::Internal, "EM_INTERNAL_ERROR"),
+        (423, "error-400.xml", Code::Internal, "EM_REQUEST_REFUSED"),
+        (503, "http-layer-503.html", Code::Unavailable, "EM_UNAVAILABLE"),
+        (429, "error-503.xml", Code::Unavailable, "EM_UNAVAILABLE"),
+        (200, "error-401.xml", Code::FailedPrecondition, "EM_CREDENTIALS_REJECTED"),
+        (200, "web-ui-login.html", Code::FailedPrecondition, "NOT_ENTERPRISE_MANAGER"),
+    ];
+    for (status, body, code, expected) in cases {
+        let setup = start().await;
+        let mut canned = Canned::xml(fixture(body));
+        canned.status = status.try_into().unwrap();
+        setup.simulator.answer_logon_with(canned);
+        let calls = (0..16).map(|_| get(&setup.client, FINISHED));
+        for answer in join_all(calls).await {
+            let failure = answer.unwrap_err();
+            assert_eq!((failure.code(), reason(&failure).as_str()), (code, expected), "{status}");
+        }
+        let failure = get(&setup.client, FINISHED).await.unwrap_err();
+        assert_eq!(reason(&failure), expected, "{status}");
+        assert_eq!(logons(&setup), 1, "{status} and {body}");
+    }
+}
+
+#[tokio::test]
+async fn callers_are_told_how_long_logons_are_paused() {
     let setup = start().await;
-    setup.simulator.set_faults([fault(slow)]);
-    let call = tokio::spawn(get(&setup.client, FINISHED));
-    let simulator = &setup.simulator;
-    eventually("the logon is at EM", || simulator.counts().in_flight == 1).await;
-    (setup, call)
+    let mut canned = Canned::new(429_u16.try_into().unwrap(), "");
+    canned.headers.insert("retry-after", "30".parse().unwrap());
+    setup.simulator.answer_logon_with(canned);
+    for _ in 0..2 {
+        let failure = get(&setup.client, FINISHED).await.unwrap_err();
+        let delay = failure.get_details_retry_info().unwrap().retry_delay.unwrap();
+        assert!((28..=30).contains(&delay.as_secs()), "{delay:?}");
+    }
+    assert_eq!(logons(&setup), 1);
+}
+
+#[tokio::test]
+async fn a_logon_session_without_a_token_is_ended_by_its_id() {
+    let setup = start().await;
+    let mut canned = Canned::xml(fixture("logon-session.xml"));
+    canned.status = 201.try_into().unwrap();
+    setup.simulator.answer_logon_with(canned);
+    let failure = get(&setup.client, FINISHED).await.unwrap_err();
+    assert_eq!(reason(&failure), "NOT_ENTERPRISE_MANAGER");
+    let requests = setup.simulator.requests();
+    let [_, logoff] = requests.as_slice() else {
+        panic!("{requests:?}");
+    };
+    assert_eq!(logoff.method, "DELETE");
+    assert_eq!(logoff.target, "/api/logonSessions/5496707f-c814-47ce-8d6d-110aa03cec03");
+    assert!(logoff.headers.contains_key("x-restsvcsessionid"));
+}
+
+/// How often the password has been sent.
+fn logons(setup: &Setup) -> usize {
+    let requests = setup.simulator.requests();
+    requests.iter().filter(|request| request.target.starts_with("/api/sessionMngr/")).count()
 }
 
 #[tokio::test]

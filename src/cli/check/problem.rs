@@ -71,6 +71,7 @@ pub(super) fn port_hint(url: &Url) -> &'static str {
 pub(super) fn of_error(error: &Error, settings: &EnterpriseManagerSettings) -> Problem {
     let url = &settings.url;
     match error {
+        Error::LogonPaused { cause, .. } => of_error(cause, settings),
         Error::CredentialsRejected { why } => Problem::new(
             ExitCode::CONFIGURATION,
             format!("Enterprise Manager rejects user name or password: {why}"),

@@ -27,7 +27,7 @@ impl RequestKind {
         match self {
             Self::Entity => Duration::from_secs(2),
             Self::List => Duration::from_secs(20),
-            Self::Logon => Duration::from_secs(60),
+            Self::Logon => Duration::from_secs(150),
         }
     }
 }

@@ -119,7 +119,7 @@ fn by_status(
 }
 
 /// The status that an `Error` document in a 200 answer speaks of.
-fn status_of(document: &ErrorDocument) -> StatusCode {
+pub(crate) fn status_of(document: &ErrorDocument) -> StatusCode {
     document
         .status
         .and_then(|status| StatusCode::from_u16(status).ok())

@@ -24,7 +24,7 @@ mod peer_certificate;
 mod response;
 mod tls;
 
-pub(crate) use classify::{failure, foreign_body, readable_body, unreadable};
+pub(crate) use classify::{failure, foreign_body, readable_body, status_of, unreadable};
 pub use connect::{Handshake, HandshakeError, connect, resolve, shake_hands};
 pub(crate) use credential_echo::{without_password, without_token};
 pub(crate) use exchange::{Credential, Exchange, Http, SESSION_HEADER};

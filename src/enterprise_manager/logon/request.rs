@@ -1,58 +1,57 @@
 //! The requests of a logon and a logoff.
 
-use std::sync::Arc;
-
-use reqwest::{Method, StatusCode};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use reqwest::{Method, StatusCode, header::HeaderValue};
 use secrecy::SecretString;
+use tokio::time::timeout;
+use uuid::Uuid;
 
-use super::{LogonManager, LogonSession, response::read_logon};
+use super::{
+    LogonSession,
+    manager::LOGOFF_TIMEOUT,
+    response::{LogonFailure, read_logon, session_without_token},
+};
 use crate::{
     enterprise_manager::{
         error::Error,
         guard::RequestKind,
-        http::{Credential, EmResponse, Exchange, without_password},
+        http::{Credential, EmResponse, Exchange, Http, without_password},
     },
     operations::traces::TraceContext,
+    settings::EnterpriseManagerSettings,
 };
 
-impl LogonManager {
-    /// Logs on once.
-    pub(super) async fn log_on(
+/// What the manager asks of EM. A trait, so that its tests need no sockets and can pause the clock.
+pub(crate) trait LogonClient: Send + Sync + 'static {
+    /// Sends the password once.
+    fn log_on(
         &self,
         password: &SecretString,
         trace: &TraceContext,
-    ) -> Result<Arc<LogonSession>, Error> {
-        let version = &self.settings.api_version;
-        let response = self.send_logon(version, password, RequestKind::Logon, trace).await?;
-        let session = read_logon(&response).or_else(|error| {
-            match without_password(&response, &error, password) {
-                Some(bare) => read_logon(&bare),
-                None => Err(error),
-            }
-        })?;
-        Ok(Arc::new(session))
-    }
+    ) -> impl Future<Output = Result<LogonSession, LogonFailure>> + Send;
 
-    /// The password as it is now, so that a rotated one needs no restart. The last readable one while
-    /// its file cannot be read, which is logged where the file is watched.
-    pub(super) fn read_password(&self) -> SecretString {
-        let read = self.settings.password.read();
-        let mut status = self.status.lock();
-        if let Ok(password) = read {
-            status.password = password;
-        }
-        status.password.clone()
+    /// Ends a session. Returns the status of the response, if there is one.
+    fn log_off(&self, session: &LogonSession) -> impl Future<Output = Option<StatusCode>> + Send;
+}
+
+/// The client over HTTP.
+pub(crate) struct HttpClient {
+    http: Http,
+    settings: EnterpriseManagerSettings,
+}
+
+impl HttpClient {
+    pub(super) fn new(http: Http, settings: EnterpriseManagerSettings) -> Self {
+        Self { http, settings }
     }
 
     /// Sends a logon for this version of the API and returns the response as it is.
-    ///
-    /// # Errors
-    ///
-    /// When there is no complete response.
-    pub(crate) async fn ask(&self, version: &str) -> Result<EmResponse, Error> {
-        let password = self.read_password();
-        let trace = TraceContext::Untraced;
-        self.send_logon(version, &password, RequestKind::Entity, &trace).await
+    pub(super) async fn ask(
+        &self,
+        version: &str,
+        password: &SecretString,
+    ) -> Result<EmResponse, Error> {
+        self.send_logon(version, password, RequestKind::Entity, &TraceContext::Untraced).await
     }
 
     async fn send_logon(
@@ -73,8 +72,38 @@ impl LogonManager {
         self.http.exchange(exchange).await
     }
 
-    /// Ends this session at EM.
-    pub(super) async fn end(&self, session: &LogonSession) -> Option<StatusCode> {
+    /// Ends the session of a logon whose token has been removed on the way. Up to release 12 the
+    /// token is the base64 form of the id's text; with a later one EM ends the session by itself.
+    async fn end_without_token(&self, id: Uuid) {
+        let token = STANDARD.encode(id.to_string());
+        let token = HeaderValue::try_from(token).expect("base64 is fit for a header");
+        let _ = timeout(LOGOFF_TIMEOUT, self.log_off(&LogonSession::new(token, Some(id)))).await;
+    }
+}
+
+impl LogonClient for HttpClient {
+    async fn log_on(
+        &self,
+        password: &SecretString,
+        trace: &TraceContext,
+    ) -> Result<LogonSession, LogonFailure> {
+        let version = &self.settings.api_version;
+        let response = self.send_logon(version, password, RequestKind::Logon, trace).await;
+        let response = response.map_err(LogonFailure::without_response)?;
+        let failure = match read_logon(&response) {
+            Ok(session) => return Ok(session),
+            Err(failure) => failure,
+        };
+        if let Some(id) = session_without_token(&response) {
+            self.end_without_token(id).await;
+        }
+        match without_password(&response, &failure.error, password) {
+            Some(bare) => read_logon(&bare),
+            None => Err(failure),
+        }
+    }
+
+    async fn log_off(&self, session: &LogonSession) -> Option<StatusCode> {
         let exchange = Exchange {
             method: Method::DELETE,
             path: &format!("api/logonSessions/{}", session.id?),

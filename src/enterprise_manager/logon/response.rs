@@ -1,45 +1,117 @@
-//! What the response to a logon means.
+//! What the response to a logon means: a logon session, or how much the failure says about the
+//! password.
 
 use reqwest::StatusCode;
+use uuid::Uuid;
 
 use super::LogonSession;
-use crate::enterprise_manager::{
-    error::Error,
-    http::{EmResponse, SESSION_HEADER, failure, foreign_body},
-    xml::parse_session_id,
+use crate::{
+    enterprise_manager::{
+        error::{BadResponse, Error},
+        http::{EmResponse, SESSION_HEADER, failure, foreign_body, status_of, unreadable},
+        xml::{parse_error_document, parse_session_id},
+    },
+    operations::metrics::LogonOutcome,
 };
+
+/// Why a logon has given no session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct LogonFailure {
+    pub(super) error: Error,
+    pub(super) meaning: Meaning,
+}
+
+/// What a failed logon says about the password.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Meaning {
+    /// EM has, or may have, rejected it.
+    Rejected,
+    /// It was sent, and nothing is known.
+    Failed,
+    /// It was sent, and no answer came.
+    Unanswered,
+    /// It was not sent.
+    NotSent,
+}
+
+impl LogonFailure {
+    /// There is no complete response.
+    pub(super) fn without_response(error: Error) -> Self {
+        let meaning = match error {
+            Error::Unreachable { .. }
+            | Error::CircuitOpen { .. }
+            | Error::UntrustedCertificate { .. } => Meaning::NotSent,
+            _ => Meaning::Failed,
+        };
+        Self { error, meaning }
+    }
+
+    /// What the logon is counted as.
+    pub(super) fn outcome(&self) -> LogonOutcome {
+        match self.meaning {
+            Meaning::Rejected => LogonOutcome::Rejected,
+            Meaning::Unanswered => LogonOutcome::TimedOut,
+            Meaning::Failed | Meaning::NotSent => LogonOutcome::Failed,
+        }
+    }
+}
 
 /// The logon session that the response gives.
 ///
 /// # Errors
 ///
 /// Why it gives none.
-pub(super) fn read_logon(response: &EmResponse) -> Result<LogonSession, Error> {
+pub(super) fn read_logon(response: &EmResponse) -> Result<LogonSession, LogonFailure> {
     let status = response.status;
-    if status.is_success() {
-        let token = response.headers.get(SESSION_HEADER);
-        let Some(token) = token.filter(|token| !token.is_empty()) else {
-            let what = foreign_body(response).unwrap_or("an answer without a session token");
-            return Err(Error::NotEnterpriseManager {
-                what: format!("the logon is answered with status {status} and {what}"),
-                passing: false,
-            });
-        };
-        let mut token = token.clone();
-        token.set_sensitive(true);
-        // Without the id there is no logoff, which is no reason to refuse the logon.
-        let id = parse_session_id(&response.body).ok().flatten();
-        return Ok(LogonSession::new(token, id));
+    if !status.is_success() {
+        return Err(judge(status, failure(response)));
     }
-    Err(match (status, failure(response)) {
+    // EM may say 200 and mean an error.
+    if let Ok(Some(document)) = parse_error_document(&response.body) {
+        let wrong_root = BadResponse::WrongRoot { expected: "LogonSession", found: "Error".into() };
+        return Err(judge(status_of(&document), unreadable(response, wrong_root)));
+    }
+    let Some(token) = response.headers.get(SESSION_HEADER).filter(|token| !token.is_empty()) else {
+        let what = foreign_body(response).unwrap_or("an answer without a session token");
+        let what = format!("the logon is answered with status {status} and {what}");
+        let error = Error::NotEnterpriseManager { what, passing: false };
+        return Err(LogonFailure { error, meaning: Meaning::Failed });
+    };
+    // Without the id there is no logoff, which is no reason to refuse the logon.
+    let id = parse_session_id(&response.body).ok().flatten();
+    Ok(LogonSession::new(token.clone(), id))
+}
+
+/// The id of the logon session that EM has opened, although the response has no token: a proxy has
+/// removed the header.
+pub(super) fn session_without_token(response: &EmResponse) -> Option<Uuid> {
+    let has_token = response.headers.contains_key(SESSION_HEADER);
+    let is_given = response.status.is_success() && !has_token;
+    is_given.then(|| parse_session_id(&response.body).ok().flatten())?
+}
+
+fn judge(status: StatusCode, error: Error) -> LogonFailure {
+    let answered = format!("the logon is answered with status {status}");
+    let error_of_logon = match (status, error.clone()) {
+        // A proxy that asks for credentials of its own.
+        (_, error @ Error::NotEnterpriseManager { .. }) => error,
         // An account without any role may be refused at the logon already.
-        (StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN, _) => Error::CredentialsRejected {
-            why: format!("the logon is answered with status {status}"),
-        },
-        (_, Error::SessionNotFound { message }) => Error::NotEnterpriseManager {
-            what: format!("the logon is answered with status {status}: {message}"),
-            passing: true,
-        },
+        (StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN, _) => {
+            Error::CredentialsRejected { why: answered }
+        }
+        (_, Error::SessionNotFound { message }) => {
+            Error::NotEnterpriseManager { what: format!("{answered}: {message}"), passing: true }
+        }
         (_, error) => error,
-    })
+    };
+    let meaning = match (status, error) {
+        // Whoever answers so has looked at the password, EM or not.
+        (StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN, _) => Meaning::Rejected,
+        (_, Error::NotEnterpriseManager { .. } | Error::Throttled { .. }) => Meaning::Failed,
+        // EM is known to say 500 for unknown things, and to answer 4xx for locked accounts.
+        (StatusCode::INTERNAL_SERVER_ERROR, _) => Meaning::Rejected,
+        (status, _) if status.is_client_error() => Meaning::Rejected,
+        _ => Meaning::Failed,
+    };
+    LogonFailure { error: error_of_logon, meaning }
 }

@@ -75,7 +75,7 @@ pub struct UpstreamMetrics {
     /// 1 while the circuit breaker is open: requests fail at once because connections cannot be
     /// established.
     pub circuit_open: Gauge,
-    /// 1 while no logon is attempted because the last one failed.
+    /// 1 while no logon is attempted because the password was rejected, or a new token refused.
     pub logon_suspended: Gauge,
     last_success: Gauge<f64, AtomicU64>,
 }
@@ -152,7 +152,7 @@ impl UpstreamMetrics {
         );
         registry.register(
             "gateway_em_logon_suspended",
-            "1 while logons are suspended because the last one failed",
+            "1 while logons are suspended because the password was rejected, or a new token refused",
             self.logon_suspended.clone(),
         );
         registry.register(

@@ -2,7 +2,7 @@
 
 use tokio::time::Instant;
 
-use super::{Current, LogonManager};
+use super::{LogonManager, request::LogonClient};
 
 /// Whether there is a logon session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,25 +26,24 @@ impl LogonState {
     }
 }
 
-impl LogonManager {
+impl<C: LogonClient> LogonManager<C> {
     /// The state now.
     pub(crate) fn state(&self) -> LogonState {
-        match &self.status.lock().current {
-            Current::LoggingOn(attempt) if attempt.has_changed().is_ok() => LogonState::LoggingOn,
-            // Without a sender the attempt has panicked.
-            Current::LoggedOff | Current::LoggingOn(_) => LogonState::LoggedOff,
-            Current::LoggedOn(session) => LogonState::LoggedOn(session.since),
+        let machine = self.machine.lock();
+        match machine.session() {
+            Some(session) => LogonState::LoggedOn(session.since),
+            None if machine.is_unanswered() => LogonState::LoggingOn,
+            None => LogonState::LoggedOff,
         }
     }
 
     /// Whether no logon is tried for now, since the last one failed.
     pub(crate) fn is_suspended(&self) -> bool {
-        self.status.lock().back_off.is_paused()
+        self.machine.lock().is_paused()
     }
 
     /// Whether there is a session that cannot be ended, since its logon has named no id.
     pub(crate) fn is_without_id(&self) -> bool {
-        let current = &self.status.lock().current;
-        matches!(current, Current::LoggedOn(session) if session.id.is_none())
+        self.machine.lock().session().is_some_and(|session| session.id.is_none())
     }
 }

@@ -1,0 +1,307 @@
+//! Drives the state machine: sends the password in tasks of their own, lets callers wait, logs off.
+
+use std::{sync::Arc, time::Duration};
+
+use parking_lot::Mutex;
+use reqwest::StatusCode;
+use secrecy::{ExposeSecret as _, SecretString};
+use tokio::{
+    sync::watch,
+    time::{Instant, sleep_until, timeout},
+};
+
+use super::{
+    LogonSession,
+    machine::{Attempt, Machine, RESEND_AFTER, Step},
+    request::{HttpClient, LogonClient},
+    response::{LogonFailure, Meaning},
+};
+use crate::{
+    enterprise_manager::{
+        error::{Error, Setting, UnusableSetting},
+        http::{EmResponse, Http},
+    },
+    operations::{
+        metrics::{LogonOutcome, UpstreamMetrics},
+        traces::TraceContext,
+    },
+    runtime::reload::{Files, Watched},
+    settings::{EnterpriseManagerSettings, PasswordSource},
+};
+
+/// How long the answer to a logon may take. A directory that is slow, or out of reach of its domain
+/// controllers, has been seen to need more than half a minute.
+pub(super) const LONGEST_LOGON: Duration = Duration::from_secs(150);
+
+/// How long a logoff may take: it is a courtesy to EM.
+pub(super) const LOGOFF_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Owns the one logon session: logs on, renews, logs off.
+pub(crate) struct LogonManager<C = HttpClient> {
+    pub(super) client: C,
+    pub(super) machine: Mutex<Machine>,
+    username: String,
+    password: PasswordSource,
+    /// The last password that could be read: in use while its file cannot be read.
+    last_password: Mutex<SecretString>,
+    /// Changes with each answer to a logon. Holds the error if the logon has failed.
+    answers: watch::Sender<Option<Error>>,
+    metrics: Arc<UpstreamMetrics>,
+}
+
+impl LogonManager {
+    /// Reads the password; sends nothing. Also returns the password's file, to be watched: each logon
+    /// reads it anyway, so a change is only checked and logged.
+    ///
+    /// # Errors
+    ///
+    /// Why the password cannot be used.
+    pub(crate) fn load(
+        http: Http,
+        settings: EnterpriseManagerSettings,
+        metrics: Arc<UpstreamMetrics>,
+    ) -> Result<(Arc<Self>, Option<Watched<UnusableSetting>>), UnusableSetting> {
+        let unusable = |why| Setting::PasswordFile.unusable(why);
+        let password_file = match &settings.password {
+            PasswordSource::Value(_) => None,
+            PasswordSource::File(path) => {
+                let paths = vec![(Setting::PasswordFile, path.clone())];
+                let (files, _) = Files::read("em_password", paths)?;
+                let path = path.clone();
+                Some(files.on_change(move |contents| {
+                    let content = contents.first().expect("as many contents as paths");
+                    PasswordSource::parse(content.expose_secret())
+                        .map(drop)
+                        .map_err(|why| unusable(format!("{} {why}", path.display())))
+                }))
+            }
+        };
+        let EnterpriseManagerSettings { username, password, .. } = settings.clone();
+        let client = HttpClient::new(http, settings);
+        let manager = Self::new(client, username, password, metrics).map_err(unusable)?;
+        Ok((manager, password_file))
+    }
+
+    /// Sends a logon for this version of the API and returns the response as it is.
+    ///
+    /// # Errors
+    ///
+    /// When there is no complete response.
+    pub(crate) async fn ask(&self, version: &str) -> Result<EmResponse, Error> {
+        self.client.ask(version, &self.read_password()).await
+    }
+}
+
+impl<C: LogonClient> LogonManager<C> {
+    /// Logged off.
+    ///
+    /// # Errors
+    ///
+    /// Why the password cannot be read.
+    pub(super) fn new(
+        client: C,
+        username: String,
+        password: PasswordSource,
+        metrics: Arc<UpstreamMetrics>,
+    ) -> Result<Arc<Self>, String> {
+        let first = password.read()?;
+        let suspended = metrics.logon_suspended.clone();
+        Ok(Arc::new(Self {
+            client,
+            machine: Mutex::new(Machine::new(first.clone(), suspended)),
+            last_password: Mutex::new(first),
+            username,
+            password,
+            answers: watch::Sender::default(),
+            metrics,
+        }))
+    }
+
+    /// The logon session to use; logs on first when there is none, and waits for that as long as the
+    /// caller does.
+    ///
+    /// # Errors
+    ///
+    /// Why there is no logon session; at once while logons are paused.
+    pub(crate) async fn session(
+        self: &Arc<Self>,
+        trace: &TraceContext,
+    ) -> Result<Arc<LogonSession>, Error> {
+        self.session_other_than(None, trace).await
+    }
+
+    /// A newer logon session than the one that EM has answered with 401.
+    ///
+    /// # Errors
+    ///
+    /// As [`session`](Self::session).
+    pub(crate) async fn renewed_session(
+        self: &Arc<Self>,
+        refused: &Arc<LogonSession>,
+        trace: &TraceContext,
+    ) -> Result<Arc<LogonSession>, Error> {
+        self.session_other_than(Some(refused), trace).await
+    }
+
+    /// EM has answered `error` to a session that it had just given.
+    pub(crate) fn refused(&self, session: &Arc<LogonSession>, error: &Error) {
+        let pause = self.machine.lock().refused(session, error, Instant::now());
+        if let Some(pause) = pause {
+            tracing::error!(
+                pause_seconds = pause.as_secs(),
+                "Enterprise Manager refuses the token that it has just given: check whether a load \
+                 balancer spreads requests over several Enterprise Managers"
+            );
+        }
+    }
+
+    /// EM has answered a request of this session.
+    pub(crate) fn accepted(&self, session: &LogonSession) {
+        if session.accept() {
+            self.machine.lock().accepted();
+        }
+    }
+
+    /// Logs off, if logged on. Best effort, [`LOGOFF_TIMEOUT`] at most: EM forgets the session by
+    /// itself. A session that an unanswered logon gives in that time is ended as well. Returns the
+    /// status of EM's last response, if there is one.
+    pub(crate) async fn log_off(&self) -> Option<StatusCode> {
+        let mut status = None;
+        let ended = timeout(LOGOFF_TIMEOUT, async {
+            let mut answers = self.answers.subscribe();
+            loop {
+                let session = self.machine.lock().log_off();
+                if let Some(session) = session {
+                    status = self.client.log_off(&session).await;
+                } else if self.machine.lock().is_unanswered() {
+                    // The sender is a field of `self`.
+                    let _ = answers.changed().await;
+                } else {
+                    return;
+                }
+            }
+        });
+        if ended.await.is_err() {
+            tracing::debug!("not logged off in time");
+        }
+        status
+    }
+
+    async fn session_other_than(
+        self: &Arc<Self>,
+        refused: Option<&Arc<LogonSession>>,
+        trace: &TraceContext,
+    ) -> Result<Arc<LogonSession>, Error> {
+        let mut answers = self.answers.subscribe();
+        loop {
+            let step = self.machine.lock().next(refused, || self.read_password(), Instant::now());
+            let until = match step {
+                Step::Use(session) => return Ok(session),
+                Step::Fail(error) => return Err(error),
+                Step::Send(attempt) => {
+                    self.start(attempt, trace.clone());
+                    continue;
+                }
+                Step::Wait(until) => until,
+            };
+            let resend = async {
+                match until {
+                    Some(until) => sleep_until(until).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                _ = answers.changed() => {
+                    if let Some(error) = &*answers.borrow_and_update() {
+                        return Err(error.clone());
+                    }
+                }
+                () = resend => tracing::warn!("no answer to the logon within {RESEND_AFTER:?}"),
+            }
+        }
+    }
+
+    /// Sends the password in a task of its own. The caller who needed it may leave without harm to
+    /// those who wait with it; and when all have left the answer still counts.
+    fn start(self: &Arc<Self>, attempt: Attempt, trace: TraceContext) {
+        let manager = self.clone();
+        let sent = attempt.clone();
+        let answer = tokio::spawn(async move {
+            let logon = manager.client.log_on(&sent.password, &trace);
+            timeout(LONGEST_LOGON, logon).await.unwrap_or_else(|_| Err(unanswered()))
+        });
+        let manager = self.clone();
+        tokio::spawn(async move {
+            // An attempt that a panic has ended would count as unanswered for ever.
+            match answer.await.unwrap_or_else(|_| Err(without_outcome())) {
+                Ok(session) => manager.logged_on(&attempt, session).await,
+                Err(failure) => manager.failed(&attempt, failure),
+            }
+        });
+    }
+
+    async fn logged_on(&self, attempt: &Attempt, session: LogonSession) {
+        self.metrics.logon(LogonOutcome::Accepted);
+        let unused = self.machine.lock().logged_on(attempt, Arc::new(session));
+        self.answers.send_replace(None);
+        let Some(unused) = unused else {
+            tracing::info!(username = %self.username, "logged on to Enterprise Manager");
+            return;
+        };
+        // It would stay open at EM for 15 minutes.
+        let _ = timeout(LOGOFF_TIMEOUT, self.client.log_off(&unused)).await;
+    }
+
+    fn failed(&self, attempt: &Attempt, failure: LogonFailure) {
+        self.metrics.logon(failure.outcome());
+        let password = self.read_password();
+        let (pause, is_logged_on) = {
+            let mut machine = self.machine.lock();
+            let pause = machine.failed(attempt, &failure, password, Instant::now());
+            (pause, machine.session().is_some())
+        };
+        log(&failure, pause);
+        // Whoever waits while the password has been replaced tries the new one.
+        let is_replaced = failure.meaning == Meaning::Rejected && pause.is_none();
+        self.answers.send_replace((!is_logged_on && !is_replaced).then_some(failure.error));
+    }
+
+    /// The password as it is now, so that a rotated one needs no restart. The last readable one while
+    /// its file cannot be read, which is logged where the file is watched.
+    fn read_password(&self) -> SecretString {
+        let read = self.password.read();
+        let mut last = self.last_password.lock();
+        if let Ok(password) = read {
+            *last = password;
+        }
+        last.clone()
+    }
+}
+
+fn log(failure: &LogonFailure, pause: Option<Duration>) {
+    let LogonFailure { error, meaning } = failure;
+    match pause.map(|pause| pause.as_secs()) {
+        Some(pause_seconds) if *meaning == Meaning::Rejected => tracing::error!(
+            pause_seconds,
+            "the logon failed; the password counts as rejected and is not sent again until the \
+             pause is over or the password changes: {error}"
+        ),
+        Some(pause_seconds) => {
+            tracing::warn!(
+                pause_seconds,
+                "the logon failed; no other one during the pause: {error}"
+            );
+        }
+        None => tracing::warn!("the logon failed: {error}"),
+    }
+}
+
+fn unanswered() -> LogonFailure {
+    let why = format!("no answer to the logon within {LONGEST_LOGON:?}");
+    LogonFailure { error: Error::Disconnected { why }, meaning: Meaning::Unanswered }
+}
+
+fn without_outcome() -> LogonFailure {
+    let why = "the logon ended without an outcome".to_owned();
+    LogonFailure { error: Error::Disconnected { why }, meaning: Meaning::Failed }
+}
