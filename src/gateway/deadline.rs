@@ -79,11 +79,4 @@ mod tests {
             assert_eq!(parse(text), Some(duration), "{text}");
         }
     }
-
-    #[test]
-    fn anything_else_is_refused() {
-        for text in ["", "S", "5", "5s", "-5S", "+5S", "123456789S", "5 S", "1.5S", "5é"] {
-            assert_eq!(parse(text), None, "{text}");
-        }
-    }
 }

@@ -56,27 +56,3 @@ impl fmt::Display for RequestId {
         }
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn of(given: &'static [u8]) -> RequestId {
-        let value = HeaderValue::from_bytes(given).unwrap();
-        RequestId::of_call(&HeaderMap::from_iter([(REQUEST_ID, value)]))
-    }
-
-    #[test]
-    fn a_valid_id_is_kept_and_any_other_is_replaced() {
-        let id = of(b"2f1c0c5e-7e0a-4b51-9d0b-0f0e6c1d2a3b");
-        assert_eq!(id.to_string(), "2f1c0c5e-7e0a-4b51-9d0b-0f0e6c1d2a3b");
-        assert_eq!(id.to_header(), "2f1c0c5e-7e0a-4b51-9d0b-0f0e6c1d2a3b");
-        assert!(matches!(of(&[b'x'; 128]), RequestId::Given(_)));
-        for invalid in [&b""[..], b"two words", b"tab\there", "ümlaut".as_bytes(), &[b'x'; 129]] {
-            let made = of(invalid);
-            assert!(matches!(made, RequestId::Generated(_)), "{invalid:?}");
-            assert_eq!(made.to_string().len(), 32);
-            assert_eq!(made.to_header(), made.to_string().as_str());
-        }
-    }
-}

@@ -169,39 +169,13 @@ fn joined(values: RawValues<'_>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::settings::parse;
-
-    fn in_effect(arguments: &[&str]) -> SettingsInEffect {
-        let options: ServeOptions = parse(arguments).unwrap();
-        options.in_effect
-    }
+    use crate::settings::defaults;
 
     #[test]
     fn every_setting_is_in_the_log() {
-        let mut settings = in_effect(&[]);
+        let mut settings = defaults::<ServeOptions>().in_effect;
         settings.add_traces(None);
         let names: Vec<_> = settings.0.iter().map(|setting| setting.name.as_str()).collect();
         assert_eq!(names, LOGGED, "in the order of the help");
-    }
-
-    #[test]
-    fn values_are_shown_as_written_and_with_where_they_were_set() {
-        let settings = in_effect(&[
-            "--watch-interval=5m",
-            "--allow-caller=a,b",
-            "--em-ca-file=",
-            "--em-allow-plaintext",
-        ]);
-        let json = serde_json::to_value(&settings).unwrap();
-        let shown = |name: &str| (json[name]["value"].clone(), json[name]["origin"].clone());
-        assert_eq!(shown("watch_interval"), ("5m".into(), "flag".into()));
-        assert_eq!(shown("allow_caller"), ("a,b".into(), "flag".into()));
-        assert_eq!(shown("em_allow_plaintext"), ("true".into(), "flag".into()));
-        assert_eq!(shown("em_ca_file").0, serde_json::Value::Null);
-        assert_eq!(shown("reuse_capacity"), ("64MiB".into(), "default".into()));
-        assert_eq!(
-            settings.sources(),
-            "allow_caller=flag em_ca_file=flag em_allow_plaintext=flag watch_interval=flag"
-        );
     }
 }

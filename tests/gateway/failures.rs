@@ -137,7 +137,21 @@ async fn an_invalid_request_names_its_field_and_never_reaches_em() {
         (Box::new(move |r| r.max_age = duration(0, -1)), "max_age", "INVALID_MAX_AGE"),
         (Box::new(move |r| r.max_age = duration(i64::MAX, 0)), "max_age", "INVALID_MAX_AGE"),
     ];
-    for (change, field, expected) in changes {
+    let ids = [
+        &FINISHED.replace('-', ""),
+        &format!("{{{FINISHED}}}"),
+        &format!("urn:uuid:{FINISHED}"),
+        "urn:veeam:ReplicaJobSession:",
+        &format!(" {FINISHED}"),
+        &format!("{FINISHED}\n"),
+        &FINISHED.replace('4', "g"),
+        &format!("{FINISHED}?format=Entity"),
+        "réplique-664c-4603-a747-00edecae4f17",
+    ];
+    let ids = ids.map(str::to_owned).map(|id| -> (Change, &str, &str) {
+        (Box::new(move |r| r.id.clone_from(&id)), "id", "INVALID_ID")
+    });
+    for (change, field, expected) in changes.into_iter().chain(ids) {
         let mut question = request(FINISHED);
         change(question.get_mut());
         let failure = send(&setup.client, question).await.unwrap_err();
@@ -151,10 +165,12 @@ async fn an_invalid_request_names_its_field_and_never_reaches_em() {
 #[tokio::test]
 async fn a_malformed_grpc_timeout_is_rejected() {
     let setup = start().await;
-    let mut question: Request<_> = request(FINISHED);
-    question.metadata_mut().insert("grpc-timeout", "soon".parse().unwrap());
-    let failure = send(&setup.client, question).await.unwrap_err();
-    assert_failure(&failure, Code::InvalidArgument, "INVALID_TIMEOUT", "grpc-timeout");
+    for wrong in ["soon", "", "S", "5", "5s", "-5S", "+5S", "123456789S", "5 S", "1.5S"] {
+        let mut question: Request<_> = request(FINISHED);
+        question.metadata_mut().insert("grpc-timeout", wrong.parse().unwrap());
+        let failure = send(&setup.client, question).await.unwrap_err();
+        assert_failure(&failure, Code::InvalidArgument, "INVALID_TIMEOUT", wrong);
+    }
 }
 
 #[tokio::test]

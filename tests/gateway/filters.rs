@@ -3,7 +3,7 @@
 
 use proptest::{prelude::*, sample::subsequence};
 use replica_session_gateway::enterprise_manager::{
-    Name, Period, RunResult, SessionFilter, SessionState,
+    InvalidName, Name, Period, RunResult, SessionFilter, SessionState,
 };
 use simulator::{Comparison, Filter, Operator};
 
@@ -113,6 +113,19 @@ fn expected(filter: &SessionFilter) -> Vec<Filter> {
     let before = filter.ended.before.map(time);
     all.extend(before.map(|time| compare("EndTime", Operator::Less, &time)));
     all
+}
+
+#[test]
+fn times_are_rounded_up_to_the_microseconds_that_em_stores() {
+    let mut filter = SessionFilter::default();
+    filter.created.from = Some("2025-10-07T20:00:02.4200001Z".parse().unwrap());
+    assert_eq!(filter.expression(), r#"CreationTime>="2025-10-07T20:00:02.420001Z""#);
+}
+
+#[test]
+fn a_name_has_255_characters_at_most() {
+    assert!(Name::new(&"é".repeat(255)).is_ok());
+    assert_eq!(Name::new(&"é".repeat(256)), Err(InvalidName::TooLong));
 }
 
 proptest! {

@@ -442,6 +442,9 @@ async fn an_invalid_request_names_its_field_and_never_reaches_em() {
     filter("filter.backup_server_name", |f| {
         f.backup_server_name = "\0".to_owned();
     });
+    filter("filter.backup_server_name", |f| {
+        f.backup_server_name = "\u{85}".to_owned();
+    });
     filter("filter.states", |f| f.states = vec![1, 0]);
     filter("filter.states", |f| f.states = vec![99]);
     filter("filter.results", |f| f.results = vec![0]);

@@ -35,6 +35,14 @@ async fn an_em_that_fails_every_request_gets_at_most_a_tenth_more_requests_than_
     }
     let reads = setup.simulator.counts().session_reads;
     assert!((200..=220).contains(&reads), "{reads}");
+
+    // Ten reads that succeed earn a retry.
+    setup.simulator.set_faults([]);
+    for _ in 0..10 {
+        get(&setup.client, FINISHED).await.unwrap();
+    }
+    setup.simulator.set_faults([fault("503=1")]);
+    get(&setup.client, FINISHED).await.unwrap();
 }
 
 #[tokio::test]

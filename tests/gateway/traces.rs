@@ -317,12 +317,23 @@ async fn without_a_collector_em_gets_the_caller_s_trace_context_if_it_is_valid()
     client.get(asked).await.unwrap();
     assert_eq!(last_header(&setup, "traceparent"), PARENT);
     assert_eq!(last_header(&setup, "tracestate"), "tool=one");
-    let zero = format!("00-{}-{}-01", "0".repeat(32), "0".repeat(16));
-    for parent in ["nonsense", &zero] {
+    for parent in [
+        "nonsense",
+        "",
+        "00",
+        &PARENT.replace("-01", "-1"),
+        &format!("{PARENT}-more"),
+        &PARENT.replacen("00", "ff", 1),
+        &PARENT.replace(TRACE, &"0".repeat(32)),
+        &PARENT.replace("00f067aa0ba902b7", &"0".repeat(16)),
+        &PARENT.to_uppercase(),
+        &PARENT.replace("-4", "-+"),
+        &PARENT.replacen('-', "_", 1),
+    ] {
         let asked = in_trace(request(FINISHED), parent);
         client.get(asked).await.unwrap();
-        assert_eq!(last_header(&setup, "traceparent"), "");
-        assert_eq!(last_header(&setup, "tracestate"), "");
+        assert_eq!(last_header(&setup, "traceparent"), "", "{parent}");
+        assert_eq!(last_header(&setup, "tracestate"), "", "{parent}");
     }
     client.get(request(FINISHED)).await.unwrap();
     assert_eq!(last_header(&setup, "traceparent"), "");

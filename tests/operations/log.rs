@@ -34,7 +34,13 @@ async fn a_request_id_is_accepted_or_generated_and_returned_and_logged() {
     let line = gateway.logged("call failed").await;
     assert_eq!(line["request_id"], "night-42");
 
-    for given in [vec![], vec![("x-request-id", "two words")]] {
+    let longest = "x".repeat(128);
+    let told = ask(&gateway, FINISHED, &[("x-request-id", &longest)]).await;
+    assert_eq!(told.get("x-request-id").unwrap(), longest.as_str());
+
+    let too_long = "x".repeat(129);
+    let invalid = ["", "two words", "tab\there", &too_long].map(|id| vec![("x-request-id", id)]);
+    for given in invalid.into_iter().chain([vec![]]) {
         let told = ask(&gateway, FINISHED, &given).await;
         let made = told.get("x-request-id").unwrap().to_str().unwrap();
         assert_eq!(made.len(), 32, "{made}");

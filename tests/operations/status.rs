@@ -97,7 +97,10 @@ async fn a_rejected_password_is_reported_as_a_suspended_logon() {
 
 #[tokio::test]
 async fn settings_are_logged_and_in_the_status_with_their_origins() {
-    let (simulator, gateway) = start(&["--max-in-flight=77"]).await;
+    let pins = format!("{},{}", "a".repeat(64), "b".repeat(64));
+    let pins_option = format!("--em-pin-sha256={pins}");
+    let arguments = ["--max-in-flight=77", "--em-ca-file=", &pins_option];
+    let (simulator, gateway) = start(&arguments).await;
     let line = gateway.logged("settings in effect").await;
     assert_eq!(line["max_in_flight"], "77");
     assert_eq!(line["em_password_file"], "GATEWAY_EM_PASSWORD");
@@ -109,6 +112,8 @@ async fn settings_are_logged_and_in_the_status_with_their_origins() {
     assert!(!origins.contains("max_watches"), "{origins}");
     let settings = &status(&gateway).await["settings"];
     assert_eq!(settings["max_in_flight"], json!({"value": "77", "origin": "flag"}));
+    assert_eq!(settings["em_pin_sha256"], json!({"value": pins, "origin": "flag"}));
+    assert_eq!(settings["em_ca_file"]["value"], Value::Null);
     assert_eq!(settings["lame_duck"], json!({"value": "0s", "origin": "environment"}));
     assert_eq!(settings["max_watches"], json!({"value": "10000", "origin": "default"}));
     assert!(!gateway.whole_log().contains("simulated"), "the password");

@@ -62,6 +62,11 @@ async fn an_unsupported_variable_stops_the_program_at_startup() {
     for (name, value) in [
         ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf"),
         ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "collector:4317"),
+        ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://user:hidden@collector"),
+        ("OTEL_EXPORTER_OTLP_TRACES_COMPRESSION", "gzip"),
+        ("OTEL_EXPORTER_OTLP_CERTIFICATE", "/nowhere/ca.crt"),
+        ("OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE", "tls.crt"),
+        ("OTEL_BSP_MAX_QUEUE_SIZE", "-1"),
         ("OTEL_TRACES_SAMPLER", "sometimes"),
     ] {
         let mut command = program(&["serve", "--em-url=https://em.example:9398"]);
@@ -73,5 +78,6 @@ async fn an_unsupported_variable_stops_the_program_at_startup() {
         let (code, _, told) = run(&mut command).await;
         assert_eq!(code, 64, "{told}");
         assert!(told.starts_with(&format!("error: {name}: ")), "{told}");
+        assert!(!told.contains("hidden"), "{told}");
     }
 }

@@ -244,21 +244,3 @@ fn point_in_time(text: &str) -> Result<Timestamp, String> {
         format!("{text:?} is neither a time such as 2025-10-07T20:00:00Z nor an age such as 24h")
     })
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_time_is_asked_for_to_the_nanosecond() {
-        for (text, seconds, nanos) in [
-            ("2025-10-07T20:00:02.42Z", 1_759_867_202, 420_000_000),
-            ("1969-12-31T23:59:59.25Z", -1, 250_000_000),
-            ("1970-01-01T00:00:00.000000001Z", 0, 1),
-        ] {
-            let from = point_in_time(text).unwrap();
-            let asked = range(Some(from), None).unwrap().start_time.unwrap();
-            assert_eq!((asked.seconds, asked.nanos), (seconds, nanos), "{text}");
-        }
-    }
-}

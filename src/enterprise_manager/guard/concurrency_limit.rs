@@ -82,22 +82,6 @@ mod tests {
     use super::{RequestKind::*, *};
 
     #[tokio::test(start_paused = true)]
-    async fn the_last_permit_is_the_spare_permit_and_expires() {
-        let limit = ConcurrencyLimit::new(3);
-        let regular = [limit.acquire(Entity).await, limit.acquire(Entity).await];
-        let spare = limit.acquire(Entity).await;
-        assert!(limit.acquire(Entity).now_or_never().is_none());
-        for permit in &regular {
-            assert!(permit.expired().now_or_never().is_none());
-        }
-        let acquired = Instant::now();
-        spare.expired().await;
-        assert_eq!(acquired.elapsed(), SPARE_TIME);
-        drop(spare);
-        assert!(limit.acquire(Entity).now_or_never().is_some());
-    }
-
-    #[tokio::test(start_paused = true)]
     async fn a_single_permit_is_a_regular_one() {
         let limit = ConcurrencyLimit::new(1);
         let permit = limit.acquire(Entity).await;

@@ -133,73 +133,14 @@ impl Attempts<'_> {
 mod tests {
     use super::*;
 
-    fn unavailable(retry_after: Option<Duration>) -> Error {
-        Error::Unavailable { why: "test".to_owned(), retry_after }
-    }
-
-    fn internal(status: u16) -> Error {
-        Error::Internal { status, message: "test".to_owned() }
-    }
-
-    fn a_minute() -> ReadContext {
-        ReadContext::until(Instant::now() + Duration::from_secs(60))
-    }
-
-    #[test]
-    fn an_unavailable_em_is_asked_three_times_with_growing_jittered_pauses() {
-        let budget = RetryBudget::default();
-        let context = a_minute();
-        let mut attempts = budget.attempts(&context);
-        assert!(attempts.pause_after(&unavailable(None)).unwrap() <= FIRST_PAUSE);
-        assert!(attempts.pause_after(&unavailable(None)).unwrap() <= FIRST_PAUSE * 2);
-        assert_eq!(attempts.pause_after(&unavailable(None)), None);
-    }
-
-    #[test]
-    fn an_internal_error_is_retried_once_and_other_errors_never() {
-        let budget = RetryBudget::default();
-        let context = a_minute();
-        let mut attempts = budget.attempts(&context);
-        assert!(attempts.pause_after(&internal(500)).is_some());
-        assert_eq!(attempts.pause_after(&internal(500)), None);
-        let never = [
-            internal(505),
-            Error::NotImplemented { message: String::new() },
-            Error::AccessDenied { message: String::new() },
-        ];
-        for error in never {
-            assert_eq!(budget.attempts(&a_minute()).pause_after(&error), None);
-        }
-    }
-
     #[test]
     fn what_em_asks_to_wait_is_waited_unless_the_deadline_comes_first() {
         let budget = RetryBudget::default();
-        let error = unavailable(Some(Duration::from_secs(7)));
-        let pause = budget.attempts(&a_minute()).pause_after(&error).unwrap();
-        assert!(pause >= Duration::from_secs(7));
-        let soon = ReadContext::until(Instant::now() + Duration::from_secs(5));
-        assert_eq!(budget.attempts(&soon).pause_after(&error), None);
-        soon.extend(Instant::now() + Duration::from_secs(60));
-        assert!(budget.attempts(&soon).pause_after(&error).is_some());
-    }
-
-    #[test]
-    fn a_failing_em_gets_at_most_a_tenth_more_requests_than_calls() {
-        let budget = RetryBudget::default();
-        let mut requests = 0;
-        for _ in 0..100 {
-            let context = a_minute();
-            let mut attempts = budget.attempts(&context);
-            requests += 1;
-            while attempts.pause_after(&unavailable(None)).is_some() {
-                requests += 1;
-            }
-        }
-        assert!(requests <= 110, "{requests}");
-        for _ in 0..10 {
-            budget.attempts(&a_minute()).succeeded();
-        }
-        assert!(budget.attempts(&a_minute()).pause_after(&unavailable(None)).is_some());
+        let wait = Duration::from_secs(7);
+        let error = Error::Unavailable { why: "test".to_owned(), retry_after: Some(wait) };
+        let context = ReadContext::until(Instant::now() + Duration::from_secs(5));
+        assert_eq!(budget.attempts(&context).pause_after(&error), None);
+        context.extend(Instant::now() + Duration::from_secs(60));
+        assert!(budget.attempts(&context).pause_after(&error).unwrap() >= wait);
     }
 }

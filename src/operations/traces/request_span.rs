@@ -110,22 +110,3 @@ fn host(url: &Url) -> String {
     let host = url.host_str().unwrap_or_default();
     host.trim_matches(['[', ']']).to_owned()
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn templates_hold_no_id_and_no_query() {
-        for (path, expected) in [
-            (
-                "api/replicaSessions/04f694ad-664c-4603-a747-00edecae4f17?format=Entity",
-                "/api/replicaSessions/{id}",
-            ),
-            ("api/sessionMngr/?v=latest", "/api/sessionMngr/"),
-            ("api/query?type=ReplicaJobSession", "/api/query"),
-        ] {
-            assert_eq!(template(path), expected);
-        }
-    }
-}

@@ -91,16 +91,6 @@ mod tests {
     }
 
     #[test]
-    fn the_standard_s_example_is_read() {
-        let span = extract(&header_map(&[("traceparent", EXAMPLE)])).unwrap();
-        assert_eq!(span.trace_id().to_string(), "4bf92f3577b34da6a3ce929d0e0e4736");
-        assert_eq!(span.span_id().to_string(), "00f067aa0ba902b7");
-        assert!(span.is_sampled() && span.is_remote());
-        let later = "01-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-what";
-        assert_eq!(extract(&header_map(&[("traceparent", later)])), Some(span));
-    }
-
-    #[test]
     fn a_context_is_passed_on_as_it_came_and_without_what_is_malformed() {
         let parent = ("traceparent", EXAMPLE);
         let came = [parent, ("tracestate", "a=1,b@c=2")];
@@ -116,23 +106,5 @@ mod tests {
         assert_eq!(forwarded(&[("traceparent", &later)])[0].1, EXAMPLE);
         let flags = EXAMPLE.replace("-01", "-83");
         assert_eq!(forwarded(&[("traceparent", &flags)])[0].1, flags);
-    }
-
-    #[test]
-    fn anything_else_is_ignored() {
-        for text in [
-            "",
-            "00",
-            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-1",
-            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-more",
-            "ff-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
-            "00-00000000000000000000000000000000-00f067aa0ba902b7-01",
-            "00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000000-01",
-            "00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01",
-            "00-+bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
-            "00_4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
-        ] {
-            assert_eq!(extract(&header_map(&[("traceparent", text)])), None, "{text}");
-        }
     }
 }
