@@ -3,6 +3,26 @@
 //! `prometheus-client` holds them: its metrics are fields that code updates directly, where the
 //! `metrics` facade looks each one up by name. `docs/metrics.md` describes each to operators.
 
+/// Defines a group of metrics: the type, name and help text of each.
+macro_rules! metrics {
+    ($(#[$doc:meta])* $group:ident: $($field:ident: $type:ty = $name:literal, $help:literal;)*) => {
+        $(#[$doc])*
+        #[derive(Debug, Default)]
+        struct $group {
+            $($field: $type,)*
+        }
+
+        impl $group {
+            /// The metrics, registered, at zero.
+            fn registered(registry: &mut Registry) -> Self {
+                let metrics = Self::default();
+                $(registry.register($name, $help, metrics.$field.clone());)*
+                metrics
+            }
+        }
+    };
+}
+
 mod calls;
 mod durations;
 #[cfg(target_os = "linux")]
@@ -26,25 +46,43 @@ pub use upstream::{LogonOutcome, RequestMetrics, RequestOutcome, UpstreamMetrics
 /// Label names and values. They are static, so that no client can add series.
 type Labels<const N: usize> = [(&'static str, &'static str); N];
 
+metrics! {
+    /// Metrics of the gateway's parts.
+    PartMetrics:
+    connections: Gauge = "gateway_connections", "Open client connections";
+    accepted: Counter = "gateway_connections_accepted", "Accepted client connections";
+    refused: Family<Labels<1>, Counter> = "gateway_connections_refused",
+        "Client connections that were closed because too many were open (limit) or the TLS \
+         handshake failed (tls)";
+    answers: Family<Labels<1>, Counter> = "gateway_reads",
+        "Reads of sessions, pages and tasks: Enterprise Manager was asked (asked), an equal read \
+         was in flight (shared), a kept answer was young enough (reused)";
+    spans: Family<Labels<1>, Counter> = "gateway_trace_spans",
+        "Trace spans that the collector accepted (exported), that could not be delivered to it \
+         (failed), or that did not fit into the queue (dropped)";
+    watches: Gauge = "gateway_watches", "Open watches";
+    pollers: Gauge = "gateway_watched_sessions",
+        "Sessions that are polled because they are watched";
+    watch_events: Counter = "gateway_watch_events", "Events sent to watches";
+    reloads: Family<Labels<2>, Counter> = "gateway_reloads",
+        "Changes of files that are in use (applied) or were refused (refused)";
+    stale: Family<Labels<1>, Gauge> = "gateway_reload_refused",
+        "1 while the current files are refused and the last good ones stay in use";
+    certificate_expiry: Family<Labels<1>, Gauge> = "gateway_certificate_expiry_timestamp_seconds",
+        "Expiry of the gateway's own certificate (listener) and of the one that Enterprise Manager \
+         presented last (enterprise_manager), in seconds since 1970";
+    build: Family<Labels<1>, Gauge> = "gateway_build_info", "1, labelled with the version";
+}
+
 /// All metrics of the gateway.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Metrics {
     registry: Registry,
     /// gRPC calls.
     pub calls: CallMetrics,
     /// Requests to Enterprise Manager.
     pub upstream: Arc<UpstreamMetrics>,
-    connections: Gauge,
-    accepted: Counter,
-    refused: Family<Labels<1>, Counter>,
-    answers: Family<Labels<1>, Counter>,
-    spans: Family<Labels<1>, Counter>,
-    watches: Gauge,
-    pollers: Gauge,
-    watch_events: Counter,
-    reloads: Family<Labels<2>, Counter>,
-    stale: Family<Labels<1>, Gauge>,
-    certificate_expiry: Family<Labels<1>, Gauge>,
+    parts: PartMetrics,
     expiries: Mutex<Vec<(&'static str, Expiry)>>,
 }
 
@@ -82,72 +120,21 @@ pub struct SpanCounters {
 impl Metrics {
     /// Registers all metrics, at zero.
     pub fn new() -> Arc<Self> {
-        let mut metrics = Self::default();
-        let registry = &mut metrics.registry;
-        metrics.calls.register(registry);
-        metrics.upstream.register(registry);
-        registry.register(
-            "gateway_connections",
-            "Open client connections",
-            metrics.connections.clone(),
-        );
-        registry.register(
-            "gateway_connections_accepted",
-            "Accepted client connections",
-            metrics.accepted.clone(),
-        );
-        registry.register(
-            "gateway_connections_refused",
-            "Client connections that were closed because too many were open (limit) or the TLS \
-             handshake failed (tls)",
-            metrics.refused.clone(),
-        );
-        registry.register(
-            "gateway_reads",
-            "Reads of sessions, pages and tasks: Enterprise Manager was asked (asked), an equal read was \
-             in flight (shared), a kept answer was young enough (reused)",
-            metrics.answers.clone(),
-        );
-        registry.register(
-            "gateway_trace_spans",
-            "Trace spans that the collector accepted (exported), that could not be delivered to it \
-             (failed), or that did not fit into the queue (dropped)",
-            metrics.spans.clone(),
-        );
-        registry.register("gateway_watches", "Open watches", metrics.watches.clone());
-        registry.register(
-            "gateway_watched_sessions",
-            "Sessions that are polled because they are watched",
-            metrics.pollers.clone(),
-        );
-        registry.register(
-            "gateway_watch_events",
-            "Events sent to watches",
-            metrics.watch_events.clone(),
-        );
-        registry.register(
-            "gateway_reloads",
-            "Changes of files that are in use (applied) or were refused (refused)",
-            metrics.reloads.clone(),
-        );
-        registry.register(
-            "gateway_reload_refused",
-            "1 while the current files are refused and the last good ones stay in use",
-            metrics.stale.clone(),
-        );
-        registry.register(
-            "gateway_certificate_expiry_timestamp_seconds",
-            "Expiry of the gateway's own certificate (listener) and of the one that Enterprise Manager \
-             presented last (enterprise_manager), in seconds since 1970",
-            metrics.certificate_expiry.clone(),
-        );
-        let build = Family::<Labels<1>, Gauge>::default();
-        build.get_or_create(&[("version", env!("CARGO_PKG_VERSION"))]).set(1);
-        registry.register("gateway_build_info", "1, labelled with the version", build);
-        #[cfg(target_os = "linux")]
-        registry.register_collector(Box::new(process::Process));
+        let mut registry = Registry::default();
+        let metrics = Self {
+            calls: CallMetrics::registered(&mut registry),
+            upstream: Arc::new(UpstreamMetrics::registered(&mut registry)),
+            parts: PartMetrics::registered(&mut registry),
+            expiries: Mutex::default(),
+            registry: {
+                #[cfg(target_os = "linux")]
+                registry.register_collector(Box::new(process::Process));
+                registry
+            },
+        };
+        metrics.parts.build.get_or_create(&[("version", env!("CARGO_PKG_VERSION"))]).set(1);
         for refused in [RefusedConnection::Limit, RefusedConnection::Tls] {
-            drop(metrics.refused.get_or_create(&refused.labels()));
+            drop(metrics.parts.refused.get_or_create(&refused.labels()));
         }
         drop((metrics.reads(), metrics.spans()));
         Arc::new(metrics)
@@ -155,48 +142,48 @@ impl Metrics {
 
     /// Counts a connection, as open until the guard is dropped.
     pub fn connection(&self) -> GaugeGuard {
-        self.accepted.inc();
-        GaugeGuard::new(&self.connections)
+        self.parts.accepted.inc();
+        GaugeGuard::new(&self.parts.connections)
     }
 
     /// Counts a connection that was closed unserved.
     pub fn refused(&self, why: RefusedConnection) {
-        self.refused.get_or_create(&why.labels()).inc();
+        self.parts.refused.get_or_create(&why.labels()).inc();
     }
 
     /// The counters of reads of sessions, pages and tasks.
     pub fn reads(&self) -> ReadCounters {
-        let from = |source| self.answers.get_or_create_owned(&[("source", source)]);
+        let from = |source| self.parts.answers.get_or_create_owned(&[("source", source)]);
         ReadCounters { asked: from("asked"), shared: from("shared"), reused: from("reused") }
     }
 
     /// The counters of trace spans.
     pub fn spans(&self) -> SpanCounters {
-        let of = |outcome| self.spans.get_or_create_owned(&[("outcome", outcome)]);
+        let of = |outcome| self.parts.spans.get_or_create_owned(&[("outcome", outcome)]);
         SpanCounters { exported: of("exported"), failed: of("failed"), dropped: of("dropped") }
     }
 
     /// Counts a watch until the guard is dropped.
     pub fn watch(&self) -> GaugeGuard {
-        GaugeGuard::new(&self.watches)
+        GaugeGuard::new(&self.parts.watches)
     }
 
     /// Counts the poller of a session until the guard is dropped.
     pub fn poller(&self) -> GaugeGuard {
-        GaugeGuard::new(&self.pollers)
+        GaugeGuard::new(&self.parts.pollers)
     }
 
     /// Counts an event of a watch.
     pub fn watch_event(&self) {
-        self.watch_events.inc();
+        self.parts.watch_events.inc();
     }
 
     /// Counts a change of files that was applied or refused.
     pub fn reloaded(&self, what: &'static str, is_applied: bool) {
         let outcome = if is_applied { "applied" } else { "refused" };
         let labels = [("what", what), ("outcome", outcome)];
-        self.reloads.get_or_create(&labels).inc();
-        let stale = self.stale.get_or_create(&[("what", what)]);
+        self.parts.reloads.get_or_create(&labels).inc();
+        let stale = self.parts.stale.get_or_create(&[("what", what)]);
         stale.set(i64::from(!is_applied));
     }
 
@@ -229,7 +216,7 @@ impl Metrics {
     pub fn text(&self) -> String {
         for (side, expiry) in self.expiries.lock().iter() {
             if let Some(seconds) = expiry.get() {
-                self.certificate_expiry.get_or_create(&[("side", side)]).set(seconds);
+                self.parts.certificate_expiry.get_or_create(&[("side", side)]).set(seconds);
             }
         }
         let mut text = String::new();

@@ -66,130 +66,91 @@ outcomes! {
 pub struct UpstreamMetrics {
     /// By number of the outcome, so that counting a request needs no look-up by label.
     requests: Vec<Counter>,
-    requests_family: Family<Labels<1>, Counter>,
-    seconds: Durations,
-    in_flight: Gauge,
-    logons: Family<Labels<1>, Counter>,
-    retries: Counter,
-    unknown_values: Family<Labels<1>, Counter>,
+    series: Series,
     /// 1 while the circuit breaker is open: requests fail at once because connections cannot be
     /// established.
     pub circuit_open: Gauge,
     /// 1 while no logon is attempted because the password was rejected, or a new token refused.
     pub logon_suspended: Gauge,
-    last_success: Gauge<f64, AtomicU64>,
-}
-
-impl Default for UpstreamMetrics {
-    fn default() -> Self {
-        let family = Family::<Labels<1>, Counter>::default();
-        let requests = RequestOutcome::ALL
-            .iter()
-            .map(|outcome| family.get_or_create_owned(&[("outcome", outcome.label())]))
-            .collect();
-        let logons = Family::<Labels<1>, Counter>::default();
-        for outcome in LogonOutcome::ALL {
-            drop(logons.get_or_create(&[("outcome", outcome.label())]));
-        }
-        let unknown_values = Family::<Labels<1>, Counter>::default();
-        for what in UNKNOWN {
-            drop(unknown_values.get_or_create(&[("what", what)]));
-        }
-        Self {
-            requests,
-            requests_family: family,
-            seconds: Durations::default(),
-            in_flight: Gauge::default(),
-            logons,
-            retries: Counter::default(),
-            unknown_values,
-            circuit_open: Gauge::default(),
-            logon_suspended: Gauge::default(),
-            last_success: Gauge::default(),
-        }
-    }
 }
 
 /// Values of the label `what`: the elements that may have a value, or exist, outside the contract.
 const UNKNOWN: [&str; 3] = ["State", "Result", "other"];
 
+metrics! {
+    Series:
+    requests: Family<Labels<1>, Counter> = "gateway_em_requests",
+        "Completed HTTP requests to Enterprise Manager, including logons, by outcome";
+    seconds: Durations = "gateway_em_request_seconds",
+        "Duration of HTTP requests to Enterprise Manager, to the end of the response or the \
+         failure";
+    in_flight: Gauge = "gateway_em_requests_in_flight",
+        "HTTP requests to Enterprise Manager in flight";
+    logons: Family<Labels<1>, Counter> = "gateway_em_logons",
+        "Completed logons to Enterprise Manager, by outcome";
+    retries: Counter = "gateway_em_retries", "Retried reads of Enterprise Manager";
+    unknown_values: Family<Labels<1>, Counter> = "gateway_em_unknown_values",
+        "Sessions and tasks with a State, a Result or another element that the contract does not \
+         define";
+    circuit_open: Gauge = "gateway_em_circuit_open",
+        "1 while the circuit breaker is open: reads fail at once because no connection to \
+         Enterprise Manager can be established";
+    logon_suspended: Gauge = "gateway_em_logon_suspended",
+        "1 while logons are suspended because the password was rejected, or a new token refused";
+    last_success: Gauge<f64, AtomicU64> = "gateway_em_last_success_timestamp_seconds",
+        "Time of the last read that Enterprise Manager answered, in seconds since 1970; 0 if none";
+}
+
 impl UpstreamMetrics {
-    pub(super) fn register(&self, registry: &mut Registry) {
-        registry.register(
-            "gateway_em_requests",
-            "Completed HTTP requests to Enterprise Manager, including logons, by outcome",
-            self.requests_family.clone(),
-        );
-        registry.register(
-            "gateway_em_request_seconds",
-            "Duration of HTTP requests to Enterprise Manager, to the end of the response or the failure",
-            self.seconds.clone(),
-        );
-        registry.register(
-            "gateway_em_requests_in_flight",
-            "HTTP requests to Enterprise Manager in flight",
-            self.in_flight.clone(),
-        );
-        registry.register(
-            "gateway_em_logons",
-            "Completed logons to Enterprise Manager, by outcome",
-            self.logons.clone(),
-        );
-        registry.register(
-            "gateway_em_retries",
-            "Retried reads of Enterprise Manager",
-            self.retries.clone(),
-        );
-        registry.register(
-            "gateway_em_unknown_values",
-            "Sessions and tasks with a State, a Result or another element that the contract does not define",
-            self.unknown_values.clone(),
-        );
-        registry.register(
-            "gateway_em_circuit_open",
-            "1 while the circuit breaker is open: reads fail at once because no connection to Enterprise Manager can be established",
-            self.circuit_open.clone(),
-        );
-        registry.register(
-            "gateway_em_logon_suspended",
-            "1 while logons are suspended because the password was rejected, or a new token refused",
-            self.logon_suspended.clone(),
-        );
-        registry.register(
-            "gateway_em_last_success_timestamp_seconds",
-            "Time of the last read that Enterprise Manager answered, in seconds since 1970; 0 if none",
-            self.last_success.clone(),
-        );
+    /// Every series exists from the start, at zero.
+    pub(super) fn registered(registry: &mut Registry) -> Self {
+        let series = Series::registered(registry);
+        let of_outcome = |outcome: &RequestOutcome| {
+            series.requests.get_or_create_owned(&[("outcome", outcome.label())])
+        };
+        let requests = RequestOutcome::ALL.iter().map(of_outcome).collect();
+        for outcome in LogonOutcome::ALL {
+            drop(series.logons.get_or_create(&[("outcome", outcome.label())]));
+        }
+        for what in UNKNOWN {
+            drop(series.unknown_values.get_or_create(&[("what", what)]));
+        }
+        Self {
+            requests,
+            circuit_open: series.circuit_open.clone(),
+            logon_suspended: series.logon_suspended.clone(),
+            series,
+        }
     }
 
     /// Counts a request as in flight until the guard is dropped. Unless [`RequestMetrics::ended`] is
     /// called, it then counts as given up.
     pub fn request(&self) -> RequestMetrics<'_> {
-        self.in_flight.inc();
+        self.series.in_flight.inc();
         RequestMetrics { upstream: self, sent: Instant::now(), outcome: RequestOutcome::GivenUp }
     }
 
     /// Counts a logon.
     pub fn logon(&self, outcome: LogonOutcome) {
         let labels = [("outcome", outcome.label())];
-        self.logons.get_or_create(&labels).inc();
+        self.series.logons.get_or_create(&labels).inc();
     }
 
     /// Counts a retry.
     pub fn retried(&self) {
-        self.retries.inc();
+        self.series.retries.inc();
     }
 
     /// Counts a value of this element, or the element itself, that the contract does not define.
     pub fn unknown_value(&self, element: &str) {
         let what = UNKNOWN.into_iter().find(|what| *what == element);
         let labels = [("what", what.unwrap_or("other"))];
-        self.unknown_values.get_or_create(&labels).inc();
+        self.series.unknown_values.get_or_create(&labels).inc();
     }
 
     /// Sets the time of the last successful read, in seconds since 1970.
     pub fn succeeded(&self, seconds: f64) {
-        self.last_success.set(seconds);
+        self.series.last_success.set(seconds);
     }
 }
 
@@ -210,8 +171,8 @@ impl RequestMetrics<'_> {
 
 impl Drop for RequestMetrics<'_> {
     fn drop(&mut self) {
-        self.upstream.in_flight.dec();
+        self.upstream.series.in_flight.dec();
         self.upstream.requests[self.outcome as usize].inc();
-        self.upstream.seconds.observe(self.sent.elapsed());
+        self.upstream.series.seconds.observe(self.sent.elapsed());
     }
 }
