@@ -3,10 +3,7 @@
 //! They pass neither the permits nor the retries: `check` sends one after the other, and wants to see
 //! what a read would hide.
 
-use reqwest::{
-    Method,
-    header::{HeaderMap, HeaderName, HeaderValue},
-};
+use reqwest::{Method, header::HeaderMap};
 
 use super::{
     EnterpriseManager,
@@ -17,11 +14,11 @@ use super::{
 use crate::operations::traces::TraceContext;
 
 impl EmResponse {
-    /// The token in the response to a logon, as a header for requests of its session.
-    pub(crate) fn token(&self) -> Option<(HeaderName, HeaderValue)> {
+    /// The token in the response to a logon, as the headers for requests of its session.
+    pub(crate) fn token(&self) -> Option<HeaderMap> {
         let mut token = self.headers.get(SESSION_HEADER)?.clone();
         token.set_sensitive(true);
-        Some((SESSION_HEADER, token))
+        Some(HeaderMap::from_iter([(SESSION_HEADER, token)]))
     }
 }
 
@@ -53,7 +50,15 @@ impl EnterpriseManager {
         path: &str,
         headers: &HeaderMap,
     ) -> Result<EmResponse, Error> {
-        self.send(method, path, Credential::Headers(headers)).await
+        let exchange = Exchange {
+            method,
+            path,
+            credential: Credential::Headers(headers),
+            kind: RequestKind::List,
+            trace: &TraceContext::Untraced,
+            resend: 0,
+        };
+        self.http.exchange(exchange).await
     }
 
     /// The same under the logon session that all reads share; logs on first if there is none.
@@ -63,8 +68,8 @@ impl EnterpriseManager {
     /// As [`ask`](Self::ask), and why there is no logon session.
     pub(crate) async fn ask_logged_on(&self, path: &str) -> Result<EmResponse, Error> {
         let session = self.logons.session(&TraceContext::Untraced).await?;
-        let credential = Credential::Token(&session.token);
-        self.send(Method::GET, path, credential).await
+        let token = HeaderMap::from_iter([(SESSION_HEADER, session.token.clone())]);
+        self.ask(Method::GET, path, &token).await
     }
 
     /// Logs on to a session of its own, for this version of the API. The caller has to log off.
@@ -74,22 +79,5 @@ impl EnterpriseManager {
     /// As [`ask`](Self::ask).
     pub(crate) async fn ask_to_log_on(&self, version: &str) -> Result<EmResponse, Error> {
         self.logons.ask(version).await
-    }
-
-    async fn send(
-        &self,
-        method: Method,
-        path: &str,
-        credential: Credential<'_>,
-    ) -> Result<EmResponse, Error> {
-        let exchange = Exchange {
-            method,
-            path,
-            credential,
-            kind: RequestKind::List,
-            trace: &TraceContext::Untraced,
-            resend: 0,
-        };
-        self.http.exchange(exchange).await
     }
 }

@@ -34,8 +34,7 @@ pub use error::{BadResponse, Error, Setting, UnusableSetting};
 pub use guard::{LATELY, LastFailure, ReadContext, UpstreamHealth, UpstreamStatus};
 pub(crate) use http::EmResponse;
 pub use http::{
-    Handshake, HandshakeError, PresentedCertificate, connect, presented_certificate, resolve,
-    shake_hands,
+    Handshake, HandshakeError, PresentedCertificate, presented_certificate, resolve, shake_hands,
 };
 pub use logon::LogonState;
 pub use model::{

@@ -240,11 +240,12 @@ fn every_request_is_documented() {
     let rows: Vec<_> =
         PAGE.lines().filter(|line| line.starts_with("| ") && line.contains(" /api/")).collect();
     let requests = REQUESTS.iter();
-    let wanted = requests.map(|request| {
-        let (name, line, shows) = (request.name, request.line, request.shows);
-        format!("| {name} | `{line}` | {shows} |")
-    });
-    assert_eq!(rows, wanted.collect::<Vec<_>>());
+    let wanted = requests.map(|request| format!("| {} | `{}` | ", request.name, request.line));
+    let wanted: Vec<_> = wanted.collect();
+    assert_eq!(rows.len(), wanted.len());
+    for (row, wanted) in rows.iter().zip(wanted) {
+        assert!(row.strip_prefix(&wanted).is_some_and(|shows| shows.len() > 4), "{row}: {wanted}");
+    }
 }
 
 fn redacted(body: &str) -> String {

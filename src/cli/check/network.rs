@@ -17,8 +17,8 @@ use super::{
 use crate::{
     cli::ExitCode,
     enterprise_manager::{
-        EnterpriseManager, Error, Handshake, HandshakeError, connect, presented_certificate,
-        resolve, shake_hands,
+        EnterpriseManager, Error, Handshake, HandshakeError, presented_certificate, resolve,
+        shake_hands,
     },
     settings::{EnterpriseManagerSettings, SettingError},
 };
@@ -52,7 +52,7 @@ pub(super) async fn connect_to_any(
     let mut failures = Vec::new();
     let mut was_refused = false;
     for address in addresses {
-        match timeout(CONNECT_TIMEOUT, connect(address)).await {
+        match timeout(CONNECT_TIMEOUT, TcpStream::connect(address)).await {
             Ok(Ok(stream)) if failures.is_empty() => {
                 return Ok(Success::new(stream, address.to_string()));
             }

@@ -7,6 +7,7 @@ use rustls::{
     ProtocolVersion,
     pki_types::{InvalidDnsNameError, ServerName},
 };
+use serde::Serialize;
 use tokio::net::{TcpStream, lookup_host};
 use tokio_rustls::TlsConnector;
 use url::{Host, Url};
@@ -19,13 +20,14 @@ use crate::{
 };
 
 /// A TLS handshake that succeeded.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Handshake {
     /// The negotiated version, such as `TLS 1.3`.
     pub version: &'static str,
     /// Whether the server would speak HTTP/2.
-    pub speaks_http2: bool,
+    pub offers_http2: bool,
     /// When the certificate expires, in seconds since 1970.
+    #[serde(skip)]
     pub expires: Option<i64>,
 }
 
@@ -58,15 +60,6 @@ pub async fn resolve(url: &Url) -> io::Result<Vec<SocketAddr>> {
     Ok(addresses)
 }
 
-/// A connection to this address.
-///
-/// # Errors
-///
-/// Why there is none.
-pub async fn connect(address: SocketAddr) -> io::Result<TcpStream> {
-    TcpStream::connect(address).await
-}
-
 /// Does the TLS handshake on this connection, trusting what the settings say.
 ///
 /// # Errors
@@ -91,7 +84,7 @@ pub async fn shake_hands(
             Some(ProtocolVersion::TLSv1_3) => "TLS 1.3",
             _ => "TLS 1.2",
         },
-        speaks_http2: connection.alpn_protocol() == Some(b"h2"),
+        offers_http2: connection.alpn_protocol() == Some(b"h2"),
         expires: seen.get(),
     })
 }

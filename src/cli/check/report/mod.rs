@@ -1,10 +1,9 @@
 //! `check --report`: a recording of how this Enterprise Manager answers some thirty requests, with every text
 //! replaced by its shape.
 //!
-//! The gateway was written without an Enterprise Manager at hand, from what others have published. A report
-//! from a real one shows where that is incomplete, and a recorded answer can become a
-//! fixture of the tests. So the answers are recorded, not judged: a list of questions answers only what
-//! somebody thought of.
+//! The gateway was written without an Enterprise Manager at hand, from what others have published. A
+//! report from a real one shows where that is incomplete, and a recorded answer can become a fixture of
+//! the tests. So answers are recorded, not judged: a list of questions covers what somebody thought of.
 
 mod redact;
 mod requests;
@@ -31,6 +30,9 @@ pub use requests::{REQUESTS, Request};
 /// Of the form below. One more when it changes; requests come and go.
 const FORMAT: u32 = 2;
 
+const WRITTEN_BY: &str =
+    concat!("replica-session-gateway ", env!("CARGO_PKG_VERSION"), " check --report");
+
 /// An id that no session, task or logon has.
 const NOBODY: &str = "5a5a5a5a-5a5a-4a5a-8a5a-5a5a5a5a5a5a";
 
@@ -52,14 +54,8 @@ struct Report {
     format: u32,
     written_by: &'static str,
     note: &'static str,
-    tls: Option<RecordedTls>,
+    tls: Option<Handshake>,
     exchanges: Vec<RecordedExchange>,
-}
-
-#[derive(Serialize)]
-struct RecordedTls {
-    version: &'static str,
-    offers_http2: bool,
 }
 
 /// A request that was sent.
@@ -125,17 +121,10 @@ pub(super) async fn report(
     };
     let report = Report {
         format: FORMAT,
-        written_by: concat!(
-            "replica-session-gateway ",
-            env!("CARGO_PKG_VERSION"),
-            " check --report"
-        ),
+        written_by: WRITTEN_BY,
         note: "Texts of Enterprise Manager are replaced by their shape: X, x and 9 for letters and digits, and \
                numbered GUIDs. Known words, times of sessions and small numbers are kept.",
-        tls: tls.map(|handshake| RecordedTls {
-            version: handshake.version,
-            offers_http2: handshake.speaks_http2,
-        }),
+        tls,
         exchanges: recorder.record_all().await,
     };
     let text = serde_json::to_string_pretty(&report)? + "\n";
@@ -167,17 +156,12 @@ impl Recorder<'_> {
             };
             let sent = Instant::now();
             let answer = timeout(self.target.time_limit, self.send(&request, &path)).await;
-            let took = sent.elapsed();
-            let answer = answer.ok().flatten();
-            if let Some(answer) = &answer {
-                self.learn(&request, answer);
-            }
-            unanswered = if answer.is_some() { 0 } else { unanswered + 1 };
-            exchanges.push(RecordedExchange {
-                name: request.name,
-                request: request.line,
-                answer: answer.map(|answer| self.recorded(&answer, took)),
+            let answer = answer.ok().flatten().map(|answer| {
+                self.learn(&request, &answer);
+                self.recorded(&answer, sent.elapsed())
             });
+            unanswered = if answer.is_some() { 0 } else { unanswered + 1 };
+            exchanges.push(RecordedExchange { name: request.name, request: request.line, answer });
             if unanswered == MAX_UNANSWERED {
                 break;
             }
@@ -188,8 +172,7 @@ impl Recorder<'_> {
 
     /// The path with the ids in it; none if one of them, or the token, is not known.
     fn path(&self, request: &Request) -> Option<String> {
-        let (_, path, _) = request.parts();
-        let mut path = path.to_owned();
+        let mut path = request.parts().1.to_owned();
         for (placeholder, value) in &self.values {
             path = path.replace(placeholder, value);
         }
@@ -211,22 +194,21 @@ impl Recorder<'_> {
                 return self.target.enterprise_manager.ask_to_log_on(version).await.ok();
             }
         };
-        if let Some((name, value)) = header {
+        if let Some((name, value)) = header.split_once(": ") {
             let name = HeaderName::from_bytes(name.as_bytes()).ok()?;
             headers.insert(name, HeaderValue::from_static(value));
         }
         let method = Method::from_bytes(method.as_bytes()).ok()?;
-        let answer = self.target.enterprise_manager.ask(method, path, &headers);
-        answer.await.ok()
+        self.target.enterprise_manager.ask(method, path, &headers).await.ok()
     }
 
     /// Takes out of an answer what later requests need.
     fn learn(&mut self, request: &Request, answer: &EmResponse) {
         let text = String::from_utf8_lossy(&answer.body);
+        let first = session_uids(&text).next();
         match (request.credentials, request.name) {
             (Credentials::Password, _) => {
-                let token = answer.token().map(|(name, value)| (Some(name), value));
-                self.token.extend(token);
+                self.token = answer.token().unwrap_or_default();
                 if let Ok(Some(id)) = parse_session_id(&answer.body) {
                     self.values.insert("{logon}", id.to_string());
                     *self.open.0.lock() = Some((self.token.clone(), id));
@@ -234,14 +216,13 @@ impl Recorder<'_> {
             }
             (_, "newest sessions") => {
                 let over = session_uids(&text).find(|(_, rest)| rest.contains(">Stopped<"));
-                if let Some((id, _)) = over.or_else(|| session_uids(&text).next()) {
+                if let Some((id, _)) = over.or(first) {
                     self.values.insert("{session}", id.to_string());
                     self.values.insert("{SESSION}", id.to_string().to_uppercase());
                 }
             }
             (_, "oldest session") => {
-                let oldest = session_uids(&text).next();
-                self.values.extend(oldest.map(|(id, _)| ("{oldest}", id.to_string())));
+                self.values.extend(first.map(|(id, _)| ("{oldest}", id.to_string())));
             }
             (_, "logoff") => drop(self.open.0.lock().take()),
             _ => {}
@@ -249,14 +230,13 @@ impl Recorder<'_> {
     }
 
     fn recorded(&mut self, answer: &EmResponse, took: Duration) -> RecordedAnswer {
-        let headers = answer.headers.iter();
-        let headers = headers
-            .map(|(name, value)| self.redactor.header(name.as_str(), value.as_bytes()))
-            .collect();
-        let (mut body, unreadable) = match self.redactor.body(&answer.body) {
-            Ok(body) => (body, None),
-            Err(looks) => (String::new(), Some(looks)),
+        let header = |(name, value): (&HeaderName, &HeaderValue)| {
+            self.redactor.header(name.as_str(), value.as_bytes())
         };
+        let headers = answer.headers.iter().map(header).collect();
+        let body = self.redactor.body(&answer.body);
+        let unreadable = body.as_ref().err().copied();
+        let mut body = body.unwrap_or_default();
         if body.len() > MAX_RECORDED {
             let is_boundary = |at: &usize| body.is_char_boundary(*at);
             let start = (0..=MAX_RECORDED - RECORDED_END).rfind(is_boundary);

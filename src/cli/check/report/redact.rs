@@ -10,24 +10,22 @@
 //! * ASCII punctuation, blanks and control characters;
 //! * one character for every other one, which shows only its kind.
 //!
-//! So a mistake of the lexer below, or a document that is not well-formed, cannot let a text through. That is why
-//! there is no XML or JSON library here: these refuse what is broken and normalise what is not,
-//! and a report is about exactly that.
+//! So a mistake of the lexer, or a malformed document, cannot let a text through. Libraries for XML and
+//! JSON would refuse what is broken and normalise what is not, and a report is about exactly that.
 
 use std::collections::HashMap;
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use uuid::Uuid;
 
-use crate::enterprise_manager::parse_time;
+use crate::enterprise_manager::{parse_time, parse_uuid};
 
-/// Elements, attributes and JSON keys, as far as they are known.
-const NAMES: &str = "CreationTimeUTC EndTimeUTC Entities EntityRef EntityReferences Error Fault FailureMessage \
-    FirstChanceExceptionMessage Href IsRetry JobName JobSessionUid JobType JobUid Link Links LogonSessions Message \
-    Name PageNum PageSize PagesCount PagingInfo Progress QueryResult Reason Ref Refs Rel ReplicaJobSessions \
-    ReplicaTaskSessions Resources Result SessionId StackTrace State Status StatusCode SupportedVersion \
-    SupportedVersions Text TotalSize Type UID UserName VmDisplayName VmUid \
-    xml version encoding standalone xmlns xsd xsi nil CDATA DOCTYPE html head title meta style script body div p a hr h1 h2 h3 span form input href class content";
+/// Elements, attributes and JSON keys, as far as they are known and not among those of [`VALUES`].
+const NAMES: &str = "Entities EntityRef EntityReferences Error Fault FailureMessage \
+    FirstChanceExceptionMessage JobName Link Links LogonSessions PagingInfo QueryResult Reason Ref Refs \
+    ReplicaJobSessions ReplicaTaskSessions Resources SessionId StackTrace Status SupportedVersion \
+    SupportedVersions Text TotalSize UserName VmDisplayName xml standalone CDATA DOCTYPE \
+    html head title meta style script body div p a hr h1 h2 h3 span form input class content";
 
 /// Kinds of things at Enterprise Manager. With `List`, `Reference` or both behind it, the type of a
 /// link.
@@ -36,34 +34,21 @@ const KINDS: &str = "Backup BackupFile BackupJobSession BackupServer BackupTaskS
     LookupService ManagedServer QueryService Replica ReplicaJobSession ReplicaTaskSession Report Repository \
     RestorePoint RestoreSession Task VAppRestorePoint VCloudService VmReplicaPoint VmRestorePoint WanAccelerator";
 
-/// What a request's path and query are made of.
-const URL_WORDS: &str = "api backupServers jobs logonSessions query repicaTaskSessions replicaSessions \
-    replicaTaskSessions sessionMngr type format Entity Entities ReplicaJobSession ReplicaTaskSession filter sortAsc \
-    sortDesc CreationTime IsRetry Name Result State pageSize page v latest v1_7";
-
-/// Words in the values of headers that name nobody.
-const HEADER_WORDS: &str = "application text xml json html plain problem charset utf-8 utf-16 us-ascii iso-8859-1 \
-    Microsoft-HTTPAPI 2.0 Kestrel Basic Negotiate NTLM Bearer realm RestSvc Path api HttpOnly Secure SameSite Lax \
-    Strict None gzip deflate br identity chunked close keep-alive timeout private public no-cache no-store \
-    must-revalidate max-age includeSubDomains Accept Accept-Encoding nosniff SAMEORIGIN DENY mode block GET POST PUT \
-    DELETE HEAD X-RestSvcSessionId";
+/// What the addresses of requests are made of.
+const URL_WORDS: &str = "http https localhost 443 9398 9399 api backupServers jobs logonSessions query \
+    repicaTaskSessions replicaSessions replicaTaskSessions sessionMngr type format Entity Entities ReplicaJobSession \
+    ReplicaTaskSession filter sortAsc sortDesc CreationTime IsRetry Name Result State pageSize page v latest v1_7";
 
 /// What a value may keep.
 #[derive(Clone, Copy)]
 enum Keeps {
-    /// All of it, if it is one of these words.
-    One(&'static str),
-    /// Each of these words in it.
+    /// These words.
     Words(&'static str),
-    /// All of it, if it is the type of a link.
-    Type,
-    /// All of it, if it is a number of up to seven digits.
-    Number,
-    /// All of it, if it is a time.
+    /// Words of this kind.
+    Like(fn(&str) -> bool),
+    /// A time, alone or behind the last `@`; or a version of the API.
     Time,
-    /// A time behind the last `@`, or the version of the API.
-    Name,
-    /// `localhost`, usual ports, page numbers and known words.
+    /// Known words, and the numbers of pages.
     Url,
     /// The kind of token.
     Token,
@@ -72,24 +57,23 @@ enum Keeps {
 /// What values keep, by the elements, attributes, JSON keys or headers that they belong to.
 #[rustfmt::skip]
 const VALUES: &[(&str, Keeps)] = &[
-    ("State", Keeps::One(
+    ("State", Keeps::Words(
         "Starting Working Pausing Resuming Stopping Stopped Idle Postprocessing Pending WaitingRepository WaitingSlot \
          WaitingTape ActionRequired InProgress Completed",
     )),
-    ("Result", Keeps::One("None Success Warning Failed")),
-    ("JobType", Keeps::One("Replica CdpReplica CloudReplica ReplicaV2 Backup BackupCopy FailoverPlan")),
-    ("IsRetry nil", Keeps::One("true false 1 0")),
-    ("Rel", Keeps::One("Up Down Alternate Related Create Delete Start Stop First Next Previous Prev Last")),
-    ("version", Keeps::One("1.0 1.1")),
-    ("encoding", Keeps::One("utf-8 utf-16 us-ascii iso-8859-1")),
-    ("xmlns xsd xsi", Keeps::One(
-        "http://www.veeam.com/ent/v1.0 http://www.w3.org/2001/XMLSchema http://www.w3.org/2001/XMLSchema-instance \
-         http://schemas.microsoft.com/ws/2005/05/envelope/none",
+    ("Result", Keeps::Words("None Success Warning Failed")),
+    ("JobType", Keeps::Words("Replica CdpReplica CloudReplica ReplicaV2 Backup BackupCopy FailoverPlan")),
+    ("IsRetry nil", Keeps::Words("true false 1 0")),
+    ("Rel", Keeps::Words("Up Down Alternate Related Create Delete Start Stop First Next Previous Prev Last")),
+    ("version", Keeps::Words("1.0 1.1")),
+    ("encoding", Keeps::Words("utf-8 utf-16 us-ascii iso-8859-1")),
+    ("xmlns xsd xsi", Keeps::Words(
+        "http www.veeam.com ent v1.0 www.w3.org 2001 XMLSchema XMLSchema-instance schemas.microsoft.com ws 2005 05 \
+         envelope none",
     )),
-    ("Type", Keeps::Type),
-    ("PageNum PageSize PagesCount Progress StatusCode Content-Length Retry-After", Keeps::Number),
-    ("CreationTimeUTC EndTimeUTC", Keeps::Time),
-    ("Name", Keeps::Name),
+    ("Type", Keeps::Like(is_type)),
+    ("PageNum PageSize PagesCount Progress StatusCode Content-Length Retry-After", Keeps::Like(is_small_number)),
+    ("Name CreationTimeUTC EndTimeUTC", Keeps::Time),
     ("Href Location", Keeps::Url),
     ("UID JobUid JobSessionUid VmUid", Keeps::Words(
         "urn veeam BackupServer Job ReplicaJobSession ReplicaTaskSession Vm",
@@ -99,7 +83,13 @@ const VALUES: &[(&str, Keeps)] = &[
     ("X-RestSvcSessionId", Keeps::Token),
     ("Allow Cache-Control Connection Content-Encoding Content-Type Date ETag Expires Keep-Alive Last-Modified Pragma \
       Server Set-Cookie Strict-Transport-Security Transfer-Encoding Vary WWW-Authenticate X-Content-Type-Options \
-      X-Frame-Options X-XSS-Protection", Keeps::Words(HEADER_WORDS)),
+      X-Frame-Options X-XSS-Protection", Keeps::Words(
+        "application text xml json html plain problem charset utf-8 utf-16 us-ascii iso-8859-1 \
+         Microsoft-HTTPAPI 2.0 Kestrel Basic Negotiate NTLM Bearer realm RestSvc Path api HttpOnly Secure \
+         SameSite Lax Strict None gzip deflate br identity chunked close keep-alive timeout private public \
+         no-cache no-store must-revalidate max-age includeSubDomains Accept Accept-Encoding nosniff \
+         SAMEORIGIN DENY mode block GET POST PUT DELETE HEAD X-RestSvcSessionId",
+    )),
 ];
 
 /// Replaces everything by its shape. One redactor numbers the GUIDs of all that it is given.
@@ -117,10 +107,8 @@ impl Redactor {
     pub fn header(&mut self, name: &str, value: &[u8]) -> String {
         self.is_json = false;
         let value = self.value(name, &String::from_utf8_lossy(value));
-        match keeps(name) {
-            Some(_) => format!("{name}: {value}"),
-            None => format!("{}: {value}", self.shape(name)),
-        }
+        let name = if keeps(name).is_some() { name.to_owned() } else { self.shape(name) };
+        format!("{name}: {value}")
     }
 
     /// A body: XML, HTML, JSON or any other text.
@@ -142,34 +130,32 @@ impl Redactor {
         self.is_json = start.starts_with(['{', '[']);
         let mut shape = String::with_capacity(text.len());
         if self.is_json {
-            self.json(text, &mut shape);
-        } else {
-            self.markup(text, &mut shape);
+            self.tag(text, &mut shape);
+            return Ok(shape);
         }
-        Ok(shape)
-    }
-
-    /// XML or HTML, well-formed or not.
-    fn markup(&mut self, text: &str, shape: &mut String) {
-        let mut element = "";
-        let mut rest = text;
+        let (mut element, mut rest) = ("", text);
         while let Some(start) = rest.find('<') {
-            *shape += &self.value(element, &rest[..start]);
+            shape += &self.value(element, &rest[..start]);
             rest = &rest[start..];
             let name = rest[1..].split(|c: char| c.is_whitespace() || "/>".contains(c));
             element = name.flat_map(|name| name.rsplit(':')).next().unwrap_or_default();
-            rest = self.tag(rest, shape);
+            rest = self.tag(rest, &mut shape);
         }
-        *shape += &self.value(element, rest);
+        Ok(shape + &self.value(element, rest))
     }
 
-    /// The tag, declaration or comment that the text begins with. Returns what follows it.
+    /// The tag, declaration or comment that the text begins with, or all of a JSON. Well-formed or not.
+    /// Returns what follows it.
     fn tag<'t>(&mut self, text: &'t str, shape: &mut String) -> &'t str {
-        let mut name = "";
-        let mut rest = text;
+        let is_json = self.is_json;
+        let delimiters: &[char] = if is_json { &['"'] } else { &['"', '\'', '>'] };
+        let (mut name, mut rest) = ("", text);
         loop {
-            let end = rest.find(['"', '\'', '>']).unwrap_or(rest.len());
+            let end = rest.find(delimiters).unwrap_or(rest.len());
             *shape += &self.shape_but(&rest[..end], |word| {
+                if is_json {
+                    return is_listed(word, "true false null") || keeps_word(keeps(name), word);
+                }
                 name = word;
                 is_name(word)
             });
@@ -181,42 +167,19 @@ impl Redactor {
             if delimiter == '>' {
                 return rest;
             }
-            let end = rest.find(delimiter).unwrap_or(rest.len());
-            *shape += &self.value(name, &rest[..end]);
-            if end < rest.len() {
-                shape.push(delimiter);
-            }
-            rest = rest.get(end + 1..).unwrap_or_default();
-        }
-    }
-
-    /// JSON, well-formed or not.
-    fn json(&mut self, text: &str, shape: &mut String) {
-        let mut key = "";
-        let mut rest = text;
-        loop {
-            let (outside, quoted) = rest.split_at(rest.find('"').unwrap_or(rest.len()));
-            let is_number = matches!(keeps(key), Some(Keeps::Number));
-            *shape += &self.shape_but(outside, |word| {
-                is_listed(word, "true false null") || is_number && is_small_number(word)
-            });
-            if quoted.is_empty() {
-                return;
-            }
-            shape.push('"');
             let mut is_escaped = false;
-            let end = quoted[1..].find(|c| {
-                let ends = c == '"' && !is_escaped;
-                is_escaped = c == '\\' && !is_escaped;
+            let end = rest.find(|c| {
+                let ends = c == delimiter && !is_escaped;
+                is_escaped = is_json && c == '\\' && !is_escaped;
                 ends
             });
-            let (inside, behind) = quoted[1..].split_at(end.unwrap_or(quoted.len() - 1));
+            let (quoted, behind) = rest.split_at(end.unwrap_or(rest.len()));
             rest = behind.get(1..).unwrap_or_default();
-            if rest.trim_start().starts_with(':') {
-                key = inside;
-                *shape += &self.shape_but(key, is_name);
+            if is_json && rest.trim_start().starts_with(':') {
+                name = quoted;
+                *shape += &self.shape_but(quoted, is_name);
             } else {
-                *shape += &self.value(key, inside);
+                *shape += &self.value(name, quoted);
             }
             *shape += &behind[..behind.len() - rest.len()];
         }
@@ -224,58 +187,38 @@ impl Redactor {
 
     /// What the element, attribute, key or header of this name says.
     fn value(&mut self, name: &str, text: &str) -> String {
-        let word = text.trim();
-        let is_kept = match keeps(name) {
-            Some(Keeps::One(words)) => is_listed(word, words),
-            Some(Keeps::Type) => is_type(word),
-            Some(Keeps::Number) => is_small_number(word),
-            Some(Keeps::Time) => is_time(word),
-            Some(Keeps::Name) => match text.rsplit_once('@') {
-                Some((name, time)) if is_time(time) => {
-                    return format!("{}@{time}", self.shape(name));
-                }
-                _ => is_listed(word, "v1 v1_1 v1_2 v1_3 v1_4 v1_5 v1_6 v1_7 v1_8 v1_9"),
-            },
-            Some(Keeps::Words(words)) => {
-                return self.shape_but(text, |word| is_listed(word, words));
+        match keeps(name) {
+            Some(Keeps::Time) => {
+                let (name, time) = text.split_at(text.rfind('@').map_or(0, |at| at + 1));
+                let is_version = is_listed(text, "v1 v1_1 v1_2 v1_3 v1_4 v1_5 v1_6 v1_7 v1_8 v1_9");
+                let is_kept = is_version || is_time(time.trim());
+                self.shape(name) + &if is_kept { time.to_owned() } else { self.shape(time) }
             }
-            Some(Keeps::Url) => return self.url(text),
-            Some(Keeps::Token) => return self.token(text),
-            None => false,
-        };
-        if is_kept { text.to_owned() } else { self.shape(text) }
-    }
-
-    fn url(&mut self, url: &str) -> String {
-        let host = url.find("//").map_or(0, |slashes| slashes + 2);
-        let path = url[host..].find(['/', '?']).unwrap_or(url.len() - host);
-        let (origin, path) = url.split_at(if host == 0 { 0 } else { host + path });
-        let origin =
-            self.shape_but(origin, |word| is_listed(word, "http https localhost 443 9398 9399"));
-        let mut last = "";
-        self.is_url = true;
-        let path = self.shape_but(path, |word| {
-            let is_page = is_listed(last, "page pageSize") && is_small_number(word);
-            last = word;
-            is_page || is_listed(word, URL_WORDS)
-        });
-        self.is_url = false;
-        origin + &path
+            Some(Keeps::Url) => {
+                let mut last = "";
+                self.is_url = true;
+                let shape = self.shape_but(text, |word| {
+                    let is_page = is_listed(last, "page pageSize") && is_small_number(word);
+                    last = word;
+                    is_page || is_listed(word, URL_WORDS)
+                });
+                self.is_url = false;
+                shape
+            }
+            Some(Keeps::Token) => self.token(text),
+            keeps => self.shape_but(text, |word| keeps_word(keeps, word)),
+        }
     }
 
     /// A token: the base64 of a GUID, as text or bytes, stays that of the same GUID's number.
     fn token(&mut self, token: &str) -> String {
         let bytes = BASE64_STANDARD.decode(token).unwrap_or_default();
-        if let Ok(bytes) = bytes.as_slice().try_into() {
-            let numbered = self.numbered(Uuid::from_bytes_le(bytes));
-            return BASE64_STANDARD.encode(numbered.to_bytes_le());
-        }
-        match str::from_utf8(&bytes) {
-            Ok(text) if text.len() == GUID && guid_at(text).is_some() => {
-                BASE64_STANDARD.encode(self.shape(text))
-            }
-            _ => self.shape(token),
-        }
+        let numbered = match (bytes.as_slice().try_into(), str::from_utf8(&bytes)) {
+            (Ok(guid), _) => self.numbered(Uuid::from_bytes_le(guid)).to_bytes_le().to_vec(),
+            (_, Ok(text)) if parse_uuid(text).is_some() => self.shape(text).into_bytes(),
+            _ => return self.shape(token),
+        };
+        BASE64_STANDARD.encode(numbered)
     }
 
     fn shape(&mut self, text: &str) -> String {
@@ -288,26 +231,23 @@ impl Redactor {
         let mut rest = text;
         while let Some(first) = rest.chars().next() {
             let is_of_word = |c: char| c.is_alphanumeric() || "-_.".contains(c);
-            let mut length = rest.find(|c| !is_of_word(c)).unwrap_or(rest.len());
-            if let Some(guid) = guid_at(rest) {
-                length = GUID;
+            let word = &rest[..rest.find(|c| !is_of_word(c)).unwrap_or(rest.len())];
+            let length = if let Some(guid) = guid_at(rest) {
                 let numbered = self.numbered(guid).to_string();
                 let is_upper = rest[..GUID].contains(|c: char| c.is_ascii_uppercase());
                 shape += &if is_upper { numbered.to_uppercase() } else { numbered };
-            } else if length > 0 {
-                let word = &rest[..length];
-                if is_kept(word) {
-                    shape += word;
-                } else {
-                    shape.extend(word.chars().map(kind));
-                }
-            } else if let Some((escape, replaced)) = self.escape(rest) {
-                length = escape;
-                shape += &replaced;
+                GUID
+            } else if let Some((length, escape)) = self.escape(rest) {
+                shape += &escape;
+                length
+            } else if !word.is_empty() && is_kept(word) {
+                shape += word;
+                word.len()
             } else {
-                length = first.len_utf8();
-                shape.push(kind(first));
-            }
+                let hidden = if word.is_empty() { &rest[..first.len_utf8()] } else { word };
+                shape.extend(hidden.chars().map(kind));
+                hidden.len()
+            };
             rest = &rest[length..];
         }
         shape
@@ -316,8 +256,10 @@ impl Redactor {
     /// The length of the escaped character that this text begins with, and what is written for it: itself
     /// if it stands for punctuation, a blank or a control character, else an escaped `X`.
     fn escape(&self, text: &str) -> Option<(usize, String)> {
-        let simple = ["&amp;", "&lt;", "&gt;", "&quot;", "&apos;"];
-        if let Some(escape) = simple.into_iter().find(|escape| text.starts_with(escape)) {
+        let xml = ["&amp;", "&lt;", "&gt;", "&quot;", "&apos;"];
+        let json = [r#"\""#, r"\\", r"\/", r"\b", r"\f", r"\n", r"\r", r"\t"];
+        let mut simple = xml.into_iter().chain(json.into_iter().filter(|_| self.is_json));
+        if let Some(escape) = simple.find(|escape| text.starts_with(escape)) {
             return Some((escape.len(), escape.to_owned()));
         }
         let (begin, radix, digits, x, end) = match text.as_bytes() {
@@ -325,20 +267,13 @@ impl Redactor {
             [b'&', b'#', ..] => ("&#", 10, text[2..].split_once(';')?.0, "88", ";"),
             [b'%', ..] if self.is_url => ("%", 16, text.get(1..3)?, "58", ""),
             [b'\\', b'u', ..] if self.is_json => ("\\u", 16, text.get(2..6)?, "0058", ""),
-            [b'\\', b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't', ..] if self.is_json => {
-                return Some((2, text[..2].to_owned()));
-            }
             _ => return None,
         };
         let is_number = digits.bytes().all(|byte| byte.is_ascii_hexdigit());
         let code = u32::from_str_radix(digits, radix).ok().filter(|_| is_number)?;
-        let is_kept = match u8::try_from(code) {
-            Ok(byte) => byte.is_ascii() && !byte.is_ascii_alphanumeric(),
-            Err(_) => matches!(code, 0xfffe | 0xffff),
-        };
+        let is_kept = u8::try_from(code).is_ok_and(|c| c.is_ascii() && !c.is_ascii_alphanumeric());
         let length = begin.len() + digits.len() + end.len();
-        let digits = if is_kept { digits } else { x };
-        Some((length, format!("{begin}{digits}{end}")))
+        Some((length, format!("{begin}{}{end}", if is_kept { digits } else { x })))
     }
 
     /// A GUID that says only which one of the report's it is.
@@ -356,7 +291,7 @@ const GUID: usize = 36;
 /// The GUID that this text begins with.
 fn guid_at(text: &str) -> Option<Uuid> {
     let ends = !text.get(GUID..)?.starts_with(char::is_alphanumeric);
-    Uuid::try_parse(text.get(..GUID).filter(|_| ends)?).ok()
+    parse_uuid(text.get(..GUID).filter(|_| ends)?)
 }
 
 /// One character for all of a kind, as long in UTF-8.
@@ -372,19 +307,24 @@ fn kind(c: char) -> char {
 
 /// What values of this name keep.
 fn keeps(name: &str) -> Option<Keeps> {
-    let mut values = VALUES.iter();
-    let (_, keeps) = values.find(|(names, _)| is_listed(name, names))?;
-    Some(*keeps)
+    VALUES.iter().find(|(names, _)| is_listed(name, names)).map(|(_, keeps)| *keeps)
+}
+
+fn keeps_word(keeps: Option<Keeps>, word: &str) -> bool {
+    match keeps {
+        Some(Keeps::Words(words)) => is_listed(word, words),
+        Some(Keeps::Like(is_like)) => is_like(word),
+        _ => false,
+    }
 }
 
 /// Whether a word is in a list, whatever its letter case.
 fn is_listed(word: &str, list: &str) -> bool {
-    let mut words = list.split_ascii_whitespace();
-    words.any(|known| known.eq_ignore_ascii_case(word))
+    list.split_ascii_whitespace().any(|known| known.eq_ignore_ascii_case(word))
 }
 
 fn is_name(word: &str) -> bool {
-    is_listed(word, NAMES) || is_type(word)
+    is_listed(word, NAMES) || keeps(word).is_some() || is_type(word)
 }
 
 /// Whether this is the type of a thing or link.
@@ -397,11 +337,7 @@ fn is_small_number(word: &str) -> bool {
     (1..=7).contains(&word.len()) && word.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// Whether this is a time, and nothing that anything else could hide in.
+/// Whether this is a time. A number alone is not taken for one: it could be anything.
 fn is_time(word: &str) -> bool {
-    let is_of_time = |c: char| c.is_ascii_digit() || "TZ:.+- ".contains(c);
-    word.len() <= 40
-        && word.contains(':')
-        && word.chars().all(is_of_time)
-        && parse_time(&word.replace(' ', "T")).is_some()
+    word.contains(':') && parse_time(&word.replace(' ', "T")).is_some()
 }
