@@ -151,9 +151,7 @@ impl Recorder<'_> {
         let mut exchanges = Vec::new();
         let mut unanswered = 0;
         for request in REQUESTS {
-            let Some(path) = self.path(&request) else {
-                continue;
-            };
+            let Some(path) = self.path(&request) else { continue };
             let sent = Instant::now();
             let answer = timeout(self.target.time_limit, self.send(&request, &path)).await;
             let answer = answer.ok().flatten().map(|answer| {
