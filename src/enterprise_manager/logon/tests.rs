@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     enterprise_manager::{error::Error, http::EmResponse},
-    operations::{metrics::UpstreamMetrics, traces::TraceContext},
+    operations::{metrics::Metrics, traces::TraceContext},
     settings::PasswordSource,
 };
 
@@ -249,7 +249,7 @@ fn manager(
     delay: Duration,
 ) -> Arc<LogonManager<StandIn>> {
     let client = StandIn { answer, delay, sent: Mutex::default(), logoffs: Mutex::default() };
-    let metrics = Arc::new(UpstreamMetrics::default());
+    let metrics = Metrics::new().upstream.clone();
     let password = PasswordSource::Value("secret".into());
     LogonManager::new(client, "user".to_owned(), password, metrics).unwrap()
 }
