@@ -20,9 +20,9 @@ const LIMIT: usize = 16 * 1024;
 
 /// Reads and writes like the stream inside, except that what is written during a poll is sent when
 /// [`Gathered::drive`] ends that poll.
-pub(super) struct Gathered<I>(Arc<Mutex<Inner<I>>>);
+pub(super) struct Gathered<I>(Arc<Mutex<Buffered<I>>>);
 
-struct Inner<I> {
+struct Buffered<I> {
     io: I,
     waiting: Vec<u8>,
     /// The first byte of `waiting` that has not been written yet.
@@ -38,10 +38,10 @@ impl<I> Clone for Gathered<I> {
 impl<I> Gathered<I> {
     /// Buffers what is written to `io`.
     pub(super) fn new(io: I) -> Self {
-        Self(Arc::new(Mutex::new(Inner { io, waiting: Vec::new(), start: 0 })))
+        Self(Arc::new(Mutex::new(Buffered { io, waiting: Vec::new(), start: 0 })))
     }
 
-    fn lock(&self) -> MutexGuard<'_, Inner<I>> {
+    fn lock(&self) -> MutexGuard<'_, Buffered<I>> {
         // Never contended: a connection and its driver are one task.
         self.0.lock()
     }
@@ -62,7 +62,7 @@ impl<I: AsyncWrite + Unpin> Gathered<I> {
     }
 }
 
-impl<I: AsyncWrite + Unpin> Inner<I> {
+impl<I: AsyncWrite + Unpin> Buffered<I> {
     fn send(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while self.start < self.waiting.len() {
             let rest = &self.waiting[self.start..];
@@ -102,16 +102,16 @@ impl<I: AsyncWrite + Unpin> AsyncWrite for Gathered<I> {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let mut inner = self.lock();
+        let mut buffered = self.lock();
         let length = bufs.iter().map(|buf| buf.len()).sum::<usize>();
-        if inner.waiting.len() + length > LIMIT {
-            ready!(inner.send(cx))?;
+        if buffered.waiting.len() + length > LIMIT {
+            ready!(buffered.send(cx))?;
             if length > LIMIT {
-                return Pin::new(&mut inner.io).poll_write_vectored(cx, bufs);
+                return Pin::new(&mut buffered.io).poll_write_vectored(cx, bufs);
             }
         }
         for buf in bufs {
-            inner.waiting.extend_from_slice(buf);
+            buffered.waiting.extend_from_slice(buf);
         }
         Poll::Ready(Ok(length))
     }
@@ -126,8 +126,8 @@ impl<I: AsyncWrite + Unpin> AsyncWrite for Gathered<I> {
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let mut inner = self.lock();
-        ready!(inner.send(cx))?;
-        Pin::new(&mut inner.io).poll_shutdown(cx)
+        let mut buffered = self.lock();
+        ready!(buffered.send(cx))?;
+        Pin::new(&mut buffered.io).poll_shutdown(cx)
     }
 }

@@ -30,7 +30,7 @@ use crate::{
 use connection::{NewConnection, serve_connection};
 pub(crate) use connection_handle::ConnectionHandle;
 pub(crate) use new_service::NewService;
-pub(crate) use tls::{Tls, TlsFile, UnusableTlsFile};
+pub(crate) use tls::{Tls, TlsFile, TlsFileError};
 
 /// Pause after the process or the system has run out of file descriptors: accepting again
 /// immediately would fail again, and keep a core busy.
@@ -42,9 +42,9 @@ pub(crate) struct Worker<N> {
     pub(crate) new_service: N,
 }
 
-/// Accepts connections, with TLS or without.
+/// Serves connections, with TLS or without. Clones do the same.
+#[derive(Clone)]
 pub(crate) struct Listener {
-    pub(crate) socket: TcpListener,
     pub(crate) tls: Option<Tls>,
     pub(crate) settings: ListenerSettings,
     pub(crate) metrics: Arc<Metrics>,
@@ -56,8 +56,7 @@ impl Listener {
     /// Accepts connections and assigns them to the workers in turn until `drain` is cancelled. Then
     /// sends GOAWAY on all of them and returns when the open calls are done, at the latest after
     /// the drain timeout. Dropping the future ends every connection immediately.
-    pub(crate) async fn run<N: NewService>(self, workers: Vec<Worker<N>>) {
-        let Self { socket, tls, settings, metrics, drain } = self;
+    pub(crate) async fn run<N: NewService>(self, socket: TcpListener, workers: Vec<Worker<N>>) {
         let mut connections = JoinSet::new();
         let mut turns = workers.iter().cycle();
         loop {
@@ -65,22 +64,15 @@ impl Listener {
                 // Removes ended connections, so that the set holds no more than the open ones.
                 Some(_) = connections.join_next() => {}
                 accepted = socket.accept() => match accepted {
-                    Ok((stream, _)) if connections.len() >= settings.max_connections => {
-                        metrics.refused(RefusedConnection::Limit);
+                    Ok((stream, _)) if connections.len() >= self.settings.max_connections => {
+                        self.metrics.refused(RefusedConnection::Limit);
                         tracing::debug!("connection refused: too many are open");
                         drop(stream);
                     }
                     Ok((stream, peer)) => {
                         let Some(worker) = turns.next() else { break };
-                        let accepted = Accepted {
-                            stream,
-                            peer,
-                            tls: tls.clone(),
-                            settings,
-                            metrics: metrics.clone(),
-                            drain: drain.clone(),
-                        };
-                        let serving = accepted.serve(worker.new_service.clone());
+                        let serving =
+                            self.clone().serve(stream, peer, worker.new_service.clone());
                         connections.spawn_on(serving, &worker.runtime);
                     }
                     Err(error) if concerns_one_connection(&error) => {}
@@ -89,41 +81,29 @@ impl Listener {
                         sleep(ACCEPT_BACK_OFF).await;
                     }
                 },
-                () = drain.cancelled() => break,
+                () = self.drain.cancelled() => break,
             }
         }
         drop(socket);
 
         let all_done = async { while connections.join_next().await.is_some() {} };
-        if timeout(settings.drain_timeout, all_done).await.is_err() {
+        if timeout(self.settings.drain_timeout, all_done).await.is_err() {
             let open = connections.len();
             tracing::warn!(open, "the drain timeout has passed; ending the remaining connections");
             connections.shutdown().await;
         }
     }
-}
 
-/// A connection that has just been accepted.
-struct Accepted {
-    stream: TcpStream,
-    peer: SocketAddr,
-    tls: Option<Tls>,
-    settings: ListenerSettings,
-    metrics: Arc<Metrics>,
-    drain: CancellationToken,
-}
-
-impl Accepted {
     /// Serves the connection on the current runtime, after the TLS handshake if TLS is enabled.
-    async fn serve<N: NewService>(self, new_service: N) {
-        let Self { peer, settings, metrics, drain, .. } = self;
+    async fn serve<N: NewService>(self, stream: TcpStream, peer: SocketAddr, new_service: N) {
+        let Self { tls, settings, metrics, drain } = self;
         let _counted = metrics.connection();
-        let stream = match on_this_runtime(self.stream) {
+        let stream = match on_this_runtime(stream) {
             Ok(stream) => stream,
             Err(error) => return tracing::debug!(%error, "connection lost"),
         };
         let deadline = Instant::now() + settings.handshake_timeout;
-        let Some(tls) = self.tls else {
+        let Some(tls) = tls else {
             let plain = NewConnection {
                 io: stream,
                 peer,
@@ -134,20 +114,11 @@ impl Accepted {
             return serve_connection(plain, new_service, settings, drain).await;
         };
         let handshake = tokio::select! {
-            handshake = timeout_at(deadline, tls.accept(stream)) => handshake,
+            handshake = timeout_at(deadline, tls.accept(stream, peer, deadline)) => handshake,
             () = drain.cancelled() => return,
         };
         match handshake {
-            Ok(Ok(secured)) => {
-                let secured = NewConnection {
-                    io: secured.stream,
-                    peer,
-                    identity: secured.identity,
-                    outdated: secured.outdated,
-                    preface_deadline: deadline,
-                };
-                serve_connection(secured, new_service, settings, drain).await;
-            }
+            Ok(Ok(secured)) => serve_connection(secured, new_service, settings, drain).await,
             Ok(Err(failed)) => {
                 metrics.refused(RefusedConnection::Tls);
                 failed.refuse(peer).await;

@@ -4,7 +4,6 @@
 //! connections; new client CAs also end the connections whose clients the old ones have verified.
 
 use std::{
-    fmt::Display,
     io,
     net::SocketAddr,
     path::{Path, PathBuf},
@@ -24,12 +23,15 @@ use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
     sync::watch,
-    time::timeout,
+    time::{Instant, timeout},
 };
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use tokio_util::sync::CancellationToken;
 
-use super::{client_identity::ClientIdentity, connection::CLOSE_TIMEOUT};
+use super::{
+    client_identity::ClientIdentity,
+    connection::{CLOSE_TIMEOUT, NewConnection},
+};
 use crate::{
     runtime::{
         certificates::{Expiry, certificates, roots},
@@ -46,28 +48,8 @@ pub(crate) enum TlsFile {
     ClientCa,
 }
 
-/// A file for TLS towards clients that cannot be used.
-#[derive(Debug, thiserror::Error)]
-#[error("{problem}")]
-pub(crate) struct UnusableTlsFile {
-    /// Which file.
-    pub(crate) file: TlsFile,
-    /// Its path, and what is wrong with it.
-    pub(crate) problem: String,
-}
-
-impl UnusableTlsFile {
-    fn new(file: TlsFile, path: &Path, problem: impl Display) -> Self {
-        let problem = format!("{} {problem}", path.display());
-        Self { file, problem }
-    }
-}
-
-impl From<FileError<TlsFile>> for UnusableTlsFile {
-    fn from(error: FileError<TlsFile>) -> Self {
-        Self { file: error.setting, problem: error.problem }
-    }
-}
+/// Why such a file cannot be used.
+pub(crate) type TlsFileError = FileError<TlsFile>;
 
 /// Performs TLS handshakes. Clones share the certificates, which may change.
 #[derive(Clone)]
@@ -82,15 +64,6 @@ struct TlsState {
     acceptor: TlsAcceptor,
     /// Cancelled when the client CAs have changed.
     outdated: CancellationToken,
-}
-
-/// A connection after its handshake.
-pub(super) struct Secured {
-    pub(super) stream: TlsStream<TcpStream>,
-    /// `None` if clients need no certificate.
-    pub(super) identity: Option<ClientIdentity>,
-    /// Cancelled when the client has to be verified again.
-    pub(super) outdated: CancellationToken,
 }
 
 /// A connection whose handshake has failed.
@@ -108,7 +81,7 @@ impl Tls {
     pub(crate) fn load(
         settings: CallerTls,
         expiry: Expiry,
-    ) -> Result<(Self, Vec<Watched<UnusableTlsFile>>), UnusableTlsFile> {
+    ) -> Result<(Self, Vec<Watched<TlsFileError>>), TlsFileError> {
         let paths = [settings.cert_file.clone(), settings.key_file.clone()];
         let files =
             vec![(TlsFile::Certificate, settings.cert_file), (TlsFile::Key, settings.key_file)];
@@ -151,7 +124,12 @@ impl Tls {
     }
 
     /// Performs the handshake on a new connection. It has no timeout of its own.
-    pub(super) async fn accept(self, stream: TcpStream) -> Result<Secured, FailedHandshake> {
+    pub(super) async fn accept(
+        self,
+        stream: TcpStream,
+        peer: SocketAddr,
+        preface_deadline: Instant,
+    ) -> Result<NewConnection<TlsStream<TcpStream>>, FailedHandshake> {
         let TlsState { acceptor, outdated } = self.current.borrow().clone();
         let stream = acceptor
             .accept(stream)
@@ -161,7 +139,7 @@ impl Tls {
         let (_, session) = stream.get_ref();
         let certificate = session.peer_certificates().and_then(<[_]>::first);
         let identity = certificate.map(|owned| ClientIdentity::of(owned, &self.allowed));
-        Ok(Secured { stream, identity, outdated })
+        Ok(NewConnection { io: stream, peer, identity, outdated, preface_deadline })
     }
 }
 
@@ -237,9 +215,9 @@ fn provider() -> Arc<CryptoProvider> {
 fn certified_key(
     contents: &[FileContent],
     [cert_path, key_path]: &[PathBuf; 2],
-) -> Result<Arc<CertifiedKey>, UnusableTlsFile> {
-    let wrong_cert = |why: String| UnusableTlsFile::new(TlsFile::Certificate, cert_path, why);
-    let wrong_key = |why: &str| UnusableTlsFile::new(TlsFile::Key, key_path, why);
+) -> Result<Arc<CertifiedKey>, TlsFileError> {
+    let wrong_cert = |why: String| FileError::new(TlsFile::Certificate, cert_path, why);
+    let wrong_key = |why: &str| FileError::new(TlsFile::Key, key_path, why);
     let [cert, key] = contents else {
         unreachable!("as many contents as paths");
     };
@@ -264,7 +242,7 @@ fn certified_key(
 fn client_verifier(
     contents: &[FileContent],
     path: &Path,
-) -> Result<Arc<dyn ClientCertVerifier>, UnusableTlsFile> {
+) -> Result<Arc<dyn ClientCertVerifier>, TlsFileError> {
     let pem = contents.first().expect("as many contents as paths");
     roots(pem.expose_secret())
         .and_then(|roots| {
@@ -272,7 +250,7 @@ fn client_verifier(
                 .build()
                 .map_err(|error| format!("cannot be used: {error}"))
         })
-        .map_err(|why| UnusableTlsFile::new(TlsFile::ClientCa, path, why))
+        .map_err(|why| FileError::new(TlsFile::ClientCa, path, why))
 }
 
 async fn read_out(mut stream: TcpStream) -> io::Result<()> {

@@ -32,13 +32,20 @@ pub struct Files<N> {
     known: Digest,
 }
 
-/// A file that cannot be read.
+/// A file that cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FileError<N> {
     /// The setting that names the file.
     pub setting: N,
     /// The path, and what is wrong with the file there.
     pub problem: String,
+}
+
+impl<N> FileError<N> {
+    /// `why` is worded to follow the file's name.
+    pub fn new(setting: N, path: &Path, why: impl Display) -> Self {
+        Self { setting, problem: format!("{} {why}", path.display()) }
+    }
 }
 
 /// Files, and what to do when they change. An error of type `E` says why a change is refused.
@@ -136,10 +143,7 @@ pub async fn run<E: Display + Send + 'static>(
 
 fn read<N: Copy>(paths: &[(N, PathBuf)]) -> Result<Vec<FileContent>, FileError<N>> {
     let read = |(setting, path): &(N, PathBuf)| {
-        read_file(path).map_err(|why| FileError {
-            setting: *setting,
-            problem: format!("{} {why}", path.display()),
-        })
+        read_file(path).map_err(|why| FileError::new(*setting, path, why))
     };
     paths.iter().map(read).collect()
 }

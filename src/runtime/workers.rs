@@ -18,12 +18,12 @@ use tokio_util::sync::CancellationToken;
 const HEARTBEAT: Duration = Duration::from_millis(250);
 
 /// The threads that run connections. They end when this is dropped.
-pub struct Workers {
+pub struct WorkerThreads {
     handles: Vec<Handle>,
     stop: CancellationToken,
 }
 
-impl Workers {
+impl WorkerThreads {
     /// Starts `count` threads, each with a runtime of its own.
     ///
     /// # Errors
@@ -53,7 +53,7 @@ impl Workers {
     }
 }
 
-impl Drop for Workers {
+impl Drop for WorkerThreads {
     fn drop(&mut self) {
         self.stop.cancel();
     }

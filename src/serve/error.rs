@@ -4,7 +4,7 @@ use std::{io, net::SocketAddr};
 
 use crate::{
     enterprise_manager::{Setting, UnusableSetting},
-    listener::{TlsFile, UnusableTlsFile},
+    listener::{TlsFile, TlsFileError},
     settings::{
         CLIENT_CA_FILE, EM_CA_FILE, EM_PASSWORD_FILE, EM_PIN_FILE, SettingError, TLS_CERT_FILE,
         TLS_KEY_FILE,
@@ -49,13 +49,13 @@ impl From<UnusableSetting> for SettingError {
 }
 
 /// Names the option behind a file for TLS towards clients.
-impl From<UnusableTlsFile> for SettingError {
-    fn from(unusable: UnusableTlsFile) -> Self {
-        let option = match unusable.file {
+impl From<TlsFileError> for SettingError {
+    fn from(error: TlsFileError) -> Self {
+        let option = match error.setting {
             TlsFile::Certificate => TLS_CERT_FILE,
             TlsFile::Key => TLS_KEY_FILE,
             TlsFile::ClientCa => CLIENT_CA_FILE,
         };
-        Self::new(option, unusable.problem)
+        Self::new(option, error.problem)
     }
 }

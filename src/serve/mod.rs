@@ -31,7 +31,7 @@ use crate::{
     },
     runtime::{
         reload::{self, Watched},
-        workers::Workers,
+        workers::WorkerThreads,
     },
     settings::{SettingError, Settings},
 };
@@ -55,7 +55,7 @@ pub struct RunningGateway {
     _tasks: JoinSet<()>,
     export: Export,
     /// Dropped last: they run what the other tasks wait for.
-    _threads: Workers,
+    _threads: WorkerThreads,
 }
 
 /// Starts a gateway. Enterprise Manager is not asked for anything before the first call.
@@ -85,7 +85,7 @@ pub async fn start(settings: Settings) -> Result<RunningGateway, StartError> {
     let (admin_address, admin_socket) = listen("--admin-listen", settings.admin_listen).await?;
 
     // Services.
-    let threads = Workers::start(settings.workers).map_err(StartError::Threads)?;
+    let threads = WorkerThreads::start(settings.workers).map_err(StartError::Threads)?;
     let health = Health::serving().await;
     let workers =
         services::workers(&threads, &settings, &enterprise_manager, &health, &metrics, traces)
@@ -95,13 +95,12 @@ pub async fn start(settings: Settings) -> Result<RunningGateway, StartError> {
     let (stopping, drain) = (CancellationToken::new(), CancellationToken::new());
     let (mut listener, mut tasks) = (JoinSet::new(), JoinSet::new());
     let clients = Listener {
-        socket,
         tls,
         settings: settings.listener,
         metrics: metrics.clone(),
         drain: drain.clone(),
     };
-    listener.spawn(clients.run(workers));
+    listener.spawn(clients.run(socket, workers));
     let counted = metrics.clone();
     let reloaded = move |what, is_applied| counted.reloaded(what, is_applied);
     tasks.spawn(reload::run(files, settings.reload_interval, reloaded));

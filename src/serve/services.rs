@@ -12,7 +12,7 @@ use crate::{
     listener::Worker,
     operations::{metrics::Metrics, traces::Traces},
     proto::FILE_DESCRIPTOR_SET,
-    runtime::workers::Workers,
+    runtime::workers::WorkerThreads,
     settings::Settings,
     sharing::{ReadRegistry, SharedReads},
     watching::{PollerRegistry, Watching},
@@ -25,7 +25,7 @@ use crate::{
 ///
 /// Why there can be no connections to Enterprise Manager.
 pub(super) fn workers(
-    threads: &Workers,
+    threads: &WorkerThreads,
     settings: &Settings,
     enterprise_manager: &EnterpriseManager,
     health: &Health,

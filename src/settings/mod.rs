@@ -20,7 +20,6 @@ use std::{net::SocketAddr, time::Duration};
 use clap::{Args, Command};
 use secrecy::{ExposeSecret as _, SecretSlice};
 
-use crate::runtime::reload::FileError;
 pub use caller_pattern::CallerPattern;
 pub use caller_tls::{CLIENT_CA_FILE, CallerTls, CallerTlsOptions, TLS_CERT_FILE, TLS_KEY_FILE};
 pub use enterprise_manager::{
@@ -84,12 +83,6 @@ impl SettingError {
     pub fn new(option: &'static str, problem: impl Into<String>) -> Self {
         let problem = problem.into();
         Self { option, problem }
-    }
-}
-
-impl From<FileError<&'static str>> for SettingError {
-    fn from(error: FileError<&'static str>) -> Self {
-        Self::new(error.setting, error.problem)
     }
 }
 

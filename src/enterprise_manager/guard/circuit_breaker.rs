@@ -26,11 +26,11 @@ const TRIAL_INTERVAL: Duration = Duration::from_millis(500);
 pub(crate) struct CircuitBreaker {
     /// 1 while open.
     gauge: Gauge,
-    failures: Mutex<Failures>,
+    failures: Mutex<FailedConnections>,
 }
 
 #[derive(Debug)]
-struct Failures {
+struct FailedConnections {
     in_a_row: u32,
     next_trial: Instant,
 }
@@ -38,7 +38,7 @@ struct Failures {
 impl CircuitBreaker {
     /// A closed circuit.
     pub(crate) fn new(gauge: Gauge) -> Self {
-        let failures = Mutex::new(Failures { in_a_row: 0, next_trial: Instant::now() });
+        let failures = Mutex::new(FailedConnections { in_a_row: 0, next_trial: Instant::now() });
         Self { gauge, failures }
     }
 

@@ -89,7 +89,7 @@ impl SessionList {
         self.page_size.saturating_add(given).min(MAX_PAGE_SIZE)
     }
 
-    /// The time range of the sessions that remain after `position`.
+    /// The period of the sessions that remain after `position`.
     fn rest(&self, position: &Position) -> Period {
         let Period { from, before } = self.filter.created;
         let at = |second: i64| Timestamp::from_second(second).ok();

@@ -24,10 +24,10 @@ const BOUNDS: [u64; 15] =
 
 /// Counts durations by bucket; clones share the counts.
 #[derive(Debug, Clone, Default)]
-pub struct Durations(Arc<Inner>);
+pub struct Durations(Arc<Counts>);
 
 #[derive(Debug, Default)]
-struct Inner {
+struct Counts {
     /// One for each bound, and one for longer durations.
     buckets: [AtomicU64; BOUNDS.len() + 1],
     sum_of_nanoseconds: AtomicU64,
