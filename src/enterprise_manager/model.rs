@@ -35,14 +35,30 @@ impl Reading {
 impl ReplicaSession {
     /// Approximate memory use of the session, in bytes.
     pub(crate) fn size(&self) -> usize {
-        let run = self.entity.iter().map(|run| {
-            heap_size(&[&run.job_uid, &run.job_name, &run.job_type])
-                + run.failure_message.iter().map(String::len).sum::<usize>()
-        });
+        let Self { id: _, uid, name, r#type, href, links, entity, unmapped } = self;
         size_of::<Self>()
-            + heap_size(&[&self.uid, &self.name, &self.r#type, &self.href])
-            + run.sum::<usize>()
-            + size_of_rest(&self.links, &self.unmapped)
+            + heap_size(&[uid, name, r#type, href])
+            + entity.as_ref().map_or(0, EntityFields::heap_size)
+            + size_of_rest(links, unmapped)
+    }
+}
+
+impl EntityFields {
+    fn heap_size(&self) -> usize {
+        let Self {
+            job_uid,
+            job_name,
+            job_type,
+            failure_message,
+            created_at: _,
+            ended_at: _,
+            state: _,
+            result: _,
+            progress_percent: _,
+            is_retry: _,
+        } = self;
+        heap_size(&[job_uid, job_name, job_type])
+            + failure_message.iter().map(String::len).sum::<usize>()
     }
 }
 

@@ -4,8 +4,8 @@
 pub(super) use crate::proto::time::to_protobuf as timestamp;
 use crate::{
     enterprise_manager::{
-        Link, Reading, ReplicaSession, RunResult, SessionPage, SessionState, TaskSession,
-        TaskState, parse_uuid,
+        EntityFields, Link, Reading, ReplicaSession, RunResult, SessionPage, SessionState,
+        TaskSession, TaskState, parse_uuid,
     },
     proto::v1::{self, replica_session, replica_task_session},
 };
@@ -69,29 +69,42 @@ pub(super) fn task(task: &TaskSession) -> v1::ReplicaTaskSession {
 }
 
 fn session(session: &ReplicaSession) -> v1::ReplicaSession {
+    let ReplicaSession { id, uid, name, r#type, href, links, entity, unmapped } = session;
     let mut message = v1::ReplicaSession {
-        id: session.id.to_string(),
-        uid: session.uid.clone(),
-        name: session.name.clone(),
-        r#type: session.r#type.clone(),
-        href: session.href.clone(),
-        links: session.links.iter().map(link).collect(),
-        backup_server: up_link(&session.links, "BackupServerReference"),
-        job: up_link(&session.links, "JobReference"),
-        unmapped: session.unmapped.clone(),
+        id: id.to_string(),
+        uid: uid.clone(),
+        name: name.clone(),
+        r#type: r#type.clone(),
+        href: href.clone(),
+        links: links.iter().map(link).collect(),
+        backup_server: up_link(links, "BackupServerReference"),
+        job: up_link(links, "JobReference"),
+        unmapped: unmapped.clone(),
         ..v1::ReplicaSession::default()
     };
-    if let Some(run) = &session.entity {
-        message.job_uid.clone_from(&run.job_uid);
-        message.job_name.clone_from(&run.job_name);
-        message.job_type.clone_from(&run.job_type);
-        message.create_time = run.created_at.map(timestamp);
-        message.end_time = run.ended_at.map(timestamp);
-        message.set_state(run.state.map_or(replica_session::State::Unspecified, state));
-        message.set_result(run.result.map_or(replica_session::Result::Unspecified, result));
-        message.progress_percent = run.progress_percent;
-        message.is_retry = run.is_retry;
-        message.failure_message.clone_from(&run.failure_message);
+    if let Some(entity) = entity {
+        let EntityFields {
+            job_uid,
+            job_name,
+            job_type,
+            created_at,
+            ended_at,
+            state,
+            result,
+            progress_percent,
+            is_retry,
+            failure_message,
+        } = entity;
+        message.job_uid.clone_from(job_uid);
+        message.job_name.clone_from(job_name);
+        message.job_type.clone_from(job_type);
+        message.create_time = created_at.map(timestamp);
+        message.end_time = ended_at.map(timestamp);
+        message.set_state(state.map_or(replica_session::State::Unspecified, self::state));
+        message.set_result(result.map_or(replica_session::Result::Unspecified, self::result));
+        message.progress_percent = *progress_percent;
+        message.is_retry = *is_retry;
+        message.failure_message.clone_from(failure_message);
     }
     message
 }
