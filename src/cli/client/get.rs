@@ -4,7 +4,7 @@ use std::{fmt::Write as _, time::Duration};
 
 use clap::{Args, ValueEnum};
 use jiff::{SignedDuration, Timestamp};
-use tonic::Request;
+use tonic::{Code, Request};
 
 use super::{
     Refusal, json,
@@ -96,7 +96,7 @@ pub async fn get(options: &GetOptions) -> Result<String, Refusal> {
         .max_age
         .map(prost_types::Duration::try_from)
         .transpose()
-        .map_err(|_| Refusal::of_argument("--max-age: is too long".to_owned()))?;
+        .map_err(|_| Refusal::local(Code::InvalidArgument, "--max-age: is too long"))?;
     let mut request = Request::new(GetReplicaSessionRequest {
         id: options.id.clone(),
         view: options.view.into(),

@@ -10,90 +10,58 @@ use crate::{operations::log::root_cause, proto::codes::code_name};
 /// A status with its details, for printing.
 #[derive(Debug)]
 pub struct Refusal {
-    code: Code,
+    status: Status,
     /// Whether the call failed in this program, without a response from the gateway.
     is_local: bool,
-    message: String,
-    reason: Option<String>,
-    fields: Vec<(String, String)>,
-    retry_delay: Option<Duration>,
 }
 
 impl Refusal {
+    /// This program refuses or gives up the call.
+    pub(super) fn local(code: Code, message: impl Into<String>) -> Self {
+        Self { status: Status::new(code, message), is_local: true }
+    }
+
     /// The gRPC code, which also determines the exit code.
     pub(crate) fn code(&self) -> Code {
-        self.code
-    }
-
-    /// An argument is wrong.
-    pub(super) fn of_argument(message: String) -> Self {
-        Self::local(Code::InvalidArgument, message)
-    }
-
-    /// The time that this program's options allow has passed.
-    pub(super) fn of_timeout(message: &str) -> Self {
-        Self::local(Code::DeadlineExceeded, message.to_owned())
-    }
-
-    /// The connection is lost.
-    pub(super) fn of_lost(message: &str) -> Self {
-        Self::local(Code::Unavailable, message.to_owned())
-    }
-
-    fn local(code: Code, message: String) -> Self {
-        Self { code, is_local: true, message, reason: None, fields: Vec::new(), retry_delay: None }
+        self.status.code()
     }
 
     /// Whether trying again may help.
     pub(super) fn is_transient(&self) -> bool {
-        matches!(self.code, Code::Unavailable | Code::ResourceExhausted)
+        matches!(self.code(), Code::Unavailable | Code::ResourceExhausted)
     }
 
     /// One sentence.
     pub(super) fn message(&self) -> &str {
-        &self.message
+        self.status.message()
     }
 
     /// How long the gateway asks to wait.
     pub(super) fn retry_delay(&self) -> Option<Duration> {
-        self.retry_delay
+        self.status.get_details_retry_info()?.retry_delay
     }
 }
 
 impl From<Status> for Refusal {
     fn from(status: Status) -> Self {
-        let status = explained(status);
-        let details = status.get_error_details();
-        let violations = details.bad_request().map(|bad| &bad.field_violations);
-        let fields = violations
-            .into_iter()
-            .flatten()
-            .map(|violation| (violation.field.clone(), violation.description.clone()))
-            .collect();
-        Self {
-            code: status.code(),
-            is_local: false,
-            message: status.message().to_owned(),
-            reason: details.error_info().map(|info| info.reason.clone()),
-            fields,
-            retry_delay: details.retry_info().and_then(|retry| retry.retry_delay),
-        }
+        Self { status: explained(status), is_local: false }
     }
 }
 
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if !self.is_local {
-            write!(f, "{}: ", code_name(self.code))?;
+            write!(f, "{}: ", code_name(self.code()))?;
         }
-        f.write_str(&self.message)?;
-        if let Some(reason) = &self.reason {
-            write!(f, "\n  reason  {reason}")?;
+        f.write_str(self.message())?;
+        if let Some(info) = self.status.get_details_error_info() {
+            write!(f, "\n  reason  {}", info.reason)?;
         }
-        for (field, description) in &self.fields {
-            write!(f, "\n  field   {field} {description}")?;
+        let request = self.status.get_details_bad_request();
+        for violation in request.into_iter().flat_map(|bad| bad.field_violations) {
+            write!(f, "\n  field   {} {}", violation.field, violation.description)?;
         }
-        if let Some(delay) = self.retry_delay {
+        if let Some(delay) = self.retry_delay() {
             write!(f, "\n  retry   after {delay:?}")?;
         }
         Ok(())

@@ -4,7 +4,7 @@ use std::{fs, path::PathBuf, time::Duration};
 
 use clap::Args;
 use tonic::{
-    Status,
+    Code, Status,
     transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity},
 };
 use url::Url;
@@ -60,10 +60,6 @@ pub struct TlsOptions {
 
 impl ServerOptions {
     /// A client that is connected within `timeout`.
-    ///
-    /// # Errors
-    ///
-    /// As [`connect`].
     pub(super) async fn client(
         &self,
         timeout: Duration,
@@ -84,9 +80,10 @@ pub(super) async fn connect(
     timeout: Duration,
 ) -> Result<Channel, Refusal> {
     let not_an_address = || {
-        Refusal::of_argument(format!(
-            "--server: {server:?} is not an address such as http://127.0.0.1:50051"
-        ))
+        Refusal::local(
+            Code::InvalidArgument,
+            format!("--server: {server:?} is not an address such as http://127.0.0.1:50051"),
+        )
     };
     let address: Url = server.parse().map_err(|_| not_an_address())?;
     if !matches!(address.scheme(), "http" | "https") || address.path() != "/" {
@@ -102,7 +99,7 @@ pub(super) async fn connect(
         .tls_config(tls)
         .map_err(|error| {
             let cause = root_cause(&error).map_or_else(|| error.to_string(), ToString::to_string);
-            Refusal::of_argument(format!("TLS cannot be set up: {cause}"))
+            Refusal::local(Code::InvalidArgument, format!("TLS cannot be set up: {cause}"))
         })?;
     endpoint.connect().await.map_err(|error| {
         let cause = root_cause(&error).map_or_else(String::new, ToString::to_string);
@@ -113,11 +110,11 @@ pub(super) async fn connect(
 
 /// Which CAs to trust and which certificate to present, for an `https://` address.
 fn tls_config(options: &TlsOptions, is_https: bool) -> Result<ClientTlsConfig, Refusal> {
-    let refuse = |option: &str, problem: &str| Refusal::of_argument(format!("{option}: {problem}"));
+    let refuse = |option: &str, problem: &str| {
+        Refusal::local(Code::InvalidArgument, format!("{option}: {problem}"))
+    };
     let read = |option: &str, path: &Option<PathBuf>| {
-        let Some(path) = path else {
-            return Ok(None);
-        };
+        let Some(path) = path else { return Ok(None) };
         if !is_https {
             let problem = "has no effect without TLS: set --server to an https:// address";
             return Err(refuse(option, problem));

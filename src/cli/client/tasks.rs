@@ -10,7 +10,7 @@ use super::{
     Refusal, json,
     server::ServerOptions,
     session_id,
-    text::{started_and_took, table, task_result_text, task_state_text},
+    text::{started_and_took, table, value_text},
 };
 use crate::{
     cli::{CommandError, ExitCode, print},
@@ -95,8 +95,8 @@ fn row(task: &ReplicaTaskSession, now: Timestamp) -> [String; 7] {
         task.vm_name.clone(),
         started,
         took,
-        task_state_text(task),
-        task_result_text(task),
+        value_text(task.state().as_str_name(), "State", &task.unmapped),
+        value_text(task.result().as_str_name(), "Result", &task.unmapped),
         task.total_size_bytes.map(size).unwrap_or_default(),
         task.reason.clone().unwrap_or_default(),
     ]

@@ -5,11 +5,7 @@ use std::{collections::BTreeMap, fmt::Write as _};
 use jiff::{SignedDuration, Timestamp};
 
 pub(super) use crate::proto::time::from_protobuf as moment;
-use crate::proto::v1::{
-    ReplicaSession, ReplicaTaskSession,
-    replica_session::{Result as RunResult, State},
-    replica_task_session::State as TaskState,
-};
+use crate::proto::v1::ReplicaSession;
 
 /// Replaces control characters: names and messages are free text, and must not control the
 /// terminal.
@@ -19,46 +15,27 @@ pub(super) fn clean(text: &str) -> String {
 
 /// What a run is doing.
 pub(super) fn state_text(session: &ReplicaSession) -> String {
-    match session.state() {
-        State::Unspecified => unmapped(&session.unmapped, "State"),
-        state => word(state.as_str_name()),
-    }
+    value_text(session.state().as_str_name(), "State", &session.unmapped)
 }
 
 /// How a run went.
 pub(super) fn result_text(session: &ReplicaSession) -> String {
-    result(session.result(), &session.unmapped)
+    value_text(session.result().as_str_name(), "Result", &session.unmapped)
 }
 
-/// What a run is doing with one virtual machine.
-pub(super) fn task_state_text(task: &ReplicaTaskSession) -> String {
-    match task.state() {
-        TaskState::Unspecified => unmapped(&task.unmapped, "State"),
-        state => word(state.as_str_name()),
-    }
-}
-
-/// How a run went for one virtual machine.
-pub(super) fn task_result_text(task: &ReplicaTaskSession) -> String {
-    result(task.result(), &task.unmapped)
-}
-
-fn result(result: RunResult, other: &BTreeMap<String, String>) -> String {
-    match result {
-        RunResult::Unspecified => unmapped(other, "Result"),
-        RunResult::None => "none yet".to_owned(),
-        result => word(result.as_str_name()),
-    }
-}
-
-/// Enterprise Manager's own word for a value that the contract does not define.
-fn unmapped(unmapped: &BTreeMap<String, String>, element: &str) -> String {
-    unmapped.get(element).map_or("unknown", String::as_str).to_lowercase().replace('_', " ")
-}
-
-/// `STATE_WAITING_SLOT` as `waiting slot`.
-fn word(constant: &str) -> String {
-    let (_, word) = constant.split_once('_').unwrap_or(("", constant));
+/// A constant of the contract such as `STATE_WAITING_SLOT` as `waiting slot`, and Enterprise Manager's own
+/// word for the value of an element that the contract does not define.
+pub(super) fn value_text(
+    constant: &str,
+    element: &str,
+    unmapped: &BTreeMap<String, String>,
+) -> String {
+    let word = match constant.split_once('_') {
+        Some((_, "UNSPECIFIED")) => unmapped.get(element).map_or("unknown", String::as_str),
+        Some((_, "NONE")) => "none yet",
+        Some((_, word)) => word,
+        None => constant,
+    };
     word.to_lowercase().replace('_', " ")
 }
 

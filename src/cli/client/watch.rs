@@ -4,7 +4,7 @@ use std::{io, time::Duration};
 
 use clap::Args;
 use tokio::time::{sleep, timeout};
-use tonic::Streaming;
+use tonic::{Code, Streaming};
 
 use super::{
     Refusal, ServerOptions,
@@ -74,9 +74,9 @@ pub async fn run(options: &WatchOptions) -> Result<ExitCode, CommandError> {
     let mut screen = Screen::new(&mut out, &mut err, Form::for_output(options.json));
     let followed = follow(options, &mut screen);
     let ended = match options.timeout {
-        Some(time) => timeout(time, followed)
-            .await
-            .unwrap_or_else(|_| Err(Refusal::of_timeout("the run did not end within --timeout"))),
+        Some(time) => timeout(time, followed).await.unwrap_or_else(|_| {
+            Err(Refusal::local(Code::DeadlineExceeded, "the run did not end within --timeout"))
+        }),
         None => followed.await,
     };
     if screen.is_live() {
@@ -135,7 +135,7 @@ async fn watch_once(
             ended = snapshot.replica_session.as_ref().and_then(outcome);
         }
     }
-    ended.ok_or_else(|| Refusal::of_lost("the watch ended before the run"))
+    ended.ok_or_else(|| Refusal::local(Code::Unavailable, "the watch ended before the run"))
 }
 
 /// The next event; meanwhile the live line is redrawn.
