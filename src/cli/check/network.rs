@@ -15,7 +15,6 @@ use super::{
     recognise::{Recognised, recognise},
 };
 use crate::{
-    cli::ExitCode,
     enterprise_manager::{
         EnterpriseManager, Error, Handshake, HandshakeError, presented_certificate, resolve,
         shake_hands,
@@ -33,9 +32,7 @@ const EXPIRES_SOON: i64 = 14 * 24 * 3600;
 pub(super) async fn resolve_host(url: &Url) -> Result<Success<Vec<SocketAddr>>, Problem> {
     let host = url.host_str().unwrap_or_default();
     let addresses = resolve(url).await.map_err(|error| {
-        Problem::new(
-            ExitCode::UNAVAILABLE,
-            format!("{host} has no address: {error}"),
+        Problem::unavailable(format!("{host} has no address: {error}"),
             "correct the host in --em-url, or this machine's DNS; inside a container use a full name",
         )
     })?;
@@ -74,7 +71,7 @@ pub(super) async fn connect_to_any(
         "open the firewall for TCP from here to there, or check that the machine is up"
     };
     let remedy = format!("{what}; {REST_PORT}{}", port_hint(url));
-    Err(Problem::new(ExitCode::UNAVAILABLE, failures.join("; "), remedy))
+    Err(Problem::unavailable(failures.join("; "), remedy))
 }
 
 /// A TLS handshake with a server that the settings trust.
@@ -92,8 +89,7 @@ pub(super) async fn establish_tls(
             return Err(untrusted(&why, presented.as_ref(), trust));
         }
         Err(HandshakeError::Failed(Error::NotEnterpriseManager { .. })) => {
-            return Err(Problem::new(
-                ExitCode::CONFIGURATION,
+            return Err(Problem::misconfigured(
                 "this port does not speak TLS",
                 format!(
                     "{REST_PORT}, with TLS{hint}. For plain HTTP in a trusted network: http:// and --em-allow-plaintext"
@@ -105,8 +101,7 @@ pub(super) async fn establish_tls(
                 Error::Disconnected { why } => why.as_str(),
                 _ => "the handshake fails",
             };
-            return Err(Problem::new(
-                ExitCode::CONFIGURATION,
+            return Err(Problem::misconfigured(
                 format!("no TLS handshake: {why}"),
                 format!(
                     "the server has to offer TLS 1.2 or 1.3; check also for a firewall that cuts connections{hint}"
@@ -139,8 +134,7 @@ pub(super) async fn recognise_server(
         Ok(answer) => answer,
         // A TLS port resets a connection over plain HTTP, or answers with bytes of TLS.
         Err(_) if url.scheme() == "http" && presented_certificate(url).await.is_ok() => {
-            return Err(Problem::new(
-                ExitCode::CONFIGURATION,
+            return Err(Problem::misconfigured(
                 "this port speaks TLS, not plain HTTP",
                 format!("write https:// in --em-url{}", port_hint(url)),
             ));

@@ -35,6 +35,21 @@ impl Problem {
         Self { text: text.into(), remedy: remedy.into(), exit_code }
     }
 
+    /// A server cannot be reached, or is not ready.
+    pub(super) fn unavailable(text: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self::new(ExitCode::UNAVAILABLE, text, remedy)
+    }
+
+    /// A setting is wrong: the address, the trust or the password.
+    pub(super) fn misconfigured(text: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self::new(ExitCode::CONFIGURATION, text, remedy)
+    }
+
+    /// Enterprise Manager, or the gateway, does not do what it should.
+    pub(super) fn broken(text: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self::new(ExitCode::SOFTWARE, text, remedy)
+    }
+
     /// The step did not end within its time limit.
     pub(super) fn timed_out(time_limit: Duration) -> Self {
         Self::new(
@@ -72,8 +87,7 @@ pub(super) fn of_error(error: &Error, settings: &EnterpriseManagerSettings) -> P
     let url = &settings.url;
     match error {
         Error::LogonPaused { cause, .. } => of_error(cause, settings),
-        Error::CredentialsRejected { why } => Problem::new(
-            ExitCode::CONFIGURATION,
+        Error::CredentialsRejected { why } => Problem::misconfigured(
             format!("Enterprise Manager rejects user name or password: {why}"),
             format!(
                 "correct --em-username ({}) or the password ({}); try them once at its web UI: \
@@ -84,61 +98,50 @@ pub(super) fn of_error(error: &Error, settings: &EnterpriseManagerSettings) -> P
             ),
         ),
         Error::AccessDenied { .. } => access_denied(),
-        Error::Unreachable { why } | Error::Disconnected { why } => Problem::new(
-            ExitCode::UNAVAILABLE,
+        Error::Unreachable { why } | Error::Disconnected { why } => Problem::unavailable(
             format!("the connection fails: {why}"),
             format!("check that its service runs, and what is on the way to it{}", port_hint(url)),
         ),
-        Error::CircuitOpen { .. } => Problem::new(
-            ExitCode::UNAVAILABLE,
+        Error::CircuitOpen { .. } => Problem::unavailable(
             "connections can no longer be established",
             "check whether its service has just been stopped",
         ),
-        Error::Unavailable { .. } => Problem::new(
-            ExitCode::UNAVAILABLE,
+        Error::Unavailable { .. } => Problem::unavailable(
             "status 502, 503 or 504: it is stopped, starting or overloaded",
             "look at Enterprise Manager's service, or at the proxy in front of it",
         ),
-        Error::Throttled { .. } => Problem::new(
-            ExitCode::UNAVAILABLE,
+        Error::Throttled { .. } => Problem::unavailable(
             "status 408 or 429: a proxy in front of it limits requests",
             "ask the operator of that proxy, and lower --em-concurrency",
         ),
-        Error::NotEnterpriseManager { .. } => Problem::new(
-            ExitCode::CONFIGURATION,
+        Error::NotEnterpriseManager { .. } => Problem::misconfigured(
             "the answer is not one of Enterprise Manager",
             format!(
                 "look for a proxy or login page on the way to --em-url; {REST_PORT}{}",
                 port_hint(url)
             ),
         ),
-        Error::UntrustedCertificate { why } => Problem::new(
-            ExitCode::CONFIGURATION,
+        Error::UntrustedCertificate { why } => Problem::misconfigured(
             format!("the certificate is not trusted: {why}"),
             "see em-certificate",
         ),
-        Error::SessionNotFound { .. } => Problem::new(
-            ExitCode::SOFTWARE,
+        Error::SessionNotFound { .. } => Problem::broken(
             "Enterprise Manager does not find the session that it has just listed",
             "try again; if that does not help, report it",
         ),
-        Error::Internal { status, .. } => Problem::new(
-            ExitCode::SOFTWARE,
+        Error::Internal { status, .. } => Problem::broken(
             format!("Enterprise Manager fails with status {status}"),
             "its administrator finds the reason in Enterprise Manager's own log; the gateway's log has its message",
         ),
-        Error::NotImplemented { .. } => Problem::new(
-            ExitCode::SOFTWARE,
+        Error::NotImplemented { .. } => Problem::broken(
             "status 501: Enterprise Manager does not offer this",
             "check that it is of release 11 or newer",
         ),
-        Error::RequestRefused { status, .. } => Problem::new(
-            ExitCode::SOFTWARE,
+        Error::RequestRefused { status, .. } => Problem::broken(
             format!("Enterprise Manager refuses the request with status {status}"),
             "report it, with `check --report`",
         ),
-        Error::BadResponse(_) => Problem::new(
-            ExitCode::SOFTWARE,
+        Error::BadResponse(_) => Problem::broken(
             "the gateway cannot read the answer",
             "look for a proxy that changes answers; else report it, with `check --report`",
         ),
@@ -162,7 +165,7 @@ pub(super) fn untrusted(
 ) -> Problem {
     let text = format!("the certificate is not trusted: {why}");
     let Some(certificate) = presented else {
-        return Problem::new(ExitCode::CONFIGURATION, text, "look at it with em-certificate");
+        return Problem::misconfigured(text, "look at it with em-certificate");
     };
     let pin = &certificate.pin;
     let text = format!(
@@ -193,7 +196,7 @@ pub(super) fn untrusted(
              --em-pin-sha256 {pin}"
         ),
     };
-    Problem::new(ExitCode::CONFIGURATION, text, remedy)
+    Problem::misconfigured(text, remedy)
 }
 
 fn password_source(password: &PasswordSource) -> String {

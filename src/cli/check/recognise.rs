@@ -5,7 +5,7 @@ use url::Url;
 use uuid::Uuid;
 
 use super::problem::{Problem, REST_PORT, port_hint};
-use crate::{cli::ExitCode, enterprise_manager::EmResponse};
+use crate::enterprise_manager::EmResponse;
 
 /// What answers at `/api/` without credentials.
 pub(super) enum Recognised {
@@ -24,8 +24,7 @@ pub(super) fn recognise(answer: &EmResponse, url: &Url) -> Result<Recognised, Pr
     let (root, versions) = root_and_versions(&answer.body);
     match (answer.status.as_u16(), root.as_str()) {
         (200, "EnterpriseManager") => Ok(Recognised::EnterpriseManager(versions)),
-        (503, "Error") => Err(Problem::new(
-            ExitCode::UNAVAILABLE,
+        (503, "Error") => Err(Problem::unavailable(
             "Enterprise Manager says that it is not available, with status 503",
             "it is starting or overloaded: look at its service, and try again",
         )),
@@ -87,15 +86,13 @@ fn something_else(answer: &EmResponse, url: &Url) -> Problem {
     let hint = port_hint(url);
 
     if text.contains("veeam backup enterprise manager") && is_html {
-        return Problem::new(
-            ExitCode::CONFIGURATION,
+        return Problem::misconfigured(
             "this is Enterprise Manager's web UI, not its REST service",
             format!("change the port in --em-url; {REST_PORT}{hint}"),
         );
     }
     if is_json || header("www-authenticate").starts_with("bearer") {
-        return Problem::new(
-            ExitCode::CONFIGURATION,
+        return Problem::misconfigured(
             format!(
                 "status {status} in JSON: most likely the backup server's own REST service (port \
                  9419), which is another product"
@@ -104,45 +101,37 @@ fn something_else(answer: &EmResponse, url: &Url) -> Problem {
         );
     }
     match status {
-        300..400 => Problem::new(
-            ExitCode::CONFIGURATION,
+        300..400 => Problem::misconfigured(
             format!("status {status}, a redirect: a web UI, or the login page of a proxy"),
             format!("Enterprise Manager never redirects: correct --em-url; {REST_PORT}{hint}"),
         ),
-        407 => Problem::new(
-            ExitCode::CONFIGURATION,
+        407 => Problem::misconfigured(
             "status 407: a proxy that requires a logon of its own",
             "let this machine reach Enterprise Manager without a proxy",
         ),
-        404 if is_windows => Problem::new(
-            ExitCode::CONFIGURATION,
+        404 if is_windows => Problem::misconfigured(
             "status 404 from Windows itself: no Enterprise Manager is registered at this address",
             "start Enterprise Manager's service, or correct the path in --em-url (usually none)",
         ),
-        503 if is_windows => Problem::new(
-            ExitCode::UNAVAILABLE,
+        503 if is_windows => Problem::unavailable(
             "status 503 from Windows itself, not from Enterprise Manager",
             "start Enterprise Manager's service",
         ),
-        502..=504 => Problem::new(
-            ExitCode::UNAVAILABLE,
+        502..=504 => Problem::unavailable(
             format!("status {status} from a proxy or load balancer, which gets no answer itself"),
             "check that Enterprise Manager runs, and where the proxy forwards to",
         ),
-        _ if is_html => Problem::new(
-            ExitCode::CONFIGURATION,
+        _ if is_html => Problem::misconfigured(
             format!("status {status} and an HTML page: a proxy, or another web server"),
             format!(
                 "let this machine reach Enterprise Manager directly, or correct --em-url; {REST_PORT}{hint}"
             ),
         ),
-        500..600 => Problem::new(
-            ExitCode::SOFTWARE,
+        500..600 => Problem::broken(
             format!("status {status}, and nothing that shows which server it is from"),
             format!("look at Enterprise Manager's own log{hint}"),
         ),
-        _ => Problem::new(
-            ExitCode::CONFIGURATION,
+        _ => Problem::misconfigured(
             format!("status {status}, and nothing that Enterprise Manager would send"),
             format!("correct --em-url; {REST_PORT}{hint}"),
         ),

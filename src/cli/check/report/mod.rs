@@ -88,9 +88,7 @@ pub(super) struct OpenLogon(Mutex<Option<(HeaderMap, Uuid)>>);
 impl OpenLogon {
     /// Ends it, if there is one. Best effort, 2 s at most.
     pub(super) async fn end(&self, enterprise_manager: &EnterpriseManager) {
-        let Some((token, id)) = self.0.lock().take() else {
-            return;
-        };
+        let Some((token, id)) = self.0.lock().take() else { return };
         let path = format!("api/logonSessions/{id}");
         let answer = enterprise_manager.ask(Method::DELETE, &path, &token);
         drop(timeout(LOGOFF_TIMEOUT, answer).await);

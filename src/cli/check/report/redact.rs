@@ -159,9 +159,7 @@ impl Redactor {
                 name = word;
                 is_name(word)
             });
-            let Some(delimiter) = rest[end..].chars().next() else {
-                return "";
-            };
+            let Some(delimiter) = rest[end..].chars().next() else { return "" };
             shape.push(delimiter);
             rest = &rest[end + 1..];
             if delimiter == '>' {
