@@ -3,13 +3,9 @@
 use std::sync::Arc;
 
 use rustls::pki_types::CertificateDer;
-use x509_cert::{
-    Certificate,
-    der::Decode as _,
-    ext::pkix::{SubjectAltName, name::GeneralName},
-};
+use x509_cert::{Certificate, der::Decode as _, ext::pkix::name::GeneralName};
 
-use crate::settings::CallerPattern;
+use crate::{runtime::certificates::alternative_names, settings::CallerPattern};
 
 /// Maximum length of the names kept for the log, in bytes. SPIFFE ids may have 2 kB, but rarely
 /// exceed this.
@@ -28,7 +24,10 @@ impl ClientIdentity {
     /// The identity in this certificate, which has been verified already. Without `allowed`
     /// patterns every client may call.
     pub(super) fn of(certificate: &CertificateDer<'_>, allowed: &[CallerPattern]) -> Self {
-        let names = alternative_names(certificate);
+        // No pattern matches a client whose names cannot be parsed.
+        let certificate = Certificate::from_der(certificate).ok();
+        let names =
+            certificate.map(|certificate| alternative_names(&certificate)).unwrap_or_default();
         let uris = names.iter().filter_map(|name| match name {
             GeneralName::UniformResourceIdentifier(uri) => Some(uri.as_str()),
             _ => None,
@@ -49,17 +48,5 @@ impl ClientIdentity {
         // Both kinds of names are ASCII.
         name.truncate(LONGEST_NAME);
         Self { name: name.into(), is_allowed }
-    }
-}
-
-/// The names in the certificate. Empty when there are none, or they cannot be parsed: no pattern
-/// matches such a client.
-fn alternative_names(certificate: &CertificateDer<'_>) -> Vec<GeneralName> {
-    let Ok(certificate) = Certificate::from_der(certificate) else {
-        return Vec::new();
-    };
-    match certificate.tbs_certificate().get_extension::<SubjectAltName>() {
-        Ok(Some((_, names))) => names.0,
-        _ => Vec::new(),
     }
 }

@@ -9,7 +9,11 @@ use rustls::{
     RootCertStore,
     pki_types::{CertificateDer, pem::PemObject as _},
 };
-use x509_cert::{Certificate, der::Decode as _};
+use x509_cert::{
+    Certificate,
+    der::Decode as _,
+    ext::pkix::{SubjectAltName, name::GeneralName},
+};
 
 /// The certificates in a PEM file; other sections of the file are ignored.
 ///
@@ -39,6 +43,14 @@ pub fn roots(pem: &[u8]) -> Result<RootCertStore, String> {
             .map_err(|error| format!("holds a certificate that cannot be used: {error}"))?;
     }
     Ok(roots)
+}
+
+/// The alternative names in a certificate, as far as they can be parsed.
+pub fn alternative_names(certificate: &Certificate) -> Vec<GeneralName> {
+    match certificate.tbs_certificate().get_extension::<SubjectAltName>() {
+        Ok(Some((_, names))) => names.0,
+        _ => Vec::new(),
+    }
 }
 
 /// When the certificate of one side expires, as last seen; clones share it.

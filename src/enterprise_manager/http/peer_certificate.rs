@@ -6,17 +6,13 @@ use rustls::pki_types::CertificateDer;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use url::Url;
-use x509_cert::{
-    Certificate,
-    der::Decode as _,
-    ext::pkix::{SubjectAltName, name::GeneralName},
-};
+use x509_cert::{Certificate, der::Decode as _, ext::pkix::name::GeneralName};
 
 use super::{
     connect::{resolve, server_name},
     tls::trusting_anything,
 };
-use crate::settings::Pin;
+use crate::{runtime::certificates::alternative_names, settings::Pin};
 
 /// The content of a server's certificate. None of it is verified.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,17 +58,13 @@ fn describe(certificate: &CertificateDer<'_>) -> Result<PresentedCertificate, St
     let parsed = Certificate::from_der(certificate)
         .map_err(|error| format!("the certificate cannot be read: {error}"))?;
     let content = parsed.tbs_certificate();
-    let names = match content.get_extension::<SubjectAltName>() {
-        Ok(Some((_, names))) => names.0.iter().map(name).collect(),
-        _ => Vec::new(),
-    };
     Ok(PresentedCertificate {
         pin: Pin::of(certificate),
         subject: content.subject().to_string(),
         issuer: content.issuer().to_string(),
         not_before: content.validity().not_before.to_string(),
         not_after: content.validity().not_after.to_string(),
-        names,
+        names: alternative_names(&parsed).iter().map(name).collect(),
     })
 }
 

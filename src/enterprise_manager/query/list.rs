@@ -113,10 +113,7 @@ impl SessionList {
     ) -> SessionPage {
         let number = page_number(position);
         let asked = self.em_page_size(position);
-        let is_last = match answer.pages_count {
-            Some(count) => number >= count,
-            None => !answer.has_next && answer.items.len() < asked.into(),
-        };
+        let is_last = answer.is_last(number, asked);
         // EM may use a smaller page size than the requested one, and number its pages by that.
         let em_page_size =
             answer.page_size.filter(|size| (1..asked).contains(size)).unwrap_or(asked);

@@ -60,7 +60,7 @@ impl EnterpriseManager {
     ///
     /// If EM returned no valid answer. For an unknown session, EM may return an empty list.
     pub async fn tasks(&self, id: SessionId, context: &ReadContext) -> Result<TaskReading, Error> {
-        let list = self.read(&TaskListRequest { id }, context).await?;
+        let list = self.read(&TasksRequest { id, page: None }, context).await?;
         let mut tasks = list.items;
         if tasks.is_empty() {
             tasks = match self.old_tasks(id, context).await {
@@ -96,17 +96,12 @@ impl EnterpriseManager {
         id: SessionId,
         context: &ReadContext,
     ) -> Result<Vec<TaskSession>, Error> {
-        let limit = usize::from(MAX_PAGE_SIZE);
         let mut tasks = Vec::new();
         for number in 1.. {
-            let page = self.read(&TaskPageRequest { id, number }, context).await?;
-            let is_last = match page.pages_count {
-                Some(count) => number >= count,
-                None => !page.has_next && page.items.len() < limit,
-            };
-            let is_empty = page.items.is_empty();
+            let page = self.read(&TasksRequest { id, page: Some(number) }, context).await?;
+            let is_last = page.items.is_empty() || page.is_last(number, MAX_PAGE_SIZE);
             tasks.extend(page.items);
-            if is_last || is_empty {
+            if is_last {
                 break;
             }
             if tasks.len() > MAX_TASKS {
@@ -138,49 +133,37 @@ impl ReadRequest for SessionPageRequest<'_> {
     }
 }
 
-/// Requests EM's task list of a session.
-struct TaskListRequest {
+/// Requests the tasks of a session.
+struct TasksRequest {
     id: SessionId,
+    /// The page of the query service, from one; `None` for EM's list of the session's tasks.
+    page: Option<u32>,
 }
 
-impl ReadRequest for TaskListRequest {
+impl ReadRequest for TasksRequest {
     type Answer = QueryPage<TaskSession>;
 
     const KIND: RequestKind = RequestKind::List;
 
     fn path(&self) -> String {
-        format!("api/replicaSessions/{}/replicaTaskSessions?format=Entity", self.id)
-    }
-
-    async fn parse(&self, body: &[u8]) -> Result<Self::Answer, BadResponse> {
-        parse_task_list(body, self.id).await
-    }
-}
-
-/// Requests a page of a query for the tasks of a session. Pages are numbered from one.
-struct TaskPageRequest {
-    id: SessionId,
-    number: u32,
-}
-
-impl ReadRequest for TaskPageRequest {
-    type Answer = QueryPage<TaskSession>;
-
-    const KIND: RequestKind = RequestKind::List;
-
-    fn path(&self) -> String {
+        let Some(page) = self.page else {
+            return format!("api/replicaSessions/{}/replicaTaskSessions?format=Entity", self.id);
+        };
         let query = Query {
             r#type: "ReplicaTaskSession",
             view: View::Entity,
             filter: tasks_of(&self.id.urn()),
             order: Order::OldestFirst,
             page_size: MAX_PAGE_SIZE,
-            page: self.number,
+            page,
         };
         query.path()
     }
 
     async fn parse(&self, body: &[u8]) -> Result<Self::Answer, BadResponse> {
-        parse_task_page(body, self.id, MAX_PAGE_SIZE.into()).await
+        match self.page {
+            Some(_) => parse_task_page(body, self.id, MAX_PAGE_SIZE.into()).await,
+            None => parse_task_list(body, self.id).await,
+        }
     }
 }

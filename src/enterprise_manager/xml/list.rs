@@ -37,6 +37,16 @@ pub struct QueryPage<T> {
     pub has_next: bool,
 }
 
+impl<T> QueryPage<T> {
+    /// Whether no page follows this one, which has this number and of which so many items were asked for.
+    pub(crate) fn is_last(&self, number: u32, asked: u16) -> bool {
+        match self.pages_count {
+            Some(count) => number >= count,
+            None => !self.has_next && self.items.len() < asked.into(),
+        }
+    }
+}
+
 impl<T> Default for QueryPage<T> {
     /// An empty page, as past the end of a list.
     fn default() -> Self {
@@ -112,9 +122,7 @@ impl<'x, T: ListItem> ListParser<'x, T> {
     /// Reads up to `most` more items. Returns `false` at the end of the document.
     fn parse_items(&mut self, most: usize) -> Result<bool, BadResponse> {
         for _ in 0..most {
-            let Some(item) = self.next_item()? else {
-                return Ok(false);
-            };
+            let Some(item) = self.next_item()? else { return Ok(false) };
             self.memory += item.size();
             if self.memory > MAX_MEMORY {
                 return Err(BadResponse::TooLarge { limit: MAX_MEMORY });
