@@ -140,12 +140,12 @@ impl FromArgMatches for SettingsInEffect {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
         let command = ServeOptions::augment_args(Command::default());
         let settings = command.get_arguments().map(|option| {
-            let name = option.get_id().as_str();
-            let values = matches.get_raw(name).map(joined);
+            let id = option.get_id().as_str();
+            let values = matches.get_raw(id).map(joined);
             SettingInEffect {
-                name: name.to_owned(),
+                name: option.get_long().unwrap_or(id).replace('-', "_"),
                 value: values.filter(|value| !value.is_empty()),
-                source: match matches.value_source(name) {
+                source: match matches.value_source(id) {
                     Some(ValueSource::CommandLine) => SettingSource::Flag,
                     Some(ValueSource::EnvVariable) => SettingSource::Environment,
                     _ => SettingSource::Default,

@@ -81,7 +81,6 @@ pub struct CallSettings {
 pub struct WatchSettings {
     /// Shortest interval between two reads of a watched session, whatever the number of its watches
     #[arg(
-        id = "watch_interval",
         long = "watch-interval",
         env = "GATEWAY_WATCH_INTERVAL",
         value_name = "DURATION",
@@ -92,7 +91,6 @@ pub struct WatchSettings {
 
     /// Longest interval; while nothing changes, the interval grows by half each time
     #[arg(
-        id = "watch_interval_max",
         long = "watch-interval-max",
         env = "GATEWAY_WATCH_INTERVAL_MAX",
         value_name = "DURATION",
@@ -125,7 +123,6 @@ pub struct ReuseSettings {
     /// How long the answer about an unfinished session is reused for calls that set no max_age; 0s
     /// turns reuse off
     #[arg(
-        id = "reuse_unfinished",
         long = "reuse-unfinished",
         env = "GATEWAY_REUSE_UNFINISHED",
         value_name = "DURATION",
@@ -136,7 +133,6 @@ pub struct ReuseSettings {
 
     /// The same for a finished session, which no longer changes
     #[arg(
-        id = "reuse_finished",
         long = "reuse-finished",
         env = "GATEWAY_REUSE_FINISHED",
         value_name = "DURATION",
@@ -147,7 +143,6 @@ pub struct ReuseSettings {
 
     /// Memory for answers that are kept for reuse
     #[arg(
-        id = "reuse_capacity",
         long = "reuse-capacity",
         env = "GATEWAY_REUSE_CAPACITY",
         value_name = "SIZE",

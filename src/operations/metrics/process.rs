@@ -20,60 +20,41 @@ pub(super) struct Process;
 
 impl Collector for Process {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let Ok(process) = process::Process::myself() else {
-            return Ok(());
-        };
+        let Ok(process) = process::Process::myself() else { return Ok(()) };
         let mut register = |name, help, metric: &dyn EncodeMetric| {
             let kind = metric.metric_type();
             metric.encode(encoder.encode_descriptor(name, help, None, kind)?)
         };
-        if let Ok(stat) = process.stat() {
-            let cpu_time = time_of_ticks(stat.utime + stat.stime);
-            register(
-                "process_cpu_seconds",
-                "CPU time used by the process",
-                &ConstCounter::new(cpu_time.as_secs_f64()),
-            )?;
+        let stat = process.stat();
+        if let Ok(stat) = &stat {
+            let cpu = ConstCounter::new(time_of_ticks(stat.utime + stat.stime).as_secs_f64());
+            register("process_cpu_seconds", "CPU time used by the process", &cpu)?;
             if let Ok(boot_time) = procfs::boot_time_secs() {
-                let start = Duration::from_secs(boot_time) + time_of_ticks(stat.starttime);
+                let started_at = Duration::from_secs(boot_time) + time_of_ticks(stat.starttime);
                 register(
                     "process_start_time_seconds",
                     "Start time of the process, in seconds since 1970",
-                    &ConstGauge::new(start.as_secs_f64()),
+                    &ConstGauge::new(started_at.as_secs_f64()),
                 )?;
             }
-            register(
-                "process_resident_memory_bytes",
-                "Resident memory of the process",
-                &ConstGauge::new(stat.rss_bytes().get()),
-            )?;
-            register(
-                "process_virtual_memory_bytes",
-                "Virtual memory of the process",
-                &ConstGauge::new(stat.vsize),
-            )?;
-            register(
-                "process_threads",
-                "Threads of the process",
-                &ConstGauge::new(stat.num_threads),
-            )?;
+        }
+        let mut gauge = |name, help, value: u64| register(name, help, &ConstGauge::new(value));
+        if let Ok(stat) = stat {
+            let (resident, threads) = (stat.rss_bytes().get(), stat.num_threads.unsigned_abs());
+            gauge("process_resident_memory_bytes", "Resident memory of the process", resident)?;
+            gauge("process_virtual_memory_bytes", "Virtual memory of the process", stat.vsize)?;
+            gauge("process_threads", "Threads of the process", threads)?;
         }
         if let Ok(open) = process.fd_count() {
-            register(
-                "process_open_fds",
-                "Open file descriptors of the process",
-                // Without the one that this reads through.
-                &ConstGauge::new(open.saturating_sub(1)),
-            )?;
+            // Without the one that this reads through.
+            let open = open.saturating_sub(1) as u64;
+            gauge("process_open_fds", "Open file descriptors of the process", open)?;
         }
         if let Ok(limits) = process.limits()
             && let process::LimitValue::Value(limit) = limits.max_open_files.soft_limit
         {
-            register(
-                "process_max_fds",
-                "Maximum number of open file descriptors of the process",
-                &ConstGauge::new(limit),
-            )?;
+            let help = "Maximum number of open file descriptors of the process";
+            gauge("process_max_fds", help, limit)?;
         }
         Ok(())
     }
