@@ -62,10 +62,6 @@ impl EnterpriseManager {
     }
 
     /// The same under the logon session that all reads share; logs on first if there is none.
-    ///
-    /// # Errors
-    ///
-    /// As [`ask`](Self::ask), and why there is no logon session.
     pub(crate) async fn ask_logged_on(&self, path: &str) -> Result<EmResponse, Error> {
         let session = self.logons.session(&TraceContext::Untraced).await?;
         let token = HeaderMap::from_iter([(SESSION_HEADER, session.token.clone())]);
@@ -73,10 +69,6 @@ impl EnterpriseManager {
     }
 
     /// Logs on to a session of its own, for this version of the API. The caller has to log off.
-    ///
-    /// # Errors
-    ///
-    /// As [`ask`](Self::ask).
     pub(crate) async fn ask_to_log_on(&self, version: &str) -> Result<EmResponse, Error> {
         self.logons.ask(version).await
     }

@@ -82,9 +82,7 @@ impl EnterpriseManager {
                 Err(AttemptError::Logon(error)) => return Err(error),
                 Err(AttemptError::Request(error)) => error,
             };
-            let Some(pause) = attempts.pause_after(&error) else {
-                return Err(error);
-            };
+            let Some(pause) = attempts.pause_after(&error) else { return Err(error) };
             self.metrics.retried();
             tracing::debug!(path, ?pause, "trying again: {error}");
             sleep(pause).await;

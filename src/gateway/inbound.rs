@@ -260,9 +260,7 @@ fn completed(
     request_id: HeaderValue,
 ) -> Response<Body> {
     response.headers_mut().insert(REQUEST_ID, request_id);
-    let Some(completion) = completion else {
-        return response;
-    };
+    let Some(completion) = completion else { return response };
     // A status without a message is in the headers; with one, the code is OK.
     match Status::from_header_map(response.headers()) {
         None if call.kind == CallKind::Watch => {

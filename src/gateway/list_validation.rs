@@ -196,9 +196,7 @@ fn name(text: &str, field: &'static str) -> Result<Option<Name>, Failure> {
 }
 
 fn period(range: Option<&TimeRange>, field: &'static str) -> Result<Period, Failure> {
-    let Some(range) = range else {
-        return Ok(Period::default());
-    };
+    let Some(range) = range else { return Ok(Period::default()) };
     let time = |time: &Option<prost_types::Timestamp>| {
         time.as_ref()
             .map(|time| moment(time).ok_or(invalid(field, "must have valid times")))

@@ -53,9 +53,7 @@ impl<I: AsyncRead + Unpin> AsyncRead for FirstBytes<I> {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let Self { io, awaited, has_preface } = &mut *self;
-        let Some(first) = awaited else {
-            return Pin::new(io).poll_read(cx, buf);
-        };
+        let Some(first) = awaited else { return Pin::new(io).poll_read(cx, buf) };
         if first.timeout.as_mut().poll(cx).is_ready() {
             return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
         }

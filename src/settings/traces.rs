@@ -72,9 +72,7 @@ impl TraceSettings {
             return Ok(None);
         }
         let endpoint = either("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT");
-        let Some(endpoint) = endpoint else {
-            return Ok(None);
-        };
+        let Some(endpoint) = endpoint else { return Ok(None) };
         let mut settings = Self::new(endpoint.parsed(check_endpoint)?);
         if let Some(protocol) =
             either("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")

@@ -55,10 +55,6 @@ pub(super) fn list<T: FromStr<Err = String>>(
 }
 
 /// Reads a duration, but not zero.
-///
-/// # Errors
-///
-/// As [`duration`], and for zero.
 pub(crate) fn positive_duration(text: &str) -> Result<Duration, String> {
     match duration(text)? {
         Duration::ZERO => Err(format!("{text:?} is no time at all")),

@@ -124,9 +124,7 @@ impl<'w> Screen<'w> {
 
     /// Redraws the live line.
     pub(super) fn redraw(&mut self) {
-        let Form::Bar { width } = self.form else {
-            return;
-        };
+        let Form::Bar { width } = self.form else { return };
         let run = self.session.as_ref().map(|session| {
             let run = run_text(session, Timestamp::now());
             format!("{}  {run}", bar(session))

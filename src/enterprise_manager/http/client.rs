@@ -44,10 +44,6 @@ struct Pools {
 
 impl ConnectionPool {
     /// The first pool. Connects to nothing yet.
-    ///
-    /// # Errors
-    ///
-    /// Why there can be no client.
     pub(super) fn new(tls: ClientConfig) -> Result<Self, String> {
         let (sender, client) = watch::channel(new_client(tls.clone())?);
         let clients = vec![sender];
@@ -55,10 +51,6 @@ impl ConnectionPool {
     }
 
     /// Another pool with the same settings.
-    ///
-    /// # Errors
-    ///
-    /// Why there can be no client.
     pub(super) fn sibling(&self) -> Result<Self, String> {
         let mut all = self.all.lock();
         let (sender, client) = watch::channel(new_client(all.tls.clone())?);

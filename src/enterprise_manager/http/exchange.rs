@@ -114,10 +114,6 @@ impl Http {
     }
 
     /// The same address and guards, with connections of its own.
-    ///
-    /// # Errors
-    ///
-    /// Why there can be no connections.
     pub(crate) fn with_own_connections(&self) -> Result<Self, String> {
         Ok(Self { pool: self.pool.sibling()?, ..self.clone() })
     }

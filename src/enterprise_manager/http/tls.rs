@@ -45,18 +45,12 @@ pub(super) fn load(
         Trust::Pins { file, .. } => file.as_ref().map(|path| (Setting::PinFile, path)),
         Trust::Platform => None,
     };
-    let Some((setting, path)) = path else {
-        return Ok((client_config(trust, &[], seen)?, None));
-    };
+    let Some((setting, path)) = path else { return Ok((client_config(trust, &[], seen)?, None)) };
     let (files, contents) = Files::read("em_trust", vec![(setting, path.clone())])?;
     Ok((client_config(trust, &contents, seen)?, Some(files)))
 }
 
 /// As [`load`], from what the files hold.
-///
-/// # Errors
-///
-/// As [`load`].
 pub(super) fn client_config(
     trust: &Trust,
     contents: &[FileContent],

@@ -66,9 +66,7 @@ fn next<'x>(rest: &mut &'x str) -> Result<Option<(&'x str, &'x str)>, BadRespons
     let key_end = text.bytes().position(|b| b == b'=' || is_blank(b));
     let (key, after_key) = text.split_at(key_end.unwrap_or(text.len()));
     let quoted = without_blanks(after_key).strip_prefix('=').map_or("", without_blanks);
-    let [quote @ (b'"' | b'\''), value @ ..] = quoted.as_bytes() else {
-        return Err(no_value(key));
-    };
+    let [quote @ (b'"' | b'\''), value @ ..] = quoted.as_bytes() else { return Err(no_value(key)) };
     let length = memchr(*quote, value).ok_or_else(|| no_value(key))?;
     let (value, after_value) = quoted[1..].split_at(length);
     *rest = &after_value[1..];

@@ -112,9 +112,7 @@ impl<'x, const N: usize> Children<'x, N> {
         element: &str,
         meaning: impl FnOnce(&str) -> Option<T>,
     ) -> Result<Option<T>, BadResponse> {
-        let Some(text) = self.take(element) else {
-            return Ok(None);
-        };
+        let Some(text) = self.take(element) else { return Ok(None) };
         let known = meaning(&text);
         if known.is_none() {
             self.keep(element, text.trim())?;

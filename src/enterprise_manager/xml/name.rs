@@ -31,10 +31,6 @@ const fn bytes() -> [u8; 256] {
 
 /// Validates a name and returns its prefix. quick-xml does not validate names, and so accepts
 /// broken markup such as `<State="Working"/>`.
-///
-/// # Errors
-///
-/// If the name is not a valid XML name.
 pub(crate) fn check_name(name: &str) -> Result<Option<Prefix<'_>>, BadResponse> {
     let class = |byte: &u8| BYTES[usize::from(*byte)];
     let bytes = name.as_bytes();

@@ -200,9 +200,7 @@ impl Metrics {
         let text = self.text();
         let is_counter = |name: &str| text.contains(&format!("# TYPE {name} counter\n"));
         let lines = text.lines().filter_map(|line| {
-            let Some(comment) = line.strip_prefix("# ") else {
-                return Some(format!("{line}\n"));
-            };
+            let Some(comment) = line.strip_prefix("# ") else { return Some(format!("{line}\n")) };
             let (kind, rest) = comment.split_once(' ')?;
             let (name, rest) = rest.split_once(' ')?;
             let end = if is_counter(name) { "_total" } else { "" };

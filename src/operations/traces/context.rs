@@ -70,9 +70,7 @@ impl TraceContext {
 
     /// The gateway's own span, if there is one.
     pub(super) fn own_span(&self) -> Option<SpanContext> {
-        let Self::Span(context) = self else {
-            return None;
-        };
+        let Self::Span(context) = self else { return None };
         Some(context.span().span_context().clone()).filter(SpanContext::is_valid)
     }
 

@@ -51,9 +51,7 @@ pub fn start(
     settings: Option<&TraceSettings>,
     counted: SpanCounters,
 ) -> Result<(Traces, Export), SettingError> {
-    let Some(settings) = settings else {
-        return Ok((Traces::default(), Export(None)));
-    };
+    let Some(settings) = settings else { return Ok((Traces::default(), Export(None))) };
     let exporter =
         opentelemetry_otlp::SpanExporter::builder().with_tonic().with_endpoint(&settings.endpoint);
     let exporter = if settings.endpoint.starts_with("https:") {
@@ -105,9 +103,7 @@ pub fn start(
 impl Export {
     /// Exports the remaining spans and stops. Takes 2 s at most.
     pub async fn stop(&mut self) {
-        let Some(provider) = self.0.take() else {
-            return;
-        };
+        let Some(provider) = self.0.take() else { return };
         let stop = move || provider.shutdown_with_timeout(LAST_SPANS);
         // It blocks, and the runtime has to run the connection meanwhile.
         let stopped = tokio::task::spawn_blocking(stop).await;
