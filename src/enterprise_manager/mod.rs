@@ -3,7 +3,7 @@
 //! Nothing here knows gRPC or command-line options: the results are EM's own model ([`Reading`],
 //! [`SessionPage`], [`TaskReading`]) and EM's own kinds of errors ([`Error`]). One read goes through
 //!
-//! 1. `mod.rs` or `query/`: a method of [`EnterpriseManager`] builds a request.
+//! 1. `mod.rs` or `query/`: a method of [`EnterpriseManager`] builds a request (`read_request.rs`).
 //! 2. `read.rs`: waits for a permit, takes the shared logon session, sends, and retries.
 //! 3. `guard/`: the permits, the circuit breaker, the retry budget and what else protects EM.
 //! 4. `logon/`: the one logon session, its renewal and its back-off.
@@ -53,7 +53,7 @@ pub use xml::{
 
 use crate::{
     operations::{metrics::UpstreamMetrics, traces::Traces},
-    runtime::{certificates::Expiry, reload::Watched},
+    runtime::{certificates::Expiry, reload::WatchedFiles},
     settings::EnterpriseManagerSettings,
 };
 use guard::{ConcurrencyLimit, RequestKind, RetryBudget};
@@ -84,7 +84,7 @@ impl EnterpriseManager {
         seen: Expiry,
         metrics: Arc<UpstreamMetrics>,
         traces: Traces,
-    ) -> Result<(Self, Vec<Watched<UnusableSetting>>), UnusableSetting> {
+    ) -> Result<(Self, Vec<WatchedFiles<UnusableSetting>>), UnusableSetting> {
         let (http, trust_files) = Http::load(&settings, seen, metrics.clone(), traces)?;
         let limit = Arc::new(ConcurrencyLimit::new(settings.concurrency));
         let (logons, password_file) = LogonManager::load(http.clone(), settings, metrics.clone())?;

@@ -49,7 +49,7 @@ impl CallContext {
     }
 
     /// How the call wants a session, page or tasks read.
-    pub(super) fn read_terms(&self, max_age: Option<Duration>) -> CallerTerms<'_> {
+    pub(super) fn caller_terms(&self, max_age: Option<Duration>) -> CallerTerms<'_> {
         CallerTerms { max_age, deadline: self.deadline, trace: &self.trace }
     }
 

@@ -69,12 +69,12 @@ impl SessionMethods {
         let failure = |error| Failure::EnterpriseManager(error, Some(id));
         let reading = self
             .reads
-            .replica_session(id, valid.view, call.read_terms(valid.max_age))
+            .replica_session(id, valid.view, call.caller_terms(valid.max_age))
             .await
             .map_err(failure)?;
         let mut response = convert::response(&reading);
         if valid.with_failed_tasks && may_have_failed_tasks(&reading) {
-            let terms = call.read_terms(valid.max_age);
+            let terms = call.caller_terms(valid.max_age);
             let tasks = self.reads.tasks(id, terms).await.map_err(failure)?;
             let failed = tasks.tasks.iter().filter(|task| has_failed(task));
             response.failed_tasks = failed.map(convert::task).collect();
@@ -102,7 +102,7 @@ impl SessionMethods {
         let valid = ValidList::of(request, &self.tokens)?;
         let page = self
             .reads
-            .session_page(valid.list, valid.position, call.read_terms(valid.max_age))
+            .session_page(valid.list, valid.position, call.caller_terms(valid.max_age))
             .await
             .map_err(|error| Failure::EnterpriseManager(error, None))?;
         let next_page_token =
@@ -120,7 +120,7 @@ impl SessionMethods {
         call.set_session(id);
         let reading = self
             .reads
-            .tasks(id, call.read_terms(valid.max_age))
+            .tasks(id, call.caller_terms(valid.max_age))
             .await
             .map_err(|error| Failure::EnterpriseManager(error, Some(id)))?;
         // EM returns all tasks of a session at once, so the gateway does the paging.

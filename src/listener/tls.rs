@@ -35,7 +35,7 @@ use super::{
 use crate::{
     runtime::{
         certificates::{Expiry, certificates, roots},
-        reload::{FileContent, FileError, Files, Watched},
+        reload::{FileContent, FileError, Files, WatchedFiles},
     },
     settings::{CallerPattern, CallerTls},
 };
@@ -81,7 +81,7 @@ impl Tls {
     pub(crate) fn load(
         settings: CallerTls,
         expiry: Expiry,
-    ) -> Result<(Self, Vec<Watched<TlsFileError>>), TlsFileError> {
+    ) -> Result<(Self, Vec<WatchedFiles<TlsFileError>>), TlsFileError> {
         let paths = [settings.cert_file.clone(), settings.key_file.clone()];
         let files =
             vec![(TlsFile::Certificate, settings.cert_file), (TlsFile::Key, settings.key_file)];

@@ -49,7 +49,7 @@ impl<N> FileError<N> {
 }
 
 /// Files, and what to do when they change. An error of type `E` says why a change is refused.
-pub struct Watched<E> {
+pub struct WatchedFiles<E> {
     what: &'static str,
     look: Look<E>,
 }
@@ -81,7 +81,7 @@ impl<N: Copy + Send + 'static> Files<N> {
     pub fn on_change<E: From<FileError<N>>>(
         mut self,
         mut apply: impl FnMut(&[FileContent]) -> Result<(), E> + Send + 'static,
-    ) -> Watched<E> {
+    ) -> WatchedFiles<E> {
         let mut seen = self.known;
         let look = move || {
             let contents = read(&self.paths);
@@ -97,22 +97,22 @@ impl<N: Copy + Send + 'static> Files<N> {
             self.known = digest;
             Some(contents.map_err(E::from).and_then(|new| apply(&new)))
         };
-        Watched { what: self.what, look: Box::new(look) }
+        WatchedFiles { what: self.what, look: Box::new(look) }
     }
 }
 
-impl<E: 'static> Watched<E> {
+impl<E: 'static> WatchedFiles<E> {
     /// The same with another type of error.
     #[must_use]
-    pub fn map_err<F: 'static>(mut self, into: fn(E) -> F) -> Watched<F> {
-        Watched { what: self.what, look: Box::new(move || Some((self.look)()?.map_err(into))) }
+    pub fn map_err<F: 'static>(mut self, into: fn(E) -> F) -> WatchedFiles<F> {
+        WatchedFiles { what: self.what, look: Box::new(move || Some((self.look)()?.map_err(into))) }
     }
 }
 
 /// Checks all files every `interval`, and tells `reloaded` which have changed and whether the change is
 /// in use. Runs until dropped.
 pub async fn run<E: Display + Send + 'static>(
-    mut watched: Vec<Watched<E>>,
+    mut watched: Vec<WatchedFiles<E>>,
     interval: Duration,
     reloaded: impl Fn(&'static str, bool),
 ) {
@@ -120,7 +120,7 @@ pub async fn run<E: Display + Send + 'static>(
         sleep(interval).await;
         // A file system that hangs delays reloading and nothing else.
         let looked = spawn_blocking(move || {
-            let look = |watched: &mut Watched<E>| Some((watched.what, (watched.look)()?));
+            let look = |watched: &mut WatchedFiles<E>| Some((watched.what, (watched.look)()?));
             let outcomes: Vec<_> = watched.iter_mut().filter_map(look).collect();
             (watched, outcomes)
         });

@@ -30,7 +30,7 @@ use crate::{
         traces::{self, Export},
     },
     runtime::{
-        reload::{self, Watched},
+        reload::{self, WatchedFiles},
         workers::WorkerThreads,
     },
     settings::{SettingError, Settings},
@@ -128,7 +128,9 @@ pub async fn start(settings: Settings) -> Result<RunningGateway, StartError> {
 }
 
 /// The same files, with errors that name the option.
-fn named<E: 'static>(files: Vec<Watched<E>>) -> impl Iterator<Item = Watched<SettingError>>
+fn named<E: 'static>(
+    files: Vec<WatchedFiles<E>>,
+) -> impl Iterator<Item = WatchedFiles<SettingError>>
 where
     SettingError: From<E>,
 {

@@ -23,7 +23,7 @@ use crate::{
         metrics::{RequestOutcome, UpstreamMetrics},
         traces::{TraceContext, Traces},
     },
-    runtime::{certificates::Expiry, reload::Watched},
+    runtime::{certificates::Expiry, reload::WatchedFiles},
     settings::EnterpriseManagerSettings,
 };
 
@@ -85,7 +85,7 @@ impl Http {
         seen: Expiry,
         metrics: Arc<UpstreamMetrics>,
         traces: Traces,
-    ) -> Result<(Self, Option<Watched<UnusableSetting>>), UnusableSetting> {
+    ) -> Result<(Self, Option<WatchedFiles<UnusableSetting>>), UnusableSetting> {
         let unusable = |why| Setting::Url.unusable(format!("cannot be connected to: {why}"));
         let trust = settings.trust.clone();
         let (config, files) = tls::load(&trust, &seen)?;

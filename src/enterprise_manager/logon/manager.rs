@@ -25,7 +25,7 @@ use crate::{
         metrics::{LogonOutcome, UpstreamMetrics},
         traces::TraceContext,
     },
-    runtime::reload::{Files, Watched},
+    runtime::reload::{Files, WatchedFiles},
     settings::{EnterpriseManagerSettings, PasswordSource},
 };
 
@@ -60,7 +60,7 @@ impl LogonManager {
         http: Http,
         settings: EnterpriseManagerSettings,
         metrics: Arc<UpstreamMetrics>,
-    ) -> Result<(Arc<Self>, Option<Watched<UnusableSetting>>), UnusableSetting> {
+    ) -> Result<(Arc<Self>, Option<WatchedFiles<UnusableSetting>>), UnusableSetting> {
         let unusable = |why| Setting::PasswordFile.unusable(why);
         let password_file = match &settings.password {
             PasswordSource::Value(_) => None,
