@@ -9,88 +9,59 @@ use std::{sync::Arc, time::Duration};
 use crate::{operations::log::root_cause, runtime::reload::FileError};
 
 /// Why EM gave no answer of use. Cheap to clone, for all callers that shared the read.
+///
+/// `message` is EM's own, `why` and `what` say what has happened, `status` is that of HTTP, and
+/// `retry_after` is how long EM, what stands before it, or the gateway itself asks to wait.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "what the fields are is said above")]
 pub enum Error {
     /// EM knows no session with this id.
     #[error("Enterprise Manager does not know the session: {message}")]
-    SessionNotFound {
-        /// EM's message.
-        message: String,
-    },
+    SessionNotFound { message: String },
 
     /// The account logged on but may not read sessions; EM wants the role Portal User or above.
     #[error("Enterprise Manager refuses the account; give it the role Portal User: {message}")]
-    AccessDenied {
-        /// EM's message.
-        message: String,
-    },
+    AccessDenied { message: String },
 
     /// EM rejects user name and password, or the token that it has just given for them.
     #[error("Enterprise Manager rejects the gateway's credentials: {why}")]
-    CredentialsRejected {
-        /// What was rejected.
-        why: String,
-    },
+    CredentialsRejected { why: String },
 
     /// No logon is tried for now, since the last one failed.
     #[error("the last logon failed, the next is tried in {} s: {cause}", retry_after.as_secs() + 1)]
     LogonPaused {
         /// Why the last logon failed.
         cause: Arc<Error>,
-        /// When the next one is tried.
         retry_after: Duration,
     },
 
     /// The certificate that EM presents is not trusted.
     #[error("Enterprise Manager's certificate is not trusted: {why}")]
-    UntrustedCertificate {
-        /// The verifier's words.
-        why: String,
-    },
+    UntrustedCertificate { why: String },
 
     /// No connection to EM can be established.
     #[error("Enterprise Manager cannot be reached: {why}")]
-    Unreachable {
-        /// What happened.
-        why: String,
-    },
+    Unreachable { why: String },
 
     /// No connection could be established lately, so none was tried for this read.
     #[error("Enterprise Manager cannot be reached; next try in {retry_after:?}")]
-    CircuitOpen {
-        /// When the next one is tried.
-        retry_after: Duration,
-    },
+    CircuitOpen { retry_after: Duration },
 
     /// The connection was lost, or given up, before the answer was complete.
     #[error("the connection to Enterprise Manager is lost: {why}")]
-    Disconnected {
-        /// What happened.
-        why: String,
-    },
+    Disconnected { why: String },
 
     /// 502, 503, 504.
     #[error("Enterprise Manager is unavailable: {why}")]
-    Unavailable {
-        /// What happened.
-        why: String,
-        /// How long EM, or what stands before it, asks to wait.
-        retry_after: Option<Duration>,
-    },
+    Unavailable { why: String, retry_after: Option<Duration> },
 
     /// 408 or 429: what stands before EM wants fewer requests. Not retried.
     #[error("Enterprise Manager, or a proxy before it, limits the rate of requests: {why}")]
-    Throttled {
-        /// What happened.
-        why: String,
-        /// How long it asks to wait.
-        retry_after: Option<Duration>,
-    },
+    Throttled { why: String, retry_after: Option<Duration> },
 
     /// Something else answers at EM's address: the web UI, another product, a proxy.
     #[error("the configured address does not answer like Enterprise Manager: {what}")]
     NotEnterpriseManager {
-        /// What answered instead.
         what: String,
         /// Whether it may pass by itself, as when the HTTP stack of a stopped EM answers for it.
         passing: bool,
@@ -98,28 +69,15 @@ pub enum Error {
 
     /// EM failed with a 5xx that is none of the others.
     #[error("Enterprise Manager failed with status {status}: {message}")]
-    Internal {
-        /// The HTTP status.
-        status: u16,
-        /// EM's message.
-        message: String,
-    },
+    Internal { status: u16, message: String },
 
     /// EM answered 501.
     #[error("Enterprise Manager does not implement the request: {message}")]
-    NotImplemented {
-        /// EM's message.
-        message: String,
-    },
+    NotImplemented { message: String },
 
     /// EM answered with another 4xx: it regards the gateway's request as wrong.
     #[error("Enterprise Manager refuses the gateway's request with status {status}: {message}")]
-    RequestRefused {
-        /// The HTTP status.
-        status: u16,
-        /// EM's message.
-        message: String,
-    },
+    RequestRefused { status: u16, message: String },
 
     /// EM's answer cannot be read, or cannot be trusted.
     #[error("Enterprise Manager's answer is unusable: {0}")]
@@ -194,6 +152,7 @@ impl From<FileError<Setting>> for UnusableSetting {
 
 /// What is wrong with the body of an answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages show what the fields are")]
 pub enum BadResponse {
     /// Not well-formed XML in UTF-8.
     #[error("malformed XML: {0}")]
@@ -205,17 +164,11 @@ pub enum BadResponse {
 
     /// More bytes than the answer can need.
     #[error("the body exceeds {limit} bytes")]
-    TooLarge {
-        /// The limit in bytes.
-        limit: usize,
-    },
+    TooLarge { limit: usize },
 
     /// More items than were asked for.
     #[error("the page holds more than {limit} items")]
-    TooMany {
-        /// How many were asked for.
-        limit: usize,
-    },
+    TooMany { limit: usize },
 
     /// XML that EM never sends and attackers use: a document type, deep nesting.
     #[error("the document has {0}")]
@@ -224,7 +177,6 @@ pub enum BadResponse {
     /// Another document than the one that was asked for.
     #[error("the document is <{found}>, not <{expected}>")]
     WrongRoot {
-        /// The root element that was asked for.
         expected: &'static str,
         /// The root element that came, in whatever namespace.
         found: String,
@@ -232,19 +184,11 @@ pub enum BadResponse {
 
     /// The document of another session.
     #[error("the document is about {found:?}, another session than the one asked for")]
-    WrongSession {
-        /// The `UID` that came.
-        found: String,
-    },
+    WrongSession { found: String },
 
     /// A field whose value cannot be what it says, or stands there twice.
     #[error("<{element}> {why}")]
-    InvalidField {
-        /// The element.
-        element: String,
-        /// What is wrong with it, with the value.
-        why: String,
-    },
+    InvalidField { element: String, why: String },
 }
 
 impl BadResponse {
