@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::{
     CallerPattern, SettingError,
-    values::{given, list, path},
+    values::{given, path},
 };
 
 /// The option that names the certificate.
@@ -63,7 +63,12 @@ impl CallerTlsOptions {
     ///
     /// The first setting that cannot be used.
     pub fn check(self) -> Result<Option<CallerTls>, SettingError> {
-        let allowed: Vec<CallerPattern> = list(ALLOW_CALLER, &self.allow_caller)?;
+        let names =
+            self.allow_caller.iter().map(|name| name.trim()).filter(|name| !name.is_empty());
+        let allowed = names
+            .map(str::parse)
+            .collect::<Result<Vec<CallerPattern>, String>>()
+            .map_err(|problem| SettingError::new(ALLOW_CALLER, problem))?;
         let client_ca_file = given(self.client_ca_file);
         if client_ca_file.is_none() && !allowed.is_empty() {
             let problem = "needs --client-ca-file: without a certificate nobody has a name";

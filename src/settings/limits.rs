@@ -80,23 +80,17 @@ pub struct CallSettings {
 #[command(next_help_heading = "Watches")]
 pub struct WatchSettings {
     /// Shortest interval between two reads of a watched session, whatever the number of its watches
-    #[arg(
-        long = "watch-interval",
-        env = "GATEWAY_WATCH_INTERVAL",
-        value_name = "DURATION",
-        default_value = "30s",
-        value_parser = positive_duration
-    )]
+    #[arg(long = "watch-interval", env = "GATEWAY_WATCH_INTERVAL", value_name = "DURATION")]
+    #[arg(default_value = "30s", value_parser = positive_duration)]
     pub interval: Duration,
 
     /// Longest interval; while nothing changes, the interval grows by half each time
     #[arg(
         long = "watch-interval-max",
         env = "GATEWAY_WATCH_INTERVAL_MAX",
-        value_name = "DURATION",
-        default_value = "2m",
-        value_parser = positive_duration
+        value_name = "DURATION"
     )]
+    #[arg(default_value = "2m", value_parser = positive_duration)]
     pub longest_interval: Duration,
 
     /// Time for a poll to wait for its permit behind the polls of other sessions. `serve` never
@@ -122,33 +116,18 @@ pub struct WatchSettings {
 pub struct ReuseSettings {
     /// How long the answer about an unfinished session is reused for calls that set no max_age; 0s
     /// turns reuse off
-    #[arg(
-        long = "reuse-unfinished",
-        env = "GATEWAY_REUSE_UNFINISHED",
-        value_name = "DURATION",
-        default_value = "2s",
-        value_parser = duration
-    )]
+    #[arg(long = "reuse-unfinished", env = "GATEWAY_REUSE_UNFINISHED", value_name = "DURATION")]
+    #[arg(default_value = "2s", value_parser = duration)]
     pub unfinished: Duration,
 
     /// The same for a finished session, which no longer changes
-    #[arg(
-        long = "reuse-finished",
-        env = "GATEWAY_REUSE_FINISHED",
-        value_name = "DURATION",
-        default_value = "5m",
-        value_parser = duration
-    )]
+    #[arg(long = "reuse-finished", env = "GATEWAY_REUSE_FINISHED", value_name = "DURATION")]
+    #[arg(default_value = "5m", value_parser = duration)]
     pub finished: Duration,
 
     /// Memory for answers that are kept for reuse
-    #[arg(
-        long = "reuse-capacity",
-        env = "GATEWAY_REUSE_CAPACITY",
-        value_name = "SIZE",
-        default_value = "64MiB",
-        value_parser = size
-    )]
+    #[arg(long = "reuse-capacity", env = "GATEWAY_REUSE_CAPACITY", value_name = "SIZE")]
+    #[arg(default_value = "64MiB", value_parser = size)]
     pub capacity: usize,
 }
 

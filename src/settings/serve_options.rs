@@ -66,15 +66,8 @@ pub struct ServeOptions {
     pub reuse: ReuseSettings,
 
     /// Threads that serve calls [default: one per core]
-    #[arg(
-        long,
-        env = "GATEWAY_WORKERS",
-        value_name = "N",
-        default_value_t = default_workers(),
-        hide_default_value = true,
-        value_parser = at_least_one,
-        help_heading = "Connections"
-    )]
+    #[arg(long, env = "GATEWAY_WORKERS", value_name = "N", default_value_t = default_workers())]
+    #[arg(hide_default_value = true, value_parser = at_least_one, help_heading = "Connections")]
     pub workers: usize,
 
     /// Limits on connections.
@@ -86,23 +79,13 @@ pub struct ServeOptions {
     pub lame_duck: Duration,
 
     /// Format of the log on standard error: text or json
-    #[arg(
-        long,
-        env = "GATEWAY_LOG_FORMAT",
-        value_name = "FORMAT",
-        default_value = "text",
-        help_heading = "Logging"
-    )]
+    #[arg(long, env = "GATEWAY_LOG_FORMAT", value_name = "FORMAT")]
+    #[arg(default_value = "text", help_heading = "Logging")]
     pub log_format: LogFormat,
 
     /// What to log, such as info,replica_session_gateway=debug; debug is the finest level
-    #[arg(
-        long,
-        env = "GATEWAY_LOG_FILTER",
-        value_name = "FILTER",
-        default_value = "info",
-        help_heading = "Logging"
-    )]
+    #[arg(long, env = "GATEWAY_LOG_FILTER", value_name = "FILTER")]
+    #[arg(default_value = "info", help_heading = "Logging")]
     pub log_filter: String,
 }
 

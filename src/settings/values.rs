@@ -1,10 +1,8 @@
 //! Parsers for values of options, and their forms: durations, sizes, addresses, lists.
 
-use std::{net::SocketAddr, path::PathBuf, str::FromStr, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::builder::{OsStringValueParser, TypedValueParser};
-
-use super::SettingError;
 
 pub(crate) fn socket_address(text: &str) -> Result<SocketAddr, String> {
     text.parse().map_err(|_| {
@@ -39,19 +37,6 @@ pub(super) fn path() -> impl TypedValueParser<Value = PathBuf> {
 /// The path, unless it is empty: an unset variable in a deployment file yields an empty one.
 pub(super) fn given(path: Option<PathBuf>) -> Option<PathBuf> {
     path.filter(|path| !path.as_os_str().is_empty())
-}
-
-/// Parses the values of an option that takes several; blanks around them and empty ones are ignored.
-pub(super) fn list<T: FromStr<Err = String>>(
-    option: &'static str,
-    values: &[String],
-) -> Result<Vec<T>, SettingError> {
-    values
-        .iter()
-        .map(|value| value.trim())
-        .filter(|value| !value.is_empty())
-        .map(|value| value.parse().map_err(|problem: String| SettingError::new(option, problem)))
-        .collect()
 }
 
 /// Reads a duration, but not zero.

@@ -34,13 +34,8 @@ use crate::{
 pub struct HealthOptions {
     /// Address that the gateway listens on, without TLS; an unspecified one such as 0.0.0.0 stands
     /// for this machine
-    #[arg(
-        long,
-        env = "GATEWAY_LISTEN",
-        value_name = "IP:PORT",
-        default_value = "127.0.0.1:50051",
-        value_parser = socket_address
-    )]
+    #[arg(long, env = "GATEWAY_LISTEN", value_name = "IP:PORT")]
+    #[arg(default_value = "127.0.0.1:50051", value_parser = socket_address)]
     pub address: SocketAddr,
 
     /// Service to ask about; enterprise-manager reports whether Enterprise Manager has answered
@@ -53,13 +48,8 @@ pub struct HealthOptions {
     pub readyz: bool,
 
     /// Address of the admin listener, for --readyz
-    #[arg(
-        long,
-        env = "GATEWAY_ADMIN_LISTEN",
-        value_name = "IP:PORT",
-        default_value = "127.0.0.1:9464",
-        value_parser = socket_address
-    )]
+    #[arg(long, env = "GATEWAY_ADMIN_LISTEN", value_name = "IP:PORT")]
+    #[arg(default_value = "127.0.0.1:9464", value_parser = socket_address)]
     pub admin_address: SocketAddr,
 
     /// Address of a gateway that speaks TLS, such as https://gateway.example:50051, in place of

@@ -29,12 +29,8 @@ const MAX_ANSWER: usize = 64 * 1024 * 1024;
 #[derive(Debug, Clone, Args)]
 pub struct ServerOptions {
     /// Address of the gateway
-    #[arg(
-        long,
-        env = "GATEWAY_SERVER",
-        value_name = "URL",
-        default_value = "http://127.0.0.1:50051"
-    )]
+    #[arg(long, env = "GATEWAY_SERVER", value_name = "URL")]
+    #[arg(default_value = "http://127.0.0.1:50051")]
     pub server: String,
 
     /// TLS towards the gateway.
