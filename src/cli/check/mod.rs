@@ -86,27 +86,27 @@ async fn check(
     interrupted: impl Future<Output = ()>,
 ) -> ExitCode {
     let mut output = Output::new(out, options.json);
-    let loaded = match load(options.settings, options.report) {
+    let (settings, enterprise_manager, report) = match load(options.settings, options.report) {
         Ok(loaded) => loaded,
         Err(error) => {
             output.failed("settings", Problem::from(error));
             return output.finish(&steps::NAMES);
         }
     };
-    output.ok("settings", steps::describe(&loaded.settings));
-    let enterprise_manager = &loaded.enterprise_manager;
+    output.ok("settings", steps::describe(&settings));
+    let enterprise_manager = &enterprise_manager;
     let open = OpenLogon::default();
     let mut check = Check {
         output: &mut output,
         target: Target {
             enterprise_manager,
-            settings: &loaded.settings.enterprise_manager,
+            settings: &settings.enterprise_manager,
             time_limit: options.step_timeout,
         },
         tls: None,
     };
     tokio::select! {
-        () = check.run(loaded.report, &open) => output.finish(&steps::NAMES),
+        () = check.run(report, &open) => output.finish(&steps::NAMES),
         () = interrupted => {
             open.end(enterprise_manager).await;
             enterprise_manager.log_off().await;
@@ -115,14 +115,11 @@ async fn check(
     }
 }
 
-struct Loaded {
-    settings: Settings,
-    enterprise_manager: EnterpriseManager,
-    report: Option<File>,
-}
-
 /// Everything that `serve` reads before it listens, and the file for the report.
-fn load(options: ServeOptions, report: Option<PathBuf>) -> Result<Loaded, SettingError> {
+fn load(
+    options: ServeOptions,
+    report: Option<PathBuf>,
+) -> Result<(Settings, EnterpriseManager, Option<File>), SettingError> {
     let settings = options.check()?;
     if let Some(tls) = settings.tls.clone() {
         Tls::load(tls, Expiry::default())?;
@@ -142,5 +139,5 @@ fn load(options: ServeOptions, report: Option<PathBuf>) -> Result<Loaded, Settin
             SettingError::new("--report", why)
         })
     };
-    Ok(Loaded { report: report.map(open).transpose()?, settings, enterprise_manager })
+    Ok((settings, enterprise_manager, report.map(open).transpose()?))
 }

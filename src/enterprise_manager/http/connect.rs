@@ -10,7 +10,7 @@ use rustls::{
 use serde::Serialize;
 use tokio::net::{TcpStream, lookup_host};
 use tokio_rustls::TlsConnector;
-use url::{Host, Url};
+use url::Url;
 
 use super::{connection_error::handshake_error, tls};
 use crate::{
@@ -47,13 +47,7 @@ pub enum HandshakeError {
 ///
 /// Why there is none.
 pub async fn resolve(url: &Url) -> io::Result<Vec<SocketAddr>> {
-    let port = url.port_or_known_default().unwrap_or_default();
-    let addresses: Vec<_> = match url.host() {
-        Some(Host::Domain(name)) => lookup_host((name, port)).await?.collect(),
-        Some(Host::Ipv4(address)) => vec![(address, port).into()],
-        Some(Host::Ipv6(address)) => vec![(address, port).into()],
-        None => Vec::new(),
-    };
+    let addresses: Vec<_> = lookup_host(address(url)).await?.collect();
     if addresses.is_empty() {
         return Err(io::Error::other("it has no address"));
     }
@@ -91,12 +85,8 @@ pub async fn shake_hands(
 
 /// The name that the certificate has to be for.
 pub(crate) fn server_name(url: &Url) -> Result<ServerName<'static>, InvalidDnsNameError> {
-    match url.host() {
-        Some(Host::Ipv4(address)) => Ok(ServerName::from(std::net::IpAddr::from(address))),
-        Some(Host::Ipv6(address)) => Ok(ServerName::from(std::net::IpAddr::from(address))),
-        Some(Host::Domain(name)) => ServerName::try_from(name.to_owned()),
-        None => ServerName::try_from(String::new()),
-    }
+    let host = url.host_str().unwrap_or_default();
+    ServerName::try_from(host.trim_matches(['[', ']']).to_owned())
 }
 
 /// Host and port of this URL, for the log.

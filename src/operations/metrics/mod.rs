@@ -23,6 +23,28 @@ macro_rules! metrics {
     };
 }
 
+/// Defines the outcomes of something, with the value of the label for each.
+macro_rules! outcomes {
+    ($(#[$doc:meta])* $name:ident: $($outcome:ident = $label:literal, $means:literal;)*) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub enum $name {
+            $(#[doc = $means] $outcome,)*
+        }
+
+        impl $name {
+            const ALL: &[Self] = &[$(Self::$outcome),*];
+
+            /// The value of the label.
+            pub fn label(self) -> &'static str {
+                match self {
+                    $(Self::$outcome => $label,)*
+                }
+            }
+        }
+    };
+}
+
 mod calls;
 mod durations;
 #[cfg(target_os = "linux")]
@@ -86,13 +108,11 @@ pub struct Metrics {
     expiries: Mutex<Vec<(&'static str, Expiry)>>,
 }
 
-/// Why a connection was not served.
-#[derive(Debug, Clone, Copy)]
-pub enum RefusedConnection {
-    /// The maximum number of connections was open.
-    Limit,
-    /// The TLS handshake failed or took too long.
-    Tls,
+outcomes! {
+    /// Why a connection was not served.
+    RefusedConnection:
+    Limit = "limit", "The maximum number of connections was open.";
+    Tls = "tls", "The TLS handshake failed or took too long.";
 }
 
 /// Counters of reads, by where their answer comes from.
@@ -133,8 +153,8 @@ impl Metrics {
             },
         };
         metrics.parts.build.get_or_create(&[("version", env!("CARGO_PKG_VERSION"))]).set(1);
-        for refused in [RefusedConnection::Limit, RefusedConnection::Tls] {
-            drop(metrics.parts.refused.get_or_create(&refused.labels()));
+        for why in RefusedConnection::ALL {
+            drop(metrics.parts.refused.get_or_create(&[("why", why.label())]));
         }
         drop((metrics.reads(), metrics.spans()));
         Arc::new(metrics)
@@ -148,7 +168,7 @@ impl Metrics {
 
     /// Counts a connection that was closed unserved.
     pub fn refused(&self, why: RefusedConnection) {
-        self.parts.refused.get_or_create(&why.labels()).inc();
+        self.parts.refused.get_or_create(&[("why", why.label())]).inc();
     }
 
     /// The counters of reads of sessions, pages and tasks.
@@ -237,15 +257,5 @@ impl GaugeGuard {
 impl Drop for GaugeGuard {
     fn drop(&mut self) {
         self.0.dec();
-    }
-}
-
-impl RefusedConnection {
-    fn labels(self) -> Labels<1> {
-        let why = match self {
-            Self::Limit => "limit",
-            Self::Tls => "tls",
-        };
-        [("why", why)]
     }
 }

@@ -12,27 +12,6 @@ use prometheus_client::{
 
 use super::{Durations, Labels};
 
-macro_rules! outcomes {
-    ($(#[$doc:meta])* $name:ident: $($outcome:ident = $label:literal, $means:literal;)*) => {
-        $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-        pub enum $name {
-            $(#[doc = $means] $outcome,)*
-        }
-
-        impl $name {
-            const ALL: &[Self] = &[$(Self::$outcome),*];
-
-            /// The value of the label `outcome`.
-            pub fn label(self) -> &'static str {
-                match self {
-                    $(Self::$outcome => $label,)*
-                }
-            }
-        }
-    };
-}
-
 outcomes! {
     /// How an HTTP request to Enterprise Manager ended.
     RequestOutcome:
