@@ -75,6 +75,9 @@ pub(super) fn failed(call: &CallContext, failure: &Failure) {
         Failure::InvalidRequest(_, field, problem) => {
             line!(INFO, call, {?code, reason, remedy,}, "call refused: {field} {problem}");
         }
+        Failure::Refused(_, why) => {
+            line!(INFO, call, {?code, reason, remedy,}, "call refused: {why}");
+        }
         // Nothing is wrong: the client asked for a session that does not exist.
         Failure::EnterpriseManager(error, _) if code == Code::NotFound => {
             line!(INFO, call, {?code, reason, remedy,}, "call failed: {error}");

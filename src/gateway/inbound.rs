@@ -35,8 +35,9 @@ use tower::Service as _;
 use super::{
     admission::{Admission, ConnectionPermits},
     call_context::CallContext,
+    called_service::CalledService,
     completion::{self, CallCompletion, CompletedByTrailers},
-    deadline,
+    deadline, protocol,
     request_id::{REQUEST_ID, RequestId},
     service::SessionMethods,
     span,
@@ -46,12 +47,9 @@ use super::{
 use crate::{
     listener::{ConnectionHandle, NewService},
     operations::{metrics::Metrics, traces::Traces},
-    proto::{CallKind, v1::replica_session_service_server::SERVICE_NAME},
+    proto::CallKind,
     settings::CallSettings,
 };
-
-/// Probes may have a certificate of their own, which nobody has to allow.
-const HEALTH_SERVICE: &str = "grpc.health.v1.Health";
 
 /// Everything that clients can call, through one worker's connections to Enterprise Manager. Makes the
 /// service of each of the worker's connections.
@@ -153,18 +151,20 @@ impl Connection {
     {
         let Self { layers, handle: connection, .. } = self;
         let path = request.uri().path();
-        let is_session_call = is_of(path, SERVICE_NAME);
+        let service = CalledService::of_path(path);
+        let is_session_call = service == CalledService::Sessions;
 
         // 1. Identity. A client that is not allowed gets health and nothing else, whatever services
         //    there are: this stands before all of them. (Without a certificate there is an identity
         //    only where none is required.)
         let denied = connection
             .identity()
-            .filter(|identity| !identity.is_allowed && !is_of(path, HEALTH_SERVICE))
+            .filter(|identity| !identity.is_allowed && service != CalledService::Health)
             .map(|identity| Failure::CallerNotAllowed(identity.name.clone()));
 
         // 2. Route. Calls of health and reflection go to tonic's router.
-        if denied.is_none() && !is_session_call {
+        let is_other = matches!(service, CalledService::Health | CalledService::Reflection);
+        if denied.is_none() && is_other && protocol::is_grpc(request.headers()) {
             return self.others.clone().call(request).await;
         }
 
@@ -178,10 +178,11 @@ impl Connection {
             return Ok(completed(response, completion, &call, request_id));
         }
 
-        // 4. Admission. A permit is held until the response is sent: a peer that does not take its
+        // 4. Protocol and admission. A permit is held until the response is sent: a peer that does not take its
         //    responses must not be able to have any number of them waiting here.
         let open_call = connection.begin_call();
-        let admitted = deadline.and_then(|()| {
+        let checked = deadline.and_then(|()| protocol::check(request.headers(), call.kind));
+        let admitted = checked.and_then(|()| {
             let permits = layers.admission.admit(call.kind, &self.permits);
             permits.ok_or(Failure::Overloaded)
         });
@@ -198,10 +199,13 @@ impl Connection {
         //    shared recovers by itself.
         let handled = AssertUnwindSafe(method(call.clone(), request.map(Body::new))).catch_unwind();
         let response = match timeout_at(call.deadline, handled).await {
-            Ok(Ok(Ok(response))) => {
-                let is_stream = call.kind == CallKind::Watch;
-                response.map(|body| open_call.send(body, is_stream, permits))
-            }
+            Ok(Ok(Ok(response))) => match protocol::check_response(response) {
+                Err(failure) => fail(&call, &failure),
+                Ok(response) => {
+                    let is_stream = call.kind == CallKind::Watch;
+                    response.map(|body| open_call.send(body, is_stream, permits))
+                }
+            },
             Ok(Err(panic)) => {
                 layers.metrics.calls.panicked();
                 fail(&call, &Failure::Panic(panic_text(&*panic)))
@@ -238,17 +242,10 @@ impl Connection {
     }
 }
 
-/// Whether a path is `/service/method`.
-fn is_of(path: &str, service: &str) -> bool {
-    path.strip_prefix('/')
-        .and_then(|path| path.strip_prefix(service))
-        .is_some_and(|rest| rest.len() > 1 && rest.starts_with('/'))
-}
-
 /// Reports the failure, and makes it the response.
 fn fail(call: &CallContext, failure: &Failure) -> Response<Body> {
     completion::failed(call, failure);
-    failure.status().into_http()
+    protocol::complete(failure, failure.status().into_http())
 }
 
 /// Adds the request id, and has the completion reported: at once with the status in the headers, or,
@@ -287,14 +284,7 @@ mod tests {
     use std::net::SocketAddr;
 
     use super::*;
-
-    #[test]
-    fn a_path_belongs_to_a_service_when_it_names_it_and_a_method() {
-        assert!(is_of("/a.B/Get", "a.B"));
-        for path in ["/a.B", "/a.B/", "a.B/Get", "/a.Bc/Get", "//a.B/Get", "/x/a.B/Get", ""] {
-            assert!(!is_of(path, "a.B"), "{path}");
-        }
-    }
+    use crate::proto::v1::replica_session_service_server::SERVICE_NAME;
 
     #[tokio::test]
     async fn a_panic_is_answered_internal_and_counted_and_harms_no_other_call() {
@@ -309,7 +299,8 @@ mod tests {
         };
         let call = async |method: &str| {
             let path = format!("/{SERVICE_NAME}/{method}");
-            let request = Request::post(path).body(Body::empty()).unwrap();
+            let request = Request::post(path).header("content-type", "application/grpc");
+            let request = request.body(Body::empty()).unwrap();
             let method = |_, request: Request<Body>| async move {
                 assert!(request.uri().path().ends_with("/Get"), "no other method");
                 Ok(Response::new(Body::empty()))
@@ -317,7 +308,7 @@ mod tests {
             let response = connection.serve(request, method).await.unwrap();
             Status::from_header_map(response.headers())
         };
-        let told = call("Other").await.unwrap();
+        let told = call("List").await.unwrap();
         assert_eq!(told.code(), Code::Internal);
         assert!(!told.message().contains("no other method"));
         assert!(call("Get").await.is_none());
@@ -333,9 +324,9 @@ mod tests {
             "gateway_panics_total 1".to_owned(),
             "gateway_calls_in_flight 0".to_owned(),
             format!(
-                "grpc_server_started_total{{grpc_service=\"{SERVICE_NAME}\",grpc_method=\"unknown\"}} 1"
+                "grpc_server_started_total{{grpc_service=\"{SERVICE_NAME}\",grpc_method=\"List\"}} 1"
             ),
-            handled("unknown", "Internal"),
+            handled("List", "Internal"),
             handled("Get", "OK"),
         ] {
             assert!(text.contains(&line), "{line}: {text}");

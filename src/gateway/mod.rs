@@ -9,7 +9,7 @@
 //! The files use each other in one direction only:
 //!
 //! ```text
-//! inbound ─▶ admission, deadline, unread          the layers around a call
+//! inbound ─▶ called_service, protocol, admission, deadline, unread     the layers around a call
 //!    ├────▶ service ─▶ list_validation ─▶ validation, page_token
 //!    │         ├─────▶ watch ─▶ convert
 //!    │         ▼         ▼
@@ -21,12 +21,14 @@
 
 mod admission;
 mod call_context;
+mod called_service;
 mod completion;
 mod convert;
 mod deadline;
 mod inbound;
 mod list_validation;
 mod page_token;
+mod protocol;
 mod request_id;
 mod service;
 mod span;

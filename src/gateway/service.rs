@@ -3,7 +3,7 @@
 
 use std::{convert::Infallible, sync::Arc};
 
-use tonic::{Request, Response, Status, body::Body};
+use tonic::{Request, Response, Status, body::Body, codec::CompressionEncoding};
 use tower::Service as _;
 
 use super::{
@@ -54,6 +54,7 @@ impl SessionMethods {
         let handler = Handler { methods: self, call };
         ReplicaSessionServiceServer::new(handler)
             .max_decoding_message_size(MAX_REQUEST)
+            .accept_compressed(CompressionEncoding::Gzip)
             .call(request)
             .await
     }

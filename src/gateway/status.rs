@@ -84,6 +84,21 @@ table! {
     INVALID_TIMEOUT = InvalidArgument, "INVALID_TIMEOUT",
         "grpc-timeout must be up to eight digits followed by one of H, M, S, m, u, n",
         "tell the caller's owner: the caller's gRPC library sends a malformed grpc-timeout header";
+    NOT_GRPC = InvalidArgument, "NOT_GRPC",
+        "content-type must be application/grpc: the gateway speaks gRPC over HTTP/2, not JSON or gRPC-Web",
+        "tell the caller's owner: the caller does not speak gRPC; a proxy in between can translate (Envoy's grpc_web filter)";
+    UNKNOWN_METHOD = Unimplemented, "UNKNOWN_METHOD",
+        "This gateway has no such method; compare the client's contract with the gateway's version",
+        "upgrade the gateway if the caller's contract is newer; otherwise tell the caller's owner";
+    UNSUPPORTED_COMPRESSION = Unimplemented, "UNSUPPORTED_COMPRESSION",
+        "grpc-encoding must be gzip or identity",
+        "tell the caller's owner: compress messages with gzip, or not at all";
+    INVALID_MESSAGE = InvalidArgument, "INVALID_MESSAGE",
+        "The request is not one message of this method's request type",
+        "tell the caller's owner: the message cannot be decoded; the text of this log line names the field";
+    MESSAGE_TOO_LARGE = InvalidArgument, "MESSAGE_TOO_LARGE",
+        "The request exceeds 65536 bytes, which no valid request needs",
+        "tell the caller's owner: the message is larger than any valid request";
     CALLER_NOT_ALLOWED = PermissionDenied, "CALLER_NOT_ALLOWED",
         "No name in the caller's certificate is allowed to call; the gateway's operator has to allow one",
         "add the caller to --allow-caller, or tell its owner";
@@ -157,6 +172,9 @@ table! {
 pub enum Failure {
     /// The request is invalid: the row of the table, the field, and what is wrong with it.
     InvalidRequest(&'static Row, &'static str, &'static str),
+    /// The request is not a call of this contract: the row of the table, and what is wrong, for the
+    /// log.
+    Refused(&'static Row, String),
     /// Reading from Enterprise Manager failed; with the session that the call is about, if there is
     /// one.
     EnterpriseManager(Error, Option<SessionId>),
@@ -176,7 +194,7 @@ impl Failure {
     /// The row of the table.
     pub fn row(&self) -> &'static Row {
         match self {
-            Self::InvalidRequest(row, ..) => row,
+            Self::InvalidRequest(row, ..) | Self::Refused(row, _) => row,
             Self::CallerNotAllowed(_) => &CALLER_NOT_ALLOWED,
             Self::DeadlineExceeded => &DEADLINE_EXCEEDED,
             Self::Overloaded => &OVERLOADED,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tonic::service::Routes;
+use tonic::{codec::CompressionEncoding, service::Routes};
 use tonic_health::pb::health_server::HealthServer;
 
 use super::health::Health;
@@ -62,7 +62,8 @@ fn others(health: &Health) -> Routes {
             // So that tools can show the details of errors.
             .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
     };
-    Routes::new(HealthServer::new(health.service()))
+    // A channel that compresses its messages compresses those of probes as well.
+    Routes::new(HealthServer::new(health.service()).accept_compressed(CompressionEncoding::Gzip))
         .add_service(reflection().build_v1().expect(VALID))
         .add_service(reflection().build_v1alpha().expect(VALID))
         .prepare()

@@ -19,6 +19,7 @@ mod listing;
 mod logon;
 mod outage;
 mod overload;
+mod protocol;
 mod retries;
 mod rotation;
 mod sharing;
