@@ -29,7 +29,7 @@ impl FromStr for SessionId {
 impl SessionId {
     /// Whether EM's `UID` attribute names this session.
     pub(crate) fn is_named_by(self, uid: &str) -> bool {
-        parse_urn(uid, URN_PREFIX) == Some(self.0)
+        Self::named_by(uid) == Some(self)
     }
 
     /// The session that EM's `UID` attribute names; `None` if it is not a session's URN.
@@ -72,10 +72,6 @@ pub fn parse_id(text: &str, urn_prefix: &str) -> Option<Uuid> {
 
 /// Parses the UUID in a URN with this prefix, in any letter case.
 pub(crate) fn parse_urn(text: &str, prefix: &str) -> Option<Uuid> {
-    strip_prefix_ignore_case(text, prefix).and_then(parse_uuid)
-}
-
-fn strip_prefix_ignore_case<'t>(text: &'t str, prefix: &str) -> Option<&'t str> {
-    let head = text.get(..prefix.len())?;
-    head.eq_ignore_ascii_case(prefix).then(|| &text[prefix.len()..])
+    let (head, uuid) = text.split_at_checked(prefix.len())?;
+    head.eq_ignore_ascii_case(prefix).then(|| parse_uuid(uuid)).flatten()
 }

@@ -82,12 +82,19 @@ pub(super) async fn serve_connection<I, N>(
     let has_preface = first_bytes.has_preface();
     let io = Gathered::new(first_bytes);
     let service = new_service.new_service(handle.clone());
+    // Changed randomly by up to a tenth, so that connections opened together do not end together.
+    let age = settings.max_connection_age.mul_f64(0.9 + 0.2 * fastrand::f64());
+    // At a random moment, so that clients do not all reconnect at once.
+    let outdated = async {
+        new.outdated.cancelled().await;
+        sleep(OUTDATED_SPREAD.mul_f64(fastrand::f64())).await;
+    };
     let mut connection = pin!(http2().serve_connection(TokioIo::new(io.clone()), service));
     tokio::select! {
         ended = io.drive(connection.as_mut()) => return log_end(ended),
         () = handle.stalled(settings.stall_timeout) => return log_stalled(),
-        () = sleep(with_jitter(settings.max_connection_age)) => {}
-        () = outdated(new.outdated) => {}
+        () = sleep(age) => {}
+        () = outdated => {}
         () = drain.cancelled() => {}
     }
     if !has_preface.load(Ordering::Relaxed) {
@@ -114,13 +121,6 @@ pub(super) async fn serve_connection<I, N>(
     }
 }
 
-/// Completes at a random moment after the token is cancelled, so that clients do not all reconnect
-/// at once.
-async fn outdated(token: CancellationToken) {
-    token.cancelled().await;
-    sleep(OUTDATED_SPREAD.mul_f64(fastrand::f64())).await;
-}
-
 fn log_end(ended: hyper::Result<()>) {
     if let Err(error) = ended {
         tracing::debug!(%error, "connection ended");
@@ -144,10 +144,4 @@ fn http2() -> http2::Builder<TokioExecutor> {
         .keep_alive_interval(KEEP_ALIVE_INTERVAL)
         .keep_alive_timeout(KEEP_ALIVE_TIMEOUT);
     builder
-}
-
-/// The age, changed randomly by up to a tenth, so that connections opened together do not end
-/// together.
-fn with_jitter(age: Duration) -> Duration {
-    age.mul_f64(0.9 + 0.2 * fastrand::f64())
 }

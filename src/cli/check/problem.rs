@@ -94,10 +94,17 @@ pub(super) fn of_error(error: &Error, settings: &EnterpriseManagerSettings) -> P
                  more tries can lock the account. Windows wants DOMAIN\\user, Linux user@domain; an account \
                  without any role in Enterprise Manager is rejected too",
                 settings.username,
-                password_source(&settings.password),
+                match &settings.password {
+                    PasswordSource::File(path) => format!("file {}", path.display()),
+                    PasswordSource::Value(_) => format!("variable {}", settings.password),
+                },
             ),
         ),
-        Error::AccessDenied { .. } => access_denied(),
+        Error::AccessDenied { .. } => Problem::new(
+            ExitCode::NO_PERMISSION,
+            "the account may log on but not read replica sessions, like a restore operator",
+            "give it the role Portal User in Enterprise Manager's configuration, under Roles",
+        ),
         Error::Unreachable { why } | Error::Disconnected { why } => Problem::unavailable(
             format!("the connection fails: {why}"),
             format!("check that its service runs, and what is on the way to it{}", port_hint(url)),
@@ -148,15 +155,6 @@ pub(super) fn of_error(error: &Error, settings: &EnterpriseManagerSettings) -> P
     }
 }
 
-/// The account may log on, but not read replica sessions.
-pub(super) fn access_denied() -> Problem {
-    Problem::new(
-        ExitCode::NO_PERMISSION,
-        "the account may log on but not read replica sessions, like a restore operator",
-        "give it the role Portal User in Enterprise Manager's configuration, under Roles",
-    )
-}
-
 /// The certificate is not trusted. `presented` is the one that the server presents, if that could be read.
 pub(super) fn untrusted(
     why: &str,
@@ -197,11 +195,4 @@ pub(super) fn untrusted(
         ),
     };
     Problem::misconfigured(text, remedy)
-}
-
-fn password_source(password: &PasswordSource) -> String {
-    match password {
-        PasswordSource::File(path) => format!("file {}", path.display()),
-        PasswordSource::Value(_) => format!("variable {password}"),
-    }
 }

@@ -139,7 +139,7 @@ impl<W: Write> Check<'_, '_, W> {
         let created = created.map_or_else(String::new, |at| format!(", created {at:.0}"));
         let text = format!("the newest session is {}{created}", session.id);
         self.output.ok("list", text);
-        self.read_one(session.id).await;
+        self.step("read", read_one(self.target, session.id)).await;
     }
 
     /// Without the query service, any session of the plain list will do to try reading one.
@@ -149,13 +149,9 @@ impl<W: Write> Check<'_, '_, W> {
         self.output.failed("list", Problem { text, ..problem });
         let any = any_session(self.target.enterprise_manager);
         match timeout(self.target.time_limit, any).await.ok().flatten() {
-            Some(id) => self.read_one(id).await,
+            Some(id) => drop(self.step("read", read_one(self.target, id)).await),
             None => self.output.not_done("read", "no session is known"),
         }
-    }
-
-    async fn read_one(&mut self, id: SessionId) {
-        self.step("read", read_one(self.target, id)).await;
     }
 
     async fn report(&mut self, file: File, open: &OpenLogon) {

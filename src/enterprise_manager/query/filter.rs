@@ -85,86 +85,38 @@ impl SessionFilter {
     /// The expression in EM's filter language; empty if it matches all sessions. Equal filters have
     /// equal expressions.
     pub fn expression(&self) -> String {
-        let uid = |kind: &str, id: &Uuid| format!("urn:veeam:{kind}:{id}");
-        let mut all = All::default();
-        if let Some(id) = &self.job_id {
-            all.compare("JobUid", "==", &uid("Job", id));
+        let uid = |kind: &str, id: Uuid| format!("urn:veeam:{kind}:{id}");
+        let equal = |property: &str, value: &str| comparison(property, "==", value);
+        let mut all = Vec::new();
+        all.extend(self.job_id.map(|id| equal("JobUid", &uid("Job", id))));
+        all.extend(self.job_name.as_ref().map(|name| equal("JobName", &name.0)));
+        let server = self.backup_server_id.map(|id| uid("BackupServer", id));
+        all.extend(server.map(|uid| equal("BackupServerUid", &uid)));
+        all.extend(self.backup_server_name.as_ref().map(|name| equal("BackupServerName", &name.0)));
+        all.extend(any("State", self.states.iter().map(|state| state.text())));
+        all.extend(any("Result", self.results.iter().map(|result| result.text())));
+        all.extend(self.is_retry.map(|is_retry| equal("IsRetry", &is_retry.to_string())));
+        for (property, period) in [("CreationTime", self.created), ("EndTime", self.ended)] {
+            all.extend(period.from.map(|from| comparison(property, ">=", &time(from))));
+            all.extend(period.before.map(|before| comparison(property, "<", &time(before))));
         }
-        if let Some(name) = &self.job_name {
-            all.compare("JobName", "==", &name.0);
-        }
-        if let Some(id) = &self.backup_server_id {
-            all.compare("BackupServerUid", "==", &uid("BackupServer", id));
-        }
-        if let Some(name) = &self.backup_server_name {
-            all.compare("BackupServerName", "==", &name.0);
-        }
-        all.any("State", self.states.iter().map(|state| state.text()));
-        all.any("Result", self.results.iter().map(|result| result.text()));
-        if let Some(is_retry) = self.is_retry {
-            all.compare("IsRetry", "==", if is_retry { "true" } else { "false" });
-        }
-        all.period("CreationTime", self.created);
-        all.period("EndTime", self.ended);
-        all.0
+        all.join(";")
     }
 }
 
 /// The expression that selects the tasks of one session.
 pub(crate) fn tasks_of(session_uid: &str) -> String {
-    let mut all = All::default();
-    all.compare("JobSessionUid", "==", session_uid);
-    all.0
+    comparison("JobSessionUid", "==", session_uid)
 }
 
-/// A conjunction of comparisons.
-#[derive(Default)]
-struct All(String);
-
-impl All {
-    fn compare(&mut self, property: &str, operator: &str, value: &str) {
-        self.and();
-        push_comparison(&mut self.0, property, operator, value);
-    }
-
-    fn any<'v>(&mut self, property: &str, values: impl Iterator<Item = &'v str>) {
-        let mut values = values.peekable();
-        if values.peek().is_none() {
-            return;
-        }
-        self.and();
-        self.0.push('(');
-        while let Some(value) = values.next() {
-            push_comparison(&mut self.0, property, "==", value);
-            if values.peek().is_some() {
-                self.0.push(',');
-            }
-        }
-        self.0.push(')');
-    }
-
-    fn period(&mut self, property: &str, period: Period) {
-        if let Some(from) = period.from {
-            self.compare(property, ">=", &time(from));
-        }
-        if let Some(before) = period.before {
-            self.compare(property, "<", &time(before));
-        }
-    }
-
-    fn and(&mut self) {
-        if !self.0.is_empty() {
-            self.0.push(';');
-        }
-    }
+fn comparison(property: &str, operator: &str, value: &str) -> String {
+    format!("{property}{operator}\"{}\"", value.replace('"', "\"\""))
 }
 
-fn push_comparison(expression: &mut String, property: &str, operator: &str, value: &str) {
-    expression.push_str(property);
-    expression.push_str(operator);
-    expression.push('"');
-    expression.push_str(&value.replace('"', "\"\""));
-    expression.push('"');
+/// That the property has one of these values; `None` if there are none.
+fn any<'v>(property: &str, values: impl Iterator<Item = &'v str>) -> Option<String> {
+    let all: Vec<_> = values.map(|value| comparison(property, "==", value)).collect();
+    (!all.is_empty()).then(|| format!("({})", all.join(",")))
 }
 
 /// Formats a timestamp for a filter. EM stores at most microseconds, so rounding up to the next one

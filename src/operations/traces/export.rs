@@ -124,9 +124,7 @@ impl Drop for Export {
 
 /// Describes this process to the collector. The environment overrides the attributes set here.
 fn resource() -> Resource {
-    let mut id = [0; 16];
-    fastrand::fill(&mut id);
-    let id = Builder::from_random_bytes(id).into_uuid();
+    let id = Builder::from_random_bytes(fastrand::u128(..).to_be_bytes()).into_uuid();
     let resource = Resource::builder_empty()
         .with_attributes([
             KeyValue::new("service.name", env!("CARGO_PKG_NAME")),
