@@ -41,11 +41,18 @@ pub async fn run(options: &EmCertificateOptions) -> Result<ExitCode, CommandErro
 }
 
 fn rendered(certificate: &PresentedCertificate) -> String {
-    let PresentedCertificate { pin, subject, issuer, not_before, not_after, names } = certificate;
+    let PresentedCertificate { pin, subject, issuer, not_before, not_after, names, failure } =
+        certificate;
     let self_signed = if subject == issuer { " (self-signed)" } else { "" };
     let names = match names.as_slice() {
         [] => "none".to_owned(),
         names => names.join(", "),
+    };
+    let advice = match failure {
+        Some(failure) => format!("The TLS handshake has failed after it. {failure}"),
+        None => format!(
+            "If this is your Enterprise Manager's certificate, trust it with\n  --em-pin-sha256 {pin}"
+        ),
     };
     format!(
         "\
@@ -56,8 +63,7 @@ Valid from  {not_before}
 Valid to    {not_after}
 Pin         {pin}
 
-If this is your Enterprise Manager's certificate, trust it with
-  --em-pin-sha256 {pin}
+{advice}
 "
     )
 }

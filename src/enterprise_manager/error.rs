@@ -39,6 +39,15 @@ pub enum Error {
     #[error("Enterprise Manager's certificate is not trusted: {why}")]
     UntrustedCertificate { why: String },
 
+    /// TLS cannot work with this server, or its certificate, until somebody changes something.
+    #[error("TLS with Enterprise Manager cannot work: {why}; {remedy}")]
+    TlsFailed {
+        /// What is wrong.
+        why: String,
+        /// What to change.
+        remedy: &'static str,
+    },
+
     /// No connection to EM can be established.
     #[error("Enterprise Manager cannot be reached: {why}")]
     Unreachable { why: String },

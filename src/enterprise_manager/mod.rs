@@ -33,6 +33,7 @@ use jiff::Timestamp;
 pub use error::{BadResponse, Error, Setting, UnusableSetting};
 pub use guard::{LATELY, LastFailure, ReadContext, UpstreamHealth, UpstreamStatus};
 pub(crate) use http::EmResponse;
+pub(crate) use http::SPEAKS;
 pub use http::{
     Handshake, HandshakeError, PresentedCertificate, presented_certificate, resolve, shake_hands,
 };

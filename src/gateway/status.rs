@@ -114,6 +114,9 @@ table! {
     EM_UNTRUSTED_CERTIFICATE = FailedPrecondition, "EM_UNTRUSTED_CERTIFICATE",
         "The gateway does not trust Enterprise Manager's certificate; the gateway's operator has to configure which one to trust",
         "if Enterprise Manager's certificate was renewed, trust the new one (--em-pin-sha256, --em-pin-file or --em-ca-file); `check` shows it";
+    EM_TLS_FAILED = FailedPrecondition, "EM_TLS_FAILED",
+        "TLS with Enterprise Manager cannot work; the gateway's operator has to have its server's certificate or TLS settings changed",
+        "have the server's certificate or TLS settings changed, or the host in --em-url, as this log line says; `check` says it too";
     EM_UNAVAILABLE = Unavailable, "EM_UNAVAILABLE",
         "Enterprise Manager cannot be reached or is overloaded; try again later",
         "make sure that Enterprise Manager is running and reachable from here; `check` shows which step fails";
@@ -247,6 +250,7 @@ fn row_of(error: &Error) -> &'static Row {
         Error::AccessDenied { .. } => &EM_ACCESS_DENIED,
         Error::CredentialsRejected { .. } => &EM_CREDENTIALS_REJECTED,
         Error::UntrustedCertificate { .. } => &EM_UNTRUSTED_CERTIFICATE,
+        Error::TlsFailed { .. } => &EM_TLS_FAILED,
         Error::Unreachable { .. }
         | Error::CircuitOpen { .. }
         | Error::Disconnected { .. }

@@ -25,6 +25,8 @@ mod rotation;
 mod sharing;
 mod support;
 mod tasks;
+mod tls_failures;
+mod tls_servers;
 mod traces;
 mod trust;
 mod unknown;

@@ -15,4 +15,8 @@ mod log;
 mod report;
 mod status;
 mod support;
+mod tls_failures;
+#[allow(dead_code, reason = "shared with the tests of the gateway")]
+#[path = "../gateway/tls_servers.rs"]
+mod tls_servers;
 mod traces;

@@ -16,8 +16,8 @@ use super::{
 };
 use crate::{
     enterprise_manager::{
-        EnterpriseManager, Error, Handshake, HandshakeError, presented_certificate, resolve,
-        shake_hands,
+        EnterpriseManager, Error, Handshake, HandshakeError, SPEAKS, presented_certificate,
+        resolve, shake_hands,
     },
     settings::{EnterpriseManagerSettings, SettingError},
 };
@@ -96,18 +96,16 @@ pub(super) async fn establish_tls(
                 ),
             ));
         }
-        Err(HandshakeError::Failed(error)) => {
-            let why = match &error {
-                Error::Disconnected { why } => why.as_str(),
-                _ => "the handshake fails",
-            };
-            return Err(Problem::misconfigured(
+        Err(HandshakeError::Failed(Error::Disconnected { why })) => {
+            return Err(Problem::unavailable(
                 format!("no TLS handshake: {why}"),
                 format!(
-                    "the server has to offer TLS 1.2 or 1.3; check also for a firewall that cuts connections{hint}"
+                    "check that its service runs, and for a firewall that cuts connections{hint}. Some servers also end the handshake without a word if they support nothing of this: \
+                     {SPEAKS}"
                 ),
             ));
         }
+        Err(HandshakeError::Failed(error)) => return Err(of_error(&error, settings)),
     };
     let version = handshake.version;
     let expires = handshake.expires.map(Timestamp::from_second);

@@ -132,6 +132,9 @@ pub(super) fn of_error(error: &Error, settings: &EnterpriseManagerSettings) -> P
             format!("the certificate is not trusted: {why}"),
             "see em-certificate",
         ),
+        Error::TlsFailed { why, remedy } => {
+            Problem::misconfigured(format!("TLS cannot work: {why}"), *remedy)
+        }
         Error::SessionNotFound { .. } => Problem::broken(
             "Enterprise Manager does not find the session that it has just listed",
             "try again; if that does not help, report it",

@@ -1,13 +1,10 @@
-//! What it means that there is no complete response: an outage, an untrusted certificate, or another
-//! server.
+//! What it means that there is no complete response: an outage, a failure of TLS, or another server.
 //!
 //! reqwest tells connect errors from others; the rest has to be found in the chain of causes.
 
 use std::error::Error as StdError;
 
-use rustls::CertificateError;
-
-use super::client::CONNECT_TIMEOUT;
+use super::{client::CONNECT_TIMEOUT, tls_error::tls_error};
 use crate::enterprise_manager::error::{Error, cause_excerpt};
 
 /// What an error of reqwest means. `address` is for the operator's log.
@@ -42,31 +39,6 @@ pub(crate) fn handshake_error(error: &std::io::Error, address: &str) -> Error {
         return tls_error(error, address);
     }
     Error::Disconnected { why: format!("{address}: {}", cause_excerpt(error)) }
-}
-
-fn tls_error(error: &rustls::Error, address: &str) -> Error {
-    let untrusted = |why: &str| Error::UntrustedCertificate { why: format!("{address}: {why}") };
-    match error {
-        rustls::Error::InvalidCertificate(CertificateError::Other(other))
-            if other.to_string().contains("CaUsedAsEndEntity") =>
-        {
-            untrusted(
-                "its certificate is one of an authority, which no server may present as its own; \
-                 trust it by its pin instead",
-            )
-        }
-        rustls::Error::InvalidCertificate(CertificateError::Other(other)) => {
-            untrusted(&other.0.to_string())
-        }
-        rustls::Error::InvalidCertificate(_) | rustls::Error::NoCertificatesPresented => {
-            untrusted(&error.to_string())
-        }
-        rustls::Error::InvalidMessage(_) => Error::NotEnterpriseManager {
-            what: format!("{address} does not speak TLS; plain HTTP on this port?"),
-            passing: false,
-        },
-        error => Error::Disconnected { why: format!("{address}: {error}") },
-    }
 }
 
 /// The first cause of the wanted type. An `io::Error` that wraps another error names as its

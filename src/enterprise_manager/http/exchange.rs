@@ -237,6 +237,7 @@ fn outcome(response: &Result<EmResponse, Error>) -> RequestOutcome {
         Ok(response) => response.status,
         Err(Error::Unreachable { .. }) => return RequestOutcome::Unreachable,
         Err(Error::UntrustedCertificate { .. }) => return RequestOutcome::Untrusted,
+        Err(Error::TlsFailed { .. }) => return RequestOutcome::TlsFailed,
         Err(Error::NotEnterpriseManager { .. }) => return RequestOutcome::Foreign,
         Err(Error::BadResponse(_)) => return RequestOutcome::Unusable,
         Err(_) => return RequestOutcome::Lost,

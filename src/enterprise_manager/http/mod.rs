@@ -6,8 +6,8 @@
 //!   certificates are to be trusted.
 //! * `response.rs`, `classify.rs`: a response, and what it means. `credential_echo.rs` keeps what a
 //!   response repeats of the credentials out of the log.
-//! * `connection_error.rs`: what it means that there is no response.
-//! * `tls.rs`: which certificates are trusted.
+//! * `connection_error.rs`, `tls_error.rs`: what it means that there is no response.
+//! * `tls.rs`, `unusable_certificate.rs`: which certificates are trusted, and which are of no use to TLS.
 //! * `connect.rs`, `peer_certificate.rs`: single steps of a connection, for `check` and
 //!   `em-certificate`.
 //!
@@ -23,6 +23,8 @@ mod exchange;
 mod peer_certificate;
 mod response;
 mod tls;
+mod tls_error;
+mod unusable_certificate;
 
 pub(crate) use classify::{failure, foreign_body, readable_body, status_of, unreadable};
 pub use connect::{Handshake, HandshakeError, resolve, shake_hands};
@@ -30,3 +32,4 @@ pub(crate) use credential_echo::{without_password, without_token};
 pub(crate) use exchange::{Credential, Exchange, Http, SESSION_HEADER};
 pub use peer_certificate::{PresentedCertificate, presented_certificate};
 pub(crate) use response::EmResponse;
+pub(crate) use tls_error::SPEAKS;

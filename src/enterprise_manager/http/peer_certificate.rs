@@ -9,10 +9,13 @@ use url::Url;
 use x509_cert::{Certificate, der::Decode as _, ext::pkix::name::GeneralName};
 
 use super::{
-    connect::{resolve, server_name},
-    tls::trusting_anything,
+    connect::{address as host_and_port, resolve, server_name},
+    connection_error::handshake_error,
+    tls::{Presented, trusting_anything},
 };
-use crate::{runtime::certificates::alternative_names, settings::Pin};
+use crate::{
+    enterprise_manager::error::Error, runtime::certificates::alternative_names, settings::Pin,
+};
 
 /// The content of a server's certificate. None of it is verified.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,6 +32,8 @@ pub struct PresentedCertificate {
     pub not_after: String,
     /// The host names and addresses that it is for.
     pub names: Vec<String>,
+    /// Why the handshake has failed after it.
+    pub failure: Option<Error>,
 }
 
 /// Connects to the address and returns the certificate that is presented there. Sends nothing but a
@@ -45,27 +50,41 @@ pub async fn presented_certificate(address: &Url) -> Result<PresentedCertificate
     let stream = stream.await.map_err(|error| format!("cannot connect: {error}"))?;
     let name = server_name(address).map_err(|error| format!("the address: {error}"))?;
 
-    let stream = TlsConnector::from(Arc::new(trusting_anything()))
-        .connect(name, stream)
-        .await
-        .map_err(|error| format!("no TLS handshake: {error}"))?;
-    let (_, connection) = stream.get_ref();
-    let certificate = connection.peer_certificates().and_then(<[_]>::first);
-    describe(certificate.ok_or("the server presents no certificate")?)
+    let presented = Presented::default();
+    let config = trusting_anything(presented.clone());
+    let handshake = TlsConnector::from(Arc::new(config)).connect(name, stream).await;
+    let failure = handshake.err().map(|error| handshake_error(&error, &host_and_port(address)));
+    match (presented.get(), failure) {
+        (Some(certificate), failure) => Ok(describe(certificate, failure)),
+        (None, Some(failure)) => Err(failure.to_string()),
+        (None, None) => Err("the server presents no certificate".to_owned()),
+    }
 }
 
-fn describe(certificate: &CertificateDer<'_>) -> Result<PresentedCertificate, String> {
-    let parsed = Certificate::from_der(certificate)
-        .map_err(|error| format!("the certificate cannot be read: {error}"))?;
+fn describe(certificate: &CertificateDer<'_>, failure: Option<Error>) -> PresentedCertificate {
+    let pin = Pin::of(certificate);
+    let unknown = || "cannot be read".to_owned();
+    let Ok(parsed) = Certificate::from_der(certificate) else {
+        return PresentedCertificate {
+            pin,
+            subject: unknown(),
+            issuer: unknown(),
+            not_before: unknown(),
+            not_after: unknown(),
+            names: Vec::new(),
+            failure,
+        };
+    };
     let content = parsed.tbs_certificate();
-    Ok(PresentedCertificate {
-        pin: Pin::of(certificate),
+    PresentedCertificate {
+        pin,
         subject: content.subject().to_string(),
         issuer: content.issuer().to_string(),
         not_before: content.validity().not_before.to_string(),
         not_after: content.validity().not_after.to_string(),
         names: alternative_names(&parsed).iter().map(name).collect(),
-    })
+        failure,
+    }
 }
 
 fn name(name: &GeneralName) -> String {
@@ -79,6 +98,8 @@ fn name(name: &GeneralName) -> String {
             ),
         },
         GeneralName::UniformResourceIdentifier(uri) => uri.to_string(),
-        other => format!("{other:?}"),
+        GeneralName::Rfc822Name(address) => address.to_string(),
+        GeneralName::DirectoryName(name) => name.to_string(),
+        _ => "a name of another kind".to_owned(),
     }
 }

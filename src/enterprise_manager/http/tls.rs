@@ -4,7 +4,7 @@
 //! Pins exist because EM makes its own certificate at installation, often for another name and never
 //! renewed. Every verification also records when the certificate expires, for metrics and `/status`.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, OtherError, SignatureScheme,
@@ -21,6 +21,7 @@ use rustls::{
 use rustls_platform_verifier::Verifier;
 use secrecy::ExposeSecret as _;
 
+use super::unusable_certificate::Unusable;
 use crate::{
     enterprise_manager::error::{Setting, UnusableSetting},
     runtime::{
@@ -94,10 +95,13 @@ fn authorities(
     Ok(verifier.map_err(|error| format!("cannot be used: {error}"))?)
 }
 
+/// The certificate that a server presents, even if the handshake fails after it.
+pub(super) type Presented = Arc<OnceLock<CertificateDer<'static>>>;
+
 /// Accepts any certificate. Only to look at it: nothing may be sent over such a connection.
-pub(super) fn trusting_anything() -> ClientConfig {
+pub(super) fn trusting_anything(presented: Presented) -> ClientConfig {
     let provider = Arc::new(aws_lc_rs::default_provider());
-    config(provider, Trusted::Anything, Expiry::default())
+    config(provider, Trusted::Anything(presented), Expiry::default())
 }
 
 fn config(provider: Arc<CryptoProvider>, trusted: Trusted, seen: Expiry) -> ClientConfig {
@@ -127,14 +131,24 @@ enum Trusted {
     Chains(Arc<dyn ServerCertVerifier>),
     /// These certificates, whatever their names, dates and issuers.
     Pins(Vec<Pin>),
-    /// Any certificate.
-    Anything,
+    /// Any certificate, which is kept.
+    Anything(Presented),
 }
 
-/// The server presents a certificate that is none of the pinned ones.
+/// Why a certificate is not trusted that TLS can use.
 #[derive(Debug, thiserror::Error)]
-#[error("its certificate has the pin {0}, which is not among the given ones")]
-struct NotPinned(Pin);
+pub(super) enum Refused {
+    #[error("its certificate has the pin {0}, which is not among the given ones")]
+    NotPinned(Pin),
+    #[error("the server does not prove that it has the certificate's key")]
+    WithoutKey,
+}
+
+impl From<Refused> for rustls::Error {
+    fn from(refused: Refused) -> Self {
+        CertificateError::Other(OtherError(Arc::new(refused))).into()
+    }
+}
 
 impl ServerCertVerifier for EmVerifier {
     fn verify_server_cert(
@@ -147,18 +161,21 @@ impl ServerCertVerifier for EmVerifier {
     ) -> Result<ServerCertVerified, rustls::Error> {
         self.seen.note(certificate);
         match &self.trusted {
-            Trusted::Chains(verifier) => {
-                verifier.verify_server_cert(certificate, intermediates, name, ocsp_response, now)
-            }
+            Trusted::Chains(verifier) => verifier
+                .verify_server_cert(certificate, intermediates, name, ocsp_response, now)
+                .map_err(|error| Unusable::known(certificate).map_or(error, Into::into)),
             Trusted::Pins(pins) => {
                 let pin = Pin::of(certificate);
                 if pins.contains(&pin) {
                     return Ok(ServerCertVerified::assertion());
                 }
-                let other = CertificateError::Other(OtherError(Arc::new(NotPinned(pin))));
-                Err(rustls::Error::InvalidCertificate(other))
+                Err(Refused::NotPinned(pin).into())
             }
-            Trusted::Anything => Ok(ServerCertVerified::assertion()),
+            Trusted::Anything(presented) => {
+                // There is one handshake, hence one certificate.
+                drop(presented.set(certificate.clone().into_owned()));
+                Ok(ServerCertVerified::assertion())
+            }
         }
     }
 
@@ -169,6 +186,7 @@ impl ServerCertVerifier for EmVerifier {
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
         verify_tls12_signature(message, certificate, signature, &self.algorithms)
+            .map_err(|error| unproven(error, certificate))
     }
 
     fn verify_tls13_signature(
@@ -178,9 +196,22 @@ impl ServerCertVerifier for EmVerifier {
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
         verify_tls13_signature(message, certificate, signature, &self.algorithms)
+            .map_err(|error| unproven(error, certificate))
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.algorithms.supported_schemes()
+    }
+}
+
+/// Why the server's signature cannot be verified.
+fn unproven(error: rustls::Error, certificate: &CertificateDer<'_>) -> rustls::Error {
+    match (error, Unusable::known(certificate)) {
+        (rustls::Error::InvalidCertificate(_), Some(unusable)) => unusable.into(),
+        (rustls::Error::InvalidCertificate(CertificateError::BadSignature), None) => {
+            Refused::WithoutKey.into()
+        }
+        (rustls::Error::InvalidCertificate(_), None) => Unusable::unknown().into(),
+        (error, _) => error,
     }
 }

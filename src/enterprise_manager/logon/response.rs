@@ -30,7 +30,7 @@ pub(crate) enum Meaning {
     Failed,
     /// It was sent, and no answer came.
     Unanswered,
-    /// It was not sent.
+    /// It was not sent, or TLS was refused before anybody could look at it.
     NotSent,
 }
 
@@ -40,7 +40,8 @@ impl LogonFailure {
         let meaning = match error {
             Error::Unreachable { .. }
             | Error::CircuitOpen { .. }
-            | Error::UntrustedCertificate { .. } => Meaning::NotSent,
+            | Error::UntrustedCertificate { .. }
+            | Error::TlsFailed { .. } => Meaning::NotSent,
             _ => Meaning::Failed,
         };
         Self { error, meaning }

@@ -26,6 +26,7 @@ outcomes! {
     Unreachable = "unreachable", "No connection was established.";
     Lost = "lost", "The connection was lost before the response was complete.";
     Untrusted = "untrusted_certificate", "The certificate is not trusted.";
+    TlsFailed = "tls_failed", "TLS cannot work with this server.";
     Foreign = "not_enterprise_manager", "The peer speaks no HTTP, or no TLS.";
     Unusable = "unusable", "The response is too large.";
     GivenUp = "given_up", "Every caller who waited for the response had left.";

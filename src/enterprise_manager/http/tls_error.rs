@@ -1,0 +1,161 @@
+//! What it means that TLS fails: an outage, a certificate that is not trusted, or something that
+//! stays wrong until somebody changes it.
+//!
+//! In words of its own, since those of rustls name its code. An alert or a fault of the protocol that
+//! comes of what both sides support is the same at each attempt, so it is no outage. What a broken
+//! server or network can cause too is one: `internal_error`, a record that cannot be decrypted, a
+//! connection that is reset.
+
+use jiff::Timestamp;
+use rustls::{AlertDescription as Alert, CertificateError, PeerMisbehaved, pki_types::UnixTime};
+
+use super::unusable_certificate::Unusable;
+use crate::enterprise_manager::error::Error;
+
+/// What the gateway speaks: the default of rustls with aws-lc-rs.
+pub(crate) const SPEAKS: &str = "the gateway speaks TLS 1.3, and TLS 1.2 with ECDHE and AES-GCM or \
+    ChaCha20-Poly1305, on X25519, P-256 or P-384, with certificates of RSA, or of ECDSA on P-256, P-384 \
+    or P-521, and has no client certificate: allow that at the server, or in what stands before it";
+
+/// How EM gets another certificate.
+const OTHER_CERTIFICATE: &str = "a pin cannot help: Enterprise Manager's administrator has to make \
+    another certificate. On Windows, in PowerShell: New-SelfSignedCertificate -DnsName NAME \
+    -KeyAlgorithm RSA -KeyLength 3072 -HashAlgorithm SHA256 -CertStoreLocation Cert:\\LocalMachine\\My; \
+    then bind it to the port with `netsh http delete sslcert` and `netsh http add sslcert`";
+
+const NO_CLIENT_CERTIFICATE: &str = "the gateway has no client certificate, and Enterprise Manager \
+    demands none: turn the demand off where it comes from, a proxy before Enterprise Manager or \
+    `netsh http show sslcert` on its server, or correct --em-url";
+
+const OTHER_NAME: &str = "write a host in --em-url that the server knows, such as one that its \
+    certificate is for";
+
+const HTTP_1: &str =
+    "let the server, or the proxy before Enterprise Manager, offer HTTP/1.1 in ALPN";
+
+/// What an error of TLS means. `address` is for the operator's log.
+pub(super) fn tls_error(error: &rustls::Error, address: &str) -> Error {
+    use rustls::Error as Tls;
+    let lost = |what: &str| Error::Disconnected { why: format!("{address}: {what}") };
+    let failed =
+        |what: &str, remedy| Error::TlsFailed { why: format!("{address}: {what}"), remedy };
+    match error {
+        Tls::InvalidCertificate(CertificateError::Other(other)) if other.0.is::<Unusable>() => {
+            failed(&format!("TLS cannot use its certificate: {}", other.0), OTHER_CERTIFICATE)
+        }
+        Tls::InvalidCertificate(why) => {
+            Error::UntrustedCertificate { why: format!("{address}: {}", not_trusted(why)) }
+        }
+        Tls::NoCertificatesPresented => {
+            Error::UntrustedCertificate { why: format!("{address}: it presents none") }
+        }
+        Tls::InvalidMessage(_) => Error::NotEnterpriseManager {
+            what: format!("{address} does not speak TLS; plain HTTP on this port?"),
+            passing: false,
+        },
+        Tls::AlertReceived(alert) => match refusal(*alert) {
+            Some((what, remedy)) => failed(&format!("{what} (alert {})", u8::from(*alert)), remedy),
+            None => lost(&format!("the server ends TLS (alert {})", u8::from(*alert))),
+        },
+        Tls::PeerIncompatible(_) => {
+            failed("the server chooses a version or an option that the gateway lacks", SPEAKS)
+        }
+        Tls::PeerMisbehaved(
+            PeerMisbehaved::SignedHandshakeWithUnadvertisedSigScheme
+            | PeerMisbehaved::SignedKxWithWrongAlgorithm,
+        ) => failed(
+            "the server signs the handshake in a way that the gateway does not accept, such as SHA-1",
+            SPEAKS,
+        ),
+        Tls::PeerMisbehaved(_) => failed("the server breaks the rules of TLS", SPEAKS),
+        Tls::DecryptError | Tls::PeerSentOversizedRecord => {
+            lost("what arrives is not what was sent: it cannot be decrypted")
+        }
+        _ => lost("the TLS connection breaks off"),
+    }
+}
+
+/// What a server means by this alert, and what to change, if it says the same each time.
+fn refusal(alert: Alert) -> Option<(&'static str, &'static str)> {
+    Some(match alert {
+        Alert::HandshakeFailure | Alert::InsufficientSecurity => (
+            "the server finds no cipher suite, curve or signature that both sides support, or \
+             demands a client certificate",
+            SPEAKS,
+        ),
+        Alert::ProtocolVersion | Alert::InappropriateFallback => {
+            ("the server offers neither TLS 1.2 nor 1.3", SPEAKS)
+        }
+        Alert::IllegalParameter
+        | Alert::DecodeError
+        | Alert::MissingExtension
+        | Alert::UnsupportedExtension
+        | Alert::ExportRestriction => {
+            ("the server, or what stands before it, does not understand the handshake", SPEAKS)
+        }
+        Alert::UnrecognisedName => {
+            ("the server does not know the host that --em-url names", OTHER_NAME)
+        }
+        Alert::NoApplicationProtocol => ("the server does not offer HTTP/1.1", HTTP_1),
+        Alert::CertificateRequired
+        | Alert::NoCertificate
+        | Alert::BadCertificate
+        | Alert::UnsupportedCertificate
+        | Alert::CertificateRevoked
+        | Alert::CertificateExpired
+        | Alert::CertificateUnknown
+        | Alert::UnknownCA
+        | Alert::AccessDenied => ("the server demands a client certificate", NO_CLIENT_CERTIFICATE),
+        _ => return None,
+    })
+}
+
+fn not_trusted(why: &CertificateError) -> String {
+    let time = |time: &UnixTime| {
+        let seconds = i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
+        Timestamp::from_second(seconds).map_or_else(|_| "?".to_owned(), |time| time.to_string())
+    };
+    match why {
+        CertificateError::ExpiredContext { not_after, .. } => {
+            format!("it has expired, at {}", time(not_after))
+        }
+        CertificateError::NotValidYetContext { not_before, .. } => {
+            format!("it is not valid before {}", time(not_before))
+        }
+        CertificateError::NotValidForNameContext { expected, presented } => {
+            // Each has the form `DnsName("em.example")`.
+            let name = |name: &String| match name.split_once("(\"") {
+                Some((_, name)) => name.trim_end_matches("\")").to_owned(),
+                None => "an address".to_owned(),
+            };
+            let names: Vec<_> = presented.iter().map(name).collect();
+            let expected = expected.to_str();
+            match names.join(", ") {
+                names if names.is_empty() => format!("it is not valid for name {expected}"),
+                names => format!("it is not valid for name {expected}, but for {names}"),
+            }
+        }
+        CertificateError::UnknownIssuer => "no trusted authority has issued it".to_owned(),
+        CertificateError::Revoked => "it is revoked".to_owned(),
+        CertificateError::BadSignature => {
+            "its signature, or that of an authority above it, is wrong".to_owned()
+        }
+        CertificateError::InvalidPurposeContext { .. } => {
+            "its extended key usage does not allow it for servers".to_owned()
+        }
+        CertificateError::UnsupportedSignatureAlgorithmContext { .. }
+        | CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => {
+            "it, or an authority above it, is signed in a way that is not accepted, such as SHA-1"
+                .to_owned()
+        }
+        CertificateError::Other(other) if other.0.is::<super::tls::Refused>() => {
+            other.0.to_string()
+        }
+        CertificateError::Other(other) if other.to_string().contains("CaUsedAsEndEntity") => {
+            "its certificate is one of an authority, which no server may present as its own; trust \
+             it by its pin instead"
+                .to_owned()
+        }
+        _ => "it, or an authority above it, breaks a rule of X.509".to_owned(),
+    }
+}
