@@ -10,8 +10,8 @@ use replica_session_gateway::cli::{
 #[cfg(feature = "simulator")]
 use replica_session_gateway::cli::{demo, simulate};
 
-// A call makes some hundred small allocations; mimalloc saves a twelfth of its CPU time, for some
-// MiB of memory (docs/performance.md).
+// A call makes about a hundred small allocations; mimalloc saves a twelfth of its CPU time, at the
+// cost of a few MiB of memory (docs/performance.md).
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
@@ -24,8 +24,8 @@ fn main() -> process::ExitCode {
 }
 
 fn run(command: Command) -> Result<ExitCode, CommandError> {
-    // One thread accepts connections and answers operators and signals. `serve` starts workers of
-    // its own for calls.
+    // One thread accepts connections and handles operators' requests and signals. `serve` starts
+    // separate workers for calls.
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| {
             CommandError::new(ExitCode::SOFTWARE, format!("no runtime can be started: {error}"))

@@ -19,7 +19,7 @@ const PACKAGE: &str = "enterprisemanager.v1";
 const PREFACE: &str = "\
 # The contract
 
-<!-- Made from proto/ by `UPDATE_DOCS=1 cargo test --test contract`; do not edit. -->
+<!-- Generated from proto/ by `UPDATE_DOCS=1 cargo test --test contract`; do not edit. -->
 
 ";
 
@@ -33,7 +33,7 @@ fn the_page_of_the_contract_is_up_to_date() {
     let documented = fs::read_to_string(&path).unwrap_or_default();
     assert!(
         documented == page,
-        "docs/api.md is not what proto/ says: UPDATE_DOCS=1 cargo test --test contract"
+        "docs/api.md differs from proto/: run UPDATE_DOCS=1 cargo test --test contract"
     );
 }
 

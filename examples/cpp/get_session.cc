@@ -44,7 +44,7 @@ std::shared_ptr<grpc::Channel> connect() {
 void explain(const grpc::Status& error) {
   std::cerr << "code     " << google::rpc::Code_Name(google::rpc::Code(error.error_code())) << "\n";
   google::rpc::Status status;
-  status.ParseFromString(error.error_details());  // empty: the error was not made by the gateway
+  status.ParseFromString(error.error_details());  // empty: the gateway did not create the error
   for (const auto& detail : status.details()) {
     if (google::rpc::ErrorInfo info; detail.UnpackTo(&info)) {
       std::cerr << "reason   " << info.reason() << "\n";

@@ -49,7 +49,7 @@ def read(variable):
 # errors: begin
 def explain(error):
     lines = [f"code     {error.code().name}"]
-    status = rpc_status.from_call(error)  # None: the error was not made by the gateway
+    status = rpc_status.from_call(error)  # None: the gateway did not create the error
     for detail in status.details if status else []:
         info, retry, bad = error_details_pb2.ErrorInfo(), error_details_pb2.RetryInfo(), error_details_pb2.BadRequest()
         if detail.Unpack(info):

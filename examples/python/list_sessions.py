@@ -55,7 +55,7 @@ def tell_tasks(gateway, session):
 
 # reasons: begin
 def reason(error):
-    """The gateway's machine-readable reason; empty where a proxy or the library has made the error."""
+    """The gateway's machine-readable reason; empty if a proxy or the library created the error."""
     status = rpc_status.from_call(error)
     for detail in status.details if status else []:
         info = error_details_pb2.ErrorInfo()
@@ -67,9 +67,9 @@ def reason(error):
 def advice(error):
     match error.code(), reason(error):
         case _, "INVALID_FILTER" | "INVALID_ID":
-            return "correct what you have typed"
+            return "correct your input"
         case _, "EM_ACCESS_DENIED" | "EM_CREDENTIALS_REJECTED" | "EM_UNTRUSTED_CERTIFICATE":
-            return "have the gateway set up rightly"
+            return "ask the gateway's operator to correct its setup"
         case grpc.StatusCode.UNAVAILABLE | grpc.StatusCode.RESOURCE_EXHAUSTED, _:
             return "try again later"
         case _:  # also reasons that this program does not know yet

@@ -65,7 +65,7 @@ function explain(error: ServiceError): string {
 
 function details(error: ServiceError): { '@type': string }[] {
   const [bytes] = error.metadata.get('grpc-status-details-bin');
-  if (!bytes) return []; // the error was not made by the gateway
+  if (!bytes) return []; // the gateway did not create the error
   const includeDirs = [join(ROOT, 'node_modules/google-proto-files')];
   const types = loadSync(['google/rpc/status.proto', 'google/rpc/error_details.proto'], { ...OPTIONS, includeDirs });
   const type = types['google.rpc.Status'] as MessageTypeDefinition<Status, Status__Output>;

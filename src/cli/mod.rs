@@ -55,8 +55,7 @@ fn print_error(text: &str) {
     write(io::stderr(), text);
 }
 
-/// Writes and flushes. Unlike `print!`, it does not panic when the reader is gone, as with `|
-/// head`.
+/// Writes and flushes. Unlike `print!`, it does not panic if the reader has gone, as with `| head`.
 fn write(mut to: impl Write, text: &str) {
     drop(to.write_all(text.as_bytes()).and_then(|()| to.flush()));
 }

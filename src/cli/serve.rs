@@ -73,7 +73,7 @@ pub(super) async fn run_until_signal(
 }
 
 /// Raises the soft limit on open files to what the connections need, as far as the hard limit
-/// allows. The default is low for the sake of programs that use `select`.
+/// allows. The default is low, because programs that use `select` need a low limit.
 fn raise_file_limit(settings: &Settings) {
     /// For Enterprise Manager, operators and the runtimes.
     const OTHERS: u64 = 64;

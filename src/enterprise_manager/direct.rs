@@ -23,7 +23,7 @@ impl EmResponse {
 }
 
 impl EnterpriseManager {
-    /// Whether the logon session cannot be ended, since its logon has named no id.
+    /// Whether the logon session cannot be ended, because the answer to the logon contained no id.
     pub fn cannot_log_off(&self) -> bool {
         self.logons.is_without_id()
     }
@@ -43,7 +43,7 @@ impl EnterpriseManager {
     ///
     /// # Errors
     ///
-    /// When there is no complete answer of at most 8 MiB.
+    /// There is no complete answer of at most 8 MiB.
     pub(crate) async fn ask(
         &self,
         method: Method,
@@ -61,14 +61,14 @@ impl EnterpriseManager {
         self.http.exchange(exchange).await
     }
 
-    /// The same under the logon session that all reads share; logs on first if there is none.
+    /// The same with the logon session that all reads share; logs on first if there is none.
     pub(crate) async fn ask_logged_on(&self, path: &str) -> Result<EmResponse, Error> {
         let session = self.logons.session(&TraceContext::Untraced).await?;
         let token = HeaderMap::from_iter([(SESSION_HEADER, session.token.clone())]);
         self.ask(Method::GET, path, &token).await
     }
 
-    /// Logs on to a session of its own, for this version of the API. The caller has to log off.
+    /// Logs on to a separate session, for this version of the API. The caller has to log off.
     pub(crate) async fn ask_to_log_on(&self, version: &str) -> Result<EmResponse, Error> {
         self.logons.ask(version).await
     }

@@ -1,4 +1,4 @@
-//! Why Enterprise Manager gave no answer of use.
+//! Why Enterprise Manager gave no usable answer.
 //!
 //! One variant for each case that callers or operators have to tell apart. The texts are for the
 //! operator's log and may quote EM; callers get the code and message of the gateway's table, which
@@ -8,7 +8,7 @@ use std::{sync::Arc, time::Duration};
 
 use crate::{operations::log::root_cause, runtime::reload::FileError};
 
-/// Why EM gave no answer of use. Cheap to clone, for all callers that shared the read.
+/// Why EM gave no usable answer. Cheap to clone, since all callers of a shared read get it.
 ///
 /// `message` is EM's own, `why` and `what` say what has happened, `status` is that of HTTP, and
 /// `retry_after` is how long EM, what stands before it, or the gateway itself asks to wait.
@@ -23,7 +23,7 @@ pub enum Error {
     #[error("Enterprise Manager refuses the account; give it the role Portal User: {message}")]
     AccessDenied { message: String },
 
-    /// EM rejects user name and password, or the token that it has just given for them.
+    /// EM rejects the user name and password, or a token that it has just issued.
     #[error("Enterprise Manager rejects the gateway's credentials: {why}")]
     CredentialsRejected { why: String },
 
@@ -52,31 +52,32 @@ pub enum Error {
     #[error("Enterprise Manager cannot be reached: {why}")]
     Unreachable { why: String },
 
-    /// No connection could be established lately, so none was tried for this read.
+    /// Recent connection attempts failed, so the gateway made none for this read.
     #[error("Enterprise Manager cannot be reached; next try in {retry_after:?}")]
     CircuitOpen { retry_after: Duration },
 
-    /// The connection was lost, or given up, before the answer was complete.
-    #[error("the connection to Enterprise Manager is lost: {why}")]
+    /// The connection was lost, or the gateway stopped waiting, before the answer was complete.
+    #[error("Enterprise Manager gave no complete answer: {why}")]
     Disconnected { why: String },
 
     /// 502, 503, 504.
     #[error("Enterprise Manager is unavailable: {why}")]
     Unavailable { why: String, retry_after: Option<Duration> },
 
-    /// 408 or 429: what stands before EM wants fewer requests. Not retried.
-    #[error("Enterprise Manager, or a proxy before it, limits the rate of requests: {why}")]
+    /// 408 or 429: a proxy in front of EM wants fewer requests. Not retried.
+    #[error("Enterprise Manager, or a proxy in front of it, limits the rate of requests: {why}")]
     Throttled { why: String, retry_after: Option<Duration> },
 
     /// Something else answers at EM's address: the web UI, another product, a proxy.
     #[error("the configured address does not answer like Enterprise Manager: {what}")]
     NotEnterpriseManager {
         what: String,
-        /// Whether it may pass by itself, as when the HTTP stack of a stopped EM answers for it.
+        /// Whether the problem may pass by itself, as when the HTTP stack of a stopped EM answers
+        /// for it.
         passing: bool,
     },
 
-    /// EM failed with a 5xx that is none of the others.
+    /// EM failed with a 5xx status that no other variant covers.
     #[error("Enterprise Manager failed with status {status}: {message}")]
     Internal { status: u16, message: String },
 
@@ -84,7 +85,7 @@ pub enum Error {
     #[error("Enterprise Manager does not implement the request: {message}")]
     NotImplemented { message: String },
 
-    /// EM answered with another 4xx: it regards the gateway's request as wrong.
+    /// EM answered with another 4xx status: it regards the gateway's request as invalid.
     #[error("Enterprise Manager refuses the gateway's request with status {status}: {message}")]
     RequestRefused { status: u16, message: String },
 
@@ -95,7 +96,7 @@ pub enum Error {
 
 impl Error {
     /// Whether the cause can pass without anybody changing anything: EM restarts, the network
-    /// recovers, a proxy has capacity again. Retries, the gRPC code and watches go by this.
+    /// recovers, a proxy has capacity again. Retries, the gRPC code and watches depend on this.
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Unreachable { .. }
@@ -109,7 +110,8 @@ impl Error {
         }
     }
 
-    /// How long EM, what stands before it, or the circuit asks to wait before the next request.
+    /// How long EM, a proxy in front of it, or the circuit breaker asks to wait before the next
+    /// request.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Unavailable { retry_after, .. } | Self::Throttled { retry_after, .. } => {
@@ -123,7 +125,7 @@ impl Error {
     }
 }
 
-/// A setting that cannot be used. The composition root knows which option it comes from.
+/// A setting that cannot be used. `serve/error.rs` knows which option it comes from.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{problem}")]
 pub struct UnusableSetting {
@@ -171,37 +173,37 @@ pub enum BadResponse {
     #[error("the document is truncated")]
     Truncated,
 
-    /// More bytes than the answer can need.
+    /// More bytes than a valid answer can have.
     #[error("the body exceeds {limit} bytes")]
     TooLarge { limit: usize },
 
-    /// More items than were asked for.
-    #[error("the page holds more than {limit} items")]
+    /// More items than requested.
+    #[error("the page contains more than {limit} items")]
     TooMany { limit: usize },
 
     /// XML that EM never sends and attackers use: a document type, deep nesting.
     #[error("the document has {0}")]
     Forbidden(&'static str),
 
-    /// Another document than the one that was asked for.
+    /// A different document than the requested one.
     #[error("the document is <{found}>, not <{expected}>")]
     WrongRoot {
         expected: &'static str,
-        /// The root element that came, in whatever namespace.
+        /// The root element of the answer, in whatever namespace.
         found: String,
     },
 
     /// The document of another session.
-    #[error("the document is about {found:?}, another session than the one asked for")]
+    #[error("the document is about {found:?}, not about the requested session")]
     WrongSession { found: String },
 
-    /// A field whose value cannot be what it says, or stands there twice.
+    /// A field has an impossible value, or occurs twice.
     #[error("<{element}> {why}")]
     InvalidField { element: String, why: String },
 }
 
 impl BadResponse {
-    /// The same, and in which item of a list it is: for the operator, who has to find it.
+    /// The same error with the list item that it is in, so that the operator can find it.
     pub(crate) fn within(self, uid: &str) -> Self {
         let within = |why: String| format!("{why}, in {:?}", excerpt(uid));
         match self {
@@ -212,13 +214,13 @@ impl BadResponse {
     }
 }
 
-/// The innermost cause of an error, fit for one log line.
+/// The innermost cause of an error, shortened for one log line.
 pub(crate) fn cause_excerpt(error: &dyn std::error::Error) -> String {
     let cause = root_cause(error);
     excerpt(&cause.map_or_else(|| error.to_string(), ToString::to_string))
 }
 
-/// A foreign text, fit for one log line: no control characters, at most 200 characters.
+/// A text from outside, shortened for one log line: no control characters, at most 200 characters.
 pub(crate) fn excerpt(text: &str) -> String {
     const LIMIT: usize = 200;
     let clean = |c: char| if c.is_control() { ' ' } else { c };

@@ -1,18 +1,19 @@
-//! The client of Enterprise Manager: requests over HTTP, and strict reading of its XML.
+//! The client of Enterprise Manager: requests over HTTP, and strict parsing of its XML.
 //!
 //! Nothing here knows gRPC or command-line options: the results are EM's own model ([`Reading`],
-//! [`SessionPage`], [`TaskReading`]) and EM's own kinds of errors ([`Error`]). One read goes through
+//! [`SessionPage`], [`TaskReading`]) and EM's own kinds of errors ([`Error`]). One read goes
+//! through:
 //!
 //! 1. `mod.rs` or `query/`: a method of [`EnterpriseManager`] builds a request (`read_request.rs`).
 //! 2. `read.rs`: waits for a permit, takes the shared logon session, sends, and retries.
-//! 3. `guard/`: the permits, the circuit breaker, the retry budget and what else protects EM.
+//! 3. `guard/`: the permits, the circuit breaker, the retry budget and whatever else protects EM.
 //! 4. `logon/`: the one logon session, its renewal and its back-off.
-//! 5. `http/`: one exchange: a request out, a bounded response back, and what it means.
-//! 6. `xml/`: the document into the model of `model.rs`.
+//! 5. `http/`: sends one request, receives a bounded response, and classifies it.
+//! 6. `xml/`: parses the document into the model of `model.rs`.
 //!
-//! [`EnterpriseManager`] has its methods where their subject is: here those for one session, in
-//! `query/read.rs` those for lists and tasks, in `read.rs` the common path of all reads, and in
-//! `direct.rs` those for `check`.
+//! The methods of [`EnterpriseManager`] are spread over several files: those for one session are
+//! here, those for lists and tasks in `query/read.rs`, the common path of all reads in `read.rs`,
+//! and those for `check` in `direct.rs`.
 
 mod direct;
 mod error;
@@ -75,7 +76,8 @@ pub struct EnterpriseManager {
 
 impl EnterpriseManager {
     /// Reads the files that the settings name, and connects to nothing: the first read logs on. Also
-    /// returns these files, to be watched for changes. `seen` records when EM's certificate expires.
+    /// returns these files, so that they can be watched. `seen` records when EM's certificate
+    /// expires.
     ///
     /// # Errors
     ///
@@ -101,8 +103,8 @@ impl EnterpriseManager {
         Ok((enterprise_manager, watched))
     }
 
-    /// The same Enterprise Manager, logon session and limits, with connections of its own: for
-    /// another runtime.
+    /// The same Enterprise Manager, logon session and limits, with its own connections: for another
+    /// runtime.
     ///
     /// # Errors
     ///
@@ -115,7 +117,7 @@ impl EnterpriseManager {
     ///
     /// # Errors
     ///
-    /// Why EM gave no session.
+    /// Why EM returned no session.
     pub async fn replica_session(
         &self,
         id: SessionId,
@@ -127,7 +129,7 @@ impl EnterpriseManager {
         Ok(reading)
     }
 
-    /// What Enterprise Manager has shown lately.
+    /// The recent health of Enterprise Manager.
     pub fn health(&self) -> &Arc<UpstreamHealth> {
         &self.health
     }
@@ -137,7 +139,7 @@ impl EnterpriseManager {
         self.logons.state()
     }
 
-    /// Whether no logon is tried for now, because the last one failed.
+    /// Whether the gateway currently tries no logon, because the last one failed.
     pub fn is_logon_suspended(&self) -> bool {
         self.logons.is_suspended()
     }

@@ -20,21 +20,21 @@ struct ReadProgress<'r, R> {
     request: &'r R,
     path: &'r str,
     trace: &'r TraceContext,
-    /// How often the request has been sent.
+    /// How many times the request has been sent.
     sent: u32,
 }
 
-/// Why an attempt has failed.
+/// Why an attempt failed.
 enum AttemptError {
-    /// There is no logon session. Final: the back-off decides when a logon is tried again.
+    /// There is no logon session. Final: the back-off decides when to try another logon.
     Logon(Error),
-    /// The request has failed. The retry budget decides whether it is sent again.
+    /// The request failed. The retry budget decides whether to send it again.
     Request(Error),
 }
 
 impl EnterpriseManager {
-    /// Sends a request, again where that helps, and reads its answer. No request is sent once the
-    /// time of all callers is over.
+    /// Sends a request, retries it where that helps, and parses its answer. Sends nothing once the
+    /// deadlines of all callers have passed.
     pub(super) async fn read<R: ReadRequest>(
         &self,
         request: &R,
@@ -59,11 +59,11 @@ impl EnterpriseManager {
         let path = request.path();
         let mut read = ReadProgress { request, path: &path, trace: context.trace(), sent: 0 };
         loop {
-            // Held during a logon as well: EM never has more requests than permits, and reads that
-            // wait for a permit then use the newest logon session.
+            // Held during a logon as well, so that EM never has more requests than permits, and
+            // reads that wait for a permit use the newest logon session afterwards.
             let permit = self.limit.acquire(R::KIND).await;
             if context.is_expired() {
-                // Not worth a request; the callers' own timers are about to end this.
+                // Too late for a request; the callers' own timers are about to end this.
                 drop(permit);
                 return pending().await;
             }
@@ -84,12 +84,12 @@ impl EnterpriseManager {
             };
             let Some(pause) = attempts.pause_after(&error) else { return Err(error) };
             self.metrics.retried();
-            tracing::debug!(path, ?pause, "trying again: {error}");
+            tracing::debug!(path, ?pause, "retrying: {error}");
             sleep(pause).await;
         }
     }
 
-    /// Reads under the shared logon session, and once more when EM has forgotten that session.
+    /// Reads with the shared logon session, and once more if EM no longer knows that session.
     async fn attempt<R: ReadRequest>(
         &self,
         read: &mut ReadProgress<'_, R>,

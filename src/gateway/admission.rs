@@ -1,8 +1,8 @@
-//! Admission: how many calls may be in flight, for all connections together and for each.
+//! Limits the calls in flight, of all connections together and of each one.
 //!
-//! A call is admitted or refused at once; nothing queues here. tower's `ConcurrencyLimit` would make
-//! callers wait, and knows no fair share: one connection that takes all it can, and never finishes,
-//! must leave some permits to the others.
+//! It admits or refuses a call at once; nothing queues here. tower's `ConcurrencyLimit` would make
+//! callers wait, and has no fair shares: a connection that starts as many calls as it can, and
+//! never finishes them, must leave some permits to the others.
 
 use std::sync::{
     Arc,
@@ -17,18 +17,18 @@ use crate::{
     settings::CallSettings,
 };
 
-/// Lists may have one in so many of the permits for calls: their responses are long, and in memory
-/// until they are sent.
+/// Lists may use the number of permits for calls divided by this: their responses are long, and
+/// stay in memory until they are sent.
 const CALLS_PER_LIST: usize = 16;
 
-/// A connection may have up to so many times as many permits as are free.
+/// A connection may hold at most this many times the number of free permits.
 const SHARE: usize = 16;
 
-/// Permits kept for connections that have none, beyond the limit: workers that look at the free
-/// permits at the same moment can each give away one more.
+/// Permits beyond the limit that are reserved for connections without any: workers that read the
+/// number of free permits at the same moment may together hand out a few too many.
 const RESERVE: usize = 4;
 
-/// The limits of the process.
+/// The limits, which all workers share.
 pub(super) struct Admission {
     calls: FairLimit,
     lists: FairLimit,
@@ -37,7 +37,7 @@ pub(super) struct Admission {
     metrics: Arc<Metrics>,
 }
 
-/// The permits that one connection has.
+/// The number of permits that one connection holds.
 #[derive(Default)]
 pub(super) struct ConnectionPermits {
     calls: Arc<AtomicUsize>,
@@ -62,7 +62,7 @@ impl Admission {
         }
     }
 
-    /// Admits a call of this kind on a connection that has these permits; `None` refuses it.
+    /// Admits a call of this kind on a connection that holds these permits; `None` refuses it.
     pub(super) fn admit(
         &self,
         kind: CallKind,
@@ -86,29 +86,30 @@ impl Admission {
     }
 }
 
-/// A limit of which each connection gets a fair share.
+/// A limit that connections share fairly.
 struct FairLimit {
     free: Arc<Semaphore>,
     reserve: usize,
 }
 
-/// One permit, of the limit and of its connection.
+/// One permit, which counts for the limit and for its connection.
 struct FairPermit {
     _permit: OwnedSemaphorePermit,
     held_by_connection: Arc<AtomicUsize>,
 }
 
 impl FairLimit {
-    /// So many permits for a connection that is alone, and a sixteenth beyond.
+    /// `count` permits for a connection that is alone, and a sixteenth more.
     fn new(count: usize) -> Self {
         let spare = count / SHARE;
         let reserve = spare.min(RESERVE);
         Self { free: Arc::new(Semaphore::new(count + spare + reserve)), reserve }
     }
 
-    /// One more permit for a connection that holds so many. It may hold up to sixteen times as many
-    /// as are free: with the sixteenth beyond the limit, all of them when it is alone, and fewer the
-    /// more connections want many.
+    /// Acquires a permit for a connection that already holds `held`. A connection may hold up to
+    /// sixteen times the number of free permits. Thanks to the additional sixteenth, a connection
+    /// that is alone gets the whole limit. The more connections want many permits, the fewer each
+    /// gets.
     fn acquire(&self, held: &Arc<AtomicUsize>) -> Option<FairPermit> {
         let free = self.free.available_permits().saturating_sub(self.reserve);
         let holds = held.load(Ordering::Relaxed);

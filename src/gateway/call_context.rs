@@ -1,7 +1,8 @@
-//! What is known of a call beside its message.
+//! What the gateway knows about a call besides its message.
 //!
-//! One value per call, made when the call arrives and passed as an argument to everything that works
-//! for it. It does not travel in the request's extensions: a look-up by type can fail at run time.
+//! There is one value per call, created when the call arrives and passed as an argument to every
+//! function that handles the call. It is not in the request's extensions, where a look-up by type
+//! can fail at run time.
 
 use std::{
     sync::{Arc, OnceLock},
@@ -26,13 +27,13 @@ pub(super) struct CallContext {
     pub(super) request_id: RequestId,
     /// The trace that the call belongs to, and its span.
     pub(super) trace: TraceContext,
-    /// The connection that the call came over: its peer, and whether it has to end.
+    /// The call's connection: its peer, and whether it has to end.
     pub(super) connection: ConnectionHandle,
     pub(super) metrics: Arc<Metrics>,
     pub(super) arrived: Instant,
-    /// When the call must have ended. A watch whose client set no deadline has one in the far future.
+    /// The deadline of the call. If the client of a watch sets none, it is far in the future.
     pub(super) deadline: Instant,
-    /// Set as soon as the message has been validated.
+    /// Set once the message has been validated.
     pub(super) session: OnceLock<SessionId>,
 }
 
@@ -43,12 +44,12 @@ impl CallContext {
         self.trace.set_session(session);
     }
 
-    /// The session that the call is about, once that is known.
+    /// The session that the call is about; `None` until it is known.
     pub(super) fn session(&self) -> Option<SessionId> {
         self.session.get().copied()
     }
 
-    /// How the call wants a session, page or tasks read.
+    /// How to read a session, page or tasks for this call.
     pub(super) fn caller_terms(&self, max_age: Option<Duration>) -> CallerTerms<'_> {
         CallerTerms { max_age, deadline: self.deadline, trace: &self.trace }
     }

@@ -1,8 +1,8 @@
-//! Reports how a call ends to metrics, log and span.
+//! Reports to metrics, log and span how a call ends.
 //!
-//! Each call is reported exactly once, even if its future is dropped because the client left: the
-//! report is made by a guard's `Drop`. The log line of a failure is written here, at the boundary to
-//! the client, because only the operator may see what it says.
+//! The `Drop` of a guard reports each call exactly once, even if its future is dropped because the
+//! client left. This module also logs failures, because only the operator, and not the client, may
+//! see the details.
 
 use std::{
     pin::Pin,
@@ -16,7 +16,7 @@ use tonic::{Code, Status, body::Body};
 
 use super::{call_context::CallContext, span, status::Failure};
 
-/// Logs a line with what tells this call from others.
+/// Logs a line with the fields that identify the call.
 macro_rules! line {
     ($level:ident, $call:expr, {$($field:tt)*}, $($text:tt)+) => {
         tracing::event!(
@@ -32,7 +32,7 @@ macro_rules! line {
         )
     };
 }
-/// A call that has not ended. Dropped without a code, it was given up by its client.
+/// A call that has not ended. If it is dropped without a code, its client has cancelled it.
 pub(super) struct CallCompletion {
     call: Arc<CallContext>,
     code: Option<Code>,
@@ -65,7 +65,7 @@ impl Drop for CallCompletion {
     }
 }
 
-/// Logs and counts that the call fails, by its reason, and says so in its span.
+/// Logs the failure of a call, counts it by its reason, and records it in the span.
 pub(super) fn failed(call: &CallContext, failure: &Failure) {
     let row = failure.row();
     let (code, reason, remedy) = (row.code, row.reason, row.remedy);
@@ -78,7 +78,7 @@ pub(super) fn failed(call: &CallContext, failure: &Failure) {
         Failure::Refused(_, why) => {
             line!(INFO, call, {?code, reason, remedy,}, "call refused: {why}");
         }
-        // Nothing is wrong: the client asked for a session that does not exist.
+        // INFO, because nothing is broken: the client asked for a session that does not exist.
         Failure::EnterpriseManager(error, _) if code == Code::NotFound => {
             line!(INFO, call, {?code, reason, remedy,}, "call failed: {error}");
         }
@@ -86,7 +86,7 @@ pub(super) fn failed(call: &CallContext, failure: &Failure) {
             line!(WARN, call, {?code, reason, remedy,}, "call failed: {error}");
         }
         Failure::CallerNotAllowed(caller) => {
-            line!(WARN, call, {?code, reason, remedy, ?caller,}, "call refused: its caller is not among --allow-caller");
+            line!(WARN, call, {?code, reason, remedy, ?caller,}, "call refused: --allow-caller does not list its caller");
         }
         Failure::DeadlineExceeded => {
             line!(WARN, call, {?code, reason, remedy,}, "call failed: deadline exceeded");
@@ -103,7 +103,7 @@ pub(super) fn failed(call: &CallContext, failure: &Failure) {
     }
 }
 
-/// The body of a stream, which completes its call with the status in its trailers.
+/// The body of a stream. It completes the call with the status in its trailers.
 pub(super) struct CompletedByTrailers {
     body: Body,
     completion: Option<CallCompletion>,

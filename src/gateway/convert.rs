@@ -1,5 +1,5 @@
-//! Converts EM's model to the contract's messages, field by field: nothing is decided or dropped
-//! here.
+//! Converts EM's model to the contract's messages, field by field. It decides nothing and drops
+//! nothing.
 
 pub(super) use crate::proto::time::to_protobuf as timestamp;
 use crate::{

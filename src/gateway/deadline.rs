@@ -1,8 +1,8 @@
-//! How long a call may take: the client's `grpc-timeout`, within the operator's limits.
+//! Determines how long a call may take: the client's `grpc-timeout`, within the operator's limits.
 //!
-//! tonic has a parser of its own for this header, which is private, accepts `+5S`, and ignores a
-//! malformed header: the call would then run without the deadline that its client relies on. Here such
-//! a call is refused. And tonic answers CANCELLED at the deadline, which meshes retry.
+//! tonic's own parser for this header is private, accepts `+5S`, and ignores a malformed header, so
+//! that the call would run without the deadline that its client relies on. This module refuses such
+//! a call. Moreover, tonic answers CANCELLED at the deadline, and meshes retry that.
 
 use std::time::Duration;
 
@@ -12,18 +12,18 @@ use tokio::time::Instant;
 use super::status::{Failure, INVALID_TIMEOUT};
 use crate::{proto::CallKind, settings::CallSettings};
 
-/// The gRPC header with the time that the client waits.
+/// The gRPC header that says how long the client waits.
 const GRPC_TIMEOUT: &str = "grpc-timeout";
 
-/// Longer than any watch: thirty years, as tokio has it for its own sleeps without end.
+/// Longer than any watch: thirty years, which tokio also uses for sleeps without end.
 const FAR_FUTURE: Duration = Duration::from_secs(30 * 365 * 24 * 60 * 60);
 
-/// The deadline of a call that `arrived` with these headers: what the client asks for, else the
-/// default, and never more than the maximum. A watch has neither default nor maximum.
+/// The deadline of a call that `arrived` with these headers: the client's, or else the default, and
+/// at most the maximum. A watch has neither a default nor a maximum.
 ///
 /// # Errors
 ///
-/// When the header is malformed.
+/// The header is malformed.
 pub(super) fn of_call(
     kind: CallKind,
     headers: &HeaderMap,
@@ -44,7 +44,7 @@ pub(super) fn of_call(
     Ok(arrived + timeout.min(max))
 }
 
-/// Reads gRPC's form: up to eight digits and a unit.
+/// Parses gRPC's form: up to eight digits and a unit.
 fn parse(text: &str) -> Option<Duration> {
     let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
     if digits.is_empty() || digits.len() > 8 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {

@@ -1,16 +1,17 @@
 //! The path of a request: every layer between a connection and a method's handler.
 //!
 //! The layers are steps of one function, [`Connection::serve`], and not a stack of tower services: the
-//! order is plain, a step hands what it knows to the next one as a value, and a call costs one boxed
-//! future. tonic's `Server` and router are passed by:
+//! order is obvious, each step passes values to the next one, and a call costs one boxed future. Calls
+//! about sessions use neither tonic's `Server` nor its router:
 //!
-//! * `Server` cuts aged connections without a GOAWAY and cannot limit HTTP/2 as the listener does.
-//! * The router boxes the bodies of request and response once more and clones the service for each
-//!   call. Calls of health and reflection can afford that; calls about sessions need not.
+//! * `Server` closes aged connections without a GOAWAY, and lacks the HTTP/2 limits of the listener.
+//! * The router boxes the bodies of request and response once more, and clones the service for each
+//!   call. That is acceptable for health and reflection, but an unnecessary cost for calls about
+//!   sessions.
 //!
-//! The generated server is made anew for each call, around a handler that has the call's context. That
-//! replaces a look-up in the request's extensions, which tonic's generated trait would leave as the only
-//! way to pass something to a method.
+//! Each call gets a new instance of the generated server, around a handler that contains the call's
+//! context. Otherwise, the request's extensions would be the only way to pass something to a method of
+//! tonic's generated trait.
 
 use std::{
     any::Any,
@@ -51,8 +52,8 @@ use crate::{
     settings::CallSettings,
 };
 
-/// Everything that clients can call, through one worker's connections to Enterprise Manager. Makes the
-/// service of each of the worker's connections.
+/// Everything that clients can call, through one worker's connections to Enterprise Manager. Creates
+/// the service for each of the worker's connections from clients.
 #[derive(Clone)]
 pub(crate) struct Inbound {
     layers: Arc<Layers>,
@@ -60,7 +61,7 @@ pub(crate) struct Inbound {
     others: Routes,
 }
 
-/// What the layers of all workers share: limits, metrics, traces.
+/// What all workers share: limits, metrics, traces.
 pub(crate) struct Layers {
     settings: CallSettings,
     admission: Admission,
@@ -74,7 +75,7 @@ pub(crate) struct InboundConnection {
     methods: Arc<SessionMethods>,
 }
 
-/// What the layers know of one connection, besides what all share.
+/// What the layers know about one connection, besides what all connections share.
 struct Connection {
     layers: Arc<Layers>,
     others: Routes,
@@ -83,7 +84,7 @@ struct Connection {
 }
 
 impl Layers {
-    /// Bounds calls by `settings`, counts them in `metrics`, and makes spans of them.
+    /// Limits calls according to `settings`, counts them in `metrics`, and creates their spans.
     pub(crate) fn new(settings: CallSettings, metrics: Arc<Metrics>, traces: Traces) -> Arc<Self> {
         metrics.calls.reasons(TABLE.iter().map(|row| row.reason));
         Arc::new(Self {
@@ -154,9 +155,9 @@ impl Connection {
         let service = CalledService::of_path(path);
         let is_session_call = service == CalledService::Sessions;
 
-        // 1. Identity. A client that is not allowed gets health and nothing else, whatever services
-        //    there are: this stands before all of them. (Without a certificate there is an identity
-        //    only where none is required.)
+        // 1. Identity. A client that is not allowed gets health and nothing else. This step comes
+        //    first, so that it protects every service. (A client without a certificate gets this
+        //    far only if no certificate is required.)
         let denied = connection
             .identity()
             .filter(|identity| !identity.is_allowed && service != CalledService::Health)
@@ -168,8 +169,8 @@ impl Connection {
             return self.others.clone().call(request).await;
         }
 
-        // 3. Context. The deadline is validated here; from now on the call has one. What is refused is
-        //    logged, counted and traced like every other call.
+        // 3. Context. This validates the deadline; from now on the call has one. Refused calls are
+        //    logged, counted and traced like all others.
         let (call, deadline) = self.context(&request);
         let completion = is_session_call.then(|| CallCompletion::new(call.clone()));
         let request_id = call.request_id.to_header();
@@ -195,8 +196,8 @@ impl Connection {
             }
         };
 
-        // 5. Deadline and panic. A call shares nothing that a panic could leave half done: what is
-        //    shared recovers by itself.
+        // 5. Deadline and panic. A panic cannot leave shared state half changed: whatever calls
+        //    share recovers by itself.
         let handled = AssertUnwindSafe(method(call.clone(), request.map(Body::new))).catch_unwind();
         let response = match timeout_at(call.deadline, handled).await {
             Ok(Ok(Ok(response))) => match protocol::check_response(response) {
@@ -217,7 +218,7 @@ impl Connection {
         Ok(completed(response, completion, &call, request_id))
     }
 
-    /// The context of a call that arrives now, and whether it is refused for its deadline.
+    /// The context of a call that arrives now, and whether its deadline is invalid.
     fn context<B>(&self, request: &Request<B>) -> (Arc<CallContext>, Result<(), Failure>) {
         let Layers { settings, metrics, traces, .. } = &*self.layers;
         let arrived = Instant::now();
@@ -242,14 +243,14 @@ impl Connection {
     }
 }
 
-/// Reports the failure, and makes it the response.
+/// Reports the failure, and converts it to the response.
 fn fail(call: &CallContext, failure: &Failure) -> Response<Body> {
     completion::failed(call, failure);
     protocol::complete(failure, failure.status().into_http())
 }
 
-/// Adds the request id, and has the completion reported: at once with the status in the headers, or,
-/// for a stream, with the one in its trailers.
+/// Adds the request id, and reports the completion: at once with the status in the headers, or, for
+/// a stream, later with the status in its trailers.
 fn completed(
     mut response: Response<Body>,
     completion: Option<CallCompletion>,
@@ -258,7 +259,7 @@ fn completed(
 ) -> Response<Body> {
     response.headers_mut().insert(REQUEST_ID, request_id);
     let Some(completion) = completion else { return response };
-    // A status without a message is in the headers; with one, the code is OK.
+    // If there is no message, the status is in the headers; if there is one, the code is OK.
     match Status::from_header_map(response.headers()) {
         None if call.kind == CallKind::Watch => {
             response.map(|body| CompletedByTrailers::wrap(body, completion))

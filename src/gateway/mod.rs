@@ -1,10 +1,12 @@
-//! The clients' side: what they may ask, what they get, and what they are told when it fails.
+//! Handles clients' calls: validation, responses, and error statuses.
 //!
-//! HTTP/2 itself is the listener's; this module begins with an HTTP request and ends with an HTTP
-//! response whose body is gRPC. Everything that gRPC keeps in headers and trailers is handled here:
-//! deadline, request id, trace context and status. Nothing here knows Enterprise Manager's HTTP or XML.
+//! The listener handles HTTP/2; this module starts with an HTTP request and ends with an HTTP
+//! response whose body is gRPC. It handles everything that gRPC puts into headers and trailers:
+//! deadline, request id, trace context and status. Nothing here knows about Enterprise Manager's
+//! HTTP or XML.
 //!
-//! [`Inbound`] is the place to start: `inbound.rs` has every layer of a call in order, in one function.
+//! Start reading with [`Inbound`]: `inbound.rs` has every layer of a call in order, in one
+//! function.
 //!
 //! The files use each other in one direction only:
 //!
@@ -16,7 +18,7 @@
 //!    └────▶ completion ─▶ call_context ─▶ request_id
 //!              ├────────▶ span
 //!              ▼
-//!            status                               which error means what to a client
+//!            status                               maps errors to statuses
 //! ```
 
 mod admission;

@@ -1,4 +1,4 @@
-//! The span of a call, under the names that OpenTelemetry has for RPC servers.
+//! The span of a call, with OpenTelemetry's names for RPC servers.
 
 use std::net::SocketAddr;
 
@@ -12,11 +12,11 @@ use crate::{
     proto::{CallKind, codes::code_name},
 };
 
-/// Why a call has failed: the reason that its client gets.
+/// Why a call failed: the reason that its client gets.
 const REASON: &str = "gateway.reason";
 
-/// Begins the span of a call that arrives now. A call of a method that does not exist has none, but
-/// still belongs to its client's trace.
+/// Starts the span of a call that arrives now. A call of a method that does not exist gets no span,
+/// but still belongs to its client's trace.
 pub(super) fn begin<B>(
     traces: &Traces,
     kind: CallKind,
@@ -48,12 +48,12 @@ pub(super) fn begin<B>(
     })
 }
 
-/// Notes that the call has failed for this reason.
+/// Records the reason why the call failed.
 pub(super) fn failed(trace: &TraceContext, reason: &'static str) {
     trace.set_attribute(REASON, || reason);
 }
 
-/// Ends the span of a call that has ended with this code.
+/// Ends the span of a call that ended with this code.
 pub(super) fn ended(trace: &TraceContext, code: Code) {
     trace.set_attribute("rpc.response.status_code", || code_name(code));
     if is_server_fault(code) {
@@ -63,8 +63,8 @@ pub(super) fn ended(trace: &TraceContext, code: Code) {
     trace.end();
 }
 
-/// Whether OpenTelemetry counts this code as a server's fault: the other codes say that the client has
-/// asked for what it cannot have.
+/// Whether OpenTelemetry attributes this code to the server. The other codes mean that the request was
+/// invalid or not allowed.
 fn is_server_fault(code: Code) -> bool {
     use Code::{DataLoss, DeadlineExceeded, Internal, Unavailable, Unimplemented, Unknown};
     matches!(code, Unknown | DeadlineExceeded | Unimplemented | Internal | Unavailable | DataLoss)

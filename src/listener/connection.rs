@@ -1,4 +1,4 @@
-//! Serves one HTTP/2 connection, from its first byte to its GOAWAY: its limits, and what ends it.
+//! Serves one HTTP/2 connection, from its first byte to its GOAWAY; sets its limits, and ends it.
 
 use std::{net::SocketAddr, pin::pin, sync::atomic::Ordering, time::Duration};
 
@@ -36,8 +36,8 @@ const MAX_HEADER_LIST: u32 = 16 * 1024;
 const STREAM_WINDOW: u32 = 64 * 1024;
 
 /// Flow-control window of a connection, in bytes. h2 accepts the framing of small messages, 256
-/// bytes each, up to half of the window, and takes more for an attack. So half of it has room for
-/// twice as many calls as may be open.
+/// bytes each, up to half of the window, and regards more as an attack. So half of the window has
+/// room for twice as many calls as may be open.
 const CONNECTION_WINDOW: u32 = 4 * 256 * MAX_CONCURRENT_STREAMS;
 
 /// A peer that has been silent for this long gets a PING …
@@ -45,10 +45,12 @@ const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(30);
 /// … and must acknowledge it within this time.
 const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Connections that become outdated together are ended at random moments within this time.
+/// When many connections have to end at the same time, each ends at a random moment within this
+/// time.
 const OUTDATED_SPREAD: Duration = Duration::from_secs(2);
 
-/// Time for a peer without open calls to acknowledge a GOAWAY, or to read why it is refused.
+/// How long a peer without open calls may take to acknowledge a GOAWAY, or to read why it is
+/// refused.
 pub(super) const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// A new connection, before its first byte of HTTP/2.
@@ -103,8 +105,8 @@ pub(super) async fn serve_connection<I, N>(
 
     connection.as_mut().graceful_shutdown();
     handle.end_streams();
-    // hyper ends the connection when the peer has acknowledged the GOAWAY. A peer that does not is
-    // disconnected once no call is open.
+    // hyper ends the connection when the peer has acknowledged the GOAWAY. If the peer does not,
+    // the gateway disconnects it once no call is open.
     let all_ended = async {
         handle.all_ended().await;
         sleep(CLOSE_TIMEOUT).await;
@@ -114,7 +116,8 @@ pub(super) async fn serve_connection<I, N>(
         ended = io.drive(connection.as_mut()) => log_end(ended),
         () = all_ended => {}
         () = handle.stalled(settings.stall_timeout) => log_stalled(),
-        // No call lasts longer than the grace period: what remains is a peer that does not read.
+        // No call lasts longer than the grace period, so a peer that is still connected does not
+        // read.
         () = sleep(settings.connection_grace) => {
             tracing::info!("connection cut: its calls did not end in time");
         }

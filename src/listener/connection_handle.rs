@@ -31,11 +31,11 @@ pub(crate) struct ConnectionHandle(Arc<Shared>);
 struct Shared {
     peer: SocketAddr,
     identity: Option<ClientIdentity>,
-    /// Calls that have begun and whose responses have not been sent completely.
+    /// The number of calls whose responses have not been sent completely.
     open: AtomicUsize,
-    /// Responses that are ready as a whole and have not been sent completely.
+    /// The number of complete responses that have not been sent completely.
     unsent: AtomicUsize,
-    /// Streams with a message that is ready and has not been taken.
+    /// The number of streams with a message that is ready and has not been taken.
     untaken: AtomicUsize,
     /// Incremented whenever a piece of a response is taken.
     progress: AtomicUsize,
@@ -111,7 +111,7 @@ impl ConnectionHandle {
         }
     }
 
-    /// Completes when responses have been ready for `time` and the peer has taken nothing of them.
+    /// Completes when responses have been ready for `time` and the peer has read nothing of them.
     /// Streams may wait for a slow reader, so they count only after they have been told to end.
     pub(super) async fn stalled(&self, time: Duration) {
         let mut seen = None;

@@ -21,7 +21,8 @@ use tokio::{
 /// "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" and the header of the SETTINGS frame that must follow it.
 const PREFACE: usize = 24 + 9;
 
-/// Reads and writes like the stream inside; reads fail if the preface has not arrived by the deadline.
+/// Reads and writes like the inner stream, except that reads fail if the preface has not arrived by
+/// the deadline.
 pub(super) struct FirstBytes<I> {
     io: I,
     awaited: Option<Awaited>,
@@ -34,7 +35,7 @@ struct Awaited {
 }
 
 impl<I> FirstBytes<I> {
-    /// The preface must arrive on `io` by `deadline`.
+    /// Wraps `io`, on which the preface must arrive by `deadline`.
     pub(super) fn new(io: I, deadline: Instant) -> Self {
         let awaited = Some(Awaited { bytes: PREFACE, timeout: Box::pin(sleep_until(deadline)) });
         Self { io, awaited, has_preface: Arc::default() }

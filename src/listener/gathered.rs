@@ -1,8 +1,9 @@
 //! Buffers what a connection writes during one poll, and sends it in one system call.
 //!
-//! h2 writes and flushes after every message of more than 256 bytes, and again for the trailers behind
-//! it. Each response then costs two system calls, packets and wake-ups of the peer, even when several
-//! are ready together. tokio's `BufWriter` would not help: h2's flushes go through it.
+//! h2 writes and flushes after every message of more than 256 bytes, and again for the trailers that
+//! follow. Each response then costs two system calls, two packets and two wake-ups of the peer, even
+//! when several responses are ready together. tokio's `BufWriter` would not help, because it passes
+//! h2's flushes on.
 
 use std::{
     future::poll_fn,
@@ -18,8 +19,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 /// Size of the buffer, in bytes. Longer writes bypass it.
 const LIMIT: usize = 16 * 1024;
 
-/// Reads and writes like the stream inside, except that what is written during a poll is sent when
-/// [`Gathered::drive`] ends that poll.
+/// Reads and writes like the inner stream, except that [`Gathered::drive`] sends what was written
+/// during a poll at the end of that poll.
 pub(super) struct Gathered<I>(Arc<Mutex<Buffered<I>>>);
 
 struct Buffered<I> {
@@ -36,7 +37,7 @@ impl<I> Clone for Gathered<I> {
 }
 
 impl<I> Gathered<I> {
-    /// Buffers what is written to `io`.
+    /// Wraps `io`, and buffers what is written to it.
     pub(super) fn new(io: I) -> Self {
         Self(Arc::new(Mutex::new(Buffered { io, waiting: Vec::new(), start: 0 })))
     }

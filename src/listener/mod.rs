@@ -1,9 +1,10 @@
 //! Accepts clients' connections, serves HTTP/2 on them, and ends them.
 //!
 //! Why not tonic's own server? It cuts off aged connections if they have a grace period, waits
-//! forever for peers that never send a byte, and sets no limits for HTTP/2. So connections are
-//! accepted here and served by hyper, which tonic uses as well. This module does not know what it
-//! serves: it makes one [service](NewService) per connection, and gives it a [`ConnectionHandle`].
+//! forever for peers that never send a byte, and sets no limits for HTTP/2. Therefore this module
+//! accepts connections itself and lets hyper serve them, as tonic does. It does not know what it
+//! serves: it creates one [service](NewService) per connection, and gives it a
+//! [`ConnectionHandle`].
 
 mod client_identity;
 mod connection;
@@ -36,7 +37,7 @@ pub(crate) use tls::{Tls, TlsFile, TlsFileError};
 /// immediately would fail again, and keep a core busy.
 const ACCEPT_BACK_OFF: Duration = Duration::from_millis(100);
 
-/// A runtime that serves connections, and what makes their services.
+/// A runtime that serves connections, and the factory of their services.
 pub(crate) struct Worker<N> {
     pub(crate) runtime: Handle,
     pub(crate) new_service: N,
@@ -61,7 +62,7 @@ impl Listener {
         let mut turns = workers.iter().cycle();
         loop {
             tokio::select! {
-                // Removes ended connections, so that the set holds no more than the open ones.
+                // Removes ended connections, so that the set contains only open ones.
                 Some(_) = connections.join_next() => {}
                 accepted = socket.accept() => match accepted {
                     Ok((stream, _)) if connections.len() >= self.settings.max_connections => {

@@ -8,7 +8,7 @@ use tonic::body::Body;
 
 use super::connection_handle::ConnectionHandle;
 
-/// Makes the service of each connection. Clones make equal services.
+/// Creates the service for each connection. Clones create equal services.
 pub(crate) trait NewService: Clone + Send + 'static {
     /// Serves the requests of one connection.
     type Service: Service<

@@ -1,7 +1,8 @@
-//! TLS towards clients: the gateway's certificate, and theirs.
+//! TLS towards clients: the gateway's certificate, and the verification of theirs.
 //!
-//! Certificates change while the gateway runs. A new one of the gateway's own is presented to new
-//! connections; new client CAs also end the connections whose clients the old ones have verified.
+//! Certificates change while the gateway runs. The gateway presents its new certificate on new
+//! connections. When the client CAs change, it also ends the connections whose clients were
+//! verified with the old ones.
 
 use std::{
     io,
@@ -58,7 +59,7 @@ pub(crate) struct Tls {
     allowed: Arc<[CallerPattern]>,
 }
 
-/// What new connections use.
+/// The configuration for new connections.
 #[derive(Clone)]
 struct TlsState {
     acceptor: TlsAcceptor,
@@ -185,7 +186,7 @@ impl Parts {
     }
 }
 
-/// Changes what new connections use.
+/// Changes the configuration for new connections.
 struct Renewal {
     parts: Mutex<Parts>,
     sender: watch::Sender<TlsState>,
@@ -198,7 +199,7 @@ impl Renewal {
         self.sender.send_modify(|current| current.acceptor = parts.acceptor());
     }
 
-    /// Ends the connections whose clients the previous verifier has accepted.
+    /// Ends the connections whose clients were accepted by the previous verifier.
     fn renew_verifier(&self, verifier: Arc<dyn ClientCertVerifier>) {
         let mut parts = self.parts.lock();
         parts.verifier = verifier;
@@ -223,16 +224,16 @@ fn certified_key(
     };
     let chain = certificates(cert.expose_secret()).map_err(wrong_cert)?;
     let pem = PrivateKeyDer::from_pem_slice(key.expose_secret())
-        .map_err(|_| wrong_key("holds no private key in PEM form (PKCS #8, PKCS #1 or SEC1)"))?;
+        .map_err(|_| wrong_key("contains no private key in PEM form (PKCS #8, PKCS #1 or SEC1)"))?;
     let key = provider()
         .key_provider
         .load_private_key(pem)
-        .map_err(|_| wrong_key("holds a private key of a kind that cannot be used"))?;
+        .map_err(|_| wrong_key("contains a private key of an unsupported kind"))?;
     let pair = CertifiedKey::new(chain, key);
     match pair.keys_match() {
         Ok(()) => Ok(Arc::new(pair)),
         Err(rustls::Error::InconsistentKeys(_)) => Err(wrong_key(&format!(
-            "does not hold the key of the certificate in {}",
+            "does not contain the key of the certificate in {}",
             cert_path.display()
         ))),
         Err(error) => Err(wrong_cert(format!("cannot be used: {error}"))),

@@ -6,11 +6,11 @@ use tracing_subscriber::{EnvFilter, filter::ParseError};
 
 use crate::settings::LogFormat;
 
-/// Starts logging to standard error. Does nothing when a log has been started already.
+/// Starts logging to standard error. Does nothing if a log has already been started.
 ///
 /// # Errors
 ///
-/// When the filter is not of the form `level` or `target=level,…`.
+/// The filter does not have the form `level` or `target=level,…`.
 pub fn start(format: LogFormat, filter: &str) -> Result<(), ParseError> {
     let filter = EnvFilter::builder().parse(filter)?;
     let log = tracing_subscriber::fmt()
@@ -23,13 +23,13 @@ pub fn start(format: LogFormat, filter: &str) -> Result<(), ParseError> {
         LogFormat::Text => log.try_init(),
         LogFormat::Json => log.json().flatten_event(true).try_init(),
     };
-    // Fails only when there is a log already, as in a test with several gateways.
+    // Fails only if there is a log already, as in a test with several gateways.
     drop(started);
     Ok(())
 }
 
-/// The innermost cause of an error, if it has one. The errors around it mostly say only that something
-/// failed.
+/// The innermost cause of an error, if it has one. Most of the errors around it only say that
+/// something failed.
 pub(crate) fn root_cause(error: &dyn Error) -> Option<&(dyn Error + 'static)> {
     let mut cause = error.source()?;
     while let Some(source) = cause.source() {

@@ -1,5 +1,5 @@
-//! What operators see of the gateway: log, metrics, traces, and the admin listener that serves
-//! `/metrics`, `/status`, `/livez` and `/readyz`. What `/status` says is composed in `serve`.
+//! Everything for operators: log, metrics, traces, and the admin listener that serves `/metrics`,
+//! `/status`, `/livez` and `/readyz`. `serve` composes the contents of `/status`.
 
 pub mod admin;
 pub mod log;

@@ -1,8 +1,8 @@
 //! The kinds of calls that a client can make: one for each method of the contract.
 //!
-//! An enum and not the method's name: the gateway decides by the kind (a watch has no deadline of its
-//! own, lists have a limit of their own), and metrics have one series per kind, so that a client cannot
-//! add series by inventing methods.
+//! This is an enum and not the method's name for two reasons: the kind determines limits (a watch has
+//! no default deadline, lists have a separate limit), and metrics have one series per kind, so that a
+//! client cannot add series by inventing methods.
 
 use super::v1::replica_session_service_server::SERVICE_NAME;
 

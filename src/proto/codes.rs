@@ -1,7 +1,7 @@
 //! The names of gRPC's status codes.
 //!
-//! There are two spellings: the one in gRPC's documentation, for people and traces, and the one that
-//! gRPC for Go gives its metrics, which dashboards therefore expect.
+//! There are two spellings: the one in gRPC's documentation, for people and traces, and the one in
+//! the metrics of gRPC for Go, which dashboards expect.
 
 use tonic::Code;
 
@@ -37,7 +37,7 @@ pub(crate) const METRIC_NAMES: [&str; NAMES.len()] = {
     names
 };
 
-/// The name that gRPC's documentation gives a code.
+/// The name of a code in gRPC's documentation.
 pub(crate) fn code_name(code: Code) -> &'static str {
     NAMES[code as usize].0
 }

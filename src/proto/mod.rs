@@ -1,5 +1,5 @@
-//! The generated code of the contract in `proto/`, its codec, and what both sides of a call name the
-//! same: kinds of calls and status codes.
+//! The generated code of the contract in `proto/`, its codec, and the names of the kinds of calls
+//! and of the status codes, which both sides of a call use.
 
 mod call_kind;
 pub mod codec;

@@ -1,9 +1,9 @@
-//! Times of messages, and jiff's.
+//! Converts times between protobuf's and jiff's types.
 
 use jiff::Timestamp;
 
-/// Exact. jiff counts the nanoseconds of a time before 1970 down from its second, protobuf counts them
-/// up from the second before.
+/// The conversion is exact. For a time before 1970, jiff counts the nanoseconds down from its second,
+/// and protobuf counts them up from the second before.
 pub(crate) fn to_protobuf(time: Timestamp) -> prost_types::Timestamp {
     let nanoseconds = time.as_nanosecond();
     let seconds = nanoseconds.div_euclid(1_000_000_000);
@@ -13,7 +13,7 @@ pub(crate) fn to_protobuf(time: Timestamp) -> prost_types::Timestamp {
     }
 }
 
-/// `None` for years that jiff does not have.
+/// `None` for years that jiff does not support.
 pub(crate) fn from_protobuf(time: prost_types::Timestamp) -> Option<Timestamp> {
     Timestamp::new(time.seconds, time.nanos).ok()
 }

@@ -1,4 +1,4 @@
-//! Certificates from PEM files, for both sides, and when they expire.
+//! Certificates from PEM files, for callers and for Enterprise Manager, and when they expire.
 
 use std::sync::{
     Arc,
@@ -25,7 +25,7 @@ pub fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> 
         .collect::<Result<Vec<_>, _>>()
         .map_err(|error| format!("is not PEM: {error}"))?;
     if certificates.is_empty() {
-        return Err("holds no certificate in PEM form".to_owned());
+        return Err("contains no certificate in PEM form".to_owned());
     }
     Ok(certificates)
 }
@@ -34,13 +34,13 @@ pub fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> 
 ///
 /// # Errors
 ///
-/// As [`certificates`], and when one of them cannot be a trust anchor.
+/// As [`certificates`], or one of them cannot be a trust anchor.
 pub fn roots(pem: &[u8]) -> Result<RootCertStore, String> {
     let mut roots = RootCertStore::empty();
     for certificate in certificates(pem)? {
         roots
             .add(certificate)
-            .map_err(|error| format!("holds a certificate that cannot be used: {error}"))?;
+            .map_err(|error| format!("contains a certificate that cannot be used: {error}"))?;
     }
     Ok(roots)
 }
@@ -53,7 +53,7 @@ pub fn alternative_names(certificate: &Certificate) -> Vec<GeneralName> {
     }
 }
 
-/// When the certificate of one side expires, as last seen; clones share it.
+/// When the last seen certificate of one side expires; clones share it.
 #[derive(Debug, Clone, Default)]
 pub struct Expiry(Arc<AtomicI64>);
 

@@ -1,5 +1,5 @@
-//! What the process needs at run time, whatever it serves: worker threads, certificates, and files
-//! that are reloaded when they change.
+//! General services for the process: worker threads, certificates, and the reloading of changed
+//! files.
 
 pub mod certificates;
 pub mod reload;

@@ -1,8 +1,8 @@
 //! Reloads files that change while the gateway runs: certificates, keys, pins, the password.
 //!
-//! Their content is compared every few seconds. File system notifications would be sooner, but they
-//! depend on how a file is replaced: overwritten, renamed, or behind a symbolic link to another
-//! folder, as Kubernetes does; and not every file system sends them.
+//! It compares the contents every few seconds. File system notifications would be faster, but they
+//! depend on how a file is replaced (overwritten, renamed, or through a symbolic link to another
+//! folder, as in Kubernetes), and not every file system sends them.
 
 use std::{
     fmt::Display,
@@ -25,10 +25,10 @@ pub type FileContent = SecretBox<Vec<u8>>;
 /// Files that belong together, such as a certificate and its key. `N` names the setting that each
 /// path comes from, so that an error can say which one to correct.
 pub struct Files<N> {
-    /// What they are, in the log and as a metric's label.
+    /// Their name in the log and in the label of a metric.
     what: &'static str,
     paths: Vec<(N, PathBuf)>,
-    /// What was read last, whether it was applied or refused.
+    /// The contents that were read last, whether applied or refused.
     known: Digest,
 }
 
@@ -54,7 +54,7 @@ pub struct WatchedFiles<E> {
     look: Look<E>,
 }
 
-/// Compares the files with what is known of them. Returns what became of a change.
+/// Compares the files with their last contents. Returns the outcome of a change.
 type Look<E> = Box<dyn FnMut() -> Option<Result<(), E>> + Send>;
 
 type Digest = [u8; 32];
@@ -74,10 +74,10 @@ impl<N: Copy + Send + 'static> Files<N> {
         Ok((Self { what, paths, known }, contents))
     }
 
-    /// Has `apply` called with the contents whenever they change. If it fails, what was in use
-    /// before must stay in use.
+    /// Calls `apply` with the contents whenever they change. If it fails, it must leave the
+    /// previous contents in use.
     ///
-    /// A change counts when it is seen for the second time: until then it may be half written.
+    /// A change counts when it has been read twice: before that, a file may be half written.
     pub fn on_change<E: From<FileError<N>>>(
         mut self,
         mut apply: impl FnMut(&[FileContent]) -> Result<(), E> + Send + 'static,
@@ -93,7 +93,7 @@ impl<N: Copy + Send + 'static> Files<N> {
                 seen = digest;
                 return None;
             }
-            // Also when it is refused: it is refused once.
+            // Also if the change is refused, so that it is refused only once.
             self.known = digest;
             Some(contents.map_err(E::from).and_then(|new| apply(&new)))
         };
@@ -102,15 +102,15 @@ impl<N: Copy + Send + 'static> Files<N> {
 }
 
 impl<E: 'static> WatchedFiles<E> {
-    /// The same with another type of error.
+    /// The same files with another type of error.
     #[must_use]
     pub fn map_err<F: 'static>(mut self, into: fn(E) -> F) -> WatchedFiles<F> {
         WatchedFiles { what: self.what, look: Box::new(move || Some((self.look)()?.map_err(into))) }
     }
 }
 
-/// Checks all files every `interval`, and tells `reloaded` which have changed and whether the change is
-/// in use. Runs until dropped.
+/// Checks all files every `interval`, and reports to `reloaded` which files have changed and whether
+/// the change is in use. Runs until it is dropped.
 pub async fn run<E: Display + Send + 'static>(
     mut watched: Vec<WatchedFiles<E>>,
     interval: Duration,
@@ -118,7 +118,7 @@ pub async fn run<E: Display + Send + 'static>(
 ) {
     loop {
         sleep(interval).await;
-        // A file system that hangs delays reloading and nothing else.
+        // If a file system hangs, this delays reloading and nothing else.
         let looked = spawn_blocking(move || {
             let look = |watched: &mut WatchedFiles<E>| Some((watched.what, (watched.look)()?));
             let outcomes: Vec<_> = watched.iter_mut().filter_map(look).collect();
@@ -151,7 +151,7 @@ fn read<N: Copy>(paths: &[(N, PathBuf)]) -> Result<Vec<FileContent>, FileError<N
 fn read_file(path: &Path) -> Result<FileContent, String> {
     let mut content = Vec::new();
     File::open(path)
-        // One more than enough shows that it is too large.
+        // One byte more than allowed shows that the file is too large.
         .and_then(|file| file.take(LARGEST + 1).read_to_end(&mut content))
         .map_err(|error| format!("cannot be read: {error}"))?;
     if content.len() as u64 > LARGEST {

@@ -1,8 +1,9 @@
 //! One single-threaded runtime per core.
 //!
-//! Connections are assigned to the workers in turn and stay there with all their calls, so that cores
-//! share next to nothing. Compared with tokio's multi-threaded runtime, which moves tasks between
-//! threads, this saves a quarter of a call's CPU time; see `docs/performance.md`.
+//! The listener assigns connections to the workers in turn. A connection stays with its worker, as do
+//! all its calls, so that cores share almost nothing. Compared with tokio's multi-threaded runtime,
+//! which moves tasks between threads, this saves a quarter of a call's CPU time; see
+//! `docs/performance.md`.
 
 use std::{io, thread, time::Duration};
 
@@ -24,11 +25,11 @@ pub struct WorkerThreads {
 }
 
 impl WorkerThreads {
-    /// Starts `count` threads, each with a runtime of its own.
+    /// Starts `count` threads, each with its own runtime.
     ///
     /// # Errors
     ///
-    /// When a thread or its runtime cannot be created.
+    /// A thread or its runtime cannot be created.
     pub fn start(count: usize) -> io::Result<Self> {
         let stop = CancellationToken::new();
         let mut workers = Self { handles: Vec::with_capacity(count), stop: stop.clone() };

@@ -14,28 +14,28 @@ use crate::{
 /// Why the gateway does not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// An address cannot be listened on.
+    /// The gateway cannot listen on an address.
     #[error("{option}: {address} cannot be listened on: {error}")]
     Listen {
         /// The option that names the address.
         option: &'static str,
         /// The address.
         address: SocketAddr,
-        /// Why not.
+        /// The reason.
         error: io::Error,
     },
-    /// Files that settings name cannot be used.
+    /// A setting, or a file that it names, cannot be used.
     #[error(transparent)]
     Setting(#[from] SettingError),
-    /// The system gives no more threads.
+    /// The system cannot start a thread.
     #[error("--workers: cannot start that many threads: {0}")]
     Threads(io::Error),
-    /// There can be no connections to Enterprise Manager.
+    /// No client for Enterprise Manager can be built.
     #[error("no connections to Enterprise Manager: {0}")]
     Connections(String),
 }
 
-/// Names the option behind a setting of Enterprise Manager's side.
+/// The option that a setting for Enterprise Manager comes from.
 impl From<UnusableSetting> for SettingError {
     fn from(unusable: UnusableSetting) -> Self {
         let option = match unusable.setting {
@@ -48,7 +48,7 @@ impl From<UnusableSetting> for SettingError {
     }
 }
 
-/// Names the option behind a file for TLS towards clients.
+/// The option that names a file for TLS towards clients.
 impl From<TlsFileError> for SettingError {
     fn from(error: TlsFileError) -> Self {
         let option = match error.setting {

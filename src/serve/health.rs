@@ -1,5 +1,5 @@
-//! `grpc.health.v1`: whether the gateway takes calls, for clients and meshes, and Enterprise Manager's
-//! state, for dashboards and people.
+//! `grpc.health.v1`: whether the gateway accepts calls, for clients and meshes, and Enterprise
+//! Manager's state, for dashboards and people.
 
 use std::{sync::Arc, time::Duration};
 
@@ -14,7 +14,7 @@ use crate::{
     proto::v1::replica_session_service_server::SERVICE_NAME,
 };
 
-/// The names that the gateway's own health is reported under: the whole server, and its service.
+/// The names for the gateway's own health: the whole server, and its service.
 const GATEWAY: [&str; 2] = ["", SERVICE_NAME];
 
 /// The service name whose health is Enterprise Manager's. The other names do not depend on it:
@@ -24,7 +24,7 @@ const ENTERPRISE_MANAGER: &str = "enterprise-manager";
 /// How often the state is polled, which is also the maximum delay of a report.
 const POLL_INTERVAL: Duration = Duration::from_millis(500);
 
-/// What is reported; clones report the same.
+/// The reported state; clones report the same.
 #[derive(Clone)]
 pub(super) struct Health(HealthReporter);
 
@@ -53,7 +53,7 @@ impl Health {
         }
     }
 
-    /// Reports what the last reads have shown of Enterprise Manager: `SERVING`, `NOT_SERVING`, or
+    /// Reports the result of the last reads from Enterprise Manager: `SERVING`, `NOT_SERVING`, or
     /// `UNKNOWN` if there were none recently. Runs until dropped.
     pub(super) async fn report(self, upstream: Arc<UpstreamHealth>) {
         let mut reported = None;

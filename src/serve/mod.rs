@@ -1,10 +1,10 @@
-//! Composes a gateway from its modules, runs it, and takes it down again.
+//! Composes a gateway from its modules, runs it, and stops it.
 //!
-//! Only this module knows all others, and which option is behind a setting that one of them cannot use:
+//! Only this module knows all others, and which option an unusable setting comes from:
 //!
 //! * `mod.rs`: start and stop.
 //! * `services.rs`: the services that clients call.
-//! * `health.rs`, `status.rs`: what is told of the gateway's state and Enterprise Manager's.
+//! * `health.rs`, `status.rs`: report the state of the gateway and of Enterprise Manager.
 //! * `error.rs`: why a gateway does not start.
 
 mod error;
@@ -54,17 +54,18 @@ pub struct RunningGateway {
     em_health: AbortHandle,
     _tasks: JoinSet<()>,
     export: Export,
-    /// Dropped last: they run what the other tasks wait for.
+    /// Dropped last, because the other tasks wait for what the workers do.
     _threads: WorkerThreads,
 }
 
-/// Starts a gateway. Enterprise Manager is not asked for anything before the first call.
+/// Starts a gateway. It sends nothing to Enterprise Manager before the first call.
 ///
 /// # Errors
 ///
-/// When a setting cannot be used, or an address cannot be listened on.
+/// A setting cannot be used, or the gateway cannot listen on an address.
 pub async fn start(settings: Settings) -> Result<RunningGateway, StartError> {
-    // Files first, since they need no port: wrong settings are reported before anything else fails.
+    // Files first, since they need no port: wrong settings should be reported before anything else
+    // fails.
     let metrics = Metrics::new();
     let (traces, export) = traces::start(settings.traces.as_ref(), metrics.spans())?;
     let expiries = ["listener", "enterprise_manager"].map(|side| (side, metrics.expiry(side)));
@@ -163,11 +164,13 @@ impl RunningGateway {
         self.listener.join_next().await;
     }
 
-    /// Takes the gateway down without losing a call: reports that it does not serve any more, waits for
-    /// the mesh to notice, sends GOAWAY to clients, lets their calls finish, logs off. Takes at most the
+    /// Stops the gateway without losing a call: reports that it no longer serves, waits for the mesh to
+    /// notice, sends GOAWAY to clients, lets their calls finish, and logs off. This takes at most the
     /// lame-duck time, the drain timeout, 2 s for the logoff, and 2 s for the last spans.
     pub async fn stop(mut self) {
-        tracing::info!("stopping: calls are still taken until callers had time to notice");
+        tracing::info!(
+            "stopping: the gateway still accepts calls, so that callers have time to notice"
+        );
         self.health.stopping().await;
         self.stopping.cancel();
         sleep(self.settings.lame_duck).await;

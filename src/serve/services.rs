@@ -1,4 +1,4 @@
-//! The services that clients call, made once for each worker.
+//! The services that clients call, created once for each worker.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ use crate::{
     watching::{PollerRegistry, Watching},
 };
 
-/// The workers of the listener: each has connections of its own to Enterprise Manager, and shares
+/// The workers of the listener: each has its own connections to Enterprise Manager, and shares
 /// everything else with the others.
 ///
 /// # Errors
@@ -52,14 +52,14 @@ pub(super) fn workers(
     threads.handles().iter().map(worker).collect()
 }
 
-/// Health and reflection, which are tonic's.
+/// The services for health and reflection, from tonic.
 fn others(health: &Health) -> Routes {
-    const VALID: &str = "the build has made the descriptors";
+    const VALID: &str = "the build creates the descriptors";
     let reflection = || {
         tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
-            // So that tools can show the details of errors.
+            // With these, tools can show the details of errors.
             .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
     };
     // A channel that compresses its messages compresses those of probes as well.

@@ -1,8 +1,8 @@
 //! `/status`: the state of the gateway for a person or a script. `docs/status.md` describes its
 //! fields; the types here have the shape of the answer.
 //!
-//! It reads the state of the parts themselves, not the metrics about them, and asks Enterprise
-//! Manager nothing: it must answer at once, most of all during an outage.
+//! It reads the state of the modules themselves, not the metrics about them, and sends nothing to
+//! Enterprise Manager: it must answer at once, especially during an outage.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -18,13 +18,13 @@ use crate::{
     settings::{Settings, SettingsInEffect},
 };
 
-/// What `/status` reads.
+/// The sources of `/status`.
 pub(super) struct StatusPage {
     started: Instant,
     settings: SettingsInEffect,
     enterprise_manager: EnterpriseManager,
     stopping: CancellationToken,
-    /// By the side whose certificate it is.
+    /// By the side that the certificate belongs to.
     expiries: [(&'static str, Expiry); 2],
 }
 
@@ -77,7 +77,7 @@ struct Moment {
 }
 
 impl StatusPage {
-    /// Of a gateway that starts now.
+    /// The sources for a gateway that starts now.
     pub(super) fn new(
         settings: &Settings,
         enterprise_manager: EnterpriseManager,
@@ -88,7 +88,7 @@ impl StatusPage {
         Self { started: Instant::now(), settings, enterprise_manager, stopping, expiries }
     }
 
-    /// The state at this moment, as indented JSON.
+    /// The current state, as indented JSON.
     pub(super) fn text(&self) -> String {
         let start = Moment::from(self.started);
         let certificates = self.expiries.iter();
@@ -145,7 +145,7 @@ impl From<LastFailure> for FailureReport {
 }
 
 impl CertificateReport {
-    /// Of a certificate that expires so many seconds after 1970 began.
+    /// The expiry of a certificate, from seconds since 1970.
     fn of(seconds: i64) -> Self {
         Self {
             expires_at: Timestamp::from_second(seconds).unwrap_or(Timestamp::MAX),

@@ -10,7 +10,7 @@ pub enum CallerPattern {
     Dns(String),
     /// This URI, letter for letter.
     Uri(String),
-    /// Any URI that continues this one, which ends with a slash, by one segment.
+    /// Any URI that consists of this one, which ends with a slash, and one more segment.
     UriFolder(String),
 }
 
@@ -30,7 +30,7 @@ impl CallerPattern {
     }
 }
 
-/// One plain path segment, without escapes: a reader that decodes them would see another path.
+/// One plain path segment, without escapes: a program that decodes them would see another path.
 fn is_segment(text: &str) -> bool {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
     !matches!(text, "" | "." | "..") && text.bytes().all(is_plain)
@@ -43,15 +43,15 @@ impl FromStr for CallerPattern {
         let folder = text.strip_suffix('*');
         let name = folder.unwrap_or(text);
         if name.contains('*') {
-            return Err(format!("{text:?} has a * elsewhere than as its last path segment"));
+            return Err(format!("{text:?} has a * that is not its last path segment"));
         }
         if !name.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Err(format!("{text:?} has blanks or letters beyond ASCII"));
+            return Err(format!("{text:?} contains blanks or characters outside ASCII"));
         }
         let Some((scheme, rest)) = name.split_once(':') else {
             return match folder {
                 Some(_) => Err(format!(
-                    "{text:?} is a DNS name, which may have no *; only URIs may, at their end"
+                    "{text:?} is a DNS name, which may not contain a *; only a URI may end with one"
                 )),
                 None if name.is_empty() || name.contains('/') => {
                     Err(format!("{text:?} is neither a URI nor a DNS name"))
@@ -65,12 +65,12 @@ impl FromStr for CallerPattern {
         if folder.is_none() {
             return Ok(Self::Uri(name.to_owned()));
         }
-        // `spiffe://*` would be any trust domain, not any segment of a path.
+        // `spiffe://*` would match any trust domain, and not a path segment.
         let path = rest.strip_prefix("//").and_then(|rest| rest.find('/'));
         if path.is_some_and(|at| at > 0) && rest.ends_with('/') {
             return Ok(Self::UriFolder(name.to_owned()));
         }
-        Err(format!("{text:?} has a * elsewhere than as its last path segment"))
+        Err(format!("{text:?} has a * that is not its last path segment"))
     }
 }
 

@@ -1,4 +1,4 @@
-//! TLS towards callers: its options, and the settings they become.
+//! TLS towards callers: the options, and the settings that result from them.
 
 use std::path::PathBuf;
 
@@ -71,7 +71,7 @@ impl CallerTlsOptions {
             .map_err(|problem| SettingError::new(ALLOW_CALLER, problem))?;
         let client_ca_file = given(self.client_ca_file);
         if client_ca_file.is_none() && !allowed.is_empty() {
-            let problem = "needs --client-ca-file: without a certificate nobody has a name";
+            let problem = "needs --client-ca-file: without certificates, callers have no names";
             return Err(SettingError::new(ALLOW_CALLER, problem));
         }
         match (given(self.tls_cert_file), given(self.tls_key_file)) {
@@ -86,7 +86,7 @@ impl CallerTlsOptions {
             }
             (None, None) if client_ca_file.is_some() => Err(SettingError::new(
                 CLIENT_CA_FILE,
-                "needs --tls-cert-file and --tls-key-file: client certificates are a part of TLS",
+                "needs --tls-cert-file and --tls-key-file: client certificates work only with TLS",
             )),
             (None, None) => Ok(None),
         }

@@ -1,4 +1,4 @@
-//! The upstream: its options, and the settings they become.
+//! Enterprise Manager: the options, and the settings that result from them.
 
 use std::{env, fmt, fs, path::PathBuf};
 
@@ -24,8 +24,8 @@ const EM_URL: &str = "--em-url";
 const EM_USERNAME: &str = "--em-username";
 const EM_PIN_SHA256: &str = "--em-pin-sha256";
 
-/// The environment variable that may hold the password. There is no option for it: everyone on the
-/// machine can read a process's arguments.
+/// The environment variable that may contain the password. There is no option for the password,
+/// because everyone on the machine can read a process's arguments.
 const PASSWORD_VARIABLE: &str = "GATEWAY_EM_PASSWORD";
 
 /// The options for Enterprise Manager, from the command line and the environment.
@@ -40,12 +40,12 @@ pub struct EnterpriseManagerOptions {
     pub em_url: Option<String>,
 
     /// Account to log on with, such as DOMAIN\user, or user@domain for Enterprise Manager on Linux; it
-    /// needs no role but Portal User [required]
+    /// needs only the role Portal User [required]
     #[arg(long, env = "GATEWAY_EM_USERNAME", value_name = "NAME")]
     pub em_username: Option<String>,
 
     /// File with the account's password, read at each logon [required, unless GATEWAY_EM_PASSWORD
-    /// holds the password]
+    /// contains the password]
     ///
     /// A trailing newline is not part of the password. There is no option for the password itself,
     /// because everyone on the machine can read a process's arguments.
@@ -62,18 +62,18 @@ pub struct EnterpriseManagerOptions {
     pub em_ca_file: Option<PathBuf>,
 
     /// Pin (SHA-256 fingerprint) of the certificate to trust for Enterprise Manager, such as its
-    /// usual self-signed one; several, separated by commas, while it is renewed
+    /// usual self-signed one; several, separated by commas, while it is being renewed
     ///
-    /// The certificate's names, dates and issuer do not matter then. The subcommand em-certificate
-    /// shows the pin.
+    /// With a pin, the certificate's names, dates and issuer do not matter. The subcommand
+    /// em-certificate shows the pin.
     #[arg(long, env = "GATEWAY_EM_PIN_SHA256", value_name = "HEX", value_delimiter = ',')]
     pub em_pin_sha256: Vec<String>,
 
-    /// File with such pins, one a line, with comments after #; changes need no restart
+    /// File with such pins, one per line, with comments after #; changes need no restart
     #[arg(long, env = "GATEWAY_EM_PIN_FILE", value_name = "FILE", value_parser = path())]
     pub em_pin_file: Option<PathBuf>,
 
-    /// Accept an http:// address, over which the password is readable on the network
+    /// Accept an http:// address, although anybody on the network can then read the password
     #[arg(long, env = "GATEWAY_EM_ALLOW_PLAINTEXT", value_parser = yes_or_no)]
     pub em_allow_plaintext: bool,
 
@@ -85,18 +85,19 @@ pub struct EnterpriseManagerOptions {
     pub em_concurrency: usize,
 }
 
-/// Checked settings of the upstream.
+/// Checked settings of Enterprise Manager.
 #[derive(Debug, Clone)]
 pub struct EnterpriseManagerSettings {
-    /// Scheme, host, port and what stands before `/api`.
+    /// Scheme, host, port and the path before `/api`.
     pub url: Url,
     /// Account, without a colon: Basic authentication cannot carry one.
     pub username: String,
     /// Where the password comes from.
     pub password: PasswordSource,
-    /// `latest`, or a version such as `v1_7`; EM fixes it at the logon.
+    /// `latest`, or a version such as `v1_7`; it applies to the whole logon session.
     pub api_version: String,
-    /// Concurrent requests. EM names no limit, and slows down before it would refuse any.
+    /// Maximum number of concurrent requests. EM documents no limit, and slows down rather than
+    /// refuse requests.
     pub concurrency: usize,
     /// Which certificates prove that a server is Enterprise Manager.
     pub trust: Trust,
@@ -105,15 +106,15 @@ pub struct EnterpriseManagerSettings {
 /// Which certificates prove that a server is Enterprise Manager.
 #[derive(Debug, Clone)]
 pub enum Trust {
-    /// Those that the platform trusts.
+    /// Those issued by the CAs that the platform trusts.
     Platform,
     /// Those issued by the CAs in this PEM file, and no others.
     Authorities(PathBuf),
-    /// These very certificates.
+    /// Exactly these certificates.
     Pins {
-        /// Fixed ones.
+        /// Pins from the option.
         given: Vec<Pin>,
-        /// A file with one a line, which may change.
+        /// A file with one pin per line, which may change.
         file: Option<PathBuf>,
     },
 }
@@ -153,7 +154,7 @@ impl EnterpriseManagerOptions {
 }
 
 impl EnterpriseManagerSettings {
-    /// These, and defaults for everything else.
+    /// These settings, and defaults for everything else.
     pub fn new(url: Url, username: String, password: PasswordSource) -> Self {
         let options = EnterpriseManagerOptions::default();
         Self {
@@ -183,7 +184,7 @@ fn check_url(url: Option<&str>, allow_plaintext: bool) -> Result<Url, SettingErr
         "http" if allow_plaintext => {}
         "http" => {
             return Err(wrong(
-                "is plain http://, over which the password travels readable; use https://, or \
+                "is plain http://, over which anybody can read the password; use https://, or \
                  --em-allow-plaintext if the network is trusted",
             ));
         }
@@ -191,11 +192,13 @@ fn check_url(url: Option<&str>, allow_plaintext: bool) -> Result<Url, SettingErr
     }
     if !url.username().is_empty() || url.password().is_some() {
         return Err(wrong(
-            "holds a user name or password; use --em-username and --em-password-file",
+            "contains a user name or password; use --em-username and --em-password-file",
         ));
     }
     if url.query().is_some() || url.fragment().is_some() {
-        return Err(wrong("holds a query or fragment; give only scheme, host, port and path"));
+        return Err(wrong(
+            "contains a query or fragment; it may have only scheme, host, port and path",
+        ));
     }
     // People copy the address of the API itself; the gateway adds /api.
     let path = url.path().trim_end_matches('/');
@@ -227,10 +230,10 @@ fn check_password(file: Option<PathBuf>) -> Result<PasswordSource, SettingError>
     let value = env::var_os(PASSWORD_VARIABLE).filter(|value| !value.is_empty());
     let source = match (given(file), value) {
         (Some(_), Some(_)) => {
-            Err(wrong(format!("is given together with {PASSWORD_VARIABLE}; keep one of them")))
+            Err(wrong(format!("is set together with {PASSWORD_VARIABLE}; keep one of them")))
         }
         (None, None) => {
-            Err(wrong(format!("is required, unless {PASSWORD_VARIABLE} holds the password")))
+            Err(wrong(format!("is required, unless {PASSWORD_VARIABLE} contains the password")))
         }
         (Some(file), None) => Ok(PasswordSource::File(file)),
         (None, Some(value)) => value
@@ -247,8 +250,8 @@ fn check_trust(
     pins: &[String],
     pin_file: Option<PathBuf>,
 ) -> Result<Trust, SettingError> {
-    const BOTH: &str = "is given together with --em-ca-file; keep one of them";
-    // Not `list`, which ignores blanks: a blank pin is a mistake, and nothing is to be trusted by mistake.
+    const BOTH: &str = "is set together with --em-ca-file; keep one of them";
+    // Not `list`, which ignores blanks: a blank pin is a mistake, and a mistake must not cause trust.
     let pins = pins
         .iter()
         .filter(|pin| !pin.is_empty())
@@ -265,11 +268,11 @@ fn check_trust(
 }
 
 impl PasswordSource {
-    /// The password as it is now.
+    /// The current password.
     ///
     /// # Errors
     ///
-    /// One sentence on why there is none.
+    /// One sentence that says why there is none.
     pub fn read(&self) -> Result<SecretString, String> {
         let path = match self {
             Self::Value(password) => return Ok(password.clone()),
@@ -282,11 +285,11 @@ impl PasswordSource {
         password.map_err(|why| format!("{} {why}", path.display()))
     }
 
-    /// The password that a file with this content holds.
+    /// The password in a file with this content.
     ///
     /// # Errors
     ///
-    /// Why there is none, to be put behind the file's name.
+    /// Why there is none, worded to follow the file's name.
     pub fn parse(content: &[u8]) -> Result<SecretString, &'static str> {
         let text = str::from_utf8(content).map_err(|_| "is not UTF-8")?;
         // Editors and `echo` end a file with a newline; it is not part of the password.

@@ -1,8 +1,8 @@
 //! The settings in effect, each with its value and where it was set: for `/status` and the log.
 //!
-//! They are read from clap's own record of the arguments, so that an option needs no further line
-//! to be shown. Values appear as they were written (`5m`, not `300s`). No secret is among them,
-//! since none is ever an argument: passwords and keys are in files or in a variable of their own.
+//! They come from clap's own record of the arguments, so that showing a new option needs no extra
+//! code. Values appear as they were written (`5m`, not `300s`). They contain no secret, because a
+//! secret is never an argument: passwords and keys are in files or in a separate variable.
 
 use std::fmt;
 
@@ -22,7 +22,7 @@ pub enum SettingSource {
     Flag,
     /// In an environment variable.
     Environment,
-    /// Nowhere.
+    /// Nowhere: the value is the default.
     Default,
 }
 
@@ -38,22 +38,22 @@ pub struct SettingInEffect {
     /// Name of its option, with underscores.
     #[serde(skip)]
     pub name: String,
-    /// Its value, as written on the command line; `None` where it has none.
+    /// Its value, in the form of the command line; `None` if it has none.
     pub value: Option<String>,
     /// Where it was set.
     #[serde(rename = "origin")]
     pub source: SettingSource,
 }
 
-/// tracing wants the names of fields at compile time, and clap has those of options at run time only.
-/// So they stand here once more, and a test compares them.
+/// tracing needs the names of fields at compile time, and clap knows the names of options only at run
+/// time. Therefore this list repeats them, and a test compares the two.
 macro_rules! logged {
     ($($name:ident)*) => {
         #[cfg(test)]
         const LOGGED: &[&str] = &[$(stringify!($name)),*];
 
         impl SettingsInEffect {
-            /// Logs all settings in one line, a field each.
+            /// Logs all settings in one line, with a field for each.
             pub(crate) fn log(&self) {
                 tracing::info!(
                     $($name = self.value(stringify!($name)),)*
@@ -80,7 +80,7 @@ logged! {
 pub struct SettingsInEffect(Vec<SettingInEffect>);
 
 impl SettingsInEffect {
-    /// Replaces the value of a setting that is in effect in another form than it was written.
+    /// Replaces the value of a setting whose effective value differs from the written one.
     pub(super) fn set(&mut self, name: &str, value: &impl ToString) {
         let setting = self.0.iter_mut().find(|setting| setting.name == name);
         setting.expect("it is an option").value = Some(value.to_string());
@@ -106,7 +106,8 @@ impl SettingsInEffect {
         setting.value.as_deref()
     }
 
-    /// Those that have options and are not at their defaults, as `name=source`, separated by blanks.
+    /// The settings that have options and differ from their defaults, as `name=source`, separated by
+    /// blanks.
     fn sources(&self) -> String {
         let has_option = |setting: &&SettingInEffect| !setting.name.starts_with("otel_");
         let set = self
@@ -125,7 +126,7 @@ impl Serialize for SettingsInEffect {
     }
 }
 
-/// A group without an option of its own: it only reads what has been given for all others.
+/// A group of options that defines none: it only reads the values of all others.
 impl Args for SettingsInEffect {
     fn augment_args(command: Command) -> Command {
         command

@@ -1,10 +1,10 @@
-//! Limits on connections, calls, watches and reused answers: groups of options that are settings as
-//! they stand.
+//! Limits on connections, calls, watches and reused answers: groups of options that are also the
+//! settings.
 //!
-//! An option is defined here and nowhere else: its name, environment variable, default, help and
-//! parser are the attributes of the field that holds its value. What `Default` gives, what `/status`
-//! shows and the table in the documentation are derived from clap's view of these attributes. A
-//! field with `skip` has no option; it is a bound that operators need not know, and tests set.
+//! Each option is defined here and nowhere else: the attributes of its field are its name,
+//! environment variable, default, help and parser. `Default`, `/status` and the table in the
+//! documentation use clap's view of these attributes. A field with `skip` has no option: it is a
+//! limit that operators need not know, and that tests change.
 
 use std::time::Duration;
 
@@ -23,8 +23,8 @@ pub struct ListenerSettings {
     #[arg(long, env = "GATEWAY_MAX_CONNECTIONS", value_name = "N", default_value = "4096", value_parser = at_least_one)]
     pub max_connections: usize,
 
-    /// Age, give or take a tenth, at which a connection is ended with GOAWAY, so that callers spread
-    /// over new replicas
+    /// Age, plus or minus a tenth, at which the gateway ends a connection with GOAWAY, so that
+    /// callers spread over new replicas
     #[arg(long, env = "GATEWAY_MAX_CONNECTION_AGE", value_name = "DURATION", default_value = "15m", value_parser = positive_duration)]
     pub max_connection_age: Duration,
 
@@ -40,8 +40,8 @@ pub struct ListenerSettings {
     #[arg(skip = Duration::from_secs(10))]
     pub stall_timeout: Duration,
 
-    /// Time for the calls on a connection that has reached its age. `serve` sets it to the longest
-    /// deadline, so that it cuts off no call.
+    /// Time for the calls on a connection that has reached its maximum age to finish. `serve` sets
+    /// it to the longest deadline, so that no call is cut off.
     #[arg(skip = CallSettings::default().max_deadline)]
     pub connection_grace: Duration,
 }
@@ -55,12 +55,12 @@ pub struct CallSettings {
     #[arg(long, env = "GATEWAY_DEFAULT_DEADLINE", value_name = "DURATION", default_value = "10s", value_parser = positive_duration)]
     pub default_deadline: Duration,
 
-    /// Longest deadline of any call but a watch; later ones are shortened to it
+    /// Longest deadline of any call except a watch; the gateway shortens longer ones to it
     #[arg(long, env = "GATEWAY_MAX_DEADLINE", value_name = "DURATION", default_value = "60s", value_parser = positive_duration)]
     pub max_deadline: Duration,
 
-    /// Maximum number of calls in flight, watches apart; further ones are refused at once with
-    /// RESOURCE_EXHAUSTED
+    /// Maximum number of calls in flight, not counting watches; further ones are refused at once
+    /// with RESOURCE_EXHAUSTED
     ///
     /// A sixteenth more is reserved for connections with few calls, so that no connection can shut out
     /// the others. At most a sixteenth may be lists, because their answers are long: 2 MB for a
@@ -103,8 +103,8 @@ pub struct WatchSettings {
     #[arg(skip = CallSettings::default().default_deadline)]
     pub read_timeout: Duration,
 
-    /// An unchanged session is sent again after this long without an event. Envoy cuts off streams
-    /// that are silent for 5 minutes, and people take them for dead.
+    /// A watch sends an unchanged session again after this long without an event. Envoy cuts off
+    /// streams that are silent for 5 minutes, and people would think that they are dead.
     #[arg(skip = Duration::from_secs(4 * 60))]
     pub repeat_interval: Duration,
 }

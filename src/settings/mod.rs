@@ -1,9 +1,9 @@
-//! Everything that `serve` needs to know, checked once at the start.
+//! The settings of `serve`, checked once at the start.
 //!
-//! Each option is defined once, by the `#[arg(…)]` of the field that takes its value: in [`limits`],
-//! [`enterprise_manager`], [`caller_tls`] or [`serve_options`]. Where a group of options needs no
-//! further check, it is the group of settings too; the others have a `check` that makes settings of
-//! them. Traces are configured by the variables of OpenTelemetry, in [`traces`].
+//! Each option is defined once, by the `#[arg(…)]` of the field for its value: in [`limits`],
+//! [`enterprise_manager`], [`caller_tls`] or [`serve_options`]. If a group of options needs no
+//! further check, the same struct contains the settings; the others have a `check` that converts
+//! them to settings. OpenTelemetry's environment variables configure traces, in [`traces`].
 
 mod caller_pattern;
 mod caller_tls;
@@ -55,7 +55,7 @@ pub struct Settings {
     pub reuse: ReuseSettings,
     /// Threads that serve calls.
     pub workers: usize,
-    /// How often files that may change are read; a change is in use after it has been read twice.
+    /// How often files that may change are read; a change takes effect once it has been read twice.
     pub reload_interval: Duration,
     /// How long calls are still accepted after the shutdown has been announced.
     pub lame_duck: Duration,
@@ -64,7 +64,7 @@ pub struct Settings {
     pub page_token_key: Option<SecretSlice<u8>>,
     /// Where traces go; `None` turns them off.
     pub traces: Option<TraceSettings>,
-    /// The upstream.
+    /// The settings of Enterprise Manager.
     pub enterprise_manager: EnterpriseManagerSettings,
     /// The settings as operators see them.
     pub in_effect: SettingsInEffect,
@@ -79,7 +79,7 @@ pub struct SettingError {
 }
 
 impl SettingError {
-    /// The problem with an option, as the rest of a sentence that begins with its name.
+    /// The problem with an option, worded to follow its name.
     pub fn new(option: &'static str, problem: impl Into<String>) -> Self {
         let problem = problem.into();
         Self { option, problem }
@@ -87,17 +87,18 @@ impl SettingError {
 }
 
 impl Settings {
-    /// Defaults for everything but the upstream.
+    /// Defaults for everything except Enterprise Manager.
     pub fn new(enterprise_manager: EnterpriseManagerSettings) -> Self {
         defaults::<ServeOptions>().with(enterprise_manager, None, None)
     }
 
-    /// What page tokens are signed with: the key, or else EM's address and the account there, which
-    /// all replicas share.
+    /// The secret with which page tokens are signed: the key, or else EM's address and account,
+    /// which all replicas share.
     ///
-    /// That is no secret, and need not be: a forged token gains nothing, since a token can only ask
-    /// for what its caller may ask for anyway. The signature then only detects accidents. The
-    /// password would be a shared secret, but tokens would let callers verify guesses of it.
+    /// The latter is not secret, and need not be: a forged token gains nothing, since it can only
+    /// ask for what its caller may ask for anyway. The signature then only detects accidental
+    /// changes. The password would be a shared secret, but tokens would let callers check guesses
+    /// of it.
     pub fn page_token_secret(&self) -> Vec<u8> {
         if let Some(key) = &self.page_token_key {
             return key.expose_secret().to_owned();
@@ -107,7 +108,7 @@ impl Settings {
     }
 }
 
-/// Parses arguments alone, without the environment.
+/// Parses only the arguments, without the environment.
 pub(crate) fn parse<A: Args>(arguments: &[&str]) -> Result<A, clap::Error> {
     A::augment_args(Command::default())
         .no_binary_name(true)
@@ -116,7 +117,7 @@ pub(crate) fn parse<A: Args>(arguments: &[&str]) -> Result<A, clap::Error> {
         .and_then(|matches| A::from_arg_matches(&matches))
 }
 
-/// The options as they are when none is given.
+/// The defaults of these options.
 fn defaults<A: Args>() -> A {
     parse(&[]).expect("no option is required, and every default value is valid")
 }

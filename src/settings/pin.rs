@@ -14,11 +14,11 @@ impl Pin {
     }
 }
 
-/// Reads pins, one a line; what follows a `#` is a comment.
+/// Parses pins, one per line; a `#` starts a comment.
 ///
 /// # Errors
 ///
-/// Which line is not a pin, as the rest of a sentence that begins with the file's name.
+/// Which line is not a pin, worded to follow the file's name.
 pub fn parse_pins(content: &[u8]) -> Result<Vec<Pin>, String> {
     let text = str::from_utf8(content).map_err(|_| "is not UTF-8")?;
     (1..)
@@ -26,7 +26,7 @@ pub fn parse_pins(content: &[u8]) -> Result<Vec<Pin>, String> {
         .map(|(number, line)| (number, line.split('#').next().unwrap_or_default().trim()))
         .filter(|(_, pin)| !pin.is_empty())
         .map(|(number, pin)| {
-            pin.parse().map_err(|why: String| format!("has a wrong line {number}: {why}"))
+            pin.parse().map_err(|why: String| format!("has an invalid line {number}: {why}"))
         })
         .collect()
 }

@@ -1,5 +1,5 @@
-//! The options of `serve`: the groups, what stands alone, and what only all of them together can be
-//! checked for.
+//! The options of `serve`: the groups, the single options, and the checks that concern several of
+//! them.
 
 use std::{
     fs, mem,
@@ -24,7 +24,8 @@ use super::{
 #[expect(clippy::doc_markdown, reason = "these comments are help texts")]
 #[command(next_help_heading = "Listening")]
 pub struct ServeOptions {
-    /// First in the struct: parsing takes the values of all other fields out of clap's record.
+    /// First in the struct, because parsing the other fields removes their values from clap's
+    /// record.
     #[command(flatten)]
     pub in_effect: SettingsInEffect,
 
@@ -40,7 +41,7 @@ pub struct ServeOptions {
     #[command(flatten)]
     pub caller_tls: CallerTlsOptions,
 
-    /// The upstream.
+    /// The options for Enterprise Manager.
     #[command(flatten)]
     pub enterprise_manager: EnterpriseManagerOptions,
 
@@ -74,7 +75,7 @@ pub struct ServeOptions {
     #[command(flatten)]
     pub listener: ListenerSettings,
 
-    /// How long calls are still accepted after SIGTERM, so that callers can notice the end
+    /// How long calls are still accepted after SIGTERM, so that callers can notice the shutdown
     #[arg(long, env = "GATEWAY_LAME_DUCK", value_name = "DURATION", default_value = "3s", value_parser = duration, help_heading = "Connections")]
     pub lame_duck: Duration,
 
@@ -94,13 +95,13 @@ pub struct ServeOptions {
 pub enum LogFormat {
     /// For people.
     Text,
-    /// One JSON object a line.
+    /// One JSON object per line.
     Json,
 }
 
 impl ServeOptions {
-    /// Checks what one option alone cannot be checked for, and reads the password and the key for
-    /// page tokens. The certificate files are read when the gateway starts.
+    /// Checks what concerns several options, and reads the password and the key for page tokens.
+    /// The gateway reads the certificate files when it starts.
     ///
     /// # Errors
     ///
@@ -122,7 +123,7 @@ impl ServeOptions {
         tls: Option<CallerTls>,
         traces: Option<TraceSettings>,
     ) -> Settings {
-        // In a demonstration these do not come from the command line.
+        // In a demonstration, these do not come from the command line.
         let in_effect = &mut self.in_effect;
         in_effect.set("em_url", &enterprise_manager.url);
         in_effect.set("em_username", &enterprise_manager.username);

@@ -1,6 +1,6 @@
-//! Where traces go: from the environment variables that OpenTelemetry defines, so that a platform's
-//! own settings apply. A variable is named where its value is taken; all that the gateway cannot do is
-//! refused at the start, because a collector that gets nothing is hard to explain later.
+//! The settings of traces, from the environment variables that OpenTelemetry defines, so that a
+//! platform's own settings apply. The gateway refuses to start with a value that it does not support,
+//! because otherwise nobody would notice why the collector gets nothing.
 
 use std::{env, fmt, fs, str::FromStr, time::Duration};
 
@@ -9,7 +9,7 @@ use url::Url;
 use super::SettingError;
 use crate::runtime::certificates::certificates;
 
-/// Where traces go, and which.
+/// Where traces go, and which calls are traced.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TraceSettings {
     /// Address of a collector that speaks OTLP over gRPC: `http://` or `https://`, host, port.
@@ -18,7 +18,7 @@ pub struct TraceSettings {
     pub ca: Option<Vec<u8>>,
     /// Which calls are traced.
     pub sampling: Sampling,
-    /// Spans that may wait for the collector; further ones are dropped, and counted.
+    /// How many spans may wait for the collector; further ones are dropped, and counted.
     pub queue: usize,
     /// How long spans are collected before they are sent.
     pub delay: Duration,
@@ -29,12 +29,12 @@ pub struct TraceSettings {
 pub struct Sampling {
     /// A call in a caller's trace follows the caller's decision.
     pub follows_parent: bool,
-    /// The part of all other calls that is traced: from 0 for none to 1 for all.
+    /// The fraction of all other calls that are traced: from 0 for none to 1 for all.
     pub ratio: f64,
 }
 
 impl TraceSettings {
-    /// OpenTelemetry's defaults for everything but the collector's address.
+    /// OpenTelemetry's defaults for everything except the collector's address.
     pub fn new(endpoint: String) -> Self {
         Self {
             endpoint,
@@ -45,11 +45,11 @@ impl TraceSettings {
         }
     }
 
-    /// From the environment of the process; `None` where no collector is named, or traces are off.
+    /// From the environment of the process; `None` if no collector is named, or traces are off.
     ///
     /// # Errors
     ///
-    /// The first variable that asks for something the gateway cannot do.
+    /// The first variable whose value the gateway does not support.
     pub fn from_environment() -> Result<Option<Self>, SettingError> {
         Self::from_variables(|name| env::var(name).ok())
     }
@@ -62,7 +62,7 @@ impl TraceSettings {
             let value = lookup(name)?.trim().to_owned();
             (!value.is_empty()).then_some(Variable { name, value })
         };
-        // A variable for traces wins over that for all signals.
+        // A variable for traces takes precedence over that for all signals.
         let either = |traces, all| variable(traces).or_else(|| variable(all));
         let has_value = |name, value: &str| {
             variable(name).is_some_and(|given| given.value.eq_ignore_ascii_case(value))
@@ -77,7 +77,7 @@ impl TraceSettings {
         if let Some(protocol) =
             either("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
         {
-            protocol.must_be("grpc", "this gateway speaks grpc, to port 4317 as a rule")?;
+            protocol.must_be("grpc", "this gateway speaks only grpc, usually to port 4317")?;
         }
         if let Some(compression) =
             either("OTEL_EXPORTER_OTLP_TRACES_COMPRESSION", "OTEL_EXPORTER_OTLP_COMPRESSION")
@@ -88,7 +88,7 @@ impl TraceSettings {
             "OTEL_EXPORTER_OTLP_TRACES_CLIENT_CERTIFICATE",
             "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE",
         ) {
-            let problem = "is set; this gateway shows the collector no certificate";
+            let problem = "is set, but this gateway presents no certificate to the collector";
             return Err(certificate.wrong(problem));
         }
         if let Some(path) =
@@ -153,7 +153,7 @@ impl fmt::Display for Sampling {
 impl FromStr for Sampling {
     type Err = String;
 
-    /// Reads the name of a sampler; `traceidratio` is of all calls until its argument is known.
+    /// Parses the name of a sampler; `traceidratio` means all calls until its argument is known.
     fn from_str(sampler: &str) -> Result<Self, String> {
         let root = sampler.strip_prefix("parentbased_");
         let ratio = match root.unwrap_or(sampler) {
@@ -184,7 +184,7 @@ fn check_endpoint(endpoint: &str) -> Result<String, String> {
         .filter(|url: &Url| matches!(url.scheme(), "http" | "https") && url.has_host())
         .filter(|url| url.username().is_empty() && url.password().is_none())
         .map(|_| endpoint.to_owned())
-        // The value is left out: it may hold credentials.
+        // Without the value, which may contain credentials.
         .ok_or_else(|| "is not an address such as http://collector.example:4317".to_owned())
 }
 
@@ -195,7 +195,7 @@ fn read_ca(path: &str) -> Result<Vec<u8>, String> {
 }
 
 fn number<N: FromStr>(text: &str) -> Result<N, String> {
-    text.parse().map_err(|_| format!("is {text}, which is not such a number"))
+    text.parse().map_err(|_| format!("is {text}, which is not a valid number"))
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Parsers for values of options, and their forms: durations, sizes, addresses, lists.
+//! Parsers for the values of options: durations, sizes, addresses, lists.
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
@@ -29,7 +29,7 @@ pub(super) fn at_least_one(text: &str) -> Result<usize, String> {
         .ok_or_else(|| format!("{text:?} is not a whole number from 1 to {MOST}"))
 }
 
-/// Reads a path, which may be empty; see [`given`].
+/// Parses a path, which may be empty; see [`given`].
 pub(super) fn path() -> impl TypedValueParser<Value = PathBuf> {
     OsStringValueParser::new().map(PathBuf::from)
 }
@@ -39,15 +39,16 @@ pub(super) fn given(path: Option<PathBuf>) -> Option<PathBuf> {
     path.filter(|path| !path.as_os_str().is_empty())
 }
 
-/// Reads a duration, but not zero.
+/// Parses a duration that must not be zero.
 pub(crate) fn positive_duration(text: &str) -> Result<Duration, String> {
     match duration(text)? {
-        Duration::ZERO => Err(format!("{text:?} is no time at all")),
+        Duration::ZERO => Err(format!("{text:?} is zero, which is not allowed")),
         time => Ok(time),
     }
 }
 
-/// Reads the environment variable of a flag; an unset variable in a deployment file yields an empty one.
+/// Parses the environment variable of a flag; an unset variable in a deployment file yields an empty
+/// one.
 pub(super) fn yes_or_no(text: &str) -> Result<bool, String> {
     match text {
         "true" | "1" | "yes" => Ok(true),
@@ -56,7 +57,7 @@ pub(super) fn yes_or_no(text: &str) -> Result<bool, String> {
     }
 }
 
-/// Reads a size such as `64MiB`.
+/// Parses a size such as `64MiB`.
 pub(super) fn size(text: &str) -> Result<usize, String> {
     let digits = text.trim_end_matches(|letter: char| letter.is_ascii_alphabetic());
     let unit = match &text[digits.len()..] {
@@ -69,7 +70,7 @@ pub(super) fn size(text: &str) -> Result<usize, String> {
         .ok_or_else(|| format!("{text:?} is not a size such as 512KiB, 64MiB or 1GiB"))
 }
 
-/// Reads a duration such as `500ms`, `3s`, `5m`.
+/// Parses a duration such as `500ms`, `3s`, `5m`.
 ///
 /// # Errors
 ///

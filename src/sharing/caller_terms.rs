@@ -10,8 +10,8 @@ use crate::operations::traces::TraceContext;
 /// of all who wait for it.
 #[derive(Debug, Clone, Copy)]
 pub struct CallerTerms<'t> {
-    /// Greatest age of the answer. Zero asks for an answer that EM gives after this call began;
-    /// `None` leaves the choice to the settings.
+    /// Maximum age of the answer. With zero, EM must answer after this call has begun; with `None`,
+    /// the settings decide.
     pub max_age: Option<Duration>,
     /// When the caller stops waiting.
     pub deadline: Instant,
@@ -20,7 +20,7 @@ pub struct CallerTerms<'t> {
 }
 
 impl CallerTerms<'_> {
-    /// Whether an answer may come from a read that began before this caller asked.
+    /// Whether the answer may come from a read that began before this call.
     pub(super) fn accepts_earlier(&self) -> bool {
         self.max_age != Some(Duration::ZERO)
     }

@@ -13,17 +13,17 @@ use crate::{
     operations::{metrics::ReadCounters, traces::TraceContext},
 };
 
-/// The answer or the error of a read, shared by all who wait for it.
+/// The answer or the error of a read; all callers that wait for it share it.
 pub type SharedResult<A> = Result<Arc<A>, Error>;
 
 /// A read under way.
 pub(super) type BoxedRead<A> = Pin<Box<dyn Future<Output = SharedResult<A>> + Send>>;
 
-/// The reads of one kind that callers wait for, by what they ask for.
+/// The reads of one kind that callers wait for, by their requests.
 pub(super) struct InFlight<K, A> {
     flights: Mutex<HashMap<K, Flight<A>>>,
     counters: ReadCounters,
-    /// Name of the span attribute that holds where an answer came from.
+    /// Name of the span attribute that says where an answer came from.
     attribute: &'static str,
 }
 
@@ -45,8 +45,8 @@ where
         Arc::new(Self { attribute, flights: Mutex::default(), counters })
     }
 
-    /// Joins the read under way for `key` if the terms allow it, and starts a new one otherwise.
-    /// `kept` is called in between: a read that has just ended may have left its answer there.
+    /// Joins the read under way for `key` if the terms allow it; otherwise starts a new one. Calls
+    /// `kept` in between, because a read that has just ended may have stored its answer.
     pub(super) fn join_or_start<F>(
         self: &Arc<Self>,
         key: K,
@@ -74,8 +74,7 @@ where
         let context = Arc::new(ReadContext::new(terms.deadline, terms.trace.clone()));
         let removal = Removal { in_flight: self.clone(), key: key.clone(), started };
         let read_context = context.clone();
-        // `read` is called inside the box: outside, its future of three kilobytes would be copied
-        // twice.
+        // Call `read` inside the box: outside, its future of three kilobytes would be copied twice.
         let boxed: BoxedRead<A> = Box::pin(async move {
             let result = read(read_context).await;
             drop(removal);
@@ -96,8 +95,8 @@ where
 }
 
 impl<A> Flight<A> {
-    /// The read, if it is young enough and callers still wait for it. From then on it may take
-    /// until the deadline of this caller too.
+    /// The read, if it is young enough and callers still wait for it. Its deadline is extended to
+    /// this caller's, if that is later.
     fn join(&self, terms: &CallerTerms<'_>) -> Option<Shared<BoxedRead<A>>> {
         let is_young = |max_age: Duration| self.started.elapsed() <= max_age;
         if !terms.max_age.is_none_or(is_young) {

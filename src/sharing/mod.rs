@@ -1,15 +1,15 @@
 //! One read of Enterprise Manager for many equal requests, and short reuse of its answers.
 //!
 //! Enterprise Manager (EM) is slow and easily overloaded, and itself a cache: it renews its data
-//! every 15 minutes. Asking it the same thing several times within a moment costs it a lot and
-//! tells nobody anything new. So callers whose requests are equal wait for one read, and the answer
-//! about a session is kept for a few seconds, or minutes once its run is over.
+//! every 15 minutes. Repeating a request within a moment costs EM a lot and yields nothing new.
+//! Therefore callers with equal requests wait for one read, and the answer about a session is kept
+//! for a few seconds, or for minutes once its run is over.
 //!
-//! A read belongs to all callers who wait for it. It outlives the caller who began it, since the
-//! others would otherwise have to start over; it may take until the latest of their deadlines; and
-//! when the last of them leaves, it is dropped and its request aborted. It belongs to the trace of
-//! the caller who began it; spans of the others link to that one. Errors are shared with those who
-//! wait, and never kept.
+//! A read belongs to all callers that wait for it. It outlives the caller that started it, since
+//! the others would otherwise have to start over. Its deadline is the latest of theirs. When the
+//! last caller leaves, the read is dropped and its request aborted. A read belongs to the trace of
+//! the caller that started it, and the spans of the others link to that trace. The waiting callers
+//! share an error, but errors are never kept.
 //!
 //! `quick_cache` stores the kept answers, but its own coalescing is not used, nor that of `moka`:
 //! there, the read is part of the first caller's future, and when that caller leaves, the next one
@@ -47,7 +47,7 @@ pub struct SharedReads {
     registry: Arc<ReadRegistry>,
 }
 
-/// The reads under way and the answers that are kept, of all workers.
+/// The reads under way and the kept answers of all workers.
 pub struct ReadRegistry {
     sessions: Arc<InFlight<SessionKey, Reading>>,
     pages: Arc<InFlight<(SessionList, Position), SessionPage>>,
@@ -57,7 +57,7 @@ pub struct ReadRegistry {
     counters: ReadCounters,
 }
 
-/// An answer that may be given again.
+/// An answer that can be reused.
 #[derive(Clone)]
 struct Kept {
     reading: Arc<Reading>,
@@ -97,10 +97,10 @@ impl ReadRegistry {
         (kept.at.elapsed() < max_age).then_some(kept.reading)
     }
 
-    /// How long an answer is reused for callers who set no maximum age.
+    /// How long an answer is reused for callers that set no maximum age.
     fn reuse_time(&self, reading: &Reading) -> Duration {
         let run = reading.session.entity.as_ref();
-        // A stopped run without an end time is not final: EM has yet to write the rest.
+        // A stopped run without an end time is not final: EM has not yet recorded everything.
         if run.is_some_and(|run| run.is_over() && run.ended_at.is_some()) {
             self.settings.finished
         } else {
@@ -108,8 +108,8 @@ impl ReadRegistry {
         }
     }
 
-    /// Keeps an answer, and drops the kept one when EM no longer gives it. The answer to a caller
-    /// who accepts no earlier one only replaces what is kept: such a caller will not use it again.
+    /// Keeps an answer, and drops the kept one if EM no longer knows the session. If the caller
+    /// accepts no earlier answer, this only replaces a kept one: such a caller will not reuse it.
     fn keep(&self, key: SessionKey, result: &SharedResult<Reading>, accepts_earlier: bool) {
         match result {
             Ok(reading) if !self.reuse_time(reading).is_zero() => {
@@ -117,7 +117,7 @@ impl ReadRegistry {
                 if accepts_earlier {
                     self.kept.insert(key, kept);
                 } else {
-                    // Fails when nothing is kept, which is fine.
+                    // Fails if no answer is kept, which is fine.
                     drop(self.kept.replace(key, kept, true));
                 }
             }
@@ -130,18 +130,18 @@ impl ReadRegistry {
 }
 
 impl SharedReads {
-    /// Reads through the connections of `enterprise_manager`, and shares with all who have the same
-    /// registry.
+    /// Reads through the connections of `enterprise_manager`, and shares the reads with all users
+    /// of the same registry.
     pub fn new(enterprise_manager: EnterpriseManager, registry: Arc<ReadRegistry>) -> Self {
         Self { enterprise_manager: Arc::new(enterprise_manager), registry }
     }
 
-    /// Reads one session: the kept answer if it is young enough, else the answer of an equal read in
-    /// flight, else EM's.
+    /// Reads one session: returns the kept answer if it is young enough, or joins an equal read in
+    /// flight, or asks EM.
     ///
     /// # Errors
     ///
-    /// Why EM gave no session.
+    /// Why EM returned no session.
     pub async fn replica_session(
         &self,
         id: SessionId,
@@ -166,12 +166,12 @@ impl SharedReads {
         self.registry.sessions.join_or_start(key, &terms, kept, read).await
     }
 
-    /// Reads one page of a list: the answer of an equal read in flight, else EM's. Pages are not
-    /// kept: callers list sessions to see what is new.
+    /// Reads one page of a list: joins an equal read in flight, or asks EM. Pages are not kept,
+    /// because callers list sessions to see what is new.
     ///
     /// # Errors
     ///
-    /// Why EM gave no page.
+    /// Why EM returned no page.
     pub fn session_page(
         &self,
         list: SessionList,
@@ -191,7 +191,7 @@ impl SharedReads {
     ///
     /// # Errors
     ///
-    /// Why EM gave no tasks.
+    /// Why EM returned no tasks.
     pub fn tasks(
         &self,
         id: SessionId,

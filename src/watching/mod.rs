@@ -1,12 +1,13 @@
-//! One poller for all watchers of the same session, on whatever worker they are.
+//! One poller for all watchers of a session, whichever workers they are on.
 //!
-//! Enterprise Manager (EM) notifies nobody of changes, so sessions are polled. One poller each keeps
-//! the load at EM independent of the number of watchers. It starts with the first watcher, publishes
-//! what EM answers, and ends with the session's run or with the last watcher.
+//! Enterprise Manager (EM) does not notify anybody of changes, so the gateway polls. With one
+//! poller per session, the load on EM does not depend on the number of watchers. A poller starts
+//! with the first watcher, publishes EM's answers, and ends with the session's run or with the last
+//! watcher.
 //!
-//! It publishes a state through `tokio::sync::watch`, not events through a channel: a watcher that
-//! reads slowly finds the newest state, skips what it has missed, and needs no queue that would have
-//! to be bounded.
+//! A poller publishes a state through `tokio::sync::watch`, and not events through a channel: a
+//! watcher that reads slowly gets the newest state, skips what it has missed, and needs no queue
+//! that would have to be bounded.
 
 mod pace;
 mod poller;
@@ -35,7 +36,7 @@ pub struct Watching {
 }
 
 impl Watching {
-    /// Polls through `reads`, together with all who have the same registry.
+    /// Polls through `reads`, and shares the pollers with all users of the same registry.
     pub fn new(reads: SharedReads, registry: Arc<PollerRegistry>) -> Self {
         Self { reads, registry }
     }
@@ -43,7 +44,8 @@ impl Watching {
     /// Subscribes to a session, and starts its poller if there is none. What is known of the session
     /// is there at once, or within the read timeout of the settings.
     ///
-    /// Must be called within a runtime, which runs a new poller. Its first read belongs to `trace`.
+    /// Must be called within a runtime, which runs a new poller. That poller's first read belongs to
+    /// `trace`.
     pub fn join(&self, id: SessionId, trace: &TraceContext) -> Subscription {
         let mut pollers = self.registry.pollers.lock();
         if let Some(published) = pollers.get(&id) {

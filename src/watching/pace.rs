@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::settings::WatchSettings;
 
-/// Longest pause, whatever the settings: the time of the next read must be representable.
+/// The longest pause that settings can have, so that the time of the next read is representable.
 const LONGEST: Duration = Duration::from_secs(24 * 3600);
 
 /// The pause before the next read. EM renews all its data every 15 minutes: frequent reads just
@@ -27,8 +27,8 @@ impl Pace {
         }
     }
 
-    /// After an answer: the shortest pause if the session has changed, else half as long again as
-    /// the last one.
+    /// The pause after an answer: the shortest one if the session has changed, otherwise half as
+    /// long again as the last one.
     pub(super) fn after_answer(&mut self, changed: bool) -> Duration {
         if changed {
             self.pause = self.shortest;
@@ -39,19 +39,19 @@ impl Pace {
         with_jitter(pause)
     }
 
-    /// After a failed read: the shortest pause, or EM's `Retry-After` if that is longer.
+    /// The pause after a failed read: the shortest one, or EM's `Retry-After` if that is longer.
     pub(super) fn after_error(&self, retry_after: Option<Duration>) -> Duration {
         with_jitter(self.shortest.max(retry_after.unwrap_or_default()).min(LONGEST))
     }
 
-    /// Greatest age at which the answer to another caller still counts as new.
+    /// The maximum age at which the answer to another caller still counts as new.
     pub(super) fn acceptable_age(&self) -> Duration {
         self.pause / 10
     }
 }
 
-/// Lengthens a pause by up to a fifth, so that sessions that were first watched together, or failed
-/// together, do not stay in step.
+/// Lengthens a pause at random by up to a fifth, so that sessions whose watches started together,
+/// or whose reads failed together, are not polled together.
 fn with_jitter(pause: Duration) -> Duration {
     pause.mul_f64(1.0 + 0.2 * fastrand::f64())
 }

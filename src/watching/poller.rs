@@ -19,16 +19,16 @@ use crate::{
     sharing::{CallerTerms, SharedReads, SharedResult},
 };
 
-/// Reads one session again and again while it is watched.
+/// Reads one session repeatedly while it is watched.
 pub(super) struct Poller {
     id: SessionId,
-    /// The trace of the watch that began the polling.
+    /// The trace of the watch that started the polling.
     begun_by: TraceContext,
     reads: SharedReads,
     registry: Arc<PollerRegistry>,
     state: Arc<watch::Sender<PollerState>>,
     pace: Pace,
-    /// The number of the last thing that was worth sending.
+    /// The number of the last state that has to be sent.
     last_number: u64,
     last_sent_at: Instant,
     _counted: GaugeGuard,
@@ -70,8 +70,8 @@ impl Poller {
         }
     }
 
-    /// The session as `Get` without a maximum age returns it. The deadline includes the wait for a
-    /// permit, since the first watcher waits for this.
+    /// Reads the session like a `Get` without a maximum age. The deadline includes the wait for a
+    /// permit, since the first watcher waits for this read.
     async fn first_read(&self) -> SharedResult<Reading> {
         let deadline = Instant::now() + self.registry.settings.read_timeout;
         let read = async {
@@ -81,13 +81,15 @@ impl Poller {
         timeout_at(deadline, read).await.unwrap_or_else(|_| Err(no_answer()))
     }
 
-    /// Reads the session once more. The wait for a permit has a timeout of its own: all watched
-    /// sessions may queue here, and watchers have to learn when theirs gets no turn.
+    /// Reads the session once more. The wait for a permit has a separate timeout: many sessions may
+    /// queue here, and watchers have to learn if theirs cannot be polled.
     async fn poll(&self) -> SharedResult<Reading> {
         let wait = self.registry.settings.queue_timeout;
         let Ok(_permit) = timeout(wait, acquire(&self.registry.poll_permits)).await else {
             return Err(Error::Disconnected {
-                why: format!("no poll within {wait:?}, since too many sessions are watched"),
+                why: format!(
+                    "too many sessions are watched, so the poll did not start within {wait:?}"
+                ),
             });
         };
         let deadline = Instant::now() + self.registry.settings.read_timeout;
@@ -111,8 +113,8 @@ impl Poller {
         self.reads.replica_session(self.id, View::Entity, terms).await
     }
 
-    /// Does the work unless the last watcher leaves meanwhile. In that case this poller has been
-    /// removed from the map and must end.
+    /// Does the work unless the last watcher leaves in the meantime. In that case it removes this
+    /// poller from the map and returns `None`, and the poller must end.
     async fn while_watched<T>(&self, work: impl Future<Output = T>) -> Option<T> {
         let mut work = pin!(work);
         loop {
@@ -120,7 +122,7 @@ impl Poller {
                 done = work.as_mut() => return Some(done),
                 () = self.state.closed() => {
                     let mut pollers = self.registry.pollers.lock();
-                    // A watcher that has joined since found this poller in the map and relies on it.
+                    // A watcher that has just joined found this poller in the map and relies on it.
                     if self.state.receiver_count() == 0 {
                         pollers.remove(&self.id);
                         return None;
@@ -130,7 +132,7 @@ impl Poller {
         }
     }
 
-    /// Publishes an answer. Returns the pause until the next read, `None` when the run is over.
+    /// Publishes an answer. Returns the pause until the next read; `None` if the run is over.
     fn publish_reading(&mut self, reading: &Arc<Reading>) -> Option<Duration> {
         let is_over = reading.session.entity.as_ref().is_some_and(EntityFields::is_over);
         let (changed, recovered) = {
@@ -149,7 +151,7 @@ impl Poller {
         }
         let number = self.last_number;
         self.state.send_if_modified(|state| {
-            // Also when nothing is sent: the next watcher to join sees how new the answer is.
+            // Also if nothing has to be sent, so that the next watcher sees how new the answer is.
             state.reading = Some(reading.clone());
             state.reading_number = number;
             state.outage = None;
@@ -160,7 +162,7 @@ impl Poller {
         (!is_over).then_some(pause)
     }
 
-    /// Publishes that there is no answer. Returns the pause until the next read, `None` when the
+    /// Publishes that there is no answer. Returns the pause until the next read; `None` if the
     /// error is permanent.
     fn publish_error(&mut self, error: Error) -> Option<Duration> {
         let (is_known, started_at) = {
@@ -211,7 +213,7 @@ impl Drop for Poller {
 }
 
 fn no_answer() -> Error {
-    Error::Disconnected { why: "given up after waiting for an answer".to_owned() }
+    Error::Disconnected { why: "the time limit of the read has passed".to_owned() }
 }
 
 async fn acquire(limit: &Semaphore) -> SemaphorePermit<'_> {
@@ -219,9 +221,9 @@ async fn acquire(limit: &Semaphore) -> SemaphorePermit<'_> {
     permit.expect("the semaphores are never closed")
 }
 
-/// Whether an error ends the watch. A missing session will not come back; every other error may
-/// pass, if only because an operator corrects something. But a watcher of a session that has never
-/// been read learns at once of an error that will not pass by itself.
+/// Whether an error ends the watch. A missing session does not come back; every other error may
+/// pass, if only because an operator corrects something. But if the session has never been read, an
+/// error that does not pass by itself ends the watch at once.
 fn is_permanent(error: &Error, is_known: bool) -> bool {
     match error {
         Error::SessionNotFound { .. } => true,

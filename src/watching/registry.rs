@@ -20,19 +20,19 @@ pub struct PollerRegistry {
     pub(super) pollers: Mutex<HashMap<SessionId, Published>>,
     /// Limits concurrent polls to half of EM's concurrency limit.
     pub(super) poll_permits: Semaphore,
-    /// Limits concurrent first reads to a quarter of it, so that a new watcher does not wait behind
-    /// the polls of all others, and calls still get permits.
+    /// Limits concurrent first reads to a quarter of it, so that a new watcher does not have to
+    /// wait for the polls of all others, and calls still get permits.
     pub(super) first_read_permits: Semaphore,
     pub(super) settings: WatchSettings,
     pub(super) metrics: Arc<Metrics>,
     pub(super) traces: Traces,
 }
 
-/// A poller as its watchers find it.
+/// A poller in the registry.
 #[derive(Clone)]
 pub(super) struct Published {
     pub(super) state: Arc<watch::Sender<PollerState>>,
-    /// The trace of the watch that began the polling.
+    /// The trace of the watch that started the polling.
     pub(super) begun_by: TraceContext,
 }
 

@@ -10,23 +10,23 @@ use crate::enterprise_manager::{Error, Reading};
 /// The states of one poller, of which a watcher gets the newest. Dropping it ends the watch.
 pub type Subscription = watch::Receiver<PollerState>;
 
-/// What a poller knows of its session. The poller numbers what watchers have to be sent, upwards
-/// from 1; a watcher sends what has a higher number than the last it sent.
+/// What a poller knows about its session. The poller numbers everything that watchers have to send,
+/// starting at 1. A watcher sends whatever has a higher number than the last that it has sent.
 #[derive(Debug, Clone, Default)]
 pub struct PollerState {
     /// EM's newest answer.
     pub reading: Option<Arc<Reading>>,
-    /// The number of the last answer that was worth sending.
+    /// The number of the last answer that has to be sent.
     pub reading_number: u64,
-    /// Why EM gives no answer at the moment.
+    /// Why EM currently gives no answer.
     pub outage: Option<Arc<Outage>>,
     /// The number of the outage.
     pub outage_number: u64,
-    /// Set when nothing more will come: the run is over, or the error is permanent.
+    /// Set when nothing will follow: the run is over, or the error is permanent.
     pub end: Option<Result<(), Error>>,
 }
 
-/// A time in which EM gives no answer.
+/// A period in which EM gives no answer.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Outage {
     /// Why the last read failed.

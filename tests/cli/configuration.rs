@@ -1,5 +1,5 @@
-//! `docs/configuration.md` is made from the options of `serve`: it has no text of its own about any
-//! of them.
+//! `docs/configuration.md` is generated from the options of `serve`; all its text about them comes from
+//! their help.
 
 use std::{env, fmt::Write as _, fs, path::Path};
 
@@ -9,16 +9,16 @@ use replica_session_gateway::settings::ServeOptions;
 const BEFORE: &str = "\
 # Settings
 
-<!-- Made from src/settings/ by `UPDATE_DOCS=1 cargo test --test cli`; do not edit. -->
+<!-- Generated from src/settings/ by `UPDATE_DOCS=1 cargo test --test cli`; do not edit. -->
 
-Every option of `serve` is also an environment variable: `--em-url` is `GATEWAY_EM_URL`. An option wins
-over its variable. Durations look like `500ms`, `3s`, `5m`. A wrong setting ends the program at once, with
-exit code 64 and one sentence that names the setting. `/status` and the first line of the log show all
-settings in effect, and where each was set.
+Every option of `serve` is also an environment variable: `--em-url` is `GATEWAY_EM_URL`. An option takes
+precedence over its variable. Durations look like `500ms`, `3s`, `5m`. A wrong setting ends the program at
+once, with exit code 64 and one sentence that names the setting. `/status` and the first line of the log
+show all settings in effect, and where each was set.
 
-`--em-url`, `--em-username` and the password are required; all else has a default.
-[operators.md](operators.md) says how the settings of TLS work together, and
-[performance.md](performance.md#watches) what a watch costs.
+`--em-url`, `--em-username` and the password are required; all other settings have a default.
+[operators.md](operators.md) explains how the settings of TLS work together, and
+[performance.md](performance.md#watches) says what a watch costs.
 ";
 
 const AFTER: &str = "
@@ -38,7 +38,7 @@ fn the_page_of_the_settings_says_what_the_options_say() {
     let documented = fs::read_to_string(&path).unwrap_or_default();
     assert!(
         documented == page,
-        "docs/configuration.md is not what the options say: UPDATE_DOCS=1 cargo test --test cli"
+        "docs/configuration.md differs from the options: run UPDATE_DOCS=1 cargo test --test cli"
     );
 }
 
@@ -77,7 +77,7 @@ fn row(option: &Arg) -> String {
     let help = option.get_help().unwrap().to_string();
     let more = option.get_long_help().map(ToString::to_string);
     let more = more.as_deref().and_then(|long| long.split_once("\n\n"));
-    // What clap does not know of a default stands in brackets at the end of the help.
+    // If clap does not know a default, the help has it in brackets at its end.
     let (meaning, bracket) = match help.strip_suffix(']').and_then(|help| help.rsplit_once(" [")) {
         Some((meaning, bracket)) => (meaning, Some(bracket.trim_start_matches("default: "))),
         None => (help.as_str(), None),

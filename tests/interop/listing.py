@@ -15,7 +15,7 @@ OF_NO_AVAIL = ["Replication Job 1", 'x" or Result=="Failed', "x' or Result==\"Fa
 WRONG_NAME = {
     "code": "INVALIDARGUMENT", "reason": "INVALID_FILTER",
     "field": "filter.job_name must not have control characters, which Enterprise Manager's filter cannot express",
-    "advice": "correct what you have typed",
+    "advice": "correct your input",
 }  # fmt: skip
 DOWN = {"code": "UNAVAILABLE", "reason": "EM_UNAVAILABLE", "retry": "after 5 s", "advice": "try again later"}
 

@@ -182,7 +182,7 @@ async fn an_untrusted_certificate_is_shown_with_the_options_to_trust_it() {
 
     let other = "0".repeat(64);
     let told = check(&simulator.url(), &["--em-pin-sha256", &other]).await;
-    assert_fails(&told, 78, "tls", &["not among the given ones", "renewed"]);
+    assert_fails(&told, 78, "tls", &["not one of the configured pins", "renewed"]);
 
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("ca.crt");

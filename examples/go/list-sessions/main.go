@@ -86,7 +86,7 @@ func tellTasks(gateway pb.ReplicaSessionServiceClient, id string) error {
 }
 
 // reasons: begin
-// reason is the gateway's machine-readable one; empty where a proxy or the library has made the error.
+// reason is the gateway's machine-readable one; empty if a proxy or the library created the error.
 func reason(err error) string {
 	for _, detail := range status.Convert(err).Details() {
 		if info, ok := detail.(*errdetails.ErrorInfo); ok && info.Domain == "replicasession.gateway" {
@@ -99,9 +99,9 @@ func reason(err error) string {
 func advice(err error) string {
 	switch reason(err) {
 	case "INVALID_FILTER", "INVALID_ID":
-		return "correct what you have typed"
+		return "correct your input"
 	case "EM_ACCESS_DENIED", "EM_CREDENTIALS_REJECTED", "EM_UNTRUSTED_CERTIFICATE":
-		return "have the gateway set up rightly"
+		return "ask the gateway's operator to correct its setup"
 	}
 	switch status.Code(err) { // also for reasons that this program does not know yet
 	case codes.Unavailable, codes.ResourceExhausted:

@@ -1,8 +1,8 @@
-//! `check`: whether the settings of `serve` work with this Enterprise Manager, step by step, and what
-//! to change where they do not.
+//! `check`: checks step by step whether the settings of `serve` work with this Enterprise Manager,
+//! and says what to change if they do not.
 //!
-//! The output can be shown to others: it has no text of Enterprise Manager's but the id, time and state
-//! of one session.
+//! The output can be shown to others: it contains nothing from Enterprise Manager except the id, time
+//! and state of one session.
 
 mod network;
 mod output;
@@ -37,24 +37,24 @@ use target::Target;
 
 /// Check that the settings of serve work with this Enterprise Manager
 ///
-/// Takes the settings of serve. Resolves, connects, verifies TLS, recognises Enterprise Manager, logs
-/// on, looks up what the account may do, lists sessions, reads one and logs off: one line each, with
-/// what to change where it fails. It only reads, and prints nothing of Enterprise Manager's answers
-/// but the id, time and state of one session.
+/// Takes the settings of serve. Resolves the name, connects, verifies TLS, recognises Enterprise
+/// Manager, logs on, determines what the account may do, lists sessions, reads one and logs off.
+/// Prints one line per step, and what to change if the step fails. It only reads, and prints nothing
+/// from Enterprise Manager's answers except the id, time and state of one session.
 ///
-/// Exit codes, of the first step that failed: 0 all is well, 64 wrong settings, 69 Enterprise Manager
-/// cannot be reached, 70 it fails or cannot be understood, 73 the report cannot be written, 75 a step
-/// took too long, 77 the account may not read sessions, 78 the address, the certificate to trust or the
-/// password is wrong, 130 interrupted.
+/// Exit codes, of the first step that failed: 0 everything works, 64 wrong settings, 69 Enterprise
+/// Manager cannot be reached, 70 it fails or its answer cannot be read, 73 the report cannot be
+/// written, 75 a step took too long, 77 the account may not read sessions, 78 the address, the
+/// certificate to trust or the password is wrong, 130 interrupted.
 #[derive(Debug, Clone, Args)]
 pub struct CheckOptions {
-    /// File to record in how this Enterprise Manager answers some thirty more requests, which only read.
-    /// Texts are replaced by their shape: no name, host, id or secret is in it, so that it can be sent to
-    /// the maintainers
+    /// Record in this file how Enterprise Manager answers about thirty more requests, which only read.
+    /// Every text is replaced by its shape, so that the file contains no name, host, id or secret and can
+    /// be sent to the maintainers
     #[arg(long, value_name = "FILE")]
     pub report: Option<PathBuf>,
 
-    /// Print one JSON object when all is done, instead of a line per step
+    /// Print one JSON object at the end instead of a line per step
     #[arg(long)]
     pub json: bool,
 
@@ -77,9 +77,9 @@ pub async fn run(options: CheckOptions) -> Result<ExitCode, CommandError> {
     Ok(check(options, &mut io::stdout(), signals.next()).await)
 }
 
-/// Runs the check, and prints each step on `out` when it is done. Returns the exit code: 0 when all steps
-/// succeeded, else that of the first one that failed. `interrupted` ends it early; the logon session is
-/// ended in any case.
+/// Runs the check, and prints each step to `out` when it has ended. Returns the exit code: 0 if all steps
+/// succeeded, otherwise that of the first one that failed. `interrupted` ends the check early. The check
+/// always ends its logon session.
 async fn check(
     options: CheckOptions,
     out: &mut impl Write,
@@ -130,7 +130,8 @@ fn load(
         Metrics::new().upstream.clone(),
         Traces::default(),
     )?;
-    // Opened before Enterprise Manager is asked. An earlier report stays until this one is written.
+    // Opened before anything is sent to Enterprise Manager. An earlier report stays until this one
+    // is written.
     let open = |path: PathBuf| {
         let mut options = File::options();
         let options = options.write(true).create(true).truncate(false);

@@ -1,6 +1,6 @@
 //! The first steps, from the name of the host to an answer of Enterprise Manager.
 //!
-//! The gateway does all of this in one go; done one after the other, each can say what is wrong with it.
+//! The gateway does all of this at once. As separate steps, each can say what is wrong.
 
 use std::{io, net::SocketAddr, time::Duration};
 
@@ -22,10 +22,10 @@ use crate::{
     settings::{EnterpriseManagerSettings, SettingError},
 };
 
-/// How long establishing a connection may take, as for the gateway.
+/// How long it may take to establish a connection, as in the gateway.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// A certificate that expires within this many seconds is worth a warning.
+/// A certificate that expires within this many seconds causes a warning.
 const EXPIRES_SOON: i64 = 14 * 24 * 3600;
 
 /// The addresses of the host.
@@ -55,7 +55,7 @@ pub(super) async fn connect_to_any(
             }
             Ok(Ok(stream)) => {
                 let text = format!("{address}, but {}", failures.join("; "));
-                let remedy = "every new connection tries the others too: repair them, or remove them from DNS";
+                let remedy = "new connections also try the addresses that fail: repair them, or remove them from DNS";
                 return Ok(Success::new(stream, text).but(remedy));
             }
             Ok(Err(error)) => {
@@ -66,9 +66,9 @@ pub(super) async fn connect_to_any(
         }
     }
     let what = if was_refused {
-        "the machine is there and nothing listens: start Enterprise Manager's service, or correct the port in --em-url"
+        "the machine answers, but nothing listens on this port: start Enterprise Manager's service, or correct the port in --em-url"
     } else {
-        "open the firewall for TCP from here to there, or check that the machine is up"
+        "check that the machine is up, and that no firewall blocks TCP connections to it"
     };
     let remedy = format!("{what}; {REST_PORT}{}", port_hint(url));
     Err(Problem::unavailable(failures.join("; "), remedy))
@@ -92,13 +92,13 @@ pub(super) async fn establish_tls(
             return Err(Problem::misconfigured(
                 "this port does not speak TLS",
                 format!(
-                    "{REST_PORT}, with TLS{hint}. For plain HTTP in a trusted network: http:// and --em-allow-plaintext"
+                    "{REST_PORT}, with TLS{hint}. For plain HTTP in a trusted network, use http:// and --em-allow-plaintext"
                 ),
             ));
         }
         Err(HandshakeError::Failed(Error::Disconnected { why })) => {
             return Err(Problem::unavailable(
-                format!("no TLS handshake: {why}"),
+                format!("the TLS handshake failed: {why}"),
                 format!(
                     "check that its service runs, and for a firewall that cuts connections{hint}. Some servers also end the handshake without a word if they support nothing of this: \
                      {SPEAKS}"
@@ -115,13 +115,13 @@ pub(super) async fn establish_tls(
     let success = Success::new(handshake, format!("{version}, trusted, valid until {expires}"));
     if expires.as_second() - Timestamp::now().as_second() < EXPIRES_SOON {
         return Ok(success.but(
-            "renew Enterprise Manager's certificate; add the new pin or authority here before that",
+            "renew Enterprise Manager's certificate; before that, add the new pin or authority to these settings",
         ));
     }
     Ok(success)
 }
 
-/// Whether what answers is Enterprise Manager.
+/// Checks that the server is Enterprise Manager.
 pub(super) async fn recognise_server(
     enterprise_manager: &EnterpriseManager,
     settings: &EnterpriseManagerSettings,
@@ -144,7 +144,7 @@ pub(super) async fn recognise_server(
         Recognised::Perhaps(status) => {
             let text =
                 format!("answers like Enterprise Manager, but with status {status} at /api/");
-            return Ok(Success::new((), text).but("the logon shows whether it is"));
+            return Ok(Success::new((), text).but("the logon will show whether it is"));
         }
     };
     let success = Success::new(
@@ -159,7 +159,7 @@ pub(super) async fn recognise_server(
         Ok(success)
     } else {
         Ok(success.but(format!(
-            "it does not offer {wanted}: leave out --em-api-version, or use one of these"
+            "it does not offer {wanted}: remove --em-api-version, or use one of the listed versions"
         )))
     }
 }

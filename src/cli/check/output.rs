@@ -7,13 +7,13 @@ use serde::Serialize;
 use super::problem::Problem;
 use crate::cli::ExitCode;
 
-/// What a step that succeeded has found.
+/// The result of a step that succeeded.
 pub(super) struct Success<T> {
-    /// What later steps need of it.
+    /// What later steps need.
     pub(super) value: T,
     /// For people to read.
     pub(super) text: String,
-    /// What to look at, although it succeeded.
+    /// What needs attention, although the step succeeded.
     pub(super) remedy: Option<String>,
 }
 
@@ -23,7 +23,7 @@ impl<T> Success<T> {
         Self { value, text: text.into(), remedy: None }
     }
 
-    /// Something about it needs attention.
+    /// The step succeeded, but something needs attention.
     pub(super) fn but(self, remedy: impl Into<String>) -> Self {
         Self { remedy: Some(remedy.into()), ..self }
     }
@@ -34,7 +34,7 @@ impl<T> Success<T> {
 #[serde(rename_all = "snake_case")]
 enum Outcome {
     Ok,
-    /// It succeeded, and something about it needs attention.
+    /// It succeeded, but something needs attention.
     Odd,
     Failed,
     NotDone,
@@ -65,7 +65,7 @@ pub(super) struct Output<'o, W> {
 }
 
 impl<'o, W: Write> Output<'o, W> {
-    /// Prints to `out`: with `as_json` at the end, else after each step.
+    /// Prints to `out`: at the end if `as_json` is set, otherwise after each step.
     pub(super) fn new(out: &'o mut W, as_json: bool) -> Self {
         let summary = Summary { exit_code: ExitCode::SUCCESS, steps: Vec::new() };
         Self { out, as_json, summary }
@@ -81,7 +81,7 @@ impl<'o, W: Write> Output<'o, W> {
         success.value
     }
 
-    /// A step succeeded, and that is all.
+    /// A step without a result succeeded.
     pub(super) fn ok(&mut self, step: &'static str, text: impl Into<String>) {
         self.succeeded(step, Success::new((), text));
     }
@@ -99,7 +99,7 @@ impl<'o, W: Write> Output<'o, W> {
         self.print(step, Outcome::NotDone, why.to_owned(), None);
     }
 
-    /// Adds those of these steps that have not ended, and returns the exit code.
+    /// Prints those of these steps that have not ended as not done, and returns the exit code.
     pub(super) fn finish(mut self, steps: &[&'static str]) -> ExitCode {
         for name in steps {
             if !self.summary.steps.iter().any(|step| step.name == *name) {
@@ -135,7 +135,7 @@ impl<'o, W: Write> Output<'o, W> {
         self.summary.steps.push(Step { outcome, remedy, name: step, text });
     }
 
-    /// A closed output, as behind `| head`, is no reason to stop before the logoff.
+    /// If the output is closed, as with `| head`, the check goes on, so that it logs off.
     fn write_line(&mut self, line: &str) {
         drop(writeln!(self.out, "{line}").and_then(|()| self.out.flush()));
     }

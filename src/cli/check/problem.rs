@@ -1,5 +1,5 @@
-//! Why a step failed and what to change, for an operator who is woken up at night. No text of Enterprise
-//! Manager's is in it, so that the output can be shown to others.
+//! Why a step failed and what to change, for an operator who is woken up at night. It contains no text
+//! from Enterprise Manager, so that the output can be shown to others.
 
 use std::time::Duration;
 
@@ -55,28 +55,28 @@ impl Problem {
         Self::new(
             ExitCode::TEMPORARY_FAILURE,
             format!("no answer within {time_limit:?}"),
-            "look at Enterprise Manager's load; if it is merely slow, raise --step-timeout here and \
-             --default-deadline for the gateway",
+            "check Enterprise Manager's load; if it is only slow, raise --step-timeout for this check \
+             and --default-deadline for the gateway",
         )
     }
 }
 
 impl From<SettingError> for Problem {
     fn from(error: SettingError) -> Self {
-        Self::new(ExitCode::USAGE, error.to_string(), "correct it")
+        Self::new(ExitCode::USAGE, error.to_string(), "correct this setting")
     }
 }
 
 /// A hint if Veeam's products use this port for something else.
 pub(super) fn port_hint(url: &Url) -> &'static str {
     match (url.scheme(), url.port_or_known_default()) {
-        (_, Some(443 | 9443)) => "; 443 and 9443 are ports of its web UI: try 9398 in --em-url",
-        (_, Some(9080 | 80)) => "; 9080 is a port of its web UI: try https and 9398 in --em-url",
+        (_, Some(443 | 9443)) => "; 443 and 9443 belong to its web UI: try port 9398 in --em-url",
+        (_, Some(9080 | 80)) => "; 9080 belongs to its web UI: try https and port 9398 in --em-url",
         (_, Some(9419)) => {
-            "; 9419 is the backup server's own REST service, another product: try 9398 of the \
-             Enterprise Manager in --em-url"
+            "; 9419 belongs to the backup server's own REST service, another product: try port 9398 \
+             of the Enterprise Manager in --em-url"
         }
-        ("https", Some(9399)) => "; 9399 is its port without TLS: try 9398 in --em-url",
+        ("https", Some(9399)) => "; 9399 is its port without TLS: try port 9398 in --em-url",
         ("http", Some(9398)) => "; 9398 is its port with TLS: write https:// in --em-url",
         _ => "",
     }
@@ -88,11 +88,11 @@ pub(super) fn of_error(error: &Error, settings: &EnterpriseManagerSettings) -> P
     match error {
         Error::LogonPaused { cause, .. } => of_error(cause, settings),
         Error::CredentialsRejected { why } => Problem::misconfigured(
-            format!("Enterprise Manager rejects user name or password: {why}"),
+            format!("Enterprise Manager rejects the user name or the password: {why}"),
             format!(
-                "correct --em-username ({}) or the password ({}); try them once at its web UI: \
-                 more tries can lock the account. Windows wants DOMAIN\\user, Linux user@domain; an account \
-                 without any role in Enterprise Manager is rejected too",
+                "correct --em-username ({}) or the password ({}). Try them in Enterprise Manager's web \
+                 UI, but only once: more attempts can lock the account. Windows expects DOMAIN\\user, \
+                 Linux user@domain. Enterprise Manager also rejects an account without any role",
                 settings.username,
                 match &settings.password {
                     PasswordSource::File(path) => format!("file {}", path.display()),
@@ -106,31 +106,35 @@ pub(super) fn of_error(error: &Error, settings: &EnterpriseManagerSettings) -> P
             "give it the role Portal User in Enterprise Manager's configuration, under Roles",
         ),
         Error::Unreachable { why } | Error::Disconnected { why } => Problem::unavailable(
-            format!("the connection fails: {why}"),
-            format!("check that its service runs, and what is on the way to it{}", port_hint(url)),
+            format!("no connection, or no complete answer: {why}"),
+            format!(
+                "check that Enterprise Manager's service is running, and what is between it and this \
+                 machine{}",
+                port_hint(url)
+            ),
         ),
         Error::CircuitOpen { .. } => Problem::unavailable(
             "connections can no longer be established",
-            "check whether its service has just been stopped",
+            "check whether Enterprise Manager's service has just stopped",
         ),
         Error::Unavailable { .. } => Problem::unavailable(
-            "status 502, 503 or 504: it is stopped, starting or overloaded",
-            "look at Enterprise Manager's service, or at the proxy in front of it",
+            "status 502, 503 or 504: Enterprise Manager is stopped, starting or overloaded",
+            "check Enterprise Manager's service, and any proxy in front of it",
         ),
         Error::Throttled { .. } => Problem::unavailable(
-            "status 408 or 429: a proxy in front of it limits requests",
+            "status 408 or 429: a proxy in front of Enterprise Manager limits requests",
             "ask the operator of that proxy, and lower --em-concurrency",
         ),
         Error::NotEnterpriseManager { .. } => Problem::misconfigured(
-            "the answer is not one of Enterprise Manager",
+            "the answer does not come from Enterprise Manager",
             format!(
-                "look for a proxy or login page on the way to --em-url; {REST_PORT}{}",
+                "look for a proxy or a login page in front of --em-url; {REST_PORT}{}",
                 port_hint(url)
             ),
         ),
         Error::UntrustedCertificate { why } => Problem::misconfigured(
             format!("the certificate is not trusted: {why}"),
-            "see em-certificate",
+            "display the certificate with em-certificate",
         ),
         Error::TlsFailed { why, remedy } => {
             Problem::misconfigured(format!("TLS cannot work: {why}"), *remedy)
@@ -141,11 +145,12 @@ pub(super) fn of_error(error: &Error, settings: &EnterpriseManagerSettings) -> P
         ),
         Error::Internal { status, .. } => Problem::broken(
             format!("Enterprise Manager fails with status {status}"),
-            "its administrator finds the reason in Enterprise Manager's own log; the gateway's log has its message",
+            "ask Enterprise Manager's administrator to find the reason in its log; the gateway's log shows \
+             its message",
         ),
         Error::NotImplemented { .. } => Problem::broken(
-            "status 501: Enterprise Manager does not offer this",
-            "check that it is of release 11 or newer",
+            "status 501: Enterprise Manager does not support this request",
+            "make sure that Enterprise Manager is version 11 or newer",
         ),
         Error::RequestRefused { status, .. } => Problem::broken(
             format!("Enterprise Manager refuses the request with status {status}"),
@@ -153,12 +158,12 @@ pub(super) fn of_error(error: &Error, settings: &EnterpriseManagerSettings) -> P
         ),
         Error::BadResponse(_) => Problem::broken(
             "the gateway cannot read the answer",
-            "look for a proxy that changes answers; else report it, with `check --report`",
+            "look for a proxy that changes answers; otherwise report it, with `check --report`",
         ),
     }
 }
 
-/// The certificate is not trusted. `presented` is the one that the server presents, if that could be read.
+/// The certificate is not trusted. `presented` is the server's certificate, if it could be read.
 pub(super) fn untrusted(
     why: &str,
     presented: Option<&PresentedCertificate>,
@@ -166,11 +171,11 @@ pub(super) fn untrusted(
 ) -> Problem {
     let text = format!("the certificate is not trusted: {why}");
     let Some(certificate) = presented else {
-        return Problem::misconfigured(text, "look at it with em-certificate");
+        return Problem::misconfigured(text, "display it with em-certificate");
     };
     let pin = &certificate.pin;
     let text = format!(
-        "{text}; it is for {}, valid from {} to {}, pin {pin}",
+        "{text}; the certificate is for {}, valid from {} to {}, pin {pin}",
         match certificate.names.join(", ") {
             names if names.is_empty() => "no name".to_owned(),
             names => names,
@@ -178,22 +183,24 @@ pub(super) fn untrusted(
         certificate.not_before,
         certificate.not_after,
     );
-    let compare = "compare the pin with what Enterprise Manager's administrator sees";
+    let compare = "compare the pin with the one that Enterprise Manager's administrator sees";
     let remedy = match trust {
         Trust::Pins { file: Some(_), .. } => {
-            format!("if it was renewed, {compare}, then add it to the file of --em-pin-file")
+            format!("if the certificate was renewed, {compare}, then add it to the --em-pin-file")
         }
         Trust::Pins { .. } => {
-            format!("if it was renewed, {compare}, then set --em-pin-sha256 {pin}")
+            format!("if the certificate was renewed, {compare}, then set --em-pin-sha256 {pin}")
         }
         _ if why.contains("expired") => format!(
-            "its administrator has to renew it; until then {compare}, then set --em-pin-sha256 {pin}"
+            "ask Enterprise Manager's administrator to renew it; until then, {compare}, and set \
+             --em-pin-sha256 {pin}"
         ),
         _ if why.contains("valid for name") => format!(
-            "use a name in --em-url that it is for; or {compare}, then set --em-pin-sha256 {pin}"
+            "use a name in --em-url that the certificate contains; or {compare}, then set \
+             --em-pin-sha256 {pin}"
         ),
         _ => format!(
-            "give its authority with --em-ca-file; or, for a self-signed one, {compare}, then set \
+            "trust its authority with --em-ca-file; or, if it is self-signed, {compare}, then set \
              --em-pin-sha256 {pin}"
         ),
     };

@@ -1,4 +1,5 @@
-//! Whether what answers at the address is Enterprise Manager, or something that is often taken for it.
+//! Recognises whether the server at the address is Enterprise Manager, or something that is often
+//! mistaken for it.
 
 use quick_xml::{events::Event, reader::Reader};
 use url::Url;
@@ -11,7 +12,8 @@ use crate::enterprise_manager::EmResponse;
 pub(super) enum Recognised {
     /// Enterprise Manager, and the versions of its API that it offers.
     EnterpriseManager(Vec<String>),
-    /// It has Enterprise Manager's form of an error, with this status: the logon will show.
+    /// The answer is an `Error` document like Enterprise Manager's, with this status: the logon
+    /// will show what it is.
     Perhaps(u16),
 }
 
@@ -19,29 +21,29 @@ pub(super) enum Recognised {
 ///
 /// # Errors
 ///
-/// What else it is.
+/// The server is not Enterprise Manager; says what it is instead.
 pub(super) fn recognise(answer: &EmResponse, url: &Url) -> Result<Recognised, Problem> {
     let (root, versions) = root_and_versions(&answer.body);
     match (answer.status.as_u16(), root.as_str()) {
         (200, "EnterpriseManager") => Ok(Recognised::EnterpriseManager(versions)),
         (503, "Error") => Err(Problem::unavailable(
             "Enterprise Manager says that it is not available, with status 503",
-            "it is starting or overloaded: look at its service, and try again",
+            "it is starting or overloaded: check its service, and try again",
         )),
         (status, "Error") => Ok(Recognised::Perhaps(status)),
         _ => Err(something_else(answer, url)),
     }
 }
 
-/// The ids in the `UID`s of sessions in a document, each with what follows it up to the next one. Any
-/// document will do, well-formed or not.
+/// The ids in the `UID`s of sessions in a document, each with the text up to the next one. The
+/// document need not be well-formed.
 pub(super) fn session_uids(document: &str) -> impl Iterator<Item = (Uuid, &str)> {
     let behind = document.split("urn:veeam:ReplicaJobSession:").skip(1);
     behind.filter_map(|text| Some((text.get(..36)?.parse().ok()?, &text[36..])))
 }
 
-/// The name of the root element, and the versions of the API that the document names, such as `v1_7`, as far
-/// as it can be read.
+/// The name of the root element, and the API versions in the document, such as `v1_7`, as far as the
+/// document can be read.
 fn root_and_versions(body: &[u8]) -> (String, Vec<String>) {
     let is_version = |name: &str| {
         let number = name.strip_prefix('v').unwrap_or_default();
@@ -97,7 +99,7 @@ fn something_else(answer: &EmResponse, url: &Url) -> Problem {
                 "status {status} in JSON: most likely the backup server's own REST service (port \
                  9419), which is another product"
             ),
-            format!("give the address of the Enterprise Manager in --em-url; {REST_PORT}{hint}"),
+            format!("use the address of the Enterprise Manager in --em-url; {REST_PORT}{hint}"),
         );
     }
     match status {
@@ -106,7 +108,7 @@ fn something_else(answer: &EmResponse, url: &Url) -> Problem {
             format!("Enterprise Manager never redirects: correct --em-url; {REST_PORT}{hint}"),
         ),
         407 => Problem::misconfigured(
-            "status 407: a proxy that requires a logon of its own",
+            "status 407: a proxy that requires authentication",
             "let this machine reach Enterprise Manager without a proxy",
         ),
         404 if is_windows => Problem::misconfigured(
@@ -118,8 +120,10 @@ fn something_else(answer: &EmResponse, url: &Url) -> Problem {
             "start Enterprise Manager's service",
         ),
         502..=504 => Problem::unavailable(
-            format!("status {status} from a proxy or load balancer, which gets no answer itself"),
-            "check that Enterprise Manager runs, and where the proxy forwards to",
+            format!(
+                "status {status} from a proxy or load balancer that gets no answer from its server"
+            ),
+            "check that Enterprise Manager is running, and where the proxy forwards requests to",
         ),
         _ if is_html => Problem::misconfigured(
             format!("status {status} and an HTML page: a proxy, or another web server"),
@@ -128,11 +132,11 @@ fn something_else(answer: &EmResponse, url: &Url) -> Problem {
             ),
         ),
         500..600 => Problem::broken(
-            format!("status {status}, and nothing that shows which server it is from"),
-            format!("look at Enterprise Manager's own log{hint}"),
+            format!("status {status}, and nothing shows which server sent it"),
+            format!("check Enterprise Manager's own log{hint}"),
         ),
         _ => Problem::misconfigured(
-            format!("status {status}, and nothing that Enterprise Manager would send"),
+            format!("status {status}, with content that Enterprise Manager never sends"),
             format!("correct --em-url; {REST_PORT}{hint}"),
         ),
     }

@@ -1,4 +1,4 @@
-//! The steps of a check in their order. When one fails, those that need it are not done.
+//! The steps of a check in their order. If one fails, the steps that depend on it are not done.
 
 use std::{fs::File, io::Write};
 
@@ -26,18 +26,18 @@ use crate::{
 pub(super) const NAMES: [&str; 9] =
     ["resolve", "connect", "tls", "recognise", "logon", "role", "list", "read", "logoff"];
 
-/// What a step ends with.
+/// The outcome of a step.
 type StepResult<T = ()> = Result<Success<T>, Problem>;
 
 /// One check of one Enterprise Manager.
 pub(super) struct Check<'c, 'o, W> {
     pub(super) output: &'c mut Output<'o, W>,
     pub(super) target: Target<'c>,
-    /// What was agreed upon with the server, once that is done.
+    /// The result of the TLS handshake, once it is done.
     pub(super) tls: Option<Handshake>,
 }
 
-/// What the settings say, in one line.
+/// The settings in one line.
 pub(super) fn describe(settings: &Settings) -> String {
     let em = &settings.enterprise_manager;
     let trust = match &em.trust {
@@ -56,7 +56,7 @@ pub(super) fn describe(settings: &Settings) -> String {
 }
 
 impl<W: Write> Check<'_, '_, W> {
-    /// Takes all the steps, and logs off, unless the future is dropped.
+    /// Does all steps, and logs off, unless the future is dropped.
     pub(super) async fn run(&mut self, report: Option<File>, open: &OpenLogon) {
         if self.until_logged_on().await.is_some() {
             self.read_sessions().await;
@@ -68,12 +68,12 @@ impl<W: Write> Check<'_, '_, W> {
             if report.is_some() {
                 self.output.not_done("report", "not done; the file is unchanged");
             }
-            // The server may have accepted a logon whose answer was not waited for.
+            // The server may have accepted a logon although its answer did not arrive in time.
             self.target.enterprise_manager.log_off().await;
         }
     }
 
-    /// Takes a step within its time limit, and prints it. None if it failed.
+    /// Does a step within its time limit, and prints it. `None` if it failed.
     async fn step<T>(
         &mut self,
         name: &'static str,
@@ -104,9 +104,9 @@ impl<W: Write> Check<'_, '_, W> {
         if url.scheme() == "https" {
             self.tls = Some(self.step("tls", establish_tls(settings, stream)).await?);
         } else {
-            // A server that takes one connection at a time would not answer the next one.
+            // A server that accepts one connection at a time would not answer the next one.
             drop(stream);
-            let why = "--em-url is http://, over which anybody on the way can read the password";
+            let why = "--em-url is http://, so anybody on the network can read the password";
             self.output.not_done("tls", why);
         }
         let recognise = recognise_server(self.target.enterprise_manager, settings);
@@ -114,7 +114,7 @@ impl<W: Write> Check<'_, '_, W> {
         self.step("logon", log_on(self.target)).await
     }
 
-    /// The newest session in a list, what the account may do, and that session by itself.
+    /// Lists the newest session, determines what the account may do, and reads that session.
     async fn read_sessions(&mut self) {
         const NONE: &str = "there is no replica session yet";
         let newest = match self.in_time(newest_session(self.target)).await {
@@ -142,7 +142,7 @@ impl<W: Write> Check<'_, '_, W> {
         self.step("read", read_one(self.target, session.id)).await;
     }
 
-    /// Without the query service, any session of the plain list will do to try reading one.
+    /// If the query service does not answer, reads any session of the plain list.
     async fn without_list(&mut self, problem: Problem) {
         let text = format!("no list of sessions: {}", problem.text);
         self.output.not_done("role", "cannot be determined without a list");
@@ -159,13 +159,13 @@ impl<W: Write> Check<'_, '_, W> {
             Ok((sent, answered)) => self.output.ok(
                 "report",
                 format!(
-                    "{answered} of {sent} requests are answered; please read the file and send it to \
-                     the maintainers"
+                    "Enterprise Manager answered {answered} of {sent} requests; please read the file \
+                     and send it to the maintainers"
                 ),
             ),
             Err(error) => {
                 let text = format!("the file cannot be written: {error}");
-                let remedy = "make room, or name another file";
+                let remedy = "free some disk space, or choose another file";
                 let problem = Problem::new(ExitCode::CANNOT_CREATE, text, remedy);
                 self.output.failed("report", problem);
             }
@@ -182,16 +182,16 @@ async fn log_on(target: Target<'_>) -> StepResult {
 
 async fn log_off(enterprise_manager: &EnterpriseManager) -> StepResult {
     let text = if enterprise_manager.cannot_log_off() {
-        "not possible: the answer to the logon named no session".to_owned()
+        "not possible: the answer to the logon contained no session id".to_owned()
     } else {
         match enterprise_manager.log_off().await {
             Some(200..300) => return Ok(Success::new((), "logged off")),
-            Some(status) => format!("the logoff is answered with status {status}"),
-            None => "the logoff is not answered".to_owned(),
+            Some(status) => format!("Enterprise Manager answered with status {status}"),
+            None => "Enterprise Manager did not answer".to_owned(),
         }
     };
     Ok(Success::new((), text)
-        .but("no harm: Enterprise Manager ends the session after 15 idle minutes"))
+        .but("this is harmless: Enterprise Manager ends the session after 15 idle minutes"))
 }
 
 /// The newest session, if there is any.
@@ -218,7 +218,7 @@ async fn any_session(enterprise_manager: &EnterpriseManager) -> Option<SessionId
     id.to_string().parse().ok()
 }
 
-/// The role of the account, by a list that one of two roles may read.
+/// Determines the role of the account with a list that only one of two roles may read.
 async fn role(
     enterprise_manager: &EnterpriseManager,
     newest: Option<&ReplicaSession>,
@@ -228,7 +228,7 @@ async fn role(
     let path = format!("api/jobs/{}/replicaSessions", job.unwrap_or_default());
     let answer = enterprise_manager.ask_logged_on(&path).await;
     Ok(match answer.map(|answer| answer.status.as_u16()) {
-        Ok(403) => Success::new((), "may read replica sessions and no jobs: Portal User"),
+        Ok(403) => Success::new((), "may read replica sessions but no jobs: Portal User"),
         Ok(200) => Success::new((), "may read replica sessions and jobs: Portal Administrator")
             .but("Portal User is enough"),
         _ => Success::new((), "may read replica sessions: Portal User or Portal Administrator"),

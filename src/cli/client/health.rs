@@ -52,7 +52,7 @@ pub struct HealthOptions {
     #[arg(default_value = "127.0.0.1:9464", value_parser = socket_address)]
     pub admin_address: SocketAddr,
 
-    /// Address of a gateway that speaks TLS, such as https://gateway.example:50051, in place of
+    /// Address of a gateway that speaks TLS, such as https://gateway.example:50051, instead of
     /// --address
     #[arg(long, value_name = "URL", conflicts_with = "readyz")]
     pub server: Option<String>,

@@ -1,5 +1,5 @@
-//! Writes messages as proto3 JSON, the same as every protobuf library does. prost has no JSON
-//! support; prost-reflect derives it from the contract's descriptors.
+//! Writes messages as proto3 JSON, like every protobuf library. prost has no JSON support;
+//! prost-reflect derives it from the contract's descriptors.
 
 use prost::Message;
 use prost_reflect::{DescriptorPool, DynamicMessage};

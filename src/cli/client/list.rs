@@ -26,7 +26,7 @@ use crate::{
 
 /// Ask a gateway for sessions and print them, the latest first
 ///
-/// Exit codes: as for get; an empty list is an answer.
+/// Exit codes: as for get; 0 also if there are no sessions.
 #[derive(Debug, Clone, Args)]
 pub struct ListOptions {
     /// The gateway.

@@ -77,7 +77,7 @@ fn explained(status: Status) -> Status {
         (Code::Unknown | Code::Internal | Code::Cancelled, Some(cause)) => {
             let cause = cause.to_string();
             let hint = hint(&cause);
-            Status::unavailable(format!("the connection to the gateway is lost: {cause}{hint}"))
+            Status::unavailable(format!("the connection to the gateway was lost: {cause}{hint}"))
         }
         (_, None) if status.message().contains("grpc-status header missing") => {
             Status::unavailable("the server at --server is not a gRPC service")
@@ -92,10 +92,10 @@ pub(super) fn hint(cause: &str) -> &'static str {
     const HINTS: [(&str, &str); 8] = [
         ("corrupt message", "; it does not speak TLS: use http://"),
         ("UnknownIssuer", "; trust its issuer with --ca-file"),
-        ("not valid for name", "; connect under a name that its certificate is for"),
+        ("not valid for name", "; connect with a name that its certificate contains"),
         (
             "CertificateRequired",
-            "; it asks for a client certificate: give --cert-file and --key-file",
+            "; it requires a client certificate: set --cert-file and --key-file",
         ),
         ("alert: UnknownCA", NOT_ACCEPTED),
         ("alert: BadCertificate", NOT_ACCEPTED),

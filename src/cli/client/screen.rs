@@ -112,7 +112,7 @@ impl<'w> Screen<'w> {
         self.redraw();
     }
 
-    /// Shows a remark about what the program does, apart from the events.
+    /// Shows a remark of the program itself, in addition to the events.
     pub(super) fn note(&mut self, text: &str) {
         if let Form::Bar { .. } = self.form {
             self.trouble = Some(text.to_owned());

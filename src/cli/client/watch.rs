@@ -38,7 +38,7 @@ const TICK: Duration = Duration::from_secs(1);
 /// Follow one session until its run is over, and report how it went
 ///
 /// Shows a bar on a terminal, and one line per change otherwise. Once it has reached a gateway, it
-/// rides out lost connections, gateway restarts and outages of Enterprise Manager.
+/// continues through lost connections, gateway restarts and outages of Enterprise Manager.
 ///
 /// Exit codes: 0 the run ended with success, 1 with a warning, 2 it failed, 3 it was stopped
 /// without a known result. Otherwise as for get; 75 also when the run does not end within
@@ -57,7 +57,7 @@ pub struct WatchOptions {
     #[arg(long)]
     pub json: bool,
 
-    /// Give up when the run is not over after this time [default: wait as long as it takes]
+    /// Stop waiting if the run is not over after this time [default: no limit]
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     pub timeout: Option<Duration>,
 }

@@ -1,11 +1,11 @@
 //! Fails requests at once while Enterprise Manager cannot be reached.
 //!
-//! Where connections are refused this changes little. Where they time out, as behind a firewall or
-//! with a machine that is down, it keeps every call from waiting for its own timeout, and the few
-//! permits for EM from being held by requests that cannot succeed.
+//! This changes little if connections are refused. If they time out, because of a firewall or a
+//! machine that is down, it saves every call the wait for its own timeout, and keeps requests that
+//! cannot succeed from holding the few permits for EM.
 //!
-//! Only failed connections count. An EM that answers with errors is left to the
-//! [retry budget](super::RetryBudget): its errors are answers, which callers should see.
+//! Only failed connections count. If EM answers with errors, the [retry budget](super::RetryBudget)
+//! limits the requests instead: these errors are answers that callers should see.
 
 use std::time::Duration;
 
@@ -15,13 +15,14 @@ use tokio::time::Instant;
 
 use crate::enterprise_manager::error::Error;
 
-/// Failed connections in a row that open the circuit.
+/// The number of consecutive failed connections that opens the circuit.
 const FAILURES_TO_OPEN: u32 = 5;
 
-/// While the circuit is open, one request per interval passes, on trial: is EM back?
+/// While the circuit is open, it lets one request per interval pass, as a trial of whether EM is
+/// back.
 const TRIAL_INTERVAL: Duration = Duration::from_millis(500);
 
-/// Closed (requests pass) until connections fail; then open until a trial request is answered.
+/// Closed (requests pass) until connections fail; then open until EM answers a trial request.
 #[derive(Debug)]
 pub(crate) struct CircuitBreaker {
     /// 1 while open.
@@ -47,7 +48,7 @@ impl CircuitBreaker {
         self.failures.lock().in_a_row >= FAILURES_TO_OPEN
     }
 
-    /// Lets a request pass or not.
+    /// Decides whether a request may pass.
     ///
     /// # Errors
     ///
@@ -65,7 +66,7 @@ impl CircuitBreaker {
         Ok(())
     }
 
-    /// Records the outcome of a request that has passed. Any answer shows that EM can be reached.
+    /// Records the outcome of a request that passed. Any answer shows that EM can be reached.
     pub(crate) fn record<T>(&self, outcome: &Result<T, Error>) {
         let mut failures = self.failures.lock();
         if let Err(Error::Unreachable { why }) = outcome {

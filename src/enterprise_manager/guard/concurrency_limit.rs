@@ -1,9 +1,10 @@
-//! Limits how many requests Enterprise Manager has at a time.
+//! Limits the number of concurrent requests to Enterprise Manager.
 //!
-//! A request that EM has dropped holds its permit until its caller's deadline. So that a handful of
-//! those cannot keep everybody out after EM has recovered, one permit is the *spare permit*: given
-//! out only when all others are taken, and for a short time only. Once a request with it is answered, the
-//! requests that were sent long before it are given up ([`StallDetector`](super::StallDetector)).
+//! A request that EM has dropped holds its permit until its caller's deadline. A handful of such requests
+//! could block all others after EM has recovered. Therefore one permit is the *spare permit*: it is
+//! acquired only when all others are taken, and expires after a short time. Once EM answers a request
+//! with the spare permit, the [`StallDetector`](super::StallDetector) ends the requests that were sent
+//! long before it.
 //!
 //! Lists are larger and take EM longer: they get a quarter of the permits and never the spare permit.
 //!
@@ -18,10 +19,10 @@ use tokio::{
 
 use super::RequestKind;
 
-/// How long a request may hold the spare permit before it goes to the next one.
+/// How long a request may hold the spare permit.
 const SPARE_TIME: Duration = Duration::from_secs(2);
 
-/// All permits.
+/// The permits for requests to EM.
 #[derive(Debug)]
 pub(crate) struct ConcurrencyLimit {
     regular: Semaphore,
@@ -29,9 +30,9 @@ pub(crate) struct ConcurrencyLimit {
     lists: Semaphore,
 }
 
-/// Permission to have one request at EM, returned when dropped.
+/// Permission to send one request to EM; dropping it returns the permit.
 pub(crate) struct Permit<'l> {
-    /// The request, and the list if it is one.
+    /// The permit for the request, and the additional one if the request is a list.
     _held: (SemaphorePermit<'l>, Option<SemaphorePermit<'l>>),
     expires: Option<Instant>,
 }
@@ -66,7 +67,7 @@ impl ConcurrencyLimit {
 }
 
 impl Permit<'_> {
-    /// Returns when the permit has to be given back; never, unless it is the spare permit.
+    /// Returns when the spare permit expires. Never returns for other permits.
     pub(crate) async fn expired(&self) {
         match self.expires {
             Some(expires) => sleep_until(expires).await,

@@ -1,7 +1,7 @@
-//! What Enterprise Manager has shown lately: whether it answers, and what was wrong when it did not.
+//! The recent health of Enterprise Manager: whether it answers, and what was wrong when it did not.
 //!
-//! Judged by the reads of callers alone. A health check that sends requests of its own would be load
-//! on EM, and its result would say less about what callers get.
+//! The reads of callers alone determine it. A health check that sends its own requests would add
+//! load to EM, and its result would say less about what callers get.
 
 use std::time::Duration;
 
@@ -11,11 +11,12 @@ use tokio::time::Instant;
 use super::ReadContext;
 use crate::enterprise_manager::error::Error;
 
-/// How long the last read tells anything about EM: a third of the interval in which EM itself
+/// How long the last read says anything about EM: a third of the interval at which EM itself
 /// collects its data.
 pub const LATELY: Duration = Duration::from_secs(5 * 60);
 
-/// A read that waited less before its deadline says more about the deadline than about EM.
+/// If a read waited less than this before its deadline, it says more about the deadline than about
+/// EM.
 const SHORTEST_SILENCE: Duration = Duration::from_secs(1);
 
 /// How the last reads ended.
@@ -30,23 +31,23 @@ struct LastReads {
     failure: Option<LastFailure>,
 }
 
-/// A read without an answer of use.
+/// A read without a usable answer.
 #[derive(Debug, Clone)]
 pub struct LastFailure {
     /// When it ended.
     pub at: Instant,
-    /// Why; none when no answer came before the deadline.
+    /// Why; `None` if no answer arrived before the deadline.
     pub error: Option<Error>,
 }
 
-/// Whether EM answers, as far as the last read tells.
+/// Whether EM answers, according to the last read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum UpstreamStatus {
-    /// The last read was answered.
+    /// EM answered the last read.
     Answers,
-    /// The last read was not answered, or not with anything of use.
+    /// EM did not answer the last read, or its answer was unusable.
     Fails,
-    /// There was no read lately.
+    /// There was no recent read.
     Unknown,
 }
 
@@ -63,7 +64,7 @@ impl UpstreamHealth {
         }
     }
 
-    /// When the last answered read ended.
+    /// When the last read that EM answered ended.
     pub fn last_success(&self) -> Option<Instant> {
         self.last.lock().success
     }
@@ -73,7 +74,7 @@ impl UpstreamHealth {
         self.last.lock().failure.clone()
     }
 
-    /// Follows a read that begins now.
+    /// Starts to observe a read that begins now.
     pub(crate) fn track<'h>(&'h self, context: &'h ReadContext) -> TrackedRead<'h> {
         TrackedRead { health: self, context, began: Instant::now(), has_ended: false }
     }
@@ -84,7 +85,8 @@ impl UpstreamHealth {
     }
 }
 
-/// A read under way. Dropped because the time of all callers is over, it shows that EM was silent.
+/// A read under way. If it is dropped because the deadlines of all callers have passed, EM was
+/// silent.
 pub(crate) struct TrackedRead<'h> {
     health: &'h UpstreamHealth,
     context: &'h ReadContext,
@@ -107,7 +109,7 @@ impl TrackedRead<'_> {
 
 impl Drop for TrackedRead<'_> {
     fn drop(&mut self) {
-        // Callers who leave before their deadline say nothing about EM.
+        // If the callers left before their deadline, that says nothing about EM.
         let was_silent = self.context.is_expired() && self.began.elapsed() >= SHORTEST_SILENCE;
         if !self.has_ended && was_silent {
             self.health.failed(None);

@@ -1,4 +1,4 @@
-//! What a read inherits from the callers who wait for it.
+//! What a read inherits from the callers that wait for it.
 
 use std::time::Duration;
 
@@ -7,13 +7,13 @@ use tokio::time::Instant;
 
 use crate::operations::traces::TraceContext;
 
-/// Least time in which EM can answer; with less left, no request is sent.
+/// The shortest time in which EM can answer. With less time left, the gateway sends no request.
 const LEAST_TIME: Duration = Duration::from_millis(5);
 
-/// Until when somebody waits for a read, and the trace that it belongs to.
+/// The deadline of a read, and the trace that it belongs to.
 ///
-/// Several callers can share one read. The deadline is the latest of theirs, and moves when another
-/// caller joins; the trace is that of the first caller.
+/// Several callers can share one read. Its deadline is the latest of theirs, and moves when another
+/// caller joins; its trace is that of the first caller.
 #[derive(Debug)]
 pub struct ReadContext {
     deadline: Mutex<Instant>,
@@ -47,7 +47,7 @@ impl ReadContext {
         *self.deadline.lock()
     }
 
-    /// Whether no time is left in which EM could answer.
+    /// Whether too little time is left for EM to answer.
     pub(crate) fn is_expired(&self) -> bool {
         Instant::now() + LEAST_TIME >= self.deadline()
     }

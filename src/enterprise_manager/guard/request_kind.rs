@@ -1,4 +1,4 @@
-//! Kinds of requests to Enterprise Manager, and what each may take of time and memory.
+//! Kinds of requests to Enterprise Manager, and their limits on time and memory.
 
 use std::time::Duration;
 
@@ -7,14 +7,15 @@ use std::time::Duration;
 pub(crate) enum RequestKind {
     /// One entity, or a logoff. EM's session documents take 1.5 to 3 kB.
     Entity,
-    /// A logon. A directory can be slow, and a token that comes late has to be ended.
+    /// A logon. A directory can be slow, and the gateway has to log off a session that arrives
+    /// late.
     Logon,
-    /// A list of at most some thousand entities, for which EM has to search.
+    /// A list of up to a few thousand entities, for which EM has to search.
     List,
 }
 
 impl RequestKind {
-    /// Largest body accepted, in bytes; counted while it arrives.
+    /// Maximum size of a body in bytes, checked while it arrives.
     pub(crate) fn max_body(self) -> usize {
         match self {
             Self::Entity | Self::Logon => 1024 * 1024,
@@ -22,7 +23,7 @@ impl RequestKind {
         }
     }
 
-    /// Age at which an unanswered request counts as stalled, if later ones are answered.
+    /// The age at which an unanswered request counts as stalled, if EM answers later ones.
     pub(crate) fn stalls_after(self) -> Duration {
         match self {
             Self::Entity => Duration::from_secs(2),

@@ -1,25 +1,25 @@
-//! Whether a failed read is tried again, and when.
+//! Decides whether and when to retry a failed read.
 //!
-//! Reads alone are retried: they change nothing at EM. A read gets three attempts at most, with
-//! exponential back-off and full jitter, before the deadline of those who wait for it, and within a
-//! budget that all reads of the gateway share.
+//! The gateway retries only reads, because they change nothing in EM. A read gets at most three
+//! attempts, with exponential back-off and full jitter, before the deadline of the callers that
+//! wait for it, and within a budget that all reads of the gateway share.
 //!
 //! # Why a budget?
 //!
-//! With a limit per read alone, an EM that fails every request gets three times the load exactly when
-//! it can bear the least. With a budget, retries are paid for by successes: a read that succeeds earns
-//! a tenth of a retry, so that retries add at most a tenth to the load in the long run. An EM that
-//! fails everything gets the retries of the initial balance and no more.
+//! With only a limit per read, an EM that fails every request would get three times the load just when
+//! it can bear the least. With a budget, successful reads pay for retries: each earns a tenth of a
+//! retry, so in the long run retries add at most a tenth to the load. If every request fails, EM gets
+//! the retries of the initial balance and no more.
 //!
 //! There are two balances. The one for *error answers* holds three retries. The one for *connections*
-//! holds twenty, since a restart of EM breaks the connections of many calls at once, and an EM that
-//! cannot be reached at all is the [circuit breaker's](super::CircuitBreaker) business.
+//! holds twenty, because a restart of EM breaks the connections of many calls at once, and because the
+//! [circuit breaker](super::CircuitBreaker) handles an EM that cannot be reached at all.
 //!
 //! # Why not tower's?
 //!
 //! tower's `TpsBudget` adds a reserve of retries per second whether or not requests succeed, and
-//! forgets deposits after some seconds. A gateway that gets a few calls per minute would live on the
-//! reserve alone.
+//! forgets deposits after some seconds. A gateway that gets a few calls per minute would take all
+//! its retries from that reserve.
 
 use std::{
     sync::atomic::{AtomicU32, Ordering},
@@ -31,14 +31,14 @@ use tokio::time::Instant;
 use super::ReadContext;
 use crate::enterprise_manager::error::Error;
 
-/// Attempts per read, the first included.
+/// The maximum number of attempts per read, including the first.
 const MAX_ATTEMPTS: u32 = 3;
 
-/// Longest pause before the first retry; doubles with each further one. The pause is a random part
-/// of it (full jitter), so that calls that failed together do not come back together.
+/// The longest pause before the first retry; it doubles with each further one. The actual pause is
+/// a random part of it (full jitter), so that calls that failed together are not retried together.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 
-/// What a retry costs, where a read that succeeds earns 1.
+/// What a retry costs. A successful read earns 1.
 const COST: u32 = 10;
 
 /// The retries that the gateway may still spend.
@@ -48,7 +48,7 @@ pub(crate) struct RetryBudget {
     for_connections: Balance,
 }
 
-/// Retries that may be spent, in tenths.
+/// The available retries, in tenths.
 #[derive(Debug)]
 struct Balance {
     left: AtomicU32,
@@ -104,7 +104,7 @@ impl Attempts<'_> {
         self.budget.for_connections.earn();
     }
 
-    /// How long to wait before the next attempt; none when there is none.
+    /// How long to wait before the next attempt; `None` if there is to be none.
     pub(crate) fn pause_after(&mut self, error: &Error) -> Option<Duration> {
         self.made += 1;
         let (asked_to_wait, balance) = match error {
@@ -114,12 +114,12 @@ impl Attempts<'_> {
             Error::Unavailable { retry_after, .. } => {
                 (retry_after.unwrap_or_default(), &self.budget.for_answers)
             }
-            // A 500 may be EM's word for an unknown id: one retry is enough to tell.
+            // EM may answer 500 for an unknown id. One retry shows whether the error persists.
             Error::Internal { status: 500, .. } if !self.had_internal => {
                 self.had_internal = true;
                 (Duration::ZERO, &self.budget.for_answers)
             }
-            // The other transient errors ask for fewer requests, not for another.
+            // The other transient errors call for fewer requests, not for another one.
             _ => return None,
         };
         let longest = FIRST_PAUSE * 2_u32.pow(self.made - 1);

@@ -1,34 +1,34 @@
 //! Finds requests that Enterprise Manager has dropped without closing their connection.
 //!
-//! A fixed timeout cannot: EM may be slow with everything, and then patience is right. A request has
-//! stalled when EM has answered one that was sent clearly later.
+//! A fixed timeout cannot do this: EM may be slow with every request, and then the gateway should
+//! wait. A request counts as stalled when EM has answered another one that was sent clearly later.
 
 use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::time::{Instant, sleep};
 
-/// Minimum lead before a later response counts as overtaking: EM may answer requests that were sent
-/// close together out of order.
+/// How much later a request must have been sent to count as overtaking: EM may answer requests that
+/// were sent close together out of order.
 const LEAD: Duration = Duration::from_secs(1);
 
-/// How often an old request is compared with the responses. Polled, since a notification would wake
-/// every waiting request with each response.
+/// How often an old request checks whether it has been overtaken. It polls, because a notification
+/// would wake every waiting request with each response.
 const POLL_INTERVAL: Duration = Duration::from_millis(250);
 
-/// When the latest of the answered requests was sent.
+/// When the latest answered request was sent.
 #[derive(Debug)]
 pub(crate) struct StallDetector {
     latest_answered: Mutex<Instant>,
 }
 
 impl StallDetector {
-    /// Nothing has been answered yet.
+    /// EM has answered nothing yet.
     pub(crate) fn new() -> Self {
         Self { latest_answered: Mutex::new(Instant::now()) }
     }
 
-    /// Records that a request sent at `sent` has been answered, with whatever status.
+    /// Records that EM has answered a request sent at `sent`, with whatever status.
     pub(crate) fn answered(&self, sent: Instant) {
         let mut latest = self.latest_answered.lock();
         *latest = sent.max(*latest);

@@ -1,7 +1,8 @@
-//! What the response to a read means: the document that was asked for, or an [`Error`].
+//! Classifies the response to a read: the requested document, or an [`Error`].
 //!
-//! Classified by HTTP status, then media type, then root element. EM's words are a hint at most, since
-//! they are free text: one sentence about unknown ids is recognised, everything else only logged.
+//! HTTP status, then media type, then root element decide. EM's messages are free text, so they are
+//! no more than a hint: the gateway recognises one sentence about unknown ids, and only logs the
+//! others.
 
 use std::time::Duration;
 
@@ -13,11 +14,11 @@ use crate::enterprise_manager::{
     xml::{ErrorDocument, is_utf8, parse_error_document},
 };
 
-/// The body of a response that may hold what was asked for.
+/// The body of a response that may be the requested document.
 ///
 /// # Errors
 ///
-/// Why it holds no such thing.
+/// Why the response cannot be that document.
 pub(crate) fn readable_body(response: &EmResponse) -> Result<&[u8], Error> {
     if response.status != StatusCode::OK {
         return Err(failure(response));
@@ -34,12 +35,12 @@ pub(crate) fn readable_body(response: &EmResponse) -> Result<&[u8], Error> {
     }
 }
 
-/// What a response means whose body is not what was asked for.
+/// Classifies a response whose body is not the requested document.
 pub(crate) fn unreadable(response: &EmResponse, error: BadResponse) -> Error {
     if !matches!(error, BadResponse::WrongRoot { .. }) {
         return error.into();
     }
-    // EM may say 200 and mean an error: then the body is right.
+    // If EM answers 200 with an `Error` document, the document is right.
     match parse_error_document(&response.body) {
         Ok(Some(document)) => by_status(
             status_of(&document),
@@ -51,14 +52,14 @@ pub(crate) fn unreadable(response: &EmResponse, error: BadResponse) -> Error {
     }
 }
 
-/// What any other status than 200 means.
+/// Classifies any status other than 200.
 pub(crate) fn failure(response: &EmResponse) -> Error {
     let (message, from_em) = if let Ok(Some(document)) = parse_error_document(&response.body) {
         (excerpt(&document.message), true)
     } else {
         let foreign = foreign_body(response);
         if response.status == StatusCode::NOT_IMPLEMENTED && foreign == Some(HTML_PAGE) {
-            // What other web servers say to a POST.
+            // Other web servers answer a POST with these.
             return Error::NotEnterpriseManager {
                 what: format!("status {} and {HTML_PAGE}", response.status),
                 passing: false,
@@ -70,7 +71,7 @@ pub(crate) fn failure(response: &EmResponse) -> Error {
     by_status(response.status, message, from_em, response.retry_after())
 }
 
-/// What a status means; `from_em` when an `Error` document shows that it is EM's own.
+/// Classifies a status. `from_em`: an `Error` document shows that EM itself sent it.
 fn by_status(
     status: StatusCode,
     message: String,
@@ -79,8 +80,8 @@ fn by_status(
 ) -> Error {
     match status {
         StatusCode::NOT_FOUND if from_em => Error::SessionNotFound { message },
-        // HTTP.sys and proxies say 404 of addresses, not of sessions; HTTP.sys does so while the
-        // EM service is down.
+        // HTTP.sys and proxies answer 404 for an address, not for a session. HTTP.sys does so while
+        // the EM service is down.
         StatusCode::NOT_FOUND => Error::NotEnterpriseManager {
             what: format!(
                 "status {status} ({message}); EM may be stopped, or the path in its address wrong"
@@ -89,7 +90,7 @@ fn by_status(
         },
         StatusCode::UNAUTHORIZED => Error::CredentialsRejected {
             why: format!(
-                "a token that it has just given is answered with status {status} ({message})"
+                "it rejects a token that it has just issued, with status {status} ({message})"
             ),
         },
         StatusCode::FORBIDDEN => Error::AccessDenied { message },
@@ -118,7 +119,7 @@ fn by_status(
     }
 }
 
-/// The status that an `Error` document in a 200 answer speaks of.
+/// The status in an `Error` document that came with status 200.
 pub(crate) fn status_of(document: &ErrorDocument) -> StatusCode {
     document
         .status
@@ -129,7 +130,7 @@ pub(crate) fn status_of(document: &ErrorDocument) -> StatusCode {
 
 const HTML_PAGE: &str = "an HTML page: EM's web UI, or a proxy";
 
-/// Names the body if it is plainly no XML.
+/// Describes the body if it clearly is not XML.
 pub(crate) fn foreign_body(response: &EmResponse) -> Option<&'static str> {
     let media_type = response.media_type();
     let begin = response.body.iter().position(u8::is_ascii_graphic);
@@ -146,8 +147,8 @@ pub(crate) fn foreign_body(response: &EmResponse) -> Option<&'static str> {
     json.then_some("JSON: another Veeam product's port, or a proxy")
 }
 
-/// Whether a 500 says that the id is unknown, as EM has been seen to put it: `There is no backup
-/// task with id [X] in current rest session`.
+/// Whether the message of a 500 says that the id is unknown. EM is known to send `There is no
+/// backup task with id [X] in current rest session`.
 fn is_about_an_unknown_id(message: &str) -> bool {
     let message = message.to_ascii_lowercase();
     message.find("there is no ").is_some_and(|at| message[at..].contains(" with id "))

@@ -1,9 +1,9 @@
 //! Pools of connections to Enterprise Manager.
 //!
-//! Each runtime has a pool of its own, since a connection is driven by the runtime that opened it.
-//! reqwest fixes the TLS settings when a client is built. So a change of trust replaces all clients:
-//! open connections were verified under the old settings, and resumed TLS sessions are not verified
-//! again.
+//! Each runtime has its own pool, because the runtime that opens a connection also drives it.
+//! reqwest fixes the TLS settings when it builds a client. Therefore a change of trust replaces all
+//! clients: open connections were verified under the old settings, and resumed TLS sessions are not
+//! verified again.
 
 use std::{sync::Arc, time::Duration};
 
@@ -18,10 +18,10 @@ use tokio::sync::watch;
 
 use crate::enterprise_manager::error::cause_excerpt;
 
-/// How long a connection, with its TLS handshake, may take to be established.
+/// How long it may take to establish a connection, including the TLS handshake.
 pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// After how long a silent connection is probed, and how often then.
+/// After how much silence a connection is probed, and the interval between probes.
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
 
 /// How long an unused connection is kept: well below the 120 s after which HTTP.sys closes it.
@@ -37,13 +37,13 @@ pub(super) struct ConnectionPool {
 /// The pools of all runtimes.
 #[derive(Debug)]
 struct Pools {
-    /// Shared by all pools, and with it the TLS sessions to be resumed.
+    /// All pools share it, and with it the TLS sessions that can be resumed.
     tls: ClientConfig,
     clients: Vec<watch::Sender<Client>>,
 }
 
 impl ConnectionPool {
-    /// The first pool. Connects to nothing yet.
+    /// The first pool. It connects to nothing yet.
     pub(super) fn new(tls: ClientConfig) -> Result<Self, String> {
         let (sender, client) = watch::channel(new_client(tls.clone())?);
         let clients = vec![sender];
@@ -58,11 +58,11 @@ impl ConnectionPool {
         Ok(Self { client, all: self.all.clone() })
     }
 
-    /// Replaces all pools: their next requests go by `tls`. Requests in flight are not affected.
+    /// Replaces all pools, so that later requests use `tls`. Requests in flight are not affected.
     ///
     /// # Errors
     ///
-    /// Why there can be no client; then nothing has changed.
+    /// Why no client can be built. In that case nothing changes.
     pub(super) fn replace_all(&self, tls: ClientConfig) -> Result<(), String> {
         let mut all = self.all.lock();
         let new = all.clients.iter().map(|_| new_client(tls.clone()));
@@ -98,7 +98,7 @@ fn new_client(tls: ClientConfig) -> Result<Client, String> {
         .pool_idle_timeout(IDLE_TIMEOUT)
         .http1_only()
         .tcp_nodelay(true)
-        // Detects a machine that is gone while nothing is sent to it.
+        // Detects that the machine is gone while nothing is sent to it.
         .tcp_keepalive(KEEP_ALIVE)
         .tcp_keepalive_interval(KEEP_ALIVE)
         .build()

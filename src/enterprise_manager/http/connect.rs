@@ -1,5 +1,5 @@
-//! The steps of a connection, one by one: name, port, TLS. For `check`, which reports on each; reads
-//! leave them to reqwest.
+//! The single steps of a connection: name, port, TLS. For `check`, which reports on each; for reads,
+//! reqwest does them.
 
 use std::{io, net::SocketAddr, sync::Arc};
 
@@ -31,7 +31,7 @@ pub struct Handshake {
     pub expires: Option<i64>,
 }
 
-/// Why there is no handshake.
+/// Why a handshake failed.
 #[derive(Debug, thiserror::Error)]
 #[error(transparent)]
 pub enum HandshakeError {
@@ -41,7 +41,7 @@ pub enum HandshakeError {
     Failed(#[from] Error),
 }
 
-/// The addresses behind the host of this URL; at least one.
+/// The addresses of the host in this URL; at least one.
 ///
 /// # Errors
 ///
@@ -54,11 +54,11 @@ pub async fn resolve(url: &Url) -> io::Result<Vec<SocketAddr>> {
     Ok(addresses)
 }
 
-/// Does the TLS handshake on this connection, trusting what the settings say.
+/// Does the TLS handshake on this connection, with the trust in the settings.
 ///
 /// # Errors
 ///
-/// When the settings cannot be used, and why there is no trust.
+/// The settings cannot be used, or the handshake failed.
 pub async fn shake_hands(
     url: &Url,
     trust: &Trust,
@@ -83,7 +83,7 @@ pub async fn shake_hands(
     })
 }
 
-/// The name that the certificate has to be for.
+/// The name that the certificate has to contain.
 pub(crate) fn server_name(url: &Url) -> Result<ServerName<'static>, InvalidDnsNameError> {
     let host = url.host_str().unwrap_or_default();
     ServerName::try_from(host.trim_matches(['[', ']']).to_owned())

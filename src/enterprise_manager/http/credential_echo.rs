@@ -1,5 +1,5 @@
-//! Responses that repeat the request, as error pages of some servers and proxies do: with the
-//! credentials. What EM says is logged, so such a response is classified without its body.
+//! Removes the body of responses that repeat the gateway's credentials. The error pages of some
+//! servers and proxies repeat the whole request, and the gateway logs messages from responses.
 
 use reqwest::header::HeaderValue;
 use secrecy::{ExposeSecret as _, SecretString};
@@ -7,7 +7,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use super::response::EmResponse;
 use crate::enterprise_manager::error::Error;
 
-/// The response without its body, if the body or `error`, which was made of it, shows this token.
+/// The response without its body, if this token occurs in the body, or in the `error` made from it.
 pub(crate) fn without_token(
     response: &EmResponse,
     error: &Error,
@@ -27,7 +27,7 @@ pub(crate) fn without_password(
     shows.then(|| without_body(response))
 }
 
-/// The body may have the secret with XML's escapes, and the error without.
+/// The body may contain the secret with XML's escapes, and the error without them.
 fn shows(response: &EmResponse, error: &Error, secret: &[u8]) -> bool {
     contains(&response.body, secret) || contains(error.to_string().as_bytes(), secret)
 }

@@ -30,11 +30,11 @@ use crate::{
 /// The header that carries the token, in both directions.
 pub(crate) const SESSION_HEADER: HeaderName = HeaderName::from_static("x-restsvcsessionid");
 
-/// Largest buffer allocated before any of the body has arrived: more than a session or a short list
-/// needs. The buffer of a longer one grows as it arrives, so that none is held for what never comes.
+/// The largest buffer that is allocated before any of the body has arrived: more than a session or a
+/// short list needs. For a longer body, the buffer grows with the data that arrives.
 const FIRST_BUFFER: usize = 128 * 1024;
 
-/// The HTTP side of one Enterprise Manager: its address, connections and guards.
+/// The HTTP client of one Enterprise Manager: address, connections and guards.
 #[derive(Debug, Clone)]
 pub(crate) struct Http {
     pool: ConnectionPool,
@@ -57,7 +57,7 @@ pub(crate) struct Exchange<'e> {
     pub(crate) kind: RequestKind,
     /// The trace that the request belongs to.
     pub(crate) trace: &'e TraceContext,
-    /// How often the same request has been sent before.
+    /// How many times the same request has been sent before.
     pub(crate) resend: u32,
 }
 
@@ -68,14 +68,14 @@ pub(crate) enum Credential<'c> {
     Basic(&'c str, &'c SecretString),
     /// The token of a logon session, for everything else.
     Token(&'c HeaderValue),
-    /// Whatever these headers hold, for `check`.
+    /// Whatever these headers contain, for `check`.
     Headers(&'c HeaderMap),
 }
 
 impl Http {
-    /// Reads the files of trusted certificates, and connects to nothing yet. Also returns the files
-    /// to watch; a change of them replaces the connections. `seen` records when EM's certificate
-    /// expires.
+    /// Reads the files with the trusted certificates, and connects to nothing yet. Also returns the
+    /// files to watch; when they change, new connections replace the old ones. `seen` records when
+    /// EM's certificate expires.
     ///
     /// # Errors
     ///
@@ -113,7 +113,7 @@ impl Http {
         Ok((http, watched))
     }
 
-    /// The same address and guards, with connections of its own.
+    /// The same address and guards, with its own connections.
     pub(crate) fn with_own_connections(&self) -> Result<Self, String> {
         Ok(Self { pool: self.pool.sibling()?, ..self.clone() })
     }
@@ -127,7 +127,7 @@ impl Http {
     ///
     /// # Errors
     ///
-    /// When there is no complete response within the limits of the request's kind.
+    /// There is no complete response within the limits of the request's kind.
     pub(crate) async fn exchange(&self, exchange: Exchange<'_>) -> Result<EmResponse, Error> {
         self.circuit.check()?;
         let counted = self.metrics.request();
@@ -163,8 +163,8 @@ impl Http {
         response
     }
 
-    /// Returns a future for the response head. It borrows nothing, and is small: a call that waits
-    /// for EM takes little memory.
+    /// Returns a future for the response head. It borrows nothing and is small, so that a call that
+    /// waits for EM takes little memory.
     fn send<T: IntoIterator<Item = (HeaderName, HeaderValue)>>(
         &self,
         exchange: Exchange<'_>,
@@ -204,7 +204,7 @@ impl Http {
         let lost = |error: reqwest::Error| connection_error(&error, &self.address);
         let mut response = head.await.map_err(lost)?;
 
-        // Only what was asked for may be long.
+        // Only a successful response may be long.
         let expected = match response.status() {
             StatusCode::OK => kind,
             _ => RequestKind::Entity,
@@ -231,7 +231,7 @@ impl Http {
     }
 }
 
-/// What a request is counted as.
+/// The outcome as which a request is counted.
 fn outcome(response: &Result<EmResponse, Error>) -> RequestOutcome {
     let status = match response {
         Ok(response) => response.status,

@@ -1,9 +1,9 @@
-//! HTTP exchanges with Enterprise Manager: one request out, one bounded response back.
+//! HTTP exchanges with Enterprise Manager: one request, one bounded response.
 //!
-//! * `exchange.rs`: [`Http::exchange`] sends an [`Exchange`] and gives an [`EmResponse`], past the
-//!   circuit breaker and the stall detector, counted and traced.
-//! * `client.rs`: the pools of connections, one for each runtime, and their replacement when other
-//!   certificates are to be trusted.
+//! * `exchange.rs`: [`Http::exchange`] sends an [`Exchange`] and returns an [`EmResponse`], under
+//!   the control of the circuit breaker and the stall detector. It counts and traces the request.
+//! * `client.rs`: the pools of connections, one for each runtime, and their replacement when the
+//!   trusted certificates change.
 //! * `response.rs`, `classify.rs`: a response, and what it means. `credential_echo.rs` keeps what a
 //!   response repeats of the credentials out of the log.
 //! * `connection_error.rs`, `tls_error.rs`: what it means that there is no response.
@@ -11,8 +11,8 @@
 //! * `connect.rs`, `peer_certificate.rs`: single steps of a connection, for `check` and
 //!   `em-certificate`.
 //!
-//! Nothing here knows of logon sessions or retries: a request comes with its credential, and is sent
-//! once.
+//! Nothing here knows about logon sessions or retries: a request contains its credential, and is
+//! sent once.
 
 mod classify;
 mod client;

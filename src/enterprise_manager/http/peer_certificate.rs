@@ -1,4 +1,4 @@
-//! The certificate that a server presents, to be compared by a person before it is pinned.
+//! Reads the certificate that a server presents, so that a person can compare it before pinning it.
 
 use std::sync::Arc;
 
@@ -20,15 +20,15 @@ use crate::{
 /// The content of a server's certificate. None of it is verified.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PresentedCertificate {
-    /// The pin to trust it by.
+    /// The pin with which to trust it.
     pub pin: Pin,
-    /// Whom it names.
+    /// Its subject.
     pub subject: String,
-    /// Who has issued it; the subject itself where it is self-signed.
+    /// Its issuer; the same as the subject if it is self-signed.
     pub issuer: String,
-    /// From when it is valid.
+    /// The start of its validity.
     pub not_before: String,
-    /// Until when.
+    /// The end of its validity.
     pub not_after: String,
     /// The host names and addresses that it is for.
     pub names: Vec<String>,
@@ -36,12 +36,12 @@ pub struct PresentedCertificate {
     pub failure: Option<Error>,
 }
 
-/// Connects to the address and returns the certificate that is presented there. Sends nothing but a
-/// TLS handshake.
+/// Connects to the address and returns the certificate that the server presents. Sends nothing but
+/// a TLS handshake.
 ///
 /// # Errors
 ///
-/// One sentence on why there is no certificate to look at.
+/// One sentence that says why there is no certificate.
 pub async fn presented_certificate(address: &Url) -> Result<PresentedCertificate, String> {
     let stream = async {
         let addresses = resolve(address).await?;

@@ -8,7 +8,7 @@ use reqwest::{
     header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER},
 };
 
-/// Longest wait that a response may ask for: callers do not wait for hours.
+/// The longest wait that the gateway accepts from a response: callers do not wait for hours.
 const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(15 * 60);
 
 /// A response with its whole body.

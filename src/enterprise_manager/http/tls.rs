@@ -1,8 +1,9 @@
-//! Which certificates are trusted to be Enterprise Manager's: those of the platform's authorities, of
-//! given authorities, or pinned ones.
+//! Decides which certificates to trust as Enterprise Manager's: those issued by the platform's
+//! authorities or by given authorities, or pinned ones.
 //!
-//! Pins exist because EM makes its own certificate at installation, often for another name and never
-//! renewed. Every verification also records when the certificate expires, for metrics and `/status`.
+//! Pins exist because EM's installer creates a self-signed certificate, often for another name, and
+//! nobody renews it. Every verification also records when the certificate expires, for metrics and
+//! `/status`.
 
 use std::sync::{Arc, OnceLock};
 
@@ -31,8 +32,8 @@ use crate::{
     settings::{Pin, Trust, parse_pins},
 };
 
-/// TLS 1.2 and 1.3, trusting what the settings say and nothing else; and the files, if there are
-/// any, that say so.
+/// The settings of TLS 1.2 and 1.3 with exactly the configured trust, and the files that contain
+/// this trust, if there are any.
 ///
 /// # Errors
 ///
@@ -51,7 +52,7 @@ pub(super) fn load(
     Ok((client_config(trust, &contents, seen)?, Some(files)))
 }
 
-/// As [`load`], from what the files hold.
+/// Like [`load`], with the contents of the files.
 pub(super) fn client_config(
     trust: &Trust,
     contents: &[FileContent],
@@ -63,7 +64,8 @@ pub(super) fn client_config(
     let trusted = match trust {
         Trust::Platform => {
             Trusted::Chains(Arc::new(Verifier::new(provider.clone()).map_err(|error| {
-                let why = format!("is not given, and the platform's cannot be used: {error}");
+                let why =
+                    format!("is not set, and the platform's authorities cannot be used: {error}");
                 Setting::CaFile.unusable(why)
             })?))
         }
@@ -76,7 +78,7 @@ pub(super) fn client_config(
                 let wrong = |why| Setting::PinFile.unusable(format!("{} {why}", path.display()));
                 pins.extend(parse_pins(content).map_err(wrong)?);
                 if pins.is_empty() {
-                    return Err(wrong("holds no pin".to_owned()));
+                    return Err(wrong("contains no pin".to_owned()));
                 }
             }
             Trusted::Pins(pins)
@@ -98,7 +100,7 @@ fn authorities(
 /// The certificate that a server presents, even if the handshake fails after it.
 pub(super) type Presented = Arc<OnceLock<CertificateDer<'static>>>;
 
-/// Accepts any certificate. Only to look at it: nothing may be sent over such a connection.
+/// Accepts any certificate. Only for displaying it: nothing may be sent over such a connection.
 pub(super) fn trusting_anything(presented: Presented) -> ClientConfig {
     let provider = Arc::new(aws_lc_rs::default_provider());
     config(provider, Trusted::Anything(presented), Expiry::default())
@@ -110,13 +112,13 @@ fn config(provider: Arc<CryptoProvider>, trusted: Trusted, seen: Expiry) -> Clie
     ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .expect("the provider has both versions")
-        // Dangerous in name: it verifies, as `EmVerifier` says.
+        // Not dangerous: `EmVerifier` verifies the certificate.
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(verifier))
         .with_no_client_auth()
 }
 
-/// Verifies the certificate as the settings say, and that the server has its key.
+/// Verifies the certificate according to the settings, and that the server has its key.
 #[derive(Debug)]
 struct EmVerifier {
     trusted: Trusted,
@@ -138,7 +140,7 @@ enum Trusted {
 /// Why a certificate is not trusted that TLS can use.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Refused {
-    #[error("its certificate has the pin {0}, which is not among the given ones")]
+    #[error("its certificate has the pin {0}, which is not one of the configured pins")]
     NotPinned(Pin),
     #[error("the server does not prove that it has the certificate's key")]
     WithoutKey,

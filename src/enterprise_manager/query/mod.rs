@@ -1,4 +1,4 @@
-//! What to ask Enterprise Manager for beyond a single session: pages and tasks.
+//! Requests to Enterprise Manager for more than a single session: pages and tasks.
 //!
 //! * `filter.rs`: EM's filter language.
 //! * `path.rs`: the address of a query.

@@ -1,4 +1,4 @@
-//! Calls of callers, under the names that gRPC dashboards know.
+//! Metrics of calls, with the names that gRPC dashboards expect.
 
 use std::time::Duration;
 
@@ -21,7 +21,8 @@ pub struct CallMetrics {
     series: Series,
 }
 
-/// The series of one kind of call, found once, so that a call costs some additions and no search.
+/// The series of one kind of call. They are looked up once, so that a call costs a few additions
+/// and no search.
 #[derive(Debug)]
 struct MethodMetrics {
     started: Counter,
@@ -38,7 +39,7 @@ metrics! {
     seconds: Family<Labels<2>, Durations> = "grpc_server_handling_seconds",
         "Time from a call's arrival to its end";
     failures: Family<Labels<1>, Counter> = "gateway_call_failures",
-        "Calls that were refused or failed, by the reason that the caller was told";
+        "Calls that were refused or failed, by the reason that the caller received";
     in_flight: Gauge = "gateway_calls_in_flight", "Calls that have arrived and not ended";
     panics: Counter = "gateway_panics", "Calls that have ended in a panic: each is a bug";
 }

@@ -1,6 +1,6 @@
 //! Metrics, in `OpenMetrics` and in Prometheus' text format.
 //!
-//! `prometheus-client` holds them: its metrics are fields that code updates directly, where the
+//! They use `prometheus-client`, whose metrics are fields that code updates directly, while the
 //! `metrics` facade looks each one up by name. `docs/metrics.md` describes each to operators.
 
 /// Defines a group of metrics: the type, name and help text of each.

@@ -1,9 +1,9 @@
-//! What the process takes of its machine, under the names that all Prometheus clients use.
+//! The resources that the process uses, with the names that all Prometheus clients use.
 //!
-//! Read from `/proc` at each scrape with `procfs`, which knows the formats, the units and the fast
-//! way to count open files. Its optional features (`chrono`, `flate2`) are off, so that it brings
-//! two crates: itself and its parsers. `kubert-prometheus-process` would do the same, but needs an
-//! older `prometheus-client`. Where `/proc` cannot be read, these metrics are missing.
+//! They are read from `/proc` at each scrape with `procfs`, which knows the formats, the units and
+//! the fast way to count open files. Its optional features (`chrono`, `flate2`) are off, so that it
+//! adds only two crates: itself and its parsers. `kubert-prometheus-process` would do the same, but
+//! needs an older `prometheus-client`. If `/proc` cannot be read, these metrics are missing.
 
 use std::{fmt, time::Duration};
 
@@ -46,7 +46,7 @@ impl Collector for Process {
             gauge("process_threads", "Threads of the process", threads)?;
         }
         if let Ok(open) = process.fd_count() {
-            // Without the one that this reads through.
+            // Without the descriptor through which this reads.
             let open = open.saturating_sub(1) as u64;
             gauge("process_open_fds", "Open file descriptors of the process", open)?;
         }
@@ -60,7 +60,7 @@ impl Collector for Process {
     }
 }
 
-/// `/proc` counts time in these, 100 of them to the second.
+/// `/proc` counts time in units of a hundredth of a second.
 fn time_of_ticks(ticks: u64) -> Duration {
     Duration::from_millis(ticks * 1000 / procfs::ticks_per_second())
 }

@@ -1,7 +1,7 @@
-//! Requests to Enterprise Manager, logons and retries.
+//! Metrics of requests to Enterprise Manager, logons and retries.
 //!
-//! The outcomes are enums here, so that their labels are a fixed set and each is in a scrape from the
-//! start, at zero.
+//! The outcomes are enums, so that their labels are a fixed set and each scrape contains all of
+//! them from the start, at zero.
 
 use std::{sync::atomic::AtomicU64, time::Instant};
 
@@ -27,16 +27,16 @@ outcomes! {
     Lost = "lost", "The connection was lost before the response was complete.";
     Untrusted = "untrusted_certificate", "The certificate is not trusted.";
     TlsFailed = "tls_failed", "TLS cannot work with this server.";
-    Foreign = "not_enterprise_manager", "The peer speaks no HTTP, or no TLS.";
+    Foreign = "not_enterprise_manager", "The peer does not speak HTTP, or not TLS.";
     Unusable = "unusable", "The response is too large.";
-    GivenUp = "given_up", "Every caller who waited for the response had left.";
+    GivenUp = "given_up", "Every caller that waited for the response had left.";
 }
 
 outcomes! {
     /// How a logon ended.
     LogonOutcome:
-    Accepted = "accepted", "Enterprise Manager gave a token.";
-    Rejected = "rejected", "Enterprise Manager rejected user name or password.";
+    Accepted = "accepted", "Enterprise Manager issued a token.";
+    Rejected = "rejected", "Enterprise Manager rejected the user name or the password.";
     TimedOut = "timed_out", "There was no response in time.";
     Failed = "failed", "Anything else.";
 }
@@ -54,7 +54,8 @@ pub struct UpstreamMetrics {
     pub logon_suspended: Gauge,
 }
 
-/// Values of the label `what`: the elements that may have a value, or exist, outside the contract.
+/// Values of the label `what`: the elements that may have a value that the contract does not
+/// define, and `other` for elements that it does not define.
 const UNKNOWN: [&str; 3] = ["State", "Result", "other"];
 
 metrics! {

@@ -7,20 +7,20 @@ use opentelemetry::{
     trace::{SpanContext, Status, TraceContextExt as _, TraceId},
 };
 
-/// Name of the attribute that holds the id of the session that a call or poll is about.
+/// Name of the attribute with the id of the session that a call or poll is about.
 pub(super) const SESSION_ID: &str = "gateway.session_id";
 
-/// The trace that a call, a read or a request to Enterprise Manager belongs to. It is passed along
-/// with the work as an argument, not kept in a task-local: a shared read runs for several callers
-/// at once, in whichever of their tasks polls it. Cheap to clone.
+/// The trace that a call, a read or a request to Enterprise Manager belongs to. It is passed as an
+/// argument and is not a task-local, because a shared read runs for several callers at once, in
+/// whichever of their tasks polls it. Cheap to clone.
 #[derive(Debug, Clone, Default)]
 pub enum TraceContext {
-    /// In no trace.
+    /// No trace.
     #[default]
     Untraced,
-    /// In the caller's trace, which the gateway passes on without a span of its own.
+    /// The caller's trace, which the gateway passes on without its own span.
     Forwarded(Arc<SpanContext>),
-    /// In this span of the gateway.
+    /// This span of the gateway.
     Span(Context),
 }
 
@@ -42,19 +42,19 @@ impl TraceContext {
         }
     }
 
-    /// Sets the session that this is about.
+    /// Sets the session that the work is about.
     pub fn set_session(&self, session: impl fmt::Display) {
         self.set_attribute(SESSION_ID, || session.to_string());
     }
 
-    /// Links the span to another one, whose work this waits for.
+    /// Links the span to another one, whose work this one waits for.
     pub fn link_to(&self, other: &Self) {
         if let (Some(context), Some(other)) = (self.recorded(), other.own_span()) {
             context.span().add_link(other, Vec::new());
         }
     }
 
-    /// Marks the span as failed by a fault of this side.
+    /// Marks the span as failed because of the gateway or Enterprise Manager.
     pub fn set_error(&self) {
         if let Some(context) = self.recorded() {
             context.span().set_status(Status::error(""));

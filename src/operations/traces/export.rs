@@ -1,8 +1,8 @@
 //! Exports spans to the collector, with the SDK's batch processor and OTLP exporter.
 //!
-//! No call ever waits for the collector: spans go into a bounded queue, and one that does not fit is
-//! dropped. The SDK does this too, but silently; the wrappers here count what was exported, failed
-//! and dropped, and log when the collector becomes unreachable.
+//! No call ever waits for the collector: spans go into a bounded queue, and those that do not fit
+//! are dropped. The SDK also does this, but silently; the wrappers here count the spans that were
+//! exported, failed or were dropped, and log when the collector becomes unreachable.
 
 use std::{
     sync::{
@@ -36,17 +36,17 @@ use crate::{
 /// Maximum time for exporting the last spans at shutdown.
 const LAST_SPANS: Duration = Duration::from_secs(2);
 
-/// Exports the spans, until it is stopped or dropped.
+/// Exports spans until it is stopped or dropped.
 #[derive(Debug)]
 pub struct Export(Option<SdkTracerProvider>);
 
-/// Starts exporting traces; without settings there are neither traces nor an export. Must be called
-/// within the runtime that runs the connection to the collector, which is established when first
-/// needed.
+/// Starts the export of traces; without settings there are neither traces nor an export. Must be
+/// called within the runtime that will run the connection to the collector. The connection is
+/// established when it is first needed.
 ///
 /// # Errors
 ///
-/// When the endpoint or its certificate authority cannot be used.
+/// The endpoint or its certificate authority cannot be used.
 pub fn start(
     settings: Option<&TraceSettings>,
     counted: SpanCounters,
@@ -64,7 +64,7 @@ pub fn start(
         exporter
     };
     let exporter = exporter.build().map_err(|error| {
-        let problem = format!("cannot be sent traces to: {error}");
+        let problem = format!("cannot receive traces: {error}");
         SettingError::new("OTEL_EXPORTER_OTLP_ENDPOINT", problem)
     })?;
     let waiting = Arc::new(AtomicUsize::new(0));
@@ -105,7 +105,7 @@ impl Export {
     pub async fn stop(&mut self) {
         let Some(provider) = self.0.take() else { return };
         let stop = move || provider.shutdown_with_timeout(LAST_SPANS);
-        // It blocks, and the runtime has to run the connection meanwhile.
+        // This blocks, while the runtime has to keep running the connection.
         let stopped = tokio::task::spawn_blocking(stop).await;
         if !matches!(stopped, Ok(Ok(()))) {
             tracing::warn!("the last spans have not been sent within {LAST_SPANS:?}");
@@ -114,7 +114,7 @@ impl Export {
 }
 
 impl Drop for Export {
-    /// Stops without waiting: it may be dropped on the runtime that it would have to wait for.
+    /// Stops without waiting: the drop may happen on the runtime that it would have to wait for.
     fn drop(&mut self) {
         if let Some(provider) = self.0.take() {
             thread::spawn(move || provider.shutdown_with_timeout(Duration::ZERO));
@@ -151,8 +151,8 @@ fn sampler(sampling: Sampling) -> Sampler {
     if sampling.follows_parent { Sampler::ParentBased(Box::new(own)) } else { own }
 }
 
-/// Passes on no more spans than fit into the queue, and counts those it drops. The queue itself would
-/// drop them silently.
+/// Passes on only as many spans as fit into the queue, and counts those that it drops. The queue
+/// itself would drop them silently.
 #[derive(Debug)]
 struct BoundedProcessor {
     next: BatchSpanProcessor,

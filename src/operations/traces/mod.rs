@@ -1,9 +1,9 @@
-//! Traces: a span for each call and for each request to Enterprise Manager, named as OpenTelemetry's
-//! conventions say, and sent to a collector over OTLP where one is configured.
+//! Traces: a span for each call and for each request to Enterprise Manager, named according to
+//! OpenTelemetry's conventions, and sent to a collector over OTLP if one is configured.
 //!
-//! Without a collector the cost is a check of an `Option`, and a caller's own trace context is
-//! passed on to Enterprise Manager. Spans are made by hand, not from `tracing`'s: those would cost
-//! every call something also when nobody collects them.
+//! Without a collector, the gateway passes a caller's trace context on to Enterprise Manager, and
+//! the only cost is a check of an `Option`. This module creates spans itself and does not use those
+//! of `tracing`, which would cost every call something even if nobody collects them.
 
 mod context;
 mod export;
@@ -23,26 +23,26 @@ pub use context::TraceContext;
 pub use export::{Export, start};
 pub use request_span::RequestSpan;
 
-/// Makes spans where a collector is configured; clones make them for the same collector.
+/// Creates spans if a collector is configured; clones create them for the same collector.
 #[derive(Debug, Clone, Default)]
 pub struct Traces(Option<Tracing>);
 
 #[derive(Debug, Clone)]
 struct Tracing {
     tracer: SdkTracer,
-    /// Whether a caller's decision not to record its trace holds for the gateway's part of it.
+    /// Whether a caller's decision not to record its trace also applies to the gateway's spans.
     follows_parent: bool,
 }
 
 impl Traces {
-    /// Begins the span of a call with these headers. `attributes` is called only when the span is
+    /// Starts the span of a call with these headers. `attributes` is called only if the span is
     /// recorded.
     pub fn call<A>(&self, name: &str, headers: &HeaderMap, attributes: A) -> TraceContext
     where
         A: FnOnce() -> Vec<KeyValue>,
     {
         let parent = w3c::extract(headers);
-        // A trace that is not to be recorded costs no more than one without a collector.
+        // A trace that is not recorded costs no more than one without a collector.
         let is_unrecorded = parent.as_ref().is_some_and(|parent| !parent.is_sampled());
         let tracing = self.0.as_ref().filter(|tracing| !(tracing.follows_parent && is_unrecorded));
         let Some(tracing) = tracing else {
@@ -62,9 +62,9 @@ impl Traces {
         TraceContext::Span(context)
     }
 
-    /// Begins the span of a poll for the watchers of a session. It starts a trace of its own, since
-    /// a poll serves several watchers and there is no end to them, with a link to the watch that
-    /// began the polling. When that watch is not recorded, its polls belong to the same trace and
+    /// Starts the span of a poll for the watchers of a session. It starts a new trace, because a
+    /// poll serves several watchers and polling may never end, and links it to the watch that
+    /// started the polling. If that watch is not recorded, its polls belong to the same trace and
     /// are not recorded either.
     pub fn poll(&self, begun_by: &TraceContext, session: impl fmt::Display) -> TraceContext {
         let begun_by_span = begun_by.own_span().filter(SpanContext::is_sampled);
@@ -82,8 +82,8 @@ impl Traces {
     }
 }
 
-/// A caller's span without the flags that this side does not know: only a context that is passed on
-/// untouched may carry them.
+/// A caller's span without the flags that the gateway does not know: only a context that is passed
+/// on unchanged may have them.
 fn known(parent: &SpanContext) -> SpanContext {
     SpanContext::new(
         parent.trace_id(),

@@ -11,12 +11,12 @@ use uuid::Uuid;
 use super::{TraceContext, Traces, w3c};
 
 /// One HTTP request to Enterprise Manager, from before it is sent until its response is complete.
-/// When dropped before that, its span says that the request was given up.
+/// If it is dropped before that, its span says that the request was given up.
 #[derive(Debug, Default)]
 pub struct RequestSpan(TraceContext);
 
 impl Traces {
-    /// Begins a request to `path`, relative to `base`, which has been sent `again` times before.
+    /// Starts a request to `path`, relative to `base`, which has already been sent `again` times.
     pub fn request(
         &self,
         parent: &TraceContext,
@@ -56,7 +56,7 @@ impl Traces {
 }
 
 impl RequestSpan {
-    /// The headers that carry the trace to Enterprise Manager.
+    /// The headers that pass the trace on to Enterprise Manager.
     pub fn headers(&self) -> impl Iterator<Item = (HeaderName, HeaderValue)> + use<> {
         let span = match &self.0 {
             TraceContext::Forwarded(parent) => Some(SpanContext::clone(parent)),
@@ -65,7 +65,7 @@ impl RequestSpan {
         span.into_iter().flat_map(|span| w3c::headers(&span))
     }
 
-    /// The request was answered with this status.
+    /// Enterprise Manager answered with this status.
     pub fn answered(mut self, status: u16) {
         let context = std::mem::take(&mut self.0);
         context.set_attribute("http.response.status_code", || i64::from(status));
@@ -76,7 +76,7 @@ impl RequestSpan {
         context.end();
     }
 
-    /// The request got no usable response, for this kind of reason.
+    /// There was no usable response, for a reason of this kind.
     pub fn failed(mut self, reason: &'static str) {
         self.fail(reason);
     }
@@ -95,7 +95,7 @@ impl Drop for RequestSpan {
     }
 }
 
-/// The path without its query and with `{id}` for each id, so that there are few of them.
+/// The path without its query and with `{id}` for each id, so that there are few different paths.
 fn template(path: &str) -> String {
     let (path, _) = path.split_once('?').unwrap_or((path, ""));
     let segments = path.split('/').map(|segment| match Uuid::try_parse(segment) {

@@ -16,12 +16,13 @@ const TRACE_STATE: HeaderName = HeaderName::from_static("tracestate");
 /// Length of a `traceparent` of version 0, in bytes.
 const PARENT_LENGTH: usize = 55;
 
-/// Longest `tracestate` that is passed on, in bytes: what the standard asks everybody to carry.
+/// Maximum length of a `tracestate` that is passed on, in bytes: the standard requires everybody to
+/// pass on this much.
 const MAX_STATE: usize = 512;
 
-/// The span that a request with these headers belongs to, with all its flags. `None` when they
-/// name none, or not in the standard's form: the standard says to ignore such headers. A
-/// `tracestate` that is malformed or longer than 512 bytes is dropped alone.
+/// The span that a request with these headers belongs to, with all its flags. `None` if the headers
+/// are missing or malformed: the standard says to ignore such headers. If only the `tracestate` is
+/// malformed or longer than 512 bytes, only the `tracestate` is dropped.
 pub(super) fn extract(headers: &HeaderMap) -> Option<SpanContext> {
     let (trace, span, flags) = parse(headers.get(TRACE_PARENT)?.as_bytes())?;
     let state = state(headers).unwrap_or_default();

@@ -1,9 +1,10 @@
-//! `check --report`: a recording of how this Enterprise Manager answers some thirty requests, with every text
+//! `check --report`: records how this Enterprise Manager answers about thirty requests, with every text
 //! replaced by its shape.
 //!
-//! The gateway was written without an Enterprise Manager at hand, from what others have published. A
+//! The gateway was written without access to an Enterprise Manager, from what others have published. A
 //! report from a real one shows where that is incomplete, and a recorded answer can become a fixture of
-//! the tests. So answers are recorded, not judged: a list of questions covers what somebody thought of.
+//! the tests. The report records answers and does not judge them, because a list of checks would find
+//! only what somebody had thought of.
 
 mod redact;
 mod requests;
@@ -27,25 +28,27 @@ pub use redact::Redactor;
 use requests::Credentials;
 pub use requests::{REQUESTS, Request};
 
-/// Of the form below. One more when it changes; requests come and go.
+/// The version of the file's format. It increases when the format changes, but not when requests
+/// are added or removed.
 const FORMAT: u32 = 2;
 
 const WRITTEN_BY: &str =
     concat!("replica-session-gateway ", env!("CARGO_PKG_VERSION"), " check --report");
 
-/// An id that no session, task or logon has.
+/// An id that no session, task or logon session has.
 const NOBODY: &str = "5a5a5a5a-5a5a-4a5a-8a5a-5a5a5a5a5a5a";
 
-/// How long a logoff may take that is not recorded.
+/// How long a logoff that is not recorded may take.
 const LOGOFF_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// After so many requests in a row without an answer, no more are sent.
+/// After this many consecutive requests without an answer, the report sends no more.
 const MAX_UNANSWERED: u32 = 3;
 
-/// Bytes of a body that are recorded at most; of a longer one, the end is recorded too.
+/// Maximum number of bytes recorded from the start of a body; the end of a longer body is recorded
+/// too.
 const MAX_RECORDED: usize = 96 * 1024;
 
-/// Bytes of the end of such a body: paging information stands there.
+/// Number of bytes recorded from the end of such a body, which contains the paging information.
 const RECORDED_END: usize = 4 * 1024;
 
 /// The file.
@@ -63,7 +66,7 @@ struct Report {
 struct RecordedExchange {
     name: &'static str,
     request: &'static str,
-    /// None if there was none in time, or none that is complete and of at most 8 MiB.
+    /// `None` if there was no complete answer of at most 8 MiB in time.
     answer: Option<RecordedAnswer>,
 }
 
@@ -73,15 +76,15 @@ struct RecordedAnswer {
     status: u16,
     milliseconds: u128,
     headers: Vec<String>,
-    /// Bytes of the body as it came.
+    /// Size of the original body in bytes.
     bytes: usize,
     body: String,
-    /// What the body is where it is not recorded, since it is not a text in UTF-8.
+    /// What the body looks like, if it is not recorded because it is not UTF-8 text.
     #[serde(skip_serializing_if = "Option::is_none")]
     unreadable: Option<&'static str>,
 }
 
-/// The logon session of a report while it is open, for the code that has to end it early.
+/// The open logon session of a report, so that it can be ended early.
 #[derive(Default)]
 pub(super) struct OpenLogon(Mutex<Option<(HeaderMap, Uuid)>>);
 
@@ -95,12 +98,12 @@ impl OpenLogon {
     }
 }
 
-/// Sends the requests, each within its time limit, and writes the answers. Ends early when Enterprise Manager
-/// ceases to answer. Returns how many requests were sent, and how many of them answered.
+/// Sends the requests, each within its time limit, and writes the answers. Ends early if Enterprise Manager
+/// stops answering. Returns the number of requests, and how many of them were answered.
 ///
 /// # Errors
 ///
-/// When the file cannot be written.
+/// The file cannot be written.
 pub(super) async fn report(
     target: Target<'_>,
     tls: Option<Handshake>,
@@ -120,8 +123,8 @@ pub(super) async fn report(
     let report = Report {
         format: FORMAT,
         written_by: WRITTEN_BY,
-        note: "Texts of Enterprise Manager are replaced by their shape: X, x and 9 for letters and digits, and \
-               numbered GUIDs. Known words, times of sessions and small numbers are kept.",
+        note: "Every text from Enterprise Manager is replaced by its shape: X, x and 9 for letters and digits, \
+               and numbered GUIDs. Known words, times of sessions and small numbers are kept.",
         tls,
         exchanges: recorder.record_all().await,
     };
@@ -140,7 +143,7 @@ struct Recorder<'a> {
     open: &'a OpenLogon,
     redactor: Redactor,
     token: HeaderMap,
-    /// What stands for the placeholders in paths, as far as it is known.
+    /// The known values of the placeholders in paths.
     values: HashMap<&'static str, String>,
 }
 
@@ -166,7 +169,7 @@ impl Recorder<'_> {
         exchanges
     }
 
-    /// The path with the ids in it; none if one of them, or the token, is not known.
+    /// The path with the ids filled in; `None` if one of them, or the token, is not known.
     fn path(&self, request: &Request) -> Option<String> {
         let mut path = request.parts().1.to_owned();
         for (placeholder, value) in &self.values {
@@ -198,7 +201,7 @@ impl Recorder<'_> {
         self.target.enterprise_manager.ask(method, path, &headers).await.ok()
     }
 
-    /// Takes out of an answer what later requests need.
+    /// Extracts what later requests need from an answer.
     fn learn(&mut self, request: &Request, answer: &EmResponse) {
         let text = String::from_utf8_lossy(&answer.body);
         let first = session_uids(&text).next();

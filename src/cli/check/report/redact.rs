@@ -1,17 +1,18 @@
-//! The redactor: what of an answer may be written into a report that strangers read.
+//! Redacts answers, so that strangers may read a report.
 //!
-//! It keeps the structure of a body (elements, keys, attributes, their order, quotes, blanks) and replaces
-//! what stands in it by its shape. The output has no other sources than these:
+//! The redactor keeps the structure of a body (elements, keys, attributes, their order, quotes,
+//! blanks) and replaces the contents by their shape. The output consists of nothing but:
 //!
-//! * words of the lists below, where they stand in their place: `Stopped` is kept as a `State`, not as
-//!   the name of a job;
-//! * times and small numbers, in the few elements and attributes that hold one;
-//! * GUIDs that are numbered in the order of their appearance, so that references still match;
+//! * words of the lists below, in the places where they are expected: `Stopped` is kept as a
+//!   `State`, but not as the name of a job;
+//! * times and small numbers, in the few elements and attributes that contain one;
+//! * GUIDs, numbered in the order of their appearance, so that references still match;
 //! * ASCII punctuation, blanks and control characters;
-//! * one character for every other one, which shows only its kind.
+//! * one character for each other character, which shows only its kind.
 //!
-//! So a mistake of the lexer, or a malformed document, cannot let a text through. Libraries for XML and
-//! JSON would refuse what is broken and normalise what is not, and a report is about exactly that.
+//! Therefore neither a mistake of the lexer nor a malformed document can let a text through. Libraries
+//! for XML and JSON would refuse malformed documents and normalise the others, and a report has to show
+//! exactly such details.
 
 use std::collections::HashMap;
 
@@ -20,33 +21,33 @@ use uuid::Uuid;
 
 use crate::enterprise_manager::{parse_time, parse_uuid};
 
-/// Elements, attributes and JSON keys, as far as they are known and not among those of [`VALUES`].
+/// The known elements, attributes and JSON keys, without those in [`VALUES`].
 const NAMES: &str = "Entities EntityRef EntityReferences Error Fault FailureMessage \
     FirstChanceExceptionMessage JobName Link Links LogonSessions PagingInfo QueryResult Reason Ref Refs \
     ReplicaJobSessions ReplicaTaskSessions Resources SessionId StackTrace Status SupportedVersion \
     SupportedVersions Text TotalSize UserName VmDisplayName xml standalone CDATA DOCTYPE \
     html head title meta style script body div p a hr h1 h2 h3 span form input class content";
 
-/// Kinds of things at Enterprise Manager. With `List`, `Reference` or both behind it, the type of a
-/// link.
+/// Kinds of resources in Enterprise Manager. A kind followed by `List`, `Reference` or both is the
+/// type of a link.
 const KINDS: &str = "Backup BackupFile BackupJobSession BackupServer BackupTaskSession CatalogVm \
     CloudConnectService EnterpriseManager EnterpriseSecuritySettings FailoverPlan HierarchyRoot Job LogonSession \
     LookupService ManagedServer QueryService Replica ReplicaJobSession ReplicaTaskSession Report Repository \
     RestorePoint RestoreSession Task VAppRestorePoint VCloudService VmReplicaPoint VmRestorePoint WanAccelerator";
 
-/// What the addresses of requests are made of.
+/// Words in the addresses of requests.
 const URL_WORDS: &str = "http https localhost 443 9398 9399 api backupServers jobs logonSessions query \
     repicaTaskSessions replicaSessions replicaTaskSessions sessionMngr type format Entity Entities ReplicaJobSession \
     ReplicaTaskSession filter sortAsc sortDesc CreationTime IsRetry Name Result State pageSize page v latest v1_7";
 
-/// What a value may keep.
+/// What is kept of a value.
 #[derive(Clone, Copy)]
 enum Keeps {
     /// These words.
     Words(&'static str),
     /// Words of this kind.
     Like(fn(&str) -> bool),
-    /// A time, alone or behind the last `@`; or a version of the API.
+    /// A time, alone or after the last `@`; or a version of the API.
     Time,
     /// Known words, and the numbers of pages.
     Url,
@@ -54,7 +55,7 @@ enum Keeps {
     Token,
 }
 
-/// What values keep, by the elements, attributes, JSON keys or headers that they belong to.
+/// What is kept of a value, by its element, attribute, JSON key or header.
 #[rustfmt::skip]
 const VALUES: &[(&str, Keeps)] = &[
     ("State", Keeps::Words(
@@ -78,7 +79,7 @@ const VALUES: &[(&str, Keeps)] = &[
     ("UID JobUid JobSessionUid VmUid", Keeps::Words(
         "urn veeam BackupServer Job ReplicaJobSession ReplicaTaskSession Vm",
     )),
-    // The gateway recognises an unknown id by these.
+    // The gateway recognises an unknown id by these words.
     ("Message", Keeps::Words("There is no with id")),
     ("X-RestSvcSessionId", Keeps::Token),
     ("Allow Cache-Control Connection Content-Encoding Content-Type Date ETag Expires Keep-Alive Last-Modified Pragma \
@@ -92,11 +93,11 @@ const VALUES: &[(&str, Keeps)] = &[
     )),
 ];
 
-/// Replaces everything by its shape. One redactor numbers the GUIDs of all that it is given.
+/// Replaces texts by their shape. One redactor numbers the GUIDs of all its inputs.
 #[derive(Debug, Default)]
 pub struct Redactor {
     numbers: HashMap<Uuid, usize>,
-    /// Whether a backslash begins an escape.
+    /// Whether a backslash starts an escape.
     is_json: bool,
     /// Whether a percent sign does.
     is_url: bool,
@@ -115,14 +116,15 @@ impl Redactor {
     ///
     /// # Errors
     ///
-    /// What it looks like, if it is not a text in UTF-8.
+    /// It is not UTF-8 text; says what it looks like.
     pub fn body(&mut self, body: &[u8]) -> Result<String, &'static str> {
         let text = match (body, str::from_utf8(body)) {
             ([0xff, 0xfe, ..], _) => return Err("UTF-16, little-endian"),
             ([0xfe, 0xff, ..], _) => return Err("UTF-16, big-endian"),
             ([0x1f, 0x8b, ..], _) => return Err("gzip"),
             (_, Err(_)) => return Err("not UTF-8"),
-            // As in UTF-16 without a mark, whose bytes look like punctuation to what follows.
+            // For example UTF-16 without a byte order mark, whose bytes would look like punctuation
+            // below.
             (_, Ok(text)) if text.contains('\0') => return Err("not text"),
             (_, Ok(text)) => text,
         };
@@ -144,8 +146,8 @@ impl Redactor {
         Ok(shape + &self.value(element, rest))
     }
 
-    /// The tag, declaration or comment that the text begins with, or all of a JSON. Well-formed or not.
-    /// Returns what follows it.
+    /// Redacts the tag, declaration or comment at the start of the text, or a whole JSON document,
+    /// well-formed or not. Returns the rest.
     fn tag<'t>(&mut self, text: &'t str, shape: &mut String) -> &'t str {
         let is_json = self.is_json;
         let delimiters: &[char] = if is_json { &['"'] } else { &['"', '\'', '>'] };
@@ -183,7 +185,7 @@ impl Redactor {
         }
     }
 
-    /// What the element, attribute, key or header of this name says.
+    /// Redacts the value of the element, attribute, key or header with this name.
     fn value(&mut self, name: &str, text: &str) -> String {
         match keeps(name) {
             Some(Keeps::Time) => {
@@ -208,7 +210,8 @@ impl Redactor {
         }
     }
 
-    /// A token: the base64 of a GUID, as text or bytes, stays that of the same GUID's number.
+    /// Redacts a token: the base64 of a GUID, as text or bytes, becomes the base64 of that GUID's
+    /// replacement.
     fn token(&mut self, token: &str) -> String {
         let bytes = BASE64_STANDARD.decode(token).unwrap_or_default();
         let numbered = match (bytes.as_slice().try_into(), str::from_utf8(&bytes)) {
@@ -223,7 +226,7 @@ impl Redactor {
         self.shape_but(text, |_| false)
     }
 
-    /// The shape of a text but for the words that are kept.
+    /// The shape of a text, except for the words that are kept.
     fn shape_but<'t>(&mut self, text: &'t str, mut is_kept: impl FnMut(&'t str) -> bool) -> String {
         let mut shape = String::with_capacity(text.len());
         let mut rest = text;
@@ -251,8 +254,8 @@ impl Redactor {
         shape
     }
 
-    /// The length of the escaped character that this text begins with, and what is written for it: itself
-    /// if it stands for punctuation, a blank or a control character, else an escaped `X`.
+    /// The length of the escaped character at the start of the text, and its replacement: the escape
+    /// itself if it stands for punctuation, a blank or a control character, otherwise an escaped `X`.
     fn escape(&self, text: &str) -> Option<(usize, String)> {
         let xml = ["&amp;", "&lt;", "&gt;", "&quot;", "&apos;"];
         let json = [r#"\""#, r"\\", r"\/", r"\b", r"\f", r"\n", r"\r", r"\t"];
@@ -274,7 +277,7 @@ impl Redactor {
         Some((length, format!("{begin}{}{end}", if is_kept { digits } else { x })))
     }
 
-    /// A GUID that says only which one of the report's it is.
+    /// The replacement of a GUID, which contains only its number in the report.
     fn numbered(&mut self, guid: Uuid) -> Uuid {
         const FIRST: u128 = 0xaaaa_aaaa_aaaa_4aaa_8aaa_0000_0000_0000;
         let next = self.numbers.len() + 1;
@@ -283,16 +286,16 @@ impl Redactor {
     }
 }
 
-/// Characters in a GUID.
+/// The number of characters in a GUID.
 const GUID: usize = 36;
 
-/// The GUID that this text begins with.
+/// The GUID at the start of the text.
 fn guid_at(text: &str) -> Option<Uuid> {
     let ends = !text.get(GUID..)?.starts_with(char::is_alphanumeric);
     parse_uuid(text.get(..GUID).filter(|_| ends)?)
 }
 
-/// One character for all of a kind, as long in UTF-8.
+/// One character for each kind of characters, of the same length in UTF-8.
 fn kind(c: char) -> char {
     match c {
         'A'..='Z' => 'X',
@@ -303,7 +306,7 @@ fn kind(c: char) -> char {
     }
 }
 
-/// What values of this name keep.
+/// What is kept of the values with this name.
 fn keeps(name: &str) -> Option<Keeps> {
     VALUES.iter().find(|(names, _)| is_listed(name, names)).map(|(_, keeps)| *keeps)
 }
@@ -325,7 +328,7 @@ fn is_name(word: &str) -> bool {
     is_listed(word, NAMES) || keeps(word).is_some() || is_type(word)
 }
 
-/// Whether this is the type of a thing or link.
+/// Whether this is the type of a resource or link.
 fn is_type(word: &str) -> bool {
     let kind = word.strip_suffix("List").unwrap_or(word);
     is_listed(kind.strip_suffix("Reference").unwrap_or(kind), KINDS)
@@ -335,7 +338,7 @@ fn is_small_number(word: &str) -> bool {
     (1..=7).contains(&word.len()) && word.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// Whether this is a time. A number alone is not taken for one: it could be anything.
+/// Whether this is a time. A plain number does not count as one, because it could be anything.
 fn is_time(word: &str) -> bool {
     word.contains(':') && parse_time(&word.replace(' ', "T")).is_some()
 }

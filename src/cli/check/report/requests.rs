@@ -1,11 +1,11 @@
-//! What a report asks of Enterprise Manager: requests that read, and the logons and logoffs that they need.
+//! The requests of a report: reads, and the logons and logoffs that they need.
 //!
 //! Each is here because nobody is known to have published how Enterprise Manager answers it, or because
 //! sources or releases differ. `docs/report.md` lists what each answer shows.
 
 use Credentials::{Nothing, Password, Token};
 
-/// With which credentials a request is sent.
+/// The credentials of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Credentials {
     Nothing,
@@ -21,8 +21,8 @@ pub struct Request {
     /// Unique.
     pub name: &'static str,
     pub(super) credentials: Credentials,
-    /// Method and path, and a header if there is one beside the usual ones. `{session}` and the like stand for
-    /// ids that earlier answers name.
+    /// Method and path, and any header besides the usual ones. `{session}` and the like stand for ids from
+    /// earlier answers.
     pub line: &'static str,
 }
 
@@ -39,8 +39,8 @@ const fn request(name: &'static str, credentials: Credentials, line: &'static st
     Request { name, credentials, line }
 }
 
-/// All of them in their order: a logon comes before what is asked with its token, and a page of
-/// sessions before what is asked about one of them.
+/// All requests in their order: a logon comes before the requests that need its token, and a page
+/// of sessions before the requests about one of them.
 #[rustfmt::skip]
 pub const REQUESTS: [Request; 34] = [
     request("root", Nothing, "GET /api/"),

@@ -1,4 +1,4 @@
-//! No session is lost between two pages.
+//! A list loses no session between two pages.
 
 use std::collections::BTreeMap;
 
