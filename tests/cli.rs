@@ -1,4 +1,4 @@
-//! The program as a person and a script meet it: arguments, exit codes, signals.
+//! The program as people and scripts use it: arguments, exit codes, signals.
 
 #![expect(clippy::unwrap_used, reason = "in a test, a failing unwrap is a failing test")]
 
@@ -25,10 +25,10 @@ const FAILED: &str = "b6f1a9d2-30f4-4c0e-9a53-0d1c52e8f009";
 
 const UNKNOWN: &str = "b6f1a9d2-30f4-4c0e-9a53-0d1c52e8f0ff";
 
-/// Generous for a loaded machine; nothing waits for it when all is well.
+/// A timeout that is generous for a loaded machine; a passing test never waits for it.
 const SOON: Duration = Duration::from_secs(20);
 
-/// The program without a setting from outside.
+/// The program without settings from the environment.
 fn program(arguments: &[&str]) -> Command {
     let mut command = Command::new(PROGRAM);
     command
@@ -166,7 +166,7 @@ async fn a_wrong_setting_of_tls_towards_callers_is_named_as_well() {
     }
 }
 
-/// That `serve` ends with these arguments at once, with one sentence that names the option.
+/// Asserts that `serve` with these arguments ends at once, with one sentence that names the option.
 async fn assert_refused(arguments: &[&str], option: &str) {
     let (code, out, err) = run(program(&["serve"]).args(arguments)).await;
     assert_eq!(code, 64, "{arguments:?}: {err}");

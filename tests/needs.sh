@@ -1,6 +1,6 @@
-# What a script needs, for it to source: `need PACKAGE COMMAND...` for each of Debian's packages, with a
-# command that succeeds where it is there; then `install_needed`. Root installs what is missing, others
-# are told.
+# Functions for scripts to source: `need PACKAGE COMMAND...` for each Debian package, with a command
+# that succeeds if the package is there; then `install_needed`. It installs missing packages if root
+# runs the script, and otherwise names them.
 needed=()
 
 need() {
@@ -12,24 +12,24 @@ need() {
 install_needed() {
   [ "${#needed[@]}" -gt 0 ] || return 0
   if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
-    echo "error: this script needs, in the words of Debian: ${needed[*]}" >&2
+    echo "error: this script needs these Debian packages: ${needed[*]}" >&2
     exit 1
   fi
   echo "Installing ${needed[*]}"
   export DEBIAN_FRONTEND=noninteractive
-  # Another check may be installing at the same moment.
+  # Another check may be installing packages at the same time.
   apt-get update -qq -o DPkg::Lock::Timeout=300 || apt-get update -qq
   apt-get install -qq -o DPkg::Lock::Timeout=300 --yes --no-install-recommends "${needed[@]}" >/dev/null
 }
 
-# make_venv FOLDER REQUIREMENTS: a virtual environment with Python's packages, all at the versions of
-# tests/constraints.txt.
+# make_venv FOLDER REQUIREMENTS: creates a virtual environment with these Python packages, in the
+# versions of tests/constraints.txt.
 make_venv() {
   [ -x "$1/bin/pip" ] || python3 -m venv "$1"
   "$1/bin/pip" --quiet --disable-pip-version-check install --constraint tests/constraints.txt --requirement "$2"
 }
 
-# build_program: the program under test, GATEWAY_PROGRAM if that is set, else what the sources say now.
+# build_program: sets GATEWAY_PROGRAM, the program under test, to a new build unless it is set already.
 build_program() {
   [ -z "${GATEWAY_PROGRAM:-}" ] || return 0
   cargo build --locked --quiet

@@ -1,7 +1,7 @@
 //! Secrets appear nowhere: not in a log at trace level, of any crate, and not in metrics, responses,
 //! traces or `Debug` output.
 //!
-//! A test program of its own, because a process has only one log.
+//! A separate test program, because a process has only one log.
 
 #![expect(clippy::unwrap_used, reason = "in a test, a failing unwrap is a failing test")]
 

@@ -1,4 +1,4 @@
-"""The gateway beside Envoy's reverse transcoder, in turns, on this machine.
+"""Compares the gateway with Envoy's reverse transcoder on this machine, in alternating rounds.
 
 Both translate the same call: Envoy from JSON, the gateway from XML; nginx answers over TLS as
 Enterprise Manager would, h2load calls. What counts is the ratio of CPU time per call.
@@ -163,7 +163,7 @@ def compare(folder, start, gateway, options):
             load(target, in_flight, calls // 4)
         cpu, rate = [], []
         for number in range(options.rounds):
-            # In turns, since the machine's speed drifts.
+            # Alternate, because the machine's speed drifts.
             order = targets if number % 2 == 0 else targets[::-1]
             results = {target["name"]: load(target, in_flight, calls) for target in order}
             cpu.append(results["gateway"][0] / results["envoy"][0])

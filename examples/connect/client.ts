@@ -1,4 +1,4 @@
-// What all programs here share: the connection to the gateway, and what its errors mean.
+// Shared by all programs here: the connection to the gateway, and the explanation of its errors.
 
 import { readFileSync } from 'node:fs';
 import { durationMs } from '@bufbuild/protobuf/wkt';

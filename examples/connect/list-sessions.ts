@@ -25,7 +25,7 @@ async function* failedRuns(): AsyncGenerator<ReplicaSession> {
     const page = await gateway.list(request, options);
     console.log(`page     ${page.replicaSessions.length}`);
     yield* page.replicaSessions;
-    // The token belongs to this request: nothing else in it may change.
+    // The token is valid only for this request: no other field may change.
     request.pageToken = page.nextPageToken;
   } while (request.pageToken);
 }
@@ -33,12 +33,12 @@ async function* failedRuns(): AsyncGenerator<ReplicaSession> {
 try {
   for await (const { id, name } of failedRuns()) {
     console.log(`failed   ${id} ${name}`);
-    // All tasks, one for each virtual machine. There may be a next page here too, beyond 1,000.
+    // All tasks, one for each virtual machine. Beyond 1,000 tasks, there is a next page here too.
     const tasks = await gateway.listTasks({ sessionId: id }, options);
     for (const task of tasks.replicaTaskSessions) {
       console.log(`task     ${task.vmName} RESULT_${Result[task.result]}`);
     }
-    // Whoever has the id and wants to know why it failed gets both with one call.
+    // With the id of a session, one call returns both the session and why it failed.
     const { failedTasks } = await gateway.get({ id, includeFailedTasks: true }, options);
     for (const task of failedTasks) {
       console.log(`trouble  ${task.vmName} ${task.reason}`);

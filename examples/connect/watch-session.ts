@@ -13,7 +13,7 @@ const gateway = connect();
 
 async function watch() {
   let result = Result.UNSPECIFIED;
-  // Without a deadline: a run takes as long as it takes.
+  // Without a deadline, because a run can take any time.
   for await (const { event } of gateway.watch({ id })) {
     if (event.case === 'snapshot') {
       const session = event.value.replicaSession!;
@@ -32,7 +32,8 @@ for (;;) {
     break;
   } catch (thrown) {
     const error = ConnectError.from(thrown);
-    // The gateway stops, or the connection has reached its age: nothing is missed.
+    // The gateway is stopping, or the connection has reached its maximum age: a new watch misses
+    // nothing.
     if (error.code !== Code.Unavailable) {
       console.error(explain(error));
       process.exitCode = 1;

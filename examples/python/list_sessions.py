@@ -26,7 +26,7 @@ def main():
 
 
 def failed_runs(gateway, job_name, page_size):
-    """The sessions of all pages, the latest first; each page is asked for when it is needed."""
+    """The sessions of all pages, the latest first; each page is requested when it is needed."""
     request = pb.ListReplicaSessionsRequest(page_size=page_size)
     request.filter.job_name = job_name
     request.filter.results.append(RESULT.RESULT_FAILED)
@@ -36,18 +36,18 @@ def failed_runs(gateway, job_name, page_size):
         page = gateway.List(request, timeout=DEADLINE)
         print("page    ", len(page.replica_sessions))
         yield from page.replica_sessions
-        # The token belongs to this request: nothing else in it may change.
+        # The token is valid only for this request: no other field may change.
         request.page_token = page.next_page_token
         if not request.page_token:
             return
 
 
 def tell_tasks(gateway, session):
-    # All tasks, one for each virtual machine. There may be a next page here too, beyond 1,000.
+    # All tasks, one for each virtual machine. Beyond 1,000 tasks, there is a next page here too.
     tasks = gateway.ListTasks(pb.ListReplicaTaskSessionsRequest(session_id=session.id), timeout=DEADLINE)
     for task in tasks.replica_task_sessions:
         print("task    ", task.vm_name, RESULT.Name(task.result))
-    # Whoever has the id and wants to know why it failed gets both with one call.
+    # With the id of a session, one call returns both the session and why it failed.
     request = pb.GetReplicaSessionRequest(id=session.id, include_failed_tasks=True)
     for task in gateway.Get(request, timeout=DEADLINE).failed_tasks:
         print("trouble ", task.vm_name, task.reason)

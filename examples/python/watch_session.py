@@ -15,7 +15,8 @@ def main():
             try:
                 return watch(rpc.ReplicaSessionServiceStub(channel), request)
             except grpc.RpcError as error:
-                # The gateway stops, or the connection has reached its age: nothing is missed.
+                # The gateway is stopping, or the connection has reached its maximum age: a new
+                # watch misses nothing.
                 if error.code() is not grpc.StatusCode.UNAVAILABLE:
                     sys.exit(explain(error))
                 time.sleep(random.uniform(1, 2))

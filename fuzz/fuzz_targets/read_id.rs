@@ -9,7 +9,7 @@ fuzz_target!(|text: &str| {
     let Ok(id) = text.parse::<SessionId>() else {
         return;
     };
-    // What goes into an address can be nothing but a UUID.
+    // Only a UUID can become part of an address.
     let written = id.to_string();
     let is_plain =
         |byte: u8| byte == b'-' || byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);

@@ -21,7 +21,7 @@ fuzz_target!(|document: &[u8]| {
     }
 });
 
-/// The id that the document is about, so that it is asked for. Any other is refused early.
+/// The id in the document, to request it: the parser refuses a document with any other id early.
 fn id_in(document: &[u8]) -> SessionId {
     const MARK: &[u8] = b"UID=\"urn:veeam:ReplicaJobSession:";
     let mut ids = document

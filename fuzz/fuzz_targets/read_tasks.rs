@@ -27,7 +27,8 @@ fn check(task: &TaskSession, session: SessionId) {
     assert!(is_over || task.result == Some(RunResult::None));
 }
 
-/// The session that the document is about, so that it is asked for. Any other is refused early.
+/// The session in the document, to request it: the parser refuses a document of any other session
+/// early.
 fn id_in(document: &[u8]) -> SessionId {
     const MARK: &[u8] = b">urn:veeam:ReplicaJobSession:";
     let mut ids = document

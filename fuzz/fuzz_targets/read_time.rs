@@ -9,7 +9,7 @@ fuzz_target!(|text: &str| {
     let Some(time) = parse_time(text) else {
         return;
     };
-    // The years that protobuf's Timestamp can say.
+    // The years that protobuf's Timestamp can represent.
     assert!((-62_135_596_800..253_402_300_800).contains(&time.as_second()), "{time}");
     assert_eq!(parse_time(&time.to_string()), Some(time));
 });

@@ -1,8 +1,8 @@
 //! Accepts connections, serves them, and closes all of them at a stop.
 //!
-//! HTTP/1.1 only, as Enterprise Manager speaks. hyper's own server is used rather than a framework,
-//! since header names in title case, reason phrases and bodies cut in half have to be written as
-//! they are.
+//! HTTP/1.1 only, like Enterprise Manager. This uses hyper's own server and no framework, because
+//! header names in title case, reason phrases and bodies cut in half have to be written as they
+//! are.
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
@@ -49,7 +49,7 @@ pub(crate) async fn serve(
 }
 
 async fn connection(stream: TcpStream, tls: Option<TlsAcceptor>, shared: Arc<Shared>) {
-    // Otherwise the kernel would coalesce trickled bytes.
+    // Without TCP_NODELAY, the kernel would coalesce trickled bytes.
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "no TCP_NODELAY on a connection to the simulator");
     }

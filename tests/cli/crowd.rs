@@ -1,5 +1,5 @@
-//! Ten thousand watchers, measured from outside. By hand, since it takes a while:
-//! `cargo test --release --test cli crowd -- --ignored --nocapture`.
+//! Ten thousand watchers, measured from outside the process. Run it by hand, because it takes a
+//! while: `cargo test --release --test cli crowd -- --ignored --nocapture`.
 
 use std::time::Instant;
 
@@ -55,7 +55,7 @@ async fn ten_thousand_watchers_of_a_hundred_sessions() {
         })
     });
     let mut crowd: Vec<_> = join_all(streams).await.into_iter().map(Result::unwrap).collect();
-    println!("{WATCHERS} have been told after {:?}", began.elapsed());
+    println!("{WATCHERS} watchers have their first event after {:?}", began.elapsed());
     println!("with them: {} KiB", memory(pid));
     for fixture in ["session-postprocessing.xml", "session-running.xml"] {
         (0..SESSIONS).for_each(|number| canned(&simulator, fixture, &id(number)));
@@ -77,7 +77,7 @@ async fn ten_thousand_watchers_of_a_hundred_sessions() {
     }
     let status = timeout(SOON, serve.wait()).await.unwrap().unwrap();
     assert_eq!(status.code(), Some(0));
-    println!("all sent away and ended after {:?}", began.elapsed());
+    println!("all watches and the process ended after {:?}", began.elapsed());
 }
 
 async fn next(events: &mut Streaming<WatchReplicaSessionResponse>) {

@@ -10,7 +10,7 @@ use super::*;
 
 const FAILED: &str = "b6f1a9d2-30f4-4c0e-9a53-0d1c52e8f009";
 
-/// A gateway of this very process, which reads watched sessions quickly.
+/// A gateway in this process, which reads watched sessions at short intervals.
 async fn gateway(simulator: &Simulator, port: u16) -> RunningGateway {
     let mut settings = Settings::new(EnterpriseManagerSettings::new(
         simulator.url().parse().unwrap(),
@@ -143,7 +143,7 @@ async fn watch_rides_out_gateway_restarts_and_outages() {
     simulator.set_faults([]);
     after(&mut out, " 30 %  working").await;
 
-    // Without a word to anybody.
+    // Without a GOAWAY.
     drop(second);
     after(&mut err, "watching again").await;
     let _third = gateway(&simulator, port).await;

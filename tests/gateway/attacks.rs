@@ -48,7 +48,8 @@ async fn flood(stream: &mut TcpStream, piece: &[u8], at_most: usize) -> usize {
         match timeout(SOON, stream.write_all(piece)).await {
             Ok(Ok(())) => sent += piece.len(),
             Ok(Err(_)) => break,
-            // The peer stopped reading: as good as closing, since it costs the gateway nothing.
+            // The peer stopped reading. That is as good as closing, since it costs the gateway
+            // nothing.
             Err(_) => return sent,
         }
     }

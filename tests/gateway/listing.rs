@@ -232,7 +232,7 @@ async fn every_filter_selects() {
     }
 }
 
-/// Property test on a runtime of its own: proptest is not asynchronous.
+/// Property test on a separate runtime, because proptest is not asynchronous.
 #[test]
 fn a_hostile_job_name_matches_only_its_own_job() {
     let runtime = tokio::runtime::Runtime::new().unwrap();

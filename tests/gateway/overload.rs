@@ -91,7 +91,8 @@ async fn lists_may_use_part_of_the_limit_on_calls() {
 #[tokio::test]
 async fn thousands_of_simultaneous_calls_all_get_a_response() {
     let setup = start_with(Options::default(), |settings| {
-        // However slow the machine is: this is about calls that are too many, not too late.
+        // A long deadline even for a slow machine: this test is about too many calls, not about
+        // late ones.
         settings.calls.default_deadline = settings.calls.max_deadline;
     })
     .await;
@@ -138,7 +139,7 @@ async fn a_rejected_call_whose_message_arrives_late_is_answered_and_not_reset() 
     let head = bare_request(setup.gateway.address());
     let (answer, mut message) = calls.send_request(head, false).unwrap();
     let reset = timeout(Duration::from_millis(100), poll_fn(|cx| message.poll_reset(cx)));
-    assert!(reset.await.is_err(), "reset before its message has come");
+    assert!(reset.await.is_err(), "reset before its message has arrived");
     let request = request(FINISHED).into_inner();
     message.send_data(framed(&request), true).unwrap();
     let answer = timeout(SOON, answer).await.unwrap().unwrap();

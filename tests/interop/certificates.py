@@ -1,4 +1,5 @@
-"""Certificates for mutual TLS, made with openssl: an authority, the gateway, and three callers."""
+"""Creates certificates for mutual TLS with openssl: an authority, the gateway, and three
+callers."""
 
 import subprocess
 
@@ -14,7 +15,7 @@ class Certificates:
         ]
 
     def __call__(self, caller):
-        """The environment of a client that is this caller."""
+        """The environment variables for a client with the certificate of this caller."""
         return {
             "TLS_CA_FILE": f"{self.folder}/ca.pem",
             "TLS_CERT_FILE": f"{self.folder}/{caller}.pem",
@@ -26,7 +27,7 @@ def make_certificates(folder):
     def openssl(*arguments):
         subprocess.run(["openssl", *arguments], cwd=folder, check=True, capture_output=True, timeout=30)
 
-    # gRPC C++ reads PKCS#8 keys of elliptic curves, as all others do.
+    # PKCS#8 keys of elliptic curves, which all libraries can read, including gRPC C++.
     new_key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"]
     for authority in "ca", "other-ca":
         openssl("req", "-x509", *new_key, "-subj", f"/CN={authority}", "-keyout", f"{authority}.key",

@@ -1,4 +1,4 @@
-"""Commands in the documents: executed as they stand there, so that they stay true."""
+"""Executes commands from the documentation exactly as written, so that they stay correct."""
 
 import os
 import re
@@ -14,7 +14,7 @@ def blocks(path, language="sh"):
 
 
 def execute(script, folder, timeout, environment=None):
-    """Runs a script to its end: (exit code, all that it printed). Ends it and its children in time."""
+    """Runs a script; returns its exit code and output. Kills it and its children after the timeout."""
     process = subprocess.Popen(
         ["bash", "-euo", "pipefail", "-c", script],
         cwd=os.path.join(ROOT, folder), env={**os.environ, **(environment or {})},

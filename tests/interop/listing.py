@@ -1,16 +1,17 @@
-"""What the second programs of examples/ have to show: lists by page and filter, tasks, and reasons."""
+"""Checks the programs of examples/ that list sessions: pages, filters, tasks, and reasons."""
 
 import re
 
 from documents import blocks, execute
 
-# The demonstration's job that has failed twice of late, and whose second retry has gone well.
+# The job in the demonstration that recently failed twice, and whose second retry succeeded.
 JOB = "Fileserver02 Replication"
 FAILED = ["b6f1a9d2-30f4-4c0e-9a53-0d1c52e8f00a", "b6f1a9d2-30f4-4c0e-9a53-0d1c52e8f009"]
 TASKS = [["fs02 RESULT_FAILED"], ["fs02 RESULT_FAILED", "fs03 RESULT_WARNING"]]
 NO_DISK = 'fs02 Error: Cannot open disk "[DS-07] fs02/fs02.vmdk" & no further hosts are available.'
 TROUBLE = [[NO_DISK], [NO_DISK, "fs03 Changed block tracking could not be used; the whole disk was read."]]
-# Another job, and texts that would select more if they were taken for a part of the filter.
+# Another job, and texts that would select more sessions if they became part of the filter
+# expression.
 OF_NO_AVAIL = ["Replication Job 1", 'x" or Result=="Failed', "x' or Result==\"Failed", JOB.lower() + "%"]
 WRONG_NAME = {
     "code": "INVALIDARGUMENT", "reason": "INVALID_FILTER",
@@ -21,7 +22,7 @@ DOWN = {"code": "UNAVAILABLE", "reason": "EM_UNAVAILABLE", "retry": "after 5 s",
 
 
 class Lister:
-    """The program of a client that lists, run by the command of its README."""
+    """A client's program that lists sessions, run with the command of its README."""
 
     def __init__(self, language, advises):
         self.language, self.advises = language, advises
@@ -29,7 +30,7 @@ class Lister:
         self.command = command.strip().removesuffix(f"'{JOB}'")
 
     def run(self, gateway, job_name, page_size=""):
-        """Exit code, all lines as (word, rest), and the whole of it."""
+        """Exit code, all lines as (word, rest), and the whole output."""
         environment = {"GATEWAY_ADDRESS": gateway.address, "JOB_NAME": job_name, "DEADLINE_SECONDS": "3"}
         script = f'{self.command} "$JOB_NAME" {page_size}'
         code, printed = execute(script, f"examples/{self.language}", 30, environment)
@@ -37,7 +38,7 @@ class Lister:
         return code, lines, f"exit code {code}\n{printed}"
 
     def error(self, gateway, job_name, expected):
-        """What is wrong with how it tells of an error."""
+        """The problem with how the program reports an error, if any."""
         code, lines, printed = self.run(gateway, job_name)
         told = dict(lines)
         told["code"] = told.get("code", "").replace("_", "").upper()
@@ -48,11 +49,11 @@ class Lister:
 
 
 def cases(lister, gateways):
-    """The columns of the table: name and what is wrong."""
+    """The columns of the table: name, and problem if any."""
     plain = gateways["plain"]
     code, lines, printed = lister.run(plain, JOB, 1)
     yield "list", differs(code, [rest.split()[0] for word, rest in lines if word == "failed"], FAILED, printed)
-    # One page for each, and perhaps an empty one at the end.
+    # One page per session, and perhaps an empty one at the end.
     pages = [rest for word, rest in lines if word == "page"]
     yield "pages", "" if pages in (["1", "1"], ["1", "1", "0"]) else f"pages of {pages}\n{printed}"
     yield "tasks", differs(code, by_session(lines, "task"), TASKS, printed)

@@ -1,4 +1,4 @@
-"""Gateways to be asked: each a process of its own, ended whatever happens."""
+"""Gateways for the clients to call: each is a process that always ends with the tests."""
 
 import os
 import re
@@ -11,7 +11,7 @@ STARTS_WITHIN = 30
 
 
 class Gateway:
-    """The program with some arguments, and where it listens."""
+    """The program with these arguments, and the addresses that it listens on."""
 
     def __init__(self, program, folder, name, *arguments):
         self.log = folder / f"{name}.log"
@@ -31,7 +31,7 @@ class Gateway:
         raise RuntimeError(f"no {pattern!r} in the output:\n{self.log.read_text()}")
 
     def handled(self, code=r"\w+"):
-        """Calls of the session service that have ended with this code, from its metrics."""
+        """How many calls of the session service have ended with this code, from the metrics."""
         with urllib.request.urlopen(f"http://{self.admin}/metrics", timeout=5) as answer:
             lines = answer.read().decode().splitlines()
         line = re.compile(
@@ -53,13 +53,13 @@ class Gateway:
 
 
 class Demo(Gateway):
-    """`demo`, on ports of its choice."""
+    """`demo`, on ports that it chooses."""
 
     def __init__(self, program, folder, name, *arguments):
         super().__init__(program, folder, name, "demo", *arguments)
 
     def started(self):
-        """Waits until it has asked itself its one question, which faults may have an answer to."""
+        """Waits until `demo` has made its own first call, which faults may affect."""
         self.address = self.wait_for(r"^Gateway +https?://(\S+)")[1]
         self.admin = self.wait_for(r"^Probes +http://([^/]+)")[1]
         self.simulator = self.wait_for(r"^Simulator +(\S+)")[1]
@@ -71,7 +71,7 @@ class Serve(Gateway):
     """`serve`, in front of a demonstration's simulator."""
 
     def __init__(self, program, folder, name, simulator, *arguments):
-        # As the heading of `demo` tells.
+        # The account that `demo` prints.
         password = folder / "password"
         password.write_text("simulated")
         super().__init__(

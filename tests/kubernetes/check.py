@@ -1,4 +1,4 @@
-"""Holds one rendered overlay against the schemas and against the program."""
+"""Checks one rendered overlay against the schemas and against the program."""
 
 import json
 import re
@@ -23,11 +23,11 @@ CUSTOM = {
     "security.istio.io/v1": security,
     "monitoring.coreos.com/v1": monitoring,
 }
-# Linkerd's schemas and the Gateway API's are in no Python package: these objects are held against the
-# program alone.
+# No Python package contains the schemas of Linkerd and of the Gateway API: these objects are only
+# checked against the program.
 WITHOUT_SCHEMA = {"policy.linkerd.io/v1beta3", "policy.linkerd.io/v1alpha1", "gateway.networking.k8s.io/v1"}
 
-# Logoff and the last spans of traces, 2 s each.
+# Time for the logoff and for the last spans, 2 s each.
 LAST = 4.0
 
 
@@ -45,7 +45,7 @@ def main() -> None:
     shown = subprocess.run([program, "serve", "--help"], capture_output=True, text=True, check=True)
     says = Help(shown.stdout)
 
-    # Off unless it is set: the address stands there as a comment.
+    # Traces are off by default: the address is in a comment.
     env = Path("deploy/kubernetes/base/gateway.env").read_text()
     collector = int(only(re.findall(r"^# OTEL_EXPORTER_OTLP_ENDPOINT=http://[^:]+:(\d+)$", env, re.M)))
 
@@ -77,7 +77,7 @@ def check_schema(each: dict) -> None:
     if version in CUSTOM:
         model = getattr(CUSTOM[version], kind).model_validate(each)
         understood = model.model_dump(mode="json", by_alias=True, exclude_unset=True)
-        # What the schema does not know has been dropped on the way.
+        # The model drops fields that the schema does not know.
         expect(json_equal(understood, each), f"{kind} has fields that its schema does not know")
     elif version not in WITHOUT_SCHEMA:
         kubernetes_validate.validate(each, "1.37", strict=True)
@@ -104,7 +104,8 @@ def check_image(settings: dict) -> None:
 
 
 def check_times(pod: dict, settings: dict) -> tuple[float, float, float]:
-    """Lame duck; all that the gateway takes to end; the time that the pod has for it."""
+    """Returns the lame-duck time, the time that the gateway needs to stop, and the pod's grace
+    period."""
     lame_duck = seconds(settings["GATEWAY_LAME_DUCK"])
     needed = lame_duck + seconds(settings["GATEWAY_DRAIN_TIMEOUT"]) + LAST
     grace = pod["terminationGracePeriodSeconds"]
@@ -120,7 +121,7 @@ def check_memory(container: dict, settings: dict, says: Help) -> None:
     def setting(name: str) -> int:
         return int((says.defaults | settings)[f"GATEWAY_{name}"].removesuffix("MiB"))
 
-    # docs/scaling.md has measured what these cost, in MiB.
+    # The costs in MiB, as measured in docs/scaling.md.
     needed = 25 + setting("REUSE_CAPACITY")
     needed += setting("MAX_CONNECTIONS") * 56 / 1024 + setting("MAX_IN_FLIGHT") * 19 / 1024
     limit = int(container["resources"]["limits"]["memory"].removesuffix("Mi"))
@@ -137,7 +138,7 @@ def check_hardening(pod: dict, container: dict) -> None:
         and own["readOnlyRootFilesystem"]
         and own["allowPrivilegeEscalation"] is False
         and own["capabilities"] == {"drop": ["ALL"]},
-        "the pod does not keep to the restricted standard",
+        "the pod does not comply with the restricted standard",
     )
 
 
@@ -151,10 +152,10 @@ def check_selectors(kinds: dict, deployment: dict) -> None:
     ):
         expect(selector == name and selector.items() <= labels, f"{selector} selects other pods")
     caller = kinds["NetworkPolicy"]["spec"]["ingress"][0]["from"][0]["podSelector"]["matchLabels"]
-    expect(caller == {"replica-session-gateway/caller": "true"}, "callers need another label too")
+    expect(caller == {"replica-session-gateway/caller": "true"}, "callers need another label as well")
     scaled = kinds["HorizontalPodAutoscaler"]["spec"]
-    expect(scaled["scaleTargetRef"]["name"] == kinds["Deployment"]["metadata"]["name"], "scales what?")
-    expect(scaled["minReplicas"] == deployment["replicas"] == 3, "the least number of replicas differs")
+    expect(scaled["scaleTargetRef"]["name"] == kinds["Deployment"]["metadata"]["name"], "the autoscaler scales something else")
+    expect(scaled["minReplicas"] == deployment["replicas"] == 3, "the minimum number of replicas differs")
 
 
 main()

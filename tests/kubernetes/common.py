@@ -1,4 +1,4 @@
-"""What all checks use."""
+"""Helpers for all checks."""
 
 import re
 import sys
@@ -10,9 +10,9 @@ def expect(holds: object, otherwise: str) -> None:
 
 
 def only(found):
-    """The one thing that there has to be."""
+    """The only item; there must be exactly one."""
     all_of_it = list(found)
-    expect(len(all_of_it) == 1, f"one thing has to fit, these do: {all_of_it}")
+    expect(len(all_of_it) == 1, f"exactly one item has to match, but these do: {all_of_it}")
     return all_of_it[0]
 
 
@@ -27,7 +27,7 @@ def port_of(address: str) -> int:
 
 
 class Help:
-    """What `serve --help` says: the variables, and their defaults."""
+    """The variables in `serve --help`, and their defaults."""
 
     def __init__(self, text: str) -> None:
         self.known = set(re.findall(r"\[env: (GATEWAY_[A-Z0-9_]+)=", text))

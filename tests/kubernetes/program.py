@@ -1,4 +1,4 @@
-"""The program as a pod would run it: its own arguments and settings, on its own ports, really started."""
+"""Runs the program as a pod would: with the pod's arguments and settings, on its ports."""
 
 import os
 import re
@@ -26,9 +26,9 @@ STARTS_WITHIN = 20.0
 
 
 class Program:
-    """The gateway with the settings of a pod, and Enterprise Manager's simulator where it looks for it.
+    """The gateway with the settings of a pod, and the simulator at Enterprise Manager's address.
 
-    What differs from the pod: files of Secrets lie in `folder`, Enterprise Manager is on the loopback and
+    Differences from the pod: the files of Secrets are in `folder`, Enterprise Manager is on loopback and
     speaks plaintext, its account is the simulator's, and traces go to a collector that never answers.
     """
 
@@ -88,7 +88,7 @@ class Program:
         return ports
 
     def http(self, port: int, path: str) -> tuple[int, str]:
-        """Status and body of a GET; status 0 where nobody answers HTTP."""
+        """Status and body of a GET; status 0 if nothing answers HTTP."""
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as answer:
                 return answer.status, answer.read().decode()
@@ -115,7 +115,7 @@ class Program:
                 return False
 
     def sends_traces(self) -> bool:
-        """Whether the collector is spoken to in HTTP/2, which OTLP over gRPC needs."""
+        """Whether the program connects to the collector with HTTP/2, which OTLP over gRPC needs."""
         try:
             connection, _ = self.collector.accept()
             connection.settimeout(STARTS_WITHIN)
@@ -124,20 +124,20 @@ class Program:
             return False
 
     def methods(self, port: int) -> dict[str, bool]:
-        """What may be called, by path, as the program's reflection says; whether it is a stream."""
+        """The paths of all methods, from the program's reflection, and whether each is a stream."""
         with self.channel(port) as channel:
             database = ProtoReflectionDescriptorDatabase(channel)
             service = DescriptorPool(database).FindServiceByName(SERVICE)
             return {f"/{SERVICE}/{each.name}": each.server_streaming for each in service.methods}
 
     def stop_for_good(self) -> None:
-        """Ends what is left."""
+        """Kills the processes that are still running."""
         for process in (self.process, self.simulator):
             process.kill()
             process.wait()
 
     def begin_a_call_that_hangs(self, channel: grpc.Channel) -> grpc.Future:
-        """A call that Enterprise Manager takes and never answers."""
+        """Starts a call that Enterprise Manager accepts and never answers."""
         self.simulator.send_signal(signal.SIGSTOP)
         return get(channel).future(NOW, timeout=60)
 
@@ -147,7 +147,7 @@ def get(channel: grpc.Channel):
 
 
 def accepts(port: int) -> bool:
-    """Whether new connections come about."""
+    """Whether the port accepts new connections."""
     try:
         socket.create_connection(("127.0.0.1", port), timeout=2).close()
         return True

@@ -1,4 +1,4 @@
-"""What meshes do with each method of the running program: how long they wait, and what they try again."""
+"""Checks how meshes treat each method of the running program: their timeouts and retries."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -7,13 +7,15 @@ import yaml
 
 from common import expect, only, seconds
 
-# Beyond the longest time that the gateway gives a call, so that it is the gateway that says so.
+# Seconds beyond the gateway's longest deadline, so that the gateway, and not the mesh, ends a late
+# call.
 BEYOND = 1
 RETRIED = {"reset", "connect-failure", "refused-stream", "unavailable"}
 
 
 class Route(NamedTuple):
-    """What a mesh does with a call: 0 s of time is no limit, no retries no time for one."""
+    """How a mesh treats a call. A timeout of 0 s is no limit; without retries, there is no time per
+    try."""
 
     timeout: float
     retries: int = 0
@@ -22,7 +24,7 @@ class Route(NamedTuple):
 
 
 def check_routes(objects: list, methods: dict[str, bool], longest: float) -> None:
-    """Calls have their time and are tried again; streams have neither an end nor a second try."""
+    """Calls have a timeout and retries; streams have neither."""
     kinds = {each["kind"] for each in objects}
     meshes = {"envoy": envoy_route}
     if "VirtualService" in kinds:
@@ -37,13 +39,13 @@ def check_routes(objects: list, methods: dict[str, bool], longest: float) -> Non
 
 def check_route(what: str, route: Route, is_stream: bool, longest: float) -> None:
     if is_stream:
-        expect(route == Route(timeout=0), f"{what}: a stream with an end or a second try: {route}")
+        expect(route == Route(timeout=0), f"{what}: a stream with a timeout or retries: {route}")
         return
-    expect(route.timeout == longest + BEYOND, f"{what}: {route.timeout} s, the gateway may take {longest} s")
-    expect(route.retries == 2, f"{what}: tried again {route.retries} times")
+    expect(route.timeout == longest + BEYOND, f"{what}: a timeout of {route.timeout} s, but the gateway may take {longest} s")
+    expect(route.retries == 2, f"{what}: {route.retries} retries")
     expect(0 < route.per_try * 2 < longest, f"{what}: {route.per_try} s for one try")
-    expect(route.retry_on and route.retry_on <= RETRIED, f"{what}: tried again on {set(route.retry_on)}")
-    expect("unavailable" in route.retry_on, f"{what}: not tried again on unavailable")
+    expect(route.retry_on and route.retry_on <= RETRIED, f"{what}: retries on {set(route.retry_on)}")
+    expect("unavailable" in route.retry_on, f"{what}: no retries on unavailable")
 
 
 def istio_route(objects: list, path: str) -> Route:
@@ -63,15 +65,15 @@ def istio_route(objects: list, path: str) -> Route:
 
 
 def linkerd_route(objects: list, path: str) -> Route:
-    """A route that names the method comes before one that names none. Without a time of its own a call
-    has the caller's."""
+    """A route that names the method takes precedence over one that names none. Without a timeout, the
+    caller's applies."""
     service, method = path.strip("/").split("/")
     named = {"type": "Exact", "service": service, "method": method}
     routes = [each for each in objects if each["kind"] == "GRPCRoute"]
     naming = [each for each in routes if matches(each, named)]
     route = only(naming or [each for each in routes if matches(each, None)])
     own = route["metadata"].get("annotations", {})
-    # A route without annotations would have those of its Service.
+    # A route without annotations would inherit those of its Service.
     parent = route["spec"]["parentRefs"][0]["name"]
     services = {each["metadata"]["name"]: each["metadata"] for each in objects if each["kind"] == "Service"}
     inherited = services[parent].get("annotations", {})
@@ -98,7 +100,8 @@ def envoy_route(path: str) -> Route:
     (chain,) = document["static_resources"]["listeners"][0]["filter_chains"]
     (host,) = chain["filters"][0]["typed_config"]["route_config"]["virtual_hosts"]
     expect("retry_policy" not in host, "retries for all routes of Envoy")
-    # Those for one path come first, and decide; of the others all have to be alike, with and without the header.
+    # Routes for one path come first, and decide. All other routes, with and without the header, have to be
+    # equal.
     routes = [each for each in host["routes"] if each["match"].get("path") == path]
     routes = routes or [each for each in host["routes"] if each["match"].get("prefix") == "/"]
     found = {envoy_policy(each["route"]) for each in routes}
@@ -107,7 +110,7 @@ def envoy_route(path: str) -> Route:
 
 def envoy_policy(route: dict) -> Route:
     policy = route.get("retry_policy")
-    expect(route.get("max_grpc_timeout", "0s") == route["timeout"], "two limits of time")
+    expect(route.get("max_grpc_timeout", "0s") == route["timeout"], "two different timeouts")
     if not policy:
         return Route(seconds(route["timeout"]))
     return Route(

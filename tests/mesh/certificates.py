@@ -1,4 +1,4 @@
-"""Certificates with SPIFFE identities, as a mesh hands them out."""
+"""Certificates with SPIFFE identities, like those that a mesh issues."""
 
 import socket
 import ssl
@@ -15,7 +15,7 @@ ENVOY = "spiffe://cluster.local/ns/replica-session-gateway/sa/envoy"
 CALLER = "spiffe://cluster.local/ns/reports/sa/nightly"
 INTRUDER = "spiffe://cluster.local/ns/elsewhere/sa/intruder"
 
-# The name that callers expect of Envoy.
+# The name that callers expect in Envoy's certificate.
 HOST = "gateway.example"
 
 
@@ -58,7 +58,8 @@ class Authority:
                 serialization.NoEncryption(),
             ),
         }
-        # All at once, as Kubernetes changes a Secret in a pod: by one link to another folder.
+        # Replaces all files at once, like Kubernetes for a Secret in a pod: with one link to
+        # another folder.
         data = folder / f"..{certificate.serial_number:x}"
         data.mkdir(parents=True)
         for name, content in files.items():
@@ -83,7 +84,7 @@ class Authority:
 
 
 def tls_context(tls: Path) -> ssl.SSLContext:
-    """For connections of whom has the certificate in `tls`."""
+    """TLS settings of a client with the certificate in `tls`."""
     context = ssl.create_default_context(cafile=tls / "ca.crt")
     context.check_hostname = False
     context.load_cert_chain(tls / "tls.crt", tls / "tls.key")
@@ -92,7 +93,8 @@ def tls_context(tls: Path) -> ssl.SSLContext:
 
 
 def served(tls: Path, address: str, port: int) -> int:
-    """The serial number of the certificate that a server shows to whom has the one in `tls`."""
+    """The serial number of the certificate that a server presents to a client with the one in
+    `tls`."""
     with socket.create_connection((address, port), timeout=5) as stream:
         with tls_context(tls).wrap_socket(stream) as secured:
             return x509.load_der_x509_certificate(secured.getpeercert(True)).serial_number

@@ -1,4 +1,4 @@
-"""What has to be true of three gateways behind Envoy."""
+"""The checks of three gateways behind Envoy."""
 
 import asyncio
 import contextlib
@@ -16,7 +16,7 @@ from load import HISTORY, RUNNING, SESSION, ask, channel, reason
 from parts import ENVOY_PORT, GATEWAY_PORT, Failed, eventually, expect, get
 from recorder import ADDRESS, Recorder
 
-# How often the faults under load are repeated.
+# How many times the faults under load are repeated.
 ROUNDS = int(os.environ.get("MESH_ROUNDS", "1"))
 
 CLUSTERS = ("gateway", "gateway_by_session")
@@ -24,7 +24,7 @@ CLUSTERS = ("gateway", "gateway_by_session")
 
 def none_failed(load) -> None:
     expect(load.answered > 100, f"only {load.answered} calls were answered: too little load")
-    expect(not load.failed, f"{load.failed} beside {load.answered} answered")
+    expect(not load.failed, f"{load.failed} failed, {load.answered} answered")
 
 
 def told(load) -> str:
@@ -36,14 +36,14 @@ def retried(mesh) -> int:
 
 
 async def refused(tls, *codes, target=None) -> grpc.aio.AioRpcError:
-    """Asks with the certificate in `tls` and expects one of `codes`."""
+    """Makes a call with the certificate in `tls` and expects one of `codes`."""
     async with channel(tls, **({"target": target} if target else {})) as own:
         try:
             await ask(rpc.ReplicaSessionServiceStub(own), SESSION, timeout=5)
         except grpc.aio.AioRpcError as error:
             expect(error.code() in codes, f"refused with {error.code()}: {error.details()}")
             return error
-    raise Failed(f"whoever has {tls} is let in")
+    raise Failed(f"a caller with the certificate in {tls} was not refused")
 
 
 async def calls_without_a_fault_are_not_retried(mesh):
@@ -51,10 +51,10 @@ async def calls_without_a_fault_are_not_retried(mesh):
     async with mesh.load() as load:
         await asyncio.sleep(3)
     none_failed(load)
-    expect(retried(mesh) == before, "calls were retried without need")
+    expect(retried(mesh) == before, "calls were retried without a fault")
     for gateway in mesh.gateways:
         handled = re.search(r'handled_total\{.*method="Get",grpc_code="OK"\} (\d+)', gateway.get("/metrics"))
-        expect(handled and int(handled[1]) > 10, f"{gateway.address} has got no share")
+        expect(handled and int(handled[1]) > 10, f"{gateway.address} got almost no calls")
     return told(load)
 
 
@@ -105,7 +105,7 @@ async def an_intruder_is_refused_by_envoy_and_by_the_gateway(mesh):
     text = get(f"http://127.0.0.1:9901/stats?filter={handshakes}")
     for why in ("san", "error"):
         expect(re.search(rf"{handshakes}{why}: [1-9]", text), f"Envoy did not refuse by {why}: {text}")
-    # Straight to the gateway, past Envoy: even a caller that Envoy lets in may not call there.
+    # Directly to the gateway, bypassing Envoy: even a caller that Envoy accepts may not call there.
     direct = f"{mesh.gateways[0].address}:{GATEWAY_PORT}"
     for tls in (mesh.intruder_tls, mesh.caller_tls):
         error = await refused(tls, grpc.StatusCode.PERMISSION_DENIED, target=direct)
@@ -116,12 +116,12 @@ async def an_intruder_is_refused_by_envoy_and_by_the_gateway(mesh):
 
 @contextlib.asynccontextmanager
 async def recorder(mesh):
-    """A recorder in the place of all replicas."""
+    """Replaces all replicas by a recorder."""
     server = await Recorder(mesh.gateway_tls).start()
     try:
         mesh.envoy.set_endpoints([(ADDRESS, GATEWAY_PORT)])
         only_one = lambda: mesh.envoy.stat("membership_total") == mesh.envoy.healthy() == 1
-        await eventually(only_one, "the recorder alone is in rotation")
+        await eventually(only_one, "only the recorder is in rotation")
         yield server
     finally:
         await mesh.restore()
@@ -129,17 +129,19 @@ async def recorder(mesh):
 
 
 async def request_id_and_trace_context_pass_through(mesh):
-    # Two callers, each with its own, so that nothing is taken for passed on that was made up or kept.
+    # Two callers with different values, so that generated or remembered values cannot pass for
+    # theirs.
     for number in (1, 2):
         trace = f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-01"
         metadata = [("x-request-id", f"asked-by-nightly-{number}"), ("traceparent", trace), ("tracestate", f"a={number}")]
         async with recorder(mesh) as server, channel(mesh.caller_tls) as own:
             await ask(rpc.ReplicaSessionServiceStub(own), SESSION, metadata=metadata)
-        expect(len(server.metadata) == 1, f"one call arrives as {len(server.metadata)}")
+        expect(len(server.metadata) == 1, f"one call arrived {len(server.metadata)} times")
         for name, value in metadata:
             arrived = server.metadata[0].get(name)
-            expect(arrived == value, f"{name} arrives as {arrived}, sent was {value}")
-    # And from the gateway: it answers with the caller's own, and makes one for those who have none.
+            expect(arrived == value, f"{name} arrived as {arrived}, but {value} was sent")
+    # The gateway's answer contains the caller's request id, or a generated one if the caller sent
+    # none.
     async with channel(mesh.caller_tls) as own:
         stub = rpc.ReplicaSessionServiceStub(own)
         told = await answered_request_id(stub, "asked-by-nightly-3")
@@ -163,11 +165,11 @@ async def a_deadline_shrinks_on_its_way(mesh):
         server.refusals, server.refuses_after = 1, later
         await ask(rpc.ReplicaSessionServiceStub(own), SESSION, timeout=given)
     first, second = server.seconds_left
-    # A deadline that was passed on as it came would be 5 s at both; one that Envoy counts down is shorter by
-    # the time that the first try has taken, to the millisecond of a grpc-timeout.
-    expect(given - 1 < first <= given, f"of {given} s the first try was given {first:.3f} s")
+    # If Envoy passed the deadline on unchanged, both tries would get 5 s. If it counts the time, the second
+    # try gets less, by the duration of the first one, in the milliseconds of a grpc-timeout.
+    expect(given - 1 < first <= given, f"of {given} s the first try got {first:.3f} s")
     expect(first - second > later - 0.05, f"the second try was given {second:.3f} s after {first:.3f} s")
-    return f"of {given} s the first try was given {first:.3f} s, the second, {later} s later, {second:.3f} s"
+    return f"of {given} s the first try got {first:.3f} s, the second, {later} s later, {second:.3f} s"
 
 
 async def a_call_is_tried_again_and_a_watch_is_not(mesh):
@@ -175,15 +177,15 @@ async def a_call_is_tried_again_and_a_watch_is_not(mesh):
         stub = rpc.ReplicaSessionServiceStub(own)
         server.refusals = 1
         await ask(stub, SESSION)
-        expect(len(server.metadata) == 2, f"a call that was refused once was tried {len(server.metadata)} times")
+        expect(len(server.metadata) == 2, f"a call that was refused once arrived {len(server.metadata)} times")
         server.metadata.clear()
         server.refusals = 1
         try:
             await asyncio.wait_for(stub.Watch(pb.WatchReplicaSessionRequest(id=SESSION)).read(), 5)
-            raise Failed("a watch that was refused was tried again")
+            raise Failed("a refused watch was retried")
         except grpc.aio.AioRpcError as error:
             expect(error.code() == grpc.StatusCode.UNAVAILABLE, f"the watch ended with {error.code()}")
-        expect(len(server.metadata) == 1, f"a watch that was refused was tried {len(server.metadata)} times")
+        expect(len(server.metadata) == 1, f"a watch that was refused once arrived {len(server.metadata)} times")
     return "refused once: a call arrives twice, a watch once"
 
 
@@ -198,7 +200,7 @@ async def new_certificates_are_taken_up_and_fail_no_call(mesh):
             mesh.authority.issue(identity, folder)
         for folder, _, caller, address, port in places:
             is_new = lambda: served(caller, address, port) == issued(folder)
-            await eventually(is_new, f"{address}:{port} shows its new certificate", within=30)
+            await eventually(is_new, f"{address}:{port} presents its new certificate", within=30)
         # New connections, with the new certificates on both hops.
         async with mesh.load() as more:
             await asyncio.sleep(1)
@@ -216,7 +218,7 @@ async def a_watch_outlasts_tries_and_moves_on_when_its_replica_leaves(mesh):
         first = await asyncio.wait_for(watch.read(), 5)
         expect(first.snapshot.replica_session.id == RUNNING, f"the first event is {first}")
         next_event = asyncio.create_task(watch.read())
-        # Longer than the time for one try of other calls.
+        # Longer than the timeout per try of other calls.
         ended, _ = await asyncio.wait([next_event], timeout=4)
         expect(not ended, "the watch did not last")
         for gateway in mesh.gateways:
@@ -224,13 +226,13 @@ async def a_watch_outlasts_tries_and_moves_on_when_its_replica_leaves(mesh):
             await mesh.all_healthy()
         try:
             await asyncio.wait_for(next_event, 5)
-            raise Failed("the watch goes on although its replica has left")
+            raise Failed("the watch continues although its replica has stopped")
         except grpc.aio.AioRpcError as error:
             expect(error.code() == grpc.StatusCode.UNAVAILABLE, f"the watch ended with {error.code()}")
             expect(reason(error) == "WATCH_INTERRUPTED", f"the watch ended with {error.details()}")
         again = await asyncio.wait_for(stub.Watch(pb.WatchReplicaSessionRequest(id=RUNNING)).read(), 5)
         expect(again.snapshot.replica_session.id == RUNNING, f"the first event is {again}")
-    return "ended with WATCH_INTERRUPTED, begun anew at another replica"
+    return "ended with WATCH_INTERRUPTED, and started again at another replica"
 
 
 async def an_outage_is_told_and_takes_no_replica_away(mesh):
@@ -247,7 +249,7 @@ async def an_outage_is_told_and_takes_no_replica_away(mesh):
     await mesh.simulator.start()
     async with channel(mesh.caller_tls) as own:
         stub = rpc.ReplicaSessionServiceStub(own)
-        # Each replica has a pause of its own before it tries Enterprise Manager again.
+        # Each replica waits separately before it tries Enterprise Manager again.
         for _ in range(100):
             try:
                 await ask(stub, SESSION)
@@ -257,7 +259,7 @@ async def an_outage_is_told_and_takes_no_replica_away(mesh):
     async with mesh.load() as load:
         await asyncio.sleep(2)
     none_failed(load)
-    return f"60 calls told EM_UNAVAILABLE, three replicas in rotation; after it {told(load)}"
+    return f"60 calls got EM_UNAVAILABLE, three replicas in rotation; afterwards {told(load)}"
 
 
 async def a_slow_enterprise_manager_fails_no_call(mesh):
@@ -268,7 +270,7 @@ async def a_slow_enterprise_manager_fails_no_call(mesh):
         await asyncio.gather(*(ask(stub, session) for session in HISTORY[:6]))
     await mesh.simulator.stop()
     await mesh.simulator.start()
-    return "answers that take longer than Envoy's time for one try"
+    return "all answered, although each answer took longer than Envoy's timeout per try"
 
 
 async def equal_questions_meet_in_one_replica(mesh):
@@ -282,7 +284,7 @@ async def equal_questions_meet_in_one_replica(mesh):
         for _ in range(30):
             await ask(stub, SESSION, fresh=False, by_session=True)
     grown = sorted(now - then for now, then in zip(asked(), before))
-    expect(grown == [0, 0, 30], f"30 equal questions went {grown}")
+    expect(grown == [0, 0, 30], f"30 equal calls were distributed as {grown}")
     return "30 of 30"
 
 

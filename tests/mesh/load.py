@@ -1,4 +1,4 @@
-"""Callers: a real gRPC client whose own retries are off."""
+"""Callers: a real gRPC client without retries."""
 
 import asyncio
 import itertools
@@ -22,7 +22,7 @@ NOW = Duration()
 
 
 def channel(tls: Path, target: str = f"127.0.0.1:{ENVOY_PORT}") -> grpc.aio.Channel:
-    """A connection of its own, with the certificate in the folder `tls`."""
+    """A separate connection, with the certificate in the folder `tls`."""
     credentials = grpc.ssl_channel_credentials(
         (tls / "ca.crt").read_bytes(), (tls / "tls.key").read_bytes(), (tls / "tls.crt").read_bytes()
     )
@@ -35,7 +35,8 @@ def channel(tls: Path, target: str = f"127.0.0.1:{ENVOY_PORT}") -> grpc.aio.Chan
 
 
 async def ask(stub, session, fresh=True, timeout=10, by_session=False, metadata=()):
-    """Asks for a session: Enterprise Manager in any case if `fresh`, balanced by it if `by_session`."""
+    """Gets a session; always from Enterprise Manager if `fresh`, balanced by session if
+    `by_session`."""
     request = pb.GetReplicaSessionRequest(id=session, max_age=NOW if fresh else None)
     if by_session:
         metadata = (*metadata, ("x-session-id", session))
@@ -54,7 +55,7 @@ def reason(error: grpc.aio.AioRpcError) -> str:
 
 
 class Load:
-    """Callers that ask one question after the other, until the block is left."""
+    """Callers that make one call after the other, until the block ends."""
 
     def __init__(self, tls: Path, callers: int = 16, connections: int = 4, pause: float = 0.04):
         self.tls, self.callers, self.connections, self.pause = tls, callers, connections, pause
@@ -81,7 +82,7 @@ class Load:
             session = random.choice(HISTORY)
             begun = clock()
             try:
-                # Half of them ask Enterprise Manager in any case; half are balanced by the session.
+                # Half of the calls always ask Enterprise Manager; half are balanced by session.
                 fresh, by_session = random.random() < 0.5, random.random() < 0.5
                 answer = await ask(stub, session, fresh=fresh, by_session=by_session)
                 right = answer.replica_session.id == session

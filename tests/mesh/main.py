@@ -1,4 +1,4 @@
-"""Three gateways behind Envoy: sets them up, runs the checks, tells what came of them."""
+"""Sets up three gateways behind Envoy, runs the checks, and prints the results."""
 
 import asyncio
 import shutil
@@ -25,7 +25,8 @@ class Mesh:
         self.caller_tls = self.authority.issue(CALLER, WORK / "tls/caller")
         self.intruder_tls = self.authority.issue(INTRUDER, WORK / "tls/intruder")
         self.stranger_tls = Authority("somebody else").issue(CALLER, WORK / "tls/stranger")
-        # Trusts the mesh, so that it is the server that refuses.
+        # The stranger trusts the mesh, so that the server refuses the connection, and not the
+        # stranger.
         shutil.copy(self.caller_tls / "ca.crt", self.stranger_tls / "ca.crt")
         self.simulator = Simulator()
         self.gateways = [Gateway(address, self.gateway_tls) for address in REPLICAS]
@@ -47,12 +48,12 @@ class Mesh:
             )
 
     async def restore(self) -> None:
-        """Puts the usual replicas back."""
+        """Restores the usual replicas."""
         self.envoy.set_endpoints([(each.address, GATEWAY_PORT) for each in self.gateways])
         await self.all_healthy()
 
     def processes(self) -> list[Process]:
-        """What the mesh consists of, started or not."""
+        """All processes of the mesh, whether started or not."""
         return [*self.gateways, self.simulator, self.envoy]
 
     def load(self, **options) -> Load:
@@ -60,12 +61,13 @@ class Mesh:
 
 
 async def run(names: list[str]) -> bool:
-    """Whether all is well. Tells of each check as it ends, and of all of them in the last line."""
+    """Runs the checks; returns whether all passed. Prints each result, and a summary in the last
+    line."""
     if unknown := [name for name in names if name != "--measure" and name not in BY_NAME]:
         print(f"FAILED  no check is called {unknown[0]}; there are {' '.join(BY_NAME)}")
         return False
     mesh = Mesh()
-    # Ends with SIGTERM as with every other failure: what it has started ends too.
+    # Treats SIGTERM like any other failure, so that all started processes end.
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, asyncio.current_task().cancel)
     passed, what = 0, "setting up"
     try:
@@ -80,21 +82,21 @@ async def run(names: list[str]) -> bool:
             passed += 1
         what = "the logs"
         for process in mesh.processes():
-            expect("panicked" not in process.log(), f"{process.log_path} tells of a panic")
+            expect("panicked" not in process.log(), f"{process.log_path} contains a panic")
         print(f"{passed} checks passed, none failed")
         return True
     except asyncio.CancelledError:
-        print(f"FAILED  {what}: its time is over, or it was ended")
+        print(f"FAILED  {what}: the time limit passed, or a signal ended the run")
     except Failed as failure:
         print(f"FAILED  {what}: {failure}")
-    except Exception as failure:  # whatever it is, it is told, and the processes end
+    except Exception as failure:  # report any failure, and end the processes
         print(f"FAILED  {what}: {failure!r}\n{traceback.format_exc()}")
     finally:
         for process in mesh.processes():
             process.stop_for_good()
     for process in mesh.processes():
         print(f"--- {process.log_path}\n{process.log()[-2000:]}")
-    print(f"{passed} checks passed, {what} failed, the rest was not tried", flush=True)
+    print(f"{passed} checks passed, {what} failed, and the remaining checks did not run", flush=True)
     return False
 
 

@@ -1,4 +1,5 @@
-"""The figures of docs/scaling.md. Run alone on the machine, with a release build."""
+"""Measures the figures of docs/scaling.md. Run it on an otherwise idle machine, with a release
+build."""
 
 import asyncio
 import os
@@ -23,7 +24,7 @@ PLAINTEXT = ("GATEWAY_TLS_CERT_FILE", "GATEWAY_TLS_KEY_FILE", "GATEWAY_CLIENT_CA
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])
 
 
-# How often the cost of a call is measured; the median counts.
+# How many times the cost of a call is measured; the median counts.
 TIMES = 3
 
 
@@ -37,7 +38,7 @@ async def all_figures(mesh) -> None:
 
 
 def conditions() -> None:
-    """Under what the figures are measured."""
+    """Prints the conditions of the measurement."""
     model = re.search(r"model name\s*: (.+)", Path("/proc/cpuinfo").read_text())
     version = subprocess.run([PROGRAM, "--version"], capture_output=True, text=True, check=True)
     print(f"{version.stdout.strip()} at {PROGRAM}, {Path(PROGRAM).stat().st_size / 1e6:.1f} MB")
@@ -45,7 +46,8 @@ def conditions() -> None:
 
 
 async def afresh(mesh, *faults: str) -> None:
-    """Replicas and simulator as after a start: nothing kept, nothing counted."""
+    """Restarts replicas and simulator, so that they have no kept answers and all counters are
+    zero."""
     await mesh.simulator.stop()
     await asyncio.gather(*(each.restart() for each in mesh.gateways))
     await mesh.simulator.start(*faults)
@@ -53,10 +55,10 @@ async def afresh(mesh, *faults: str) -> None:
 
 
 async def sharing(mesh) -> None:
-    """Reads of Enterprise Manager for 1,000 questions, 64 in flight, over three replicas."""
+    """Reads from Enterprise Manager for 1,000 calls, 64 in flight, over three replicas."""
     for gateway in mesh.gateways:
         gateway.settings["GATEWAY_LAME_DUCK"] = "1500ms"
-    print("reads of Enterprise Manager for 1,000 questions, three replicas")
+    print("reads from Enterprise Manager for 1,000 calls, three replicas")
     hundred = HISTORY[:100]
     for what, sessions, fresh, rate, faults in (
         ("one session that is over", [SESSION], False, None, ()),
@@ -74,7 +76,7 @@ async def sharing(mesh) -> None:
 
 
 async def questions(mesh, count, sessions, fresh, by_session, rate=None, in_flight=64) -> float:
-    """Asks `count` questions, each session in turn; how long it took."""
+    """Makes `count` calls, about each session in turn. Returns how long that took."""
     limit = asyncio.Semaphore(in_flight)
     channels = [channel(mesh.caller_tls) for _ in range(4)]
     stubs = [rpc.ReplicaSessionServiceStub(each) for each in channels]
@@ -99,8 +101,8 @@ async def questions(mesh, count, sessions, fresh, by_session, rate=None, in_flig
 
 
 async def adding_replicas(mesh) -> None:
-    """Calls a second that all ask Enterprise Manager, which takes 100 ms, by number of replicas."""
-    print("calls a second, EM takes 100 ms, 8 at a time for each replica")
+    """Calls per second by number of replicas, if all ask Enterprise Manager, which takes 100 ms."""
+    print("calls per second, EM takes 100 ms, 8 requests at a time for each replica")
     for number in (1, 2, 3):
         await afresh(mesh, "latency=100ms")
         mesh.envoy.set_endpoints([(each.address, GATEWAY_PORT) for each in mesh.gateways[:number]])
@@ -113,20 +115,20 @@ async def adding_replicas(mesh) -> None:
 
 
 def plaintext(mesh, address: str, **settings: str) -> Gateway:
-    """A replica as behind a sidecar."""
+    """A replica without TLS, as behind a sidecar."""
     gateway = Gateway(address, mesh.gateway_tls)
     gateway.settings = {name: None for name in PLAINTEXT} | settings
     return gateway
 
 
 async def one_replica(mesh) -> None:
-    """CPU time for one call, and with it how many calls one core carries."""
+    """CPU time per call, and from that the number of calls that one core can carry."""
     expect(shutil.which("h2load"), "h2load is needed: apt-get install nghttp2-client")
     for what, fresh, callers, in_flight, count in (
         ("every call asks EM", True, 1, 1, 4000),
         ("every call asks EM", True, 64, 1, 500),
-        ("answers given again", False, 1, 1, 4000),
-        ("answers given again", False, 1, 64, 40000),
+        ("answers are reused", False, 1, 1, 4000),
+        ("answers are reused", False, 1, 64, 40000),
     ):
         found = [await cost(mesh, fresh, callers, in_flight, count) for _ in range(TIMES)]
         used, rate = (statistics.median(each[column] for each in found) for column in (0, 1))
@@ -135,19 +137,19 @@ async def one_replica(mesh) -> None:
         print(
             f"one replica, one worker, {what}, {callers * in_flight} in flight: {used * 1e6:.0f} µs CPU a call "
             f"({lowest * 1e6:.0f} to {highest * 1e6:.0f}), so {1 / used:.0f} calls/s for a core; "
-            f"seen here, beside load and simulator on the same cores, {rate:.0f} calls/s; {peak:.0f} MiB",
+            f"measured, with load and simulator on the same cores, {rate:.0f} calls/s; {peak:.0f} MiB",
             flush=True,
         )
 
 
 async def cost(mesh, fresh: bool, callers: int, in_flight: int, count: int) -> tuple[float, float, float]:
-    """CPU time for one call in seconds, calls a second, memory in MiB."""
+    """CPU time per call in seconds, calls per second, memory in MiB."""
     await mesh.simulator.stop()
     await mesh.simulator.start()
     gateway = plaintext(mesh, "127.0.0.31", GATEWAY_WORKERS="1", GATEWAY_EM_CONCURRENCY="64")
     await gateway.start()
     before, clock = gateway.cpu_seconds(), time.monotonic()
-    # Each asks about a session of its own, or they would share their calls.
+    # Each asks about a different session; otherwise they would share their reads.
     await asyncio.gather(*(h2load(gateway, each, fresh, in_flight, count) for each in HISTORY[:callers]))
     used, took = gateway.cpu_seconds() - before, time.monotonic() - clock
     calls, peak = callers * count, gateway.resident_kib() / 1024
@@ -162,7 +164,7 @@ async def cost(mesh, fresh: bool, callers: int, in_flight: int, count: int) -> t
 
 
 async def h2load(gateway, session: str, fresh: bool, in_flight: int, count: int) -> None:
-    """A load that costs little itself."""
+    """Generates load with little CPU time of its own."""
     request = pb.GetReplicaSessionRequest(id=session, max_age=NOW if fresh else None)
     message = request.SerializeToString()
     body = WORK / f"question-{session}"
@@ -179,7 +181,7 @@ async def h2load(gateway, session: str, fresh: bool, in_flight: int, count: int)
 
 
 async def memory(mesh) -> None:
-    """What a replica holds for connections, calls and watches."""
+    """Memory of a replica for connections and calls."""
     for what, tls in (("plaintext", False), ("mutual TLS", True)):
         gateway = Gateway("127.0.0.32", mesh.gateway_tls) if tls else plaintext(mesh, "127.0.0.32")
         await gateway.start()
@@ -214,7 +216,7 @@ async def memory(mesh) -> None:
 
 
 def connect(mesh, gateway, tls: bool):
-    """A connection that has said hello and then says nothing."""
+    """A connection that sends the preface and then nothing."""
     stream = socket.create_connection((gateway.address, GATEWAY_PORT))
     if tls:
         stream = tls_context(mesh.envoy.folder / "tls").wrap_socket(stream)

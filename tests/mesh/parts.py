@@ -20,7 +20,7 @@ REPLICAS = ["127.0.0.11", "127.0.0.12", "127.0.0.13"]
 
 
 class Failed(Exception):
-    """Something is not as it has to be."""
+    """A check failed."""
 
 
 def expect(holds: object, otherwise: str) -> None:
@@ -54,7 +54,7 @@ class Process:
         return self.log_path.read_text() if self.log_path.exists() else ""
 
     def stop_for_good(self) -> None:
-        """Ends it, whatever it is at."""
+        """Kills the process, if it is still running."""
         if self.process and self.process.returncode is None:
             self.process.kill()
 
@@ -80,7 +80,7 @@ class Simulator(Process):
         await eventually(lambda: "Ctrl-C ends" in self.log(), "the simulator starts")
 
     async def stop(self) -> int:
-        """Ends it; how many reads of sessions it was asked for."""
+        """Stops the simulator. Returns how many reads of sessions it has received."""
         self.send(signal.SIGTERM)
         await self.ended()
         return int(re.search(r"Session reads +(\d+)", self.log())[1])
@@ -120,11 +120,11 @@ class Gateway(Process):
             return False
 
     def get(self, path: str) -> str:
-        """What the admin listener says."""
+        """The admin listener's answer."""
         return get(f"http://{self.address}:{ADMIN_PORT}{path}")
 
     async def restart(self) -> None:
-        """Ends it as Kubernetes does, and starts it again."""
+        """Stops the replica as Kubernetes does, and starts it again."""
         self.send(signal.SIGTERM)
         code = await self.ended()
         expect(code == 0, f"{self.address} ended with {code}")
@@ -140,7 +140,7 @@ class Gateway(Process):
 
 
 class Envoy(Process):
-    """The proxy, with the files of deploy/envoy in a folder of its own."""
+    """The proxy, with a copy of the files of deploy/envoy."""
 
     def __init__(self) -> None:
         super().__init__("envoy")
@@ -149,7 +149,7 @@ class Envoy(Process):
     async def start(self, authority: certificates.Authority) -> None:
         shutil.rmtree(self.folder, ignore_errors=True)
         self.folder.mkdir()
-        # The one thing that differs from deploy/envoy: where it lies.
+        # The only difference from deploy/envoy: the folder.
         for file in Path("deploy/envoy").glob("*.yaml"):
             text = file.read_text().replace("/etc/envoy", str(self.folder))
             (self.folder / file.name).write_text(text)
@@ -173,18 +173,18 @@ class Envoy(Process):
             {"endpoint": {"address": {"socket_address": {"address": host, "port_value": port}}}}
             for host, port in endpoints
         ]
-        # Envoy reads a list anew when it is moved into place.
+        # Envoy reloads a list when the file is moved into place.
         new = path.with_suffix(".new")
         new.write_text(yaml.safe_dump(document))
         new.rename(path)
 
     def drain(self) -> None:
-        """Has it take leave of its callers."""
+        """Makes Envoy drain its listeners."""
         url = "http://127.0.0.1:9901/drain_listeners?graceful"
         urllib.request.urlopen(urllib.request.Request(url, method="POST"), timeout=5).close()
 
     def stat(self, name: str, cluster: str = "gateway") -> int:
-        """One of the figures of a cluster."""
+        """One of the statistics of a cluster."""
         full = f"cluster.{cluster}.{name}"
         stats = json.loads(get(f"http://127.0.0.1:9901/stats?format=json&filter=^{full}$"))
         return sum(each["value"] for each in stats["stats"] if each.get("name") == full)

@@ -1,4 +1,4 @@
-"""A server in a gateway's place that tells what Envoy has sent it."""
+"""A server in place of a gateway that records what Envoy sends."""
 
 import asyncio
 from pathlib import Path
@@ -15,8 +15,8 @@ SERVICE = "enterprisemanager.v1.ReplicaSessionService"
 
 
 class Recorder(rpc.ReplicaSessionServiceServicer):
-    """Refuses as many calls as it is told to, `refuses_after` seconds after they have come, and answers the
-    others; remembers all of them."""
+    """Refuses the next `refusals` calls, `refuses_after` seconds after each arrives, and answers the
+    others. Records all of them."""
 
     def __init__(self, tls: Path) -> None:
         self.tls = tls

@@ -1,6 +1,6 @@
-"""Whether the collector that writes to a file has got one call of a trace as it should be.
+"""Checks that a collector's log contains the expected spans of one call.
 
-Arguments: the file, the trace, the caller's span in it.
+Arguments: the log file, the trace id, the id of the caller's span.
 """
 
 import re

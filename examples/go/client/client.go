@@ -1,4 +1,5 @@
-// Package client is what the programs here share: the connection to the gateway, and what its errors mean.
+// Package client is shared by the programs here: the connection to the gateway, and the explanation of its
+// errors.
 package client
 
 import (

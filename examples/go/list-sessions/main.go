@@ -35,7 +35,7 @@ func main() {
 	}
 }
 
-// list tells of the sessions of all pages, the latest first.
+// list prints the sessions of all pages, the latest first.
 func list(gateway pb.ReplicaSessionServiceClient, jobName string, pageSize int32) error {
 	request := &pb.ListReplicaSessionsRequest{PageSize: pageSize, Filter: &pb.ReplicaSessionFilter{
 		JobName:    jobName,
@@ -56,7 +56,7 @@ func list(gateway pb.ReplicaSessionServiceClient, jobName string, pageSize int32
 				return err
 			}
 		}
-		// The token belongs to this request: nothing else in it may change.
+		// The token is valid only for this request: no other field may change.
 		if request.PageToken = page.NextPageToken; request.PageToken == "" {
 			return nil
 		}
@@ -66,7 +66,7 @@ func list(gateway pb.ReplicaSessionServiceClient, jobName string, pageSize int32
 func tellTasks(gateway pb.ReplicaSessionServiceClient, id string) error {
 	ctx, cancel := client.Deadline()
 	defer cancel()
-	// All tasks, one for each virtual machine. There may be a next page here too, beyond 1,000.
+	// All tasks, one for each virtual machine. Beyond 1,000 tasks, there is a next page here too.
 	tasks, err := gateway.ListTasks(ctx, &pb.ListReplicaTaskSessionsRequest{SessionId: id})
 	if err != nil {
 		return err
@@ -74,7 +74,7 @@ func tellTasks(gateway pb.ReplicaSessionServiceClient, id string) error {
 	for _, task := range tasks.ReplicaTaskSessions {
 		fmt.Println("task    ", task.VmName, task.Result)
 	}
-	// Whoever has the id and wants to know why it failed gets both with one call.
+	// With the id of a session, one call returns both the session and why it failed.
 	answer, err := gateway.Get(ctx, &pb.GetReplicaSessionRequest{Id: id, IncludeFailedTasks: true})
 	if err != nil {
 		return err
