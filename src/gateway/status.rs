@@ -107,7 +107,7 @@ table! {
         "no action needed: the session is too new (up to 15 minutes), too old (13 weeks), or belongs to another Enterprise Manager";
     EM_ACCESS_DENIED = PermissionDenied, "EM_ACCESS_DENIED",
         "Enterprise Manager does not allow the gateway's account to read replica sessions; the gateway's operator has to give it the role Portal User",
-        "give the account the role Portal User in Enterprise Manager";
+        "give the account the role Portal User in Enterprise Manager; if it has that role, check Enterprise Manager's licence: not every edition includes its REST API";
     EM_CREDENTIALS_REJECTED = FailedPrecondition, "EM_CREDENTIALS_REJECTED",
         "Enterprise Manager rejects the gateway's own credentials; the gateway's operator has to correct them",
         "write the correct password to the file of --em-password-file, or correct --em-username; make sure that the account is not locked";

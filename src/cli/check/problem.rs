@@ -103,7 +103,8 @@ pub(super) fn of_error(error: &Error, settings: &EnterpriseManagerSettings) -> P
         Error::AccessDenied { .. } => Problem::new(
             ExitCode::NO_PERMISSION,
             "the account may log on but not read replica sessions, like a restore operator",
-            "give it the role Portal User in Enterprise Manager's configuration, under Roles",
+            "give it the role Portal User in Enterprise Manager's configuration, under Roles; if it has that \
+             role, check the licence: not every edition includes the REST API",
         ),
         Error::Unreachable { why } | Error::Disconnected { why } => Problem::unavailable(
             format!("no connection, or no complete answer: {why}"),
