@@ -5,11 +5,11 @@
 pub mod cli;
 pub mod enterprise_manager;
 pub mod gateway;
-pub mod listener;
-pub mod operations;
+mod listener;
+mod operations;
 pub mod proto;
-pub mod runtime;
+mod runtime;
 pub mod serve;
 pub mod settings;
-pub mod sharing;
-pub mod watching;
+mod sharing;
+mod watching;

@@ -29,11 +29,7 @@ impl EnterpriseManager {
     }
 
     /// Logs on, unless that has been done, and reads nothing.
-    ///
-    /// # Errors
-    ///
-    /// Why there is no logon session.
-    pub async fn log_on(&self) -> Result<(), Error> {
+    pub(crate) async fn log_on(&self) -> Result<(), Error> {
         let session = self.logons.session(&TraceContext::Untraced).await;
         session.map(drop)
     }

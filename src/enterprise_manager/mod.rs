@@ -33,11 +33,8 @@ use jiff::Timestamp;
 
 pub use error::{BadResponse, Error, Setting, UnusableSetting};
 pub use guard::{LATELY, LastFailure, ReadContext, UpstreamHealth, UpstreamStatus};
-pub(crate) use http::EmResponse;
-pub(crate) use http::SPEAKS;
-pub use http::{
-    Handshake, HandshakeError, PresentedCertificate, presented_certificate, resolve, shake_hands,
-};
+pub(crate) use http::{EmResponse, SPEAKS, resolve, shake_hands};
+pub use http::{Handshake, HandshakeError, PresentedCertificate, presented_certificate};
 pub use logon::LogonState;
 pub use model::{
     EntityFields, Link, Reading, ReplicaSession, RunResult, SessionState, TaskReading, TaskSession,

@@ -75,10 +75,6 @@ pub(super) struct FailedHandshake {
 
 impl Tls {
     /// Reads the certificate, its key and the client CAs. Also returns the files to watch for changes.
-    ///
-    /// # Errors
-    ///
-    /// The first file that cannot be used.
     pub(crate) fn load(
         settings: CallerTls,
         expiry: Expiry,

@@ -15,11 +15,8 @@ use x509_cert::{
     ext::pkix::{SubjectAltName, name::GeneralName},
 };
 
-/// The certificates in a PEM file; other sections of the file are ignored.
-///
-/// # Errors
-///
-/// Why there is none, worded to follow the file's name.
+/// The certificates in a PEM file; other sections of the file are ignored. An error
+/// follows the file's name.
 pub fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
     let certificates = CertificateDer::pem_slice_iter(pem)
         .collect::<Result<Vec<_>, _>>()

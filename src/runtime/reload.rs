@@ -61,10 +61,6 @@ type Digest = [u8; 32];
 
 impl<N: Copy + Send + 'static> Files<N> {
     /// Reads the files.
-    ///
-    /// # Errors
-    ///
-    /// The first file that cannot be read.
     pub fn read(
         what: &'static str,
         paths: Vec<(N, PathBuf)>,

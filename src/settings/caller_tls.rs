@@ -58,11 +58,7 @@ pub struct CallerTls {
 
 impl CallerTlsOptions {
     /// Checks the options together; `None` is plaintext.
-    ///
-    /// # Errors
-    ///
-    /// The first setting that cannot be used.
-    pub fn check(self) -> Result<Option<CallerTls>, SettingError> {
+    pub(crate) fn check(self) -> Result<Option<CallerTls>, SettingError> {
         let names =
             self.allow_caller.iter().map(|name| name.trim()).filter(|name| !name.is_empty());
         let allowed = names

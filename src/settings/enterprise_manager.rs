@@ -137,11 +137,7 @@ impl Default for EnterpriseManagerOptions {
 impl EnterpriseManagerOptions {
     /// Checks the options together and reads the password once; files with certificates are read
     /// when the gateway starts.
-    ///
-    /// # Errors
-    ///
-    /// The first setting that cannot be used.
-    pub fn check(self) -> Result<EnterpriseManagerSettings, SettingError> {
+    pub(crate) fn check(self) -> Result<EnterpriseManagerSettings, SettingError> {
         Ok(EnterpriseManagerSettings {
             url: check_url(self.em_url.as_deref(), self.em_allow_plaintext)?,
             username: check_username(self.em_username)?,

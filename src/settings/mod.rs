@@ -28,7 +28,8 @@ pub use enterprise_manager::{
 };
 pub use in_effect::SettingsInEffect;
 pub use limits::{CallSettings, ListenerSettings, ReuseSettings, WatchSettings};
-pub use pin::{Pin, parse_pins};
+pub use pin::Pin;
+pub(crate) use pin::parse_pins;
 pub use serve_options::{LogFormat, ServeOptions};
 pub use traces::{Sampling, TraceSettings};
 pub(crate) use values::{duration, positive_duration, socket_address};

@@ -39,7 +39,7 @@ impl TraceSettings {
         Self {
             endpoint,
             ca: None,
-            sampling: Sampling::default(),
+            sampling: Sampling { follows_parent: true, ratio: 1.0 },
             queue: 2048,
             delay: Duration::from_secs(5),
         }
@@ -134,12 +134,6 @@ impl Variable {
 
     fn wrong(&self, problem: impl Into<String>) -> SettingError {
         SettingError::new(self.name, problem)
-    }
-}
-
-impl Default for Sampling {
-    fn default() -> Self {
-        Self { follows_parent: true, ratio: 1.0 }
     }
 }
 

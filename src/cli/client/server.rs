@@ -65,11 +65,7 @@ impl ServerOptions {
     }
 }
 
-/// Connects to the gateway at this address within `timeout`.
-///
-/// # Errors
-///
-/// An option is wrong, or no gateway answers.
+/// Connects to the gateway at this address within `timeout`, unless an option is wrong.
 pub(super) async fn connect(
     server: &str,
     tls: &TlsOptions,

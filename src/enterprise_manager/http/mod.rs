@@ -27,7 +27,8 @@ mod tls_error;
 mod unusable_certificate;
 
 pub(crate) use classify::{failure, foreign_body, readable_body, status_of, unreadable};
-pub use connect::{Handshake, HandshakeError, resolve, shake_hands};
+pub use connect::{Handshake, HandshakeError};
+pub(crate) use connect::{resolve, shake_hands};
 pub(crate) use credential_echo::{without_password, without_token};
 pub(crate) use exchange::{Credential, Exchange, Http, SESSION_HEADER};
 pub use peer_certificate::{PresentedCertificate, presented_certificate};

@@ -19,11 +19,7 @@ use crate::enterprise_manager::{
 impl EnterpriseManager {
     /// Reads the page of a list that begins at `position`. Otherwise like
     /// [`replica_session`](Self::replica_session).
-    ///
-    /// # Errors
-    ///
-    /// If EM returned no valid page.
-    pub async fn session_page(
+    pub(crate) async fn session_page(
         &self,
         list: &SessionList,
         position: &Position,

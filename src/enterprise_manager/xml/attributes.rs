@@ -19,11 +19,8 @@ use crate::enterprise_manager::error::{BadResponse, excerpt};
 const MAX_ATTRIBUTES: usize = 32;
 
 /// Calls `take` with the prefix, the qualified name and the resolved value of each attribute in a
-/// start tag. `text` is the part of the tag after the element's name.
-///
-/// # Errors
-///
-/// If the text is not well-formed, repeats an attribute, or has more than [`MAX_ATTRIBUTES`].
+/// start tag. `text` is the part of the tag after the element's name; it must be well-formed,
+/// repeat no attribute, and have no more than [`MAX_ATTRIBUTES`].
 pub(crate) fn parse_attributes<'x>(
     text: &'x str,
     mut take: impl FnMut(Option<Prefix<'x>>, &'x str, Cow<'x, str>) -> Result<(), BadResponse>,

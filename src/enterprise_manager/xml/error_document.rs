@@ -13,12 +13,9 @@ pub struct ErrorDocument {
     pub message: String,
 }
 
-/// Parses an `Error` document; `None` if the root is another element.
-///
-/// # Errors
-///
-/// If the start of the document is not well-formed. The rest is not read.
-pub fn parse_error_document(xml: &[u8]) -> Result<Option<ErrorDocument>, BadResponse> {
+/// Parses an `Error` document; `None` if the root is another element. The start of the
+/// document must be well-formed; the rest is not read.
+pub(crate) fn parse_error_document(xml: &[u8]) -> Result<Option<ErrorDocument>, BadResponse> {
     let mut document = ErrorDocument { status: None, message: String::new() };
     let (_, root) = Document::open(xml, |name, value| match name {
         "Message" => document.message = value.into_owned(),

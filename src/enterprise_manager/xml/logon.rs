@@ -4,12 +4,8 @@ use super::document::Document;
 use crate::enterprise_manager::{error::BadResponse, session_id::parse_uuid};
 
 /// Parses the id of the logon session, which is needed to log off and is not the token. `None` if
-/// the document has no such id.
-///
-/// # Errors
-///
-/// If the document is not well-formed up to the id.
-pub fn parse_session_id(xml: &[u8]) -> Result<Option<uuid::Uuid>, BadResponse> {
+/// the document has no such id. It is read up to the id only.
+pub(crate) fn parse_session_id(xml: &[u8]) -> Result<Option<uuid::Uuid>, BadResponse> {
     let (mut document, root) = Document::open(xml, |_, _| {})?;
     if !root.is_em || root.name() != "LogonSession" {
         return Ok(None);

@@ -63,7 +63,7 @@ use prometheus_client::{
 use crate::runtime::certificates::Expiry;
 pub use calls::CallMetrics;
 pub use durations::Durations;
-pub use upstream::{LogonOutcome, RequestMetrics, RequestOutcome, UpstreamMetrics};
+pub use upstream::{LogonOutcome, RequestOutcome, UpstreamMetrics};
 
 /// Label names and values. They are static, so that no client can add series.
 type Labels<const N: usize> = [(&'static str, &'static str); N];

@@ -21,7 +21,6 @@ use opentelemetry_sdk::trace::SdkTracer;
 
 pub use context::TraceContext;
 pub use export::{Export, start};
-pub use request_span::RequestSpan;
 
 /// Creates spans if a collector is configured; clones create them for the same collector.
 #[derive(Debug, Clone, Default)]
