@@ -2,13 +2,7 @@
 
 use std::{process, time::Duration};
 
-use replica_session_gateway::cli::{
-    self, Command, CommandError, ExitCode, check,
-    client::{get, health, list, tasks, watch},
-    em_certificate, serve,
-};
-#[cfg(feature = "simulator")]
-use replica_session_gateway::cli::{demo, simulate};
+use replica_session_gateway::cli::{self, Command, CommandError, ExitCode};
 
 // A call makes about a hundred small allocations; mimalloc saves a twelfth of its CPU time, at the
 // cost of a few MiB of memory (docs/performance.md).
@@ -30,22 +24,7 @@ fn run(command: Command) -> Result<ExitCode, CommandError> {
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| {
             CommandError::new(ExitCode::SOFTWARE, format!("no runtime can be started: {error}"))
         })?;
-    let result = runtime.block_on(async {
-        match command {
-            Command::Serve(options) => serve::run(*options).await,
-            Command::Get(options) => get::run(&options).await,
-            Command::List(options) => list::run(&options).await,
-            Command::Tasks(options) => tasks::run(&options).await,
-            Command::Watch(options) => watch::run(&options).await,
-            Command::Health(options) => health::run(&options).await,
-            Command::Check(options) => check::run(*options).await,
-            Command::EmCertificate(options) => em_certificate::run(&options).await,
-            #[cfg(feature = "simulator")]
-            Command::Demo(options) => demo::run(&options).await,
-            #[cfg(feature = "simulator")]
-            Command::Simulate(options) => simulate::run(&options).await,
-        }
-    });
+    let result = runtime.block_on(command.run());
     // A name lookup that hangs must not delay the exit.
     runtime.shutdown_timeout(Duration::from_millis(100));
     result

@@ -67,10 +67,6 @@ pub(super) fn fault_help() -> String {
 }
 
 /// Runs the gateway and the simulator until a signal stops them.
-///
-/// # Errors
-///
-/// No port is free, or TLS is not set up correctly.
 pub async fn run(options: &DemoOptions) -> Result<ExitCode, CommandError> {
     let mut signals = Signals::new()?;
     start_log(LogFormat::Text, &options.log_filter)?;

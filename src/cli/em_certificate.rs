@@ -25,10 +25,6 @@ pub struct EmCertificateOptions {
 }
 
 /// Prints the certificate.
-///
-/// # Errors
-///
-/// The server cannot be reached, or presents no certificate that can be shown.
 pub async fn run(options: &EmCertificateOptions) -> Result<ExitCode, CommandError> {
     let certificate = timeout(TIMEOUT, presented_certificate(&options.url))
         .await

@@ -3,15 +3,15 @@
 pub mod check;
 pub mod client;
 #[cfg(feature = "simulator")]
-pub mod demo;
-pub mod em_certificate;
+mod demo;
+mod em_certificate;
 mod error;
 mod exit_code;
 mod parse;
-pub mod serve;
+mod serve;
 mod signals;
 #[cfg(feature = "simulator")]
-pub mod simulate;
+mod simulate;
 
 use std::io::{self, Write};
 
@@ -43,6 +43,30 @@ pub enum Command {
     Demo(demo::DemoOptions),
     #[cfg(feature = "simulator")]
     Simulate(simulate::SimulateOptions),
+}
+
+impl Command {
+    /// Runs the subcommand to its end.
+    ///
+    /// # Errors
+    ///
+    /// What to print, and the exit code.
+    pub async fn run(self) -> Result<ExitCode, CommandError> {
+        match self {
+            Self::Serve(options) => serve::run(*options).await,
+            Self::Get(options) => client::get::run(&options).await,
+            Self::List(options) => client::list::run(&options).await,
+            Self::Tasks(options) => client::tasks::run(&options).await,
+            Self::Watch(options) => client::watch::run(&options).await,
+            Self::Health(options) => client::health::run(&options).await,
+            Self::Check(options) => check::run(*options).await,
+            Self::EmCertificate(options) => em_certificate::run(&options).await,
+            #[cfg(feature = "simulator")]
+            Self::Demo(options) => demo::run(&options).await,
+            #[cfg(feature = "simulator")]
+            Self::Simulate(options) => simulate::run(&options).await,
+        }
+    }
 }
 
 /// Prints to standard output.

@@ -25,10 +25,6 @@ pub struct ServeCommand {
 }
 
 /// Runs the gateway.
-///
-/// # Errors
-///
-/// A setting is wrong.
 pub async fn run(ServeCommand { options }: ServeCommand) -> Result<ExitCode, CommandError> {
     // Comes first, so that a signal during startup is not lost.
     let signals = Signals::new()?;

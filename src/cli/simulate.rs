@@ -39,10 +39,6 @@ pub struct SimulateOptions {
 }
 
 /// Runs the simulator until a signal stops it.
-///
-/// # Errors
-///
-/// It cannot listen on the address.
 pub async fn run(options: &SimulateOptions) -> Result<ExitCode, CommandError> {
     let mut signals = Signals::new()?;
     start_log(LogFormat::Text, &options.log_filter)?;

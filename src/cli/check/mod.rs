@@ -12,12 +12,7 @@ pub mod report;
 mod steps;
 mod target;
 
-use std::{
-    fs::File,
-    io::{self, Write},
-    path::PathBuf,
-    time::Duration,
-};
+use std::{fs::File, path::PathBuf, time::Duration};
 
 use clap::Args;
 
@@ -67,30 +62,17 @@ pub struct CheckOptions {
     pub settings: ServeOptions,
 }
 
-/// Checks, and prints each step.
-///
-/// # Errors
-///
-/// Signals cannot be received.
-pub async fn run(options: CheckOptions) -> Result<ExitCode, CommandError> {
-    let mut signals = Signals::new()?;
-    Ok(check(options, &mut io::stdout(), signals.next()).await)
-}
-
-/// Runs the check, and prints each step to `out` when it has ended. Returns the exit code: 0 if all steps
-/// succeeded, otherwise that of the first one that failed. `interrupted` ends the check early. The check
+/// Runs the check, and prints each step when it has ended. Returns the exit code: 0 if all steps
+/// succeeded, otherwise that of the first one that failed. A signal ends the check early. The check
 /// always ends its logon session.
-async fn check(
-    options: CheckOptions,
-    out: &mut impl Write,
-    interrupted: impl Future<Output = ()>,
-) -> ExitCode {
-    let mut output = Output::new(out, options.json);
+pub(super) async fn run(options: CheckOptions) -> Result<ExitCode, CommandError> {
+    let mut signals = Signals::new()?;
+    let mut output = Output::new(options.json);
     let (settings, enterprise_manager, report) = match load(options.settings, options.report) {
         Ok(loaded) => loaded,
         Err(error) => {
             output.failed("settings", Problem::from(error));
-            return output.finish(&steps::NAMES);
+            return Ok(output.finish(&steps::NAMES));
         }
     };
     output.ok("settings", steps::describe(&settings));
@@ -106,11 +88,11 @@ async fn check(
         tls: None,
     };
     tokio::select! {
-        () = check.run(report, &open) => output.finish(&steps::NAMES),
-        () = interrupted => {
+        () = check.run(report, &open) => Ok(output.finish(&steps::NAMES)),
+        () = signals.next() => {
             open.end(enterprise_manager).await;
             enterprise_manager.log_off().await;
-            ExitCode::INTERRUPTED
+            Ok(ExitCode::INTERRUPTED)
         }
     }
 }

@@ -1,11 +1,9 @@
 //! What `check` prints: a line for each step for people, or one JSON object for programs.
 
-use std::io::Write;
-
 use serde::Serialize;
 
 use super::problem::Problem;
-use crate::cli::ExitCode;
+use crate::cli::{self, ExitCode};
 
 /// The result of a step that succeeded.
 pub(super) struct Success<T> {
@@ -58,17 +56,16 @@ struct Summary {
 }
 
 /// Prints steps, and remembers the exit code.
-pub(super) struct Output<'o, W> {
-    out: &'o mut W,
+pub(super) struct Output {
     as_json: bool,
     summary: Summary,
 }
 
-impl<'o, W: Write> Output<'o, W> {
-    /// Prints to `out`: at the end if `as_json` is set, otherwise after each step.
-    pub(super) fn new(out: &'o mut W, as_json: bool) -> Self {
+impl Output {
+    /// Prints at the end if `as_json` is set, otherwise after each step.
+    pub(super) fn new(as_json: bool) -> Self {
         let summary = Summary { exit_code: ExitCode::SUCCESS, steps: Vec::new() };
-        Self { out, as_json, summary }
+        Self { as_json, summary }
     }
 
     /// A step succeeded. Returns what it found.
@@ -109,7 +106,7 @@ impl<'o, W: Write> Output<'o, W> {
         if self.as_json {
             let json = serde_json::to_string_pretty(&self.summary);
             let json = json.expect("strings and numbers are JSON");
-            self.write_line(&json);
+            cli::print(&(json + "\n"));
         }
         self.summary.exit_code
     }
@@ -130,13 +127,8 @@ impl<'o, W: Write> Output<'o, W> {
             };
             let arrow = if remedy.is_some() { " → " } else { "" };
             let remedy = remedy.as_deref().unwrap_or_default();
-            self.write_line(&format!("{mark} {step:<10}{text}{arrow}{remedy}"));
+            cli::print(&format!("{mark} {step:<10}{text}{arrow}{remedy}\n"));
         }
         self.summary.steps.push(Step { outcome, remedy, name: step, text });
-    }
-
-    /// If the output is closed, as with `| head`, the check goes on, so that it logs off.
-    fn write_line(&mut self, line: &str) {
-        drop(writeln!(self.out, "{line}").and_then(|()| self.out.flush()));
     }
 }

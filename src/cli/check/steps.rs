@@ -1,6 +1,6 @@
 //! The steps of a check in their order. If one fails, the steps that depend on it are not done.
 
-use std::{fs::File, io::Write};
+use std::fs::File;
 
 use tokio::time::{Instant, timeout};
 use uuid::Uuid;
@@ -30,8 +30,8 @@ pub(super) const NAMES: [&str; 9] =
 type StepResult<T = ()> = Result<Success<T>, Problem>;
 
 /// One check of one Enterprise Manager.
-pub(super) struct Check<'c, 'o, W> {
-    pub(super) output: &'c mut Output<'o, W>,
+pub(super) struct Check<'c> {
+    pub(super) output: &'c mut Output,
     pub(super) target: Target<'c>,
     /// The result of the TLS handshake, once it is done.
     pub(super) tls: Option<Handshake>,
@@ -55,7 +55,7 @@ pub(super) fn describe(settings: &Settings) -> String {
     format!("{} as {}, password from {}, {trust}", em.url, em.username, em.password)
 }
 
-impl<W: Write> Check<'_, '_, W> {
+impl Check<'_> {
     /// Does all steps, and logs off, unless the future is dropped.
     pub(super) async fn run(&mut self, report: Option<File>, open: &OpenLogon) {
         if self.until_logged_on().await.is_some() {

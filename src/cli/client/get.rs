@@ -77,11 +77,7 @@ impl From<ViewOption> for i32 {
 }
 
 /// Asks the gateway and prints the answer.
-///
-/// # Errors
-///
-/// The gateway refused the call, or cannot be reached.
-pub async fn run(options: &GetOptions) -> Result<ExitCode, CommandError> {
+pub(crate) async fn run(options: &GetOptions) -> Result<ExitCode, CommandError> {
     print(&get(options).await?);
     Ok(ExitCode::SUCCESS)
 }

@@ -67,11 +67,7 @@ pub struct HealthOptions {
 }
 
 /// Asks the gateway once and prints the answer.
-///
-/// # Errors
-///
-/// There is no answer, or the gateway knows no such service.
-pub async fn run(options: &HealthOptions) -> Result<ExitCode, CommandError> {
+pub(crate) async fn run(options: &HealthOptions) -> Result<ExitCode, CommandError> {
     let asked = async {
         if options.readyz { readyz(options.admin_address).await } else { check(options).await }
     };

@@ -108,11 +108,7 @@ pub struct ListOptions {
 }
 
 /// Asks the gateway and prints the answer.
-///
-/// # Errors
-///
-/// The gateway refused the call, or cannot be reached.
-pub async fn run(options: &ListOptions) -> Result<ExitCode, CommandError> {
+pub(crate) async fn run(options: &ListOptions) -> Result<ExitCode, CommandError> {
     let found = list(options).await?;
     print(&if options.json {
         json::pretty("ListReplicaSessionsResponse", &found)

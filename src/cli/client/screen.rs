@@ -2,7 +2,7 @@
 
 use std::{
     env,
-    io::{self, IsTerminal as _, Write},
+    io::{self, IsTerminal as _},
 };
 
 use jiff::Timestamp;
@@ -11,9 +11,12 @@ use super::{
     json,
     text::{clean, clock, human, moment, result_text, state_text},
 };
-use crate::proto::v1::{
-    EnterpriseManagerOutage, ReplicaSession, ReplicaSessionSnapshot, WatchReplicaSessionResponse,
-    replica_session::State, watch_replica_session_response::Event,
+use crate::{
+    cli::{print, print_error},
+    proto::v1::{
+        EnterpriseManagerOutage, ReplicaSession, ReplicaSessionSnapshot,
+        WatchReplicaSessionResponse, replica_session::State, watch_replica_session_response::Event,
+    },
 };
 
 /// How events are shown.
@@ -47,9 +50,7 @@ impl Form {
 }
 
 /// Where events are shown.
-pub(super) struct Screen<'w> {
-    out: &'w mut dyn Write,
-    err: &'w mut dyn Write,
+pub(super) struct Screen {
     form: Form,
     /// The session as it was last shown.
     session: Option<ReplicaSession>,
@@ -57,9 +58,9 @@ pub(super) struct Screen<'w> {
     trouble: Option<String>,
 }
 
-impl<'w> Screen<'w> {
-    pub(super) fn new(out: &'w mut dyn Write, err: &'w mut dyn Write, form: Form) -> Self {
-        Self { out, err, form, session: None, trouble: None }
+impl Screen {
+    pub(super) fn new(form: Form) -> Self {
+        Self { form, session: None, trouble: None }
     }
 
     /// Whether the line must be redrawn regularly, for the time in it.
@@ -84,8 +85,8 @@ impl<'w> Screen<'w> {
                 self.trouble = Some(trouble);
                 match self.form {
                     Form::Bar { .. } => self.redraw(),
-                    Form::Lines => self.put(&line),
-                    Form::Json => self.put_json(event),
+                    Form::Lines => print(&line),
+                    Form::Json => print(&json::line("WatchReplicaSessionResponse", event)),
                 }
             }
             None => {}
@@ -99,14 +100,14 @@ impl<'w> Screen<'w> {
     ) {
         let session = snapshot.replica_session.clone().unwrap_or_default();
         if self.form == Form::Json {
-            self.put_json(event);
+            print(&json::line("WatchReplicaSessionResponse", event));
         } else if self.session.is_none() {
-            self.put(&(heading(&session) + "\n"));
+            print(&(heading(&session) + "\n"));
         }
         if self.form == Form::Lines {
             let read = snapshot.read_time.and_then(moment).unwrap_or_default();
             let run = run_text(&session, read);
-            self.put(&format!("{} UTC  {run}\n", clock(read)));
+            print(&format!("{} UTC  {run}\n", clock(read)));
         }
         self.session = Some(session);
         self.redraw();
@@ -118,7 +119,7 @@ impl<'w> Screen<'w> {
             self.trouble = Some(text.to_owned());
             self.redraw();
         } else {
-            drop(writeln!(self.err, "{text}"));
+            print_error(&format!("{text}\n"));
         }
     }
 
@@ -133,24 +134,14 @@ impl<'w> Screen<'w> {
         let line = clean(&parts.join("  "));
         // One column stays free: a full line makes some terminals start a new one.
         let visible: String = line.chars().take(width.saturating_sub(1)).collect();
-        self.put(&format!("\r{visible}\x1b[K"));
+        print(&format!("\r{visible}\x1b[K"));
     }
 
     /// Ends the live line.
     pub(super) fn close(&mut self) {
         if let Form::Bar { .. } = self.form {
-            self.put("\n");
+            print("\n");
         }
-    }
-
-    fn put_json(&mut self, event: &WatchReplicaSessionResponse) {
-        let line = json::line("WatchReplicaSessionResponse", event);
-        self.put(&line);
-    }
-
-    /// Writes and flushes. A closed output does not end the wait for the run.
-    fn put(&mut self, text: &str) {
-        crate::cli::write(&mut *self.out, text);
     }
 }
 

@@ -44,11 +44,7 @@ pub struct TasksOptions {
 }
 
 /// Asks the gateway and prints the answer.
-///
-/// # Errors
-///
-/// The gateway refused the call, or cannot be reached.
-pub async fn run(options: &TasksOptions) -> Result<ExitCode, CommandError> {
+pub(crate) async fn run(options: &TasksOptions) -> Result<ExitCode, CommandError> {
     let found = tasks(options).await?;
     print(&if options.json {
         json::pretty("ListReplicaTaskSessionsResponse", &found)

@@ -1,6 +1,6 @@
 //! `watch`: follows one session until its run is over, through lost connections and restarts.
 
-use std::{io, time::Duration};
+use std::time::Duration;
 
 use clap::Args;
 use tokio::time::{sleep, timeout};
@@ -65,13 +65,8 @@ pub struct WatchOptions {
 /// Follows the session and prints its events to standard output, and remarks to standard error.
 /// After its first event, it watches again after every transient failure: a lost connection, or a
 /// gateway that stops or is overloaded.
-///
-/// # Errors
-///
-/// The gateway refused the call or cannot be reached, or the timeout has passed.
-pub async fn run(options: &WatchOptions) -> Result<ExitCode, CommandError> {
-    let (mut out, mut err) = (io::stdout(), io::stderr());
-    let mut screen = Screen::new(&mut out, &mut err, Form::for_output(options.json));
+pub(crate) async fn run(options: &WatchOptions) -> Result<ExitCode, CommandError> {
+    let mut screen = Screen::new(Form::for_output(options.json));
     let followed = follow(options, &mut screen);
     let ended = match options.timeout {
         Some(time) => timeout(time, followed).await.unwrap_or_else(|_| {
@@ -95,7 +90,7 @@ fn outcome(session: &ReplicaSession) -> Option<ExitCode> {
     })
 }
 
-async fn follow(options: &WatchOptions, screen: &mut Screen<'_>) -> Result<ExitCode, Refusal> {
+async fn follow(options: &WatchOptions, screen: &mut Screen) -> Result<ExitCode, Refusal> {
     let mut pause = FIRST_PAUSE;
     let mut has_ever_had_events = false;
     loop {
@@ -121,7 +116,7 @@ async fn follow(options: &WatchOptions, screen: &mut Screen<'_>) -> Result<ExitC
 /// One watch, until it ends. `has_events` is set at its first event.
 async fn watch_once(
     options: &WatchOptions,
-    screen: &mut Screen<'_>,
+    screen: &mut Screen,
     has_events: &mut bool,
 ) -> Result<ExitCode, Refusal> {
     let mut client = options.server.client(CONNECT_TIMEOUT).await?;
@@ -141,7 +136,7 @@ async fn watch_once(
 /// The next event; meanwhile the live line is redrawn.
 async fn next(
     events: &mut Streaming<WatchReplicaSessionResponse>,
-    screen: &mut Screen<'_>,
+    screen: &mut Screen,
 ) -> Result<Option<WatchReplicaSessionResponse>, Refusal> {
     loop {
         tokio::select! {
