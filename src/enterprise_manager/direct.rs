@@ -1,7 +1,7 @@
-//! Single requests of `check`, whose responses are returned as they are.
+//! Single requests for `check`, with their raw responses.
 //!
-//! They pass neither the permits nor the retries: `check` sends one after the other, and wants to see
-//! what a read would hide.
+//! They use neither permits nor retries: `check` sends one after the other, and has to see what a
+//! read would hide.
 
 use reqwest::{Method, header::HeaderMap};
 

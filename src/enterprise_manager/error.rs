@@ -11,7 +11,7 @@ use crate::{operations::log::root_cause, runtime::reload::FileError};
 /// Why EM gave no usable answer. Cheap to clone, since all callers of a shared read get it.
 ///
 /// `message` is EM's own, `why` and `what` say what has happened, `status` is that of HTTP, and
-/// `retry_after` is how long EM, what stands before it, or the gateway itself asks to wait.
+/// `retry_after` is how long EM, a proxy in front of it, or the gateway itself asks to wait.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[expect(missing_docs, reason = "what the fields are is said above")]
 pub enum Error {

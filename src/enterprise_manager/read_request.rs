@@ -1,4 +1,4 @@
-//! What the common path of all reads wants of a request.
+//! What the common path of all reads needs from a request.
 
 use super::{error::BadResponse, guard::RequestKind};
 

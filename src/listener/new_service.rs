@@ -1,4 +1,4 @@
-//! What the listener wants of whatever it serves.
+//! What the listener needs from whatever it serves.
 
 use std::convert::Infallible;
 

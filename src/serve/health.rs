@@ -29,24 +29,24 @@ const POLL_INTERVAL: Duration = Duration::from_millis(500);
 pub(super) struct Health(HealthReporter);
 
 impl Health {
-    /// Of a gateway that takes calls.
+    /// The state of a gateway that accepts calls.
     pub(super) async fn serving() -> Self {
         let health = Self(HealthReporter::new());
         health.set(Serving).await;
         health
     }
 
-    /// The service that clients ask.
+    /// The health service for clients.
     pub(super) fn service(&self) -> HealthService {
         HealthService::from_health_reporter(self.0.clone())
     }
 
-    /// Reports that the gateway takes no more calls.
+    /// Reports that the gateway no longer accepts calls.
     pub(super) async fn stopping(&self) {
         self.set(NotServing).await;
     }
 
-    /// Ends the watches of health, which would otherwise last as long as their connections.
+    /// Ends health watches, which would otherwise last as long as their connections.
     pub(super) async fn end_watches(&mut self) {
         for name in GATEWAY.into_iter().chain([ENTERPRISE_MANAGER]) {
             self.0.clear_service_status(name).await;

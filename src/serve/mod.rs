@@ -39,17 +39,17 @@ pub use error::StartError;
 use health::Health;
 use status::StatusPage;
 
-/// A gateway that runs.
+/// A running gateway.
 pub struct RunningGateway {
     address: SocketAddr,
     admin_address: SocketAddr,
     settings: Settings,
     enterprise_manager: EnterpriseManager,
     health: Health,
-    /// Cancelled when `/readyz` has to say so.
+    /// Cancelled when `/readyz` has to report that the gateway is stopping.
     stopping: CancellationToken,
     drain: CancellationToken,
-    /// One task. Like the other ones, it is aborted when this is dropped.
+    /// One task. Like the others, it is aborted when this is dropped.
     listener: JoinSet<()>,
     em_health: AbortHandle,
     _tasks: JoinSet<()>,

@@ -1,4 +1,4 @@
-//! How one caller wants something read.
+//! One caller's requirements for a read.
 
 use std::time::Duration;
 
@@ -6,8 +6,8 @@ use tokio::time::Instant;
 
 use crate::operations::traces::TraceContext;
 
-/// What one caller asks of a read. A read has the [`ReadContext`](crate::enterprise_manager::ReadContext)
-/// of all who wait for it.
+/// One caller's requirements for a read. The [`ReadContext`](crate::enterprise_manager::ReadContext) of a
+/// read combines those of all callers that wait for it.
 #[derive(Debug, Clone, Copy)]
 pub struct CallerTerms<'t> {
     /// Maximum age of the answer. With zero, EM must answer after this call has begun; with `None`,

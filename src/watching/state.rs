@@ -7,7 +7,7 @@ use tokio::sync::watch;
 
 use crate::enterprise_manager::{Error, Reading};
 
-/// The states of one poller, of which a watcher gets the newest. Dropping it ends the watch.
+/// A watcher's view of one poller: it returns the newest state. Dropping it ends the watch.
 pub type Subscription = watch::Receiver<PollerState>;
 
 /// What a poller knows about its session. The poller numbers everything that watchers have to send,

@@ -1,4 +1,4 @@
-//! TLS that cannot work until somebody changes something is told apart from an outage.
+//! The gateway distinguishes TLS that cannot work until somebody changes something from an outage.
 
 use std::sync::atomic::Ordering;
 

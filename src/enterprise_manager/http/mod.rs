@@ -7,7 +7,7 @@
 //! * `response.rs`, `classify.rs`: a response, and what it means. `credential_echo.rs` keeps what a
 //!   response repeats of the credentials out of the log.
 //! * `connection_error.rs`, `tls_error.rs`: what it means that there is no response.
-//! * `tls.rs`, `unusable_certificate.rs`: which certificates are trusted, and which are of no use to TLS.
+//! * `tls.rs`, `unusable_certificate.rs`: which certificates are trusted, and which TLS cannot use.
 //! * `connect.rs`, `peer_certificate.rs`: single steps of a connection, for `check` and
 //!   `em-certificate`.
 //!

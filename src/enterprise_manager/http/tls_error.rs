@@ -1,10 +1,10 @@
-//! What it means that TLS fails: an outage, a certificate that is not trusted, or something that
-//! stays wrong until somebody changes it.
+//! Classifies failures of TLS: an outage, a certificate that is not trusted, or a problem that
+//! persists until somebody changes something.
 //!
-//! In words of its own, since those of rustls name its code. An alert or a fault of the protocol that
-//! comes of what both sides support is the same at each attempt, so it is no outage. What a broken
-//! server or network can cause too is one: `internal_error`, a record that cannot be decrypted, a
-//! connection that is reset.
+//! It uses its own messages, because those of rustls refer to rustls's code. An alert or a protocol
+//! error that follows from what both sides support recurs at each attempt, so it is not an outage.
+//! An error that a broken server or network can also cause is one: `internal_error`, a record that
+//! cannot be decrypted, a connection that is reset.
 
 use jiff::Timestamp;
 use rustls::{AlertDescription as Alert, CertificateError, PeerMisbehaved, pki_types::UnixTime};
@@ -12,7 +12,7 @@ use rustls::{AlertDescription as Alert, CertificateError, PeerMisbehaved, pki_ty
 use super::unusable_certificate::Unusable;
 use crate::enterprise_manager::error::Error;
 
-/// What the gateway speaks: the default of rustls with aws-lc-rs.
+/// What the gateway supports: the default of rustls with aws-lc-rs.
 pub(crate) const SPEAKS: &str = "the gateway speaks TLS 1.3, and TLS 1.2 with ECDHE and AES-GCM or \
     ChaCha20-Poly1305, on X25519, P-256 or P-384, with certificates of RSA, or of ECDSA on P-256, P-384 \
     or P-521, and has no client certificate: allow that at the server, or in what stands before it";
@@ -33,7 +33,7 @@ const OTHER_NAME: &str = "write a host in --em-url that the server knows, such a
 const HTTP_1: &str =
     "let the server, or the proxy before Enterprise Manager, offer HTTP/1.1 in ALPN";
 
-/// What an error of TLS means. `address` is for the operator's log.
+/// Classifies an error of TLS. `address` is for the operator's log.
 pub(super) fn tls_error(error: &rustls::Error, address: &str) -> Error {
     use rustls::Error as Tls;
     let lost = |what: &str| Error::Disconnected { why: format!("{address}: {what}") };
@@ -75,7 +75,7 @@ pub(super) fn tls_error(error: &rustls::Error, address: &str) -> Error {
     }
 }
 
-/// What a server means by this alert, and what to change, if it says the same each time.
+/// What this alert means, and what to change, if the server sends it at each attempt.
 fn refusal(alert: Alert) -> Option<(&'static str, &'static str)> {
     Some(match alert {
         Alert::HandshakeFailure | Alert::InsufficientSecurity => (

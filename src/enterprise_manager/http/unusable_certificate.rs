@@ -1,8 +1,9 @@
 //! Certificates that TLS cannot use, whoever trusts them: a pin does not help, only another
 //! certificate does.
 //!
-//! webpki refuses them when it parses the certificate or verifies the server's signature, in errors
-//! that name its own code. So what is wrong is looked up in the certificate.
+//! webpki refuses them when it parses the certificate or verifies the server's signature, with
+//! errors that refer to its own code. Therefore this module finds the problem in the certificate
+//! itself.
 
 use rustls::{CertificateError, OtherError, pki_types::CertificateDer};
 use x509_cert::{
