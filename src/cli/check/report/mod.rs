@@ -44,8 +44,7 @@ const LOGOFF_TIMEOUT: Duration = Duration::from_secs(2);
 /// After this many consecutive requests without an answer, the report sends no more.
 const MAX_UNANSWERED: u32 = 3;
 
-/// Maximum number of bytes recorded from the start of a body; the end of a longer body is recorded
-/// too.
+/// Maximum number of bytes recorded from the start of a body; of a longer one, the end is too.
 const MAX_RECORDED: usize = 96 * 1024;
 
 /// Number of bytes recorded from the end of such a body, which contains the paging information.

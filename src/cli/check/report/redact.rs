@@ -123,8 +123,7 @@ impl Redactor {
             ([0xfe, 0xff, ..], _) => return Err("UTF-16, big-endian"),
             ([0x1f, 0x8b, ..], _) => return Err("gzip"),
             (_, Err(_)) => return Err("not UTF-8"),
-            // For example UTF-16 without a byte order mark, whose bytes would look like punctuation
-            // below.
+            // For example UTF-16 without a byte order mark: its bytes look like punctuation.
             (_, Ok(text)) if text.contains('\0') => return Err("not text"),
             (_, Ok(text)) => text,
         };
