@@ -1,6 +1,11 @@
 //! Parses Enterprise Manager's timestamps.
 
-use jiff::{Timestamp, civil::DateTime, tz::TimeZone};
+use jiff::{
+    Timestamp,
+    civil::{DateTime, Time},
+    fmt::temporal::Pieces,
+    tz::Offset,
+};
 
 /// End times before this one mean "never": EM writes the minimum dates of SQL Server (1753), .NET
 /// (0001) and SQL (1900) for sessions that have not ended.
@@ -13,15 +18,13 @@ const LAST: Timestamp = Timestamp::constant(253_402_207_200, 999_999_999); // ji
 /// Parses a timestamp with up to 9 fractional digits, and `Z`, an offset, or no time zone, which
 /// means UTC. `None` if the text is not such a timestamp or is out of range.
 pub fn parse_time(text: &str) -> Option<Timestamp> {
-    let text = text.trim();
-    if text.contains('[') {
-        // jiff would ignore a time zone name.
+    let pieces = Pieces::parse(text.trim()).ok()?;
+    // jiff would ignore the name of a time zone.
+    if pieces.time_zone_annotation().is_some() {
         return None;
     }
-    let time = text.parse::<Timestamp>().or_else(|_| {
-        let time: DateTime = text.parse()?;
-        TimeZone::UTC.to_timestamp(time)
-    });
+    let time = DateTime::from_parts(pieces.date(), pieces.time().unwrap_or(Time::midnight()));
+    let time = pieces.to_numeric_offset().unwrap_or(Offset::UTC).to_timestamp(time);
     time.ok().filter(|time| (FIRST..=LAST).contains(time))
 }
 
