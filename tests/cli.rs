@@ -6,6 +6,8 @@
 mod configuration;
 #[path = "cli/crowd.rs"]
 mod crowd;
+#[path = "cli/plaintext.rs"]
+mod plaintext;
 #[path = "cli/watch.rs"]
 mod watch;
 

@@ -81,18 +81,21 @@ pub(super) async fn connect(
     if !matches!(address.scheme(), "http" | "https") || address.path() != "/" {
         return Err(not_an_address());
     }
-    let tls = tls_config(tls, address.scheme() == "https")?;
-    let endpoint = Endpoint::from_shared(server.to_owned())
+    let is_https = address.scheme() == "https";
+    let tls = tls_config(tls, is_https)?;
+    let mut endpoint = Endpoint::from_shared(String::from(address))
         .map_err(|_| not_an_address())?
         .connect_timeout(timeout)
         // A watch can be silent for a long time, and must still notice a gateway that has vanished.
         .http2_keep_alive_interval(KEEP_ALIVE_INTERVAL)
-        .keep_alive_timeout(KEEP_ALIVE_TIMEOUT)
-        .tls_config(tls)
-        .map_err(|error| {
+        .keep_alive_timeout(KEEP_ALIVE_TIMEOUT);
+    // Loads the platform's CA certificates, which a container may not have.
+    if is_https {
+        endpoint = endpoint.tls_config(tls).map_err(|error| {
             let cause = root_cause(&error).map_or_else(|| error.to_string(), ToString::to_string);
             Refusal::local(Code::InvalidArgument, format!("TLS cannot be set up: {cause}"))
         })?;
+    }
     endpoint.connect().await.map_err(|error| {
         let cause = root_cause(&error).map_or_else(String::new, ToString::to_string);
         let hint = hint(&cause);

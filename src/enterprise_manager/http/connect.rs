@@ -65,7 +65,7 @@ pub async fn shake_hands(
     stream: TcpStream,
 ) -> Result<Handshake, HandshakeError> {
     let seen = Expiry::default();
-    let (mut config, _) = tls::load(trust, &seen)?;
+    let (mut config, _) = tls::load(url, trust, &seen)?;
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     let name = server_name(url).map_err(|error| Setting::Url.unusable(error.to_string()))?;
     let stream = TlsConnector::from(Arc::new(config))

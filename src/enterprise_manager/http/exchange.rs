@@ -88,7 +88,7 @@ impl Http {
     ) -> Result<(Self, Option<WatchedFiles<UnusableSetting>>), UnusableSetting> {
         let unusable = |why| Setting::Url.unusable(format!("cannot be connected to: {why}"));
         let trust = settings.trust.clone();
-        let (config, files) = tls::load(&trust, &seen)?;
+        let (config, files) = tls::load(&settings.url, &trust, &seen)?;
         let pool = ConnectionPool::new(config).map_err(unusable)?;
         let pools = pool.clone();
         let watched = files.map(|files| {

@@ -21,6 +21,7 @@ use rustls::{
 };
 use rustls_platform_verifier::Verifier;
 use secrecy::ExposeSecret as _;
+use url::Url;
 
 use super::unusable_certificate::Unusable;
 use crate::{
@@ -33,12 +34,14 @@ use crate::{
 };
 
 /// The settings of TLS 1.2 and 1.3 with exactly the configured trust, and the files that contain
-/// this trust, if there are any.
+/// this trust, if there are any. Where `url` needs no TLS, the platform's authorities are not loaded: a
+/// container may have none.
 ///
 /// # Errors
 ///
 /// Which setting cannot be used, and why.
 pub(super) fn load(
+    url: &Url,
     trust: &Trust,
     seen: &Expiry,
 ) -> Result<(ClientConfig, Option<Files<Setting>>), UnusableSetting> {
@@ -47,7 +50,11 @@ pub(super) fn load(
         Trust::Pins { file, .. } => file.as_ref().map(|path| (Setting::PinFile, path)),
         Trust::Platform => None,
     };
-    let Some((setting, path)) = path else { return Ok((client_config(trust, &[], seen)?, None)) };
+    let Some((setting, path)) = path else {
+        let nothing = Trust::Pins { given: Vec::new(), file: None };
+        let trust = if url.scheme() == "https" { trust } else { &nothing };
+        return Ok((client_config(trust, &[], seen)?, None));
+    };
     let (files, contents) = Files::read("em_trust", vec![(setting, path.clone())])?;
     Ok((client_config(trust, &contents, seen)?, Some(files)))
 }
