@@ -240,7 +240,7 @@ async fn no_secret_is_in_a_trace_level_log_or_anywhere_else() {
     settings.enterprise_manager.password = PasswordSource::File(path("password"));
     settings.reload_interval = Duration::from_millis(10);
     let collector = Collector::start().await;
-    settings.traces = Some(TraceSettings::new(collector.endpoint.clone()));
+    settings.traces = Ok(Some(TraceSettings::new(collector.endpoint.clone())));
     let mut output = format!("{settings:?}\n");
 
     let gateway = serve::start(settings.clone()).await.unwrap();

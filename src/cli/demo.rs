@@ -230,8 +230,7 @@ fn settings(simulator: &Simulator, options: &DemoOptions) -> Result<Settings, Se
         PasswordSource::Value(PASSWORD.into()),
     );
     let tls = options.caller_tls.clone().check()?;
-    let traces = TraceSettings::from_environment()?;
-    Ok(serve.with(enterprise_manager, tls, traces))
+    Ok(serve.with(enterprise_manager, tls, TraceSettings::from_environment()))
 }
 
 /// The command that runs this program again: `cargo run --` if cargo started it.

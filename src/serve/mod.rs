@@ -67,7 +67,7 @@ pub async fn start(settings: Settings) -> Result<RunningGateway, StartError> {
     // Files first, since they need no port: wrong settings should be reported before anything else
     // fails.
     let metrics = Metrics::new();
-    let (traces, export) = traces::start(settings.traces.as_ref(), metrics.spans())?;
+    let (traces, export) = traces::start(&settings.traces, metrics.spans());
     let expiries = ["listener", "enterprise_manager"].map(|side| (side, metrics.expiry(side)));
     let [(_, own_expiry), (_, em_expiry)] = expiries.clone();
     let (enterprise_manager, em_files) = EnterpriseManager::load(

@@ -12,6 +12,7 @@ mod in_effect;
 mod limits;
 mod pin;
 mod serve_options;
+mod trace_values;
 mod traces;
 mod values;
 
@@ -31,7 +32,8 @@ pub use limits::{CallSettings, ListenerSettings, ReuseSettings, WatchSettings};
 pub use pin::Pin;
 pub(crate) use pin::parse_pins;
 pub use serve_options::{LogFormat, ServeOptions};
-pub use traces::{Sampling, TraceSettings};
+pub use trace_values::Sampling;
+pub use traces::TraceSettings;
 pub(crate) use values::{duration, positive_duration, socket_address};
 
 /// How often files that may change are read.
@@ -63,8 +65,8 @@ pub struct Settings {
     /// Key that page tokens are signed with, the same for all replicas. `None`: see
     /// [`page_token_secret`](Self::page_token_secret).
     pub page_token_key: Option<SecretSlice<u8>>,
-    /// Where traces go; `None` turns them off.
-    pub traces: Option<TraceSettings>,
+    /// Where traces go; `None` turns them off, and so does a setting of theirs that cannot be used.
+    pub traces: Result<Option<TraceSettings>, SettingError>,
     /// The settings of Enterprise Manager.
     pub enterprise_manager: EnterpriseManagerSettings,
     /// The settings as operators see them.
@@ -90,7 +92,7 @@ impl SettingError {
 impl Settings {
     /// Defaults for everything except Enterprise Manager.
     pub fn new(enterprise_manager: EnterpriseManagerSettings) -> Self {
-        defaults::<ServeOptions>().with(enterprise_manager, None, None)
+        defaults::<ServeOptions>().with(enterprise_manager, None, Ok(None))
     }
 
     /// The secret with which page tokens are signed: the key, or else EM's address and account,

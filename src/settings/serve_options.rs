@@ -112,7 +112,7 @@ impl ServeOptions {
         let page_token_key = given(self.page_token_key_file.take())
             .map(|path| read_page_token_key(&path))
             .transpose()?;
-        let traces = TraceSettings::from_environment()?;
+        let traces = TraceSettings::from_environment();
         Ok(Settings { page_token_key, ..self.with(enterprise_manager, tls, traces) })
     }
 
@@ -121,7 +121,7 @@ impl ServeOptions {
         mut self,
         enterprise_manager: EnterpriseManagerSettings,
         tls: Option<CallerTls>,
-        traces: Option<TraceSettings>,
+        traces: Result<Option<TraceSettings>, SettingError>,
     ) -> Settings {
         // In a demonstration, these do not come from the command line.
         let in_effect = &mut self.in_effect;
@@ -133,7 +133,7 @@ impl ServeOptions {
             in_effect.set("tls_key_file", &tls.key_file.display());
         }
         self.in_effect.set("em_password_file", &enterprise_manager.password);
-        self.in_effect.add_traces(traces.as_ref());
+        self.in_effect.add_traces(traces.as_ref().ok().and_then(Option::as_ref));
         Settings {
             listen: self.listen,
             admin_listen: self.admin_listen,

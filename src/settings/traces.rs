@@ -1,13 +1,18 @@
 //! The settings of traces, from the environment variables that OpenTelemetry defines, so that a
-//! platform's own settings apply. The gateway refuses to start with a value that it does not support,
-//! because otherwise nobody would notice why the collector gets nothing.
+//! platform's own settings apply. A value that the gateway does not support turns traces off, with a
+//! warning: otherwise nobody would notice why the collector gets nothing, but what a platform sets in
+//! every container must not stop the service.
 
-use std::{env, fmt, fs, str::FromStr, time::Duration};
+use std::{env, time::Duration};
 
-use url::Url;
+use http::HeaderMap;
 
-use super::SettingError;
-use crate::runtime::certificates::certificates;
+use super::{
+    SettingError,
+    trace_values::{
+        Sampling, endpoint, headers, milliseconds, ratio_of_calls, read_ca, spans, true_or_false,
+    },
+};
 
 /// Where traces go, and which calls are traced.
 #[derive(Debug, Clone, PartialEq)]
@@ -16,21 +21,18 @@ pub struct TraceSettings {
     pub endpoint: String,
     /// The only CA certificates to trust for an `https://` address, in PEM; `None`: the platform's.
     pub ca: Option<Vec<u8>>,
+    /// What is sent with the spans, such as an API key: marked as secrets.
+    pub headers: HeaderMap,
+    /// How long a batch may take, with all its tries.
+    pub timeout: Duration,
     /// Which calls are traced.
     pub sampling: Sampling,
     /// How many spans may wait for the collector; further ones are dropped, and counted.
     pub queue: usize,
+    /// Most spans in a batch.
+    pub batch: usize,
     /// How long spans are collected before they are sent.
     pub delay: Duration,
-}
-
-/// Which calls are traced.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Sampling {
-    /// A call in a caller's trace follows the caller's decision.
-    pub follows_parent: bool,
-    /// The fraction of all other calls that are traced: from 0 for none to 1 for all.
-    pub ratio: f64,
 }
 
 impl TraceSettings {
@@ -39,8 +41,11 @@ impl TraceSettings {
         Self {
             endpoint,
             ca: None,
+            headers: HeaderMap::new(),
+            timeout: Duration::from_secs(10),
             sampling: Sampling { follows_parent: true, ratio: 1.0 },
             queue: 2048,
+            batch: 512,
             delay: Duration::from_secs(5),
         }
     }
@@ -51,7 +56,10 @@ impl TraceSettings {
     ///
     /// The first variable whose value the gateway does not support.
     pub fn from_environment() -> Result<Option<Self>, SettingError> {
-        Self::from_variables(|name| env::var(name).ok())
+        // What is not UTF-8 keeps a character that none of the values may have.
+        let lossy =
+            |name: &str| env::var_os(name).map(|value| value.to_string_lossy().into_owned());
+        Self::from_variables(lossy)
     }
 
     fn from_variables(
@@ -64,16 +72,25 @@ impl TraceSettings {
         };
         // A variable for traces takes precedence over that for all signals.
         let either = |traces, all| variable(traces).or_else(|| variable(all));
-        let has_value = |name, value: &str| {
-            variable(name).is_some_and(|given| given.value.eq_ignore_ascii_case(value))
-        };
 
-        if has_value("OTEL_SDK_DISABLED", "true") || has_value("OTEL_TRACES_EXPORTER", "none") {
+        if let Some(disabled) = variable("OTEL_SDK_DISABLED")
+            && disabled.parsed(true_or_false)?
+        {
             return Ok(None);
         }
-        let endpoint = either("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT");
-        let Some(endpoint) = endpoint else { return Ok(None) };
-        let mut settings = Self::new(endpoint.parsed(check_endpoint)?);
+        let exporter = variable("OTEL_TRACES_EXPORTER");
+        if let Some(exporter) = &exporter {
+            if exporter.is("none") {
+                return Ok(None);
+            }
+            exporter.must_be("otlp", "this gateway has the exporters otlp and none")?;
+        }
+        let address = either("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT");
+        let Some(address) = address else {
+            let no_address = "is otlp; set OTEL_EXPORTER_OTLP_ENDPOINT to the collector's address";
+            return exporter.map_or(Ok(None), |exporter| Err(exporter.wrong(no_address)));
+        };
+        let mut settings = Self::new(address.parsed(endpoint)?);
         if let Some(protocol) =
             either("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
         {
@@ -96,6 +113,23 @@ impl TraceSettings {
         {
             settings.ca = Some(path.parsed(read_ca)?);
         }
+        if let Some(given) =
+            either("OTEL_EXPORTER_OTLP_TRACES_HEADERS", "OTEL_EXPORTER_OTLP_HEADERS")
+        {
+            settings.headers = given.parsed(headers)?;
+        }
+        if let Some(timeout) =
+            either("OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "OTEL_EXPORTER_OTLP_TIMEOUT")
+        {
+            settings.timeout = timeout.parsed(milliseconds)?;
+        }
+        if let Some(propagators) = variable("OTEL_PROPAGATORS")
+            && !propagators.value.split(',').any(|one| one.trim() == "tracecontext")
+        {
+            let problem =
+                format!("is {}; this gateway knows tracecontext alone", propagators.value);
+            return Err(propagators.wrong(problem));
+        }
         if let Some(sampler) = variable("OTEL_TRACES_SAMPLER") {
             settings.sampling = sampler.parsed(str::parse)?;
             if sampler.value.ends_with("traceidratio")
@@ -105,10 +139,13 @@ impl TraceSettings {
             }
         }
         if let Some(queue) = variable("OTEL_BSP_MAX_QUEUE_SIZE") {
-            settings.queue = queue.parsed(number)?;
+            settings.queue = queue.parsed(spans)?;
+        }
+        if let Some(batch) = variable("OTEL_BSP_MAX_EXPORT_BATCH_SIZE") {
+            settings.batch = batch.parsed(spans)?;
         }
         if let Some(delay) = variable("OTEL_BSP_SCHEDULE_DELAY") {
-            settings.delay = Duration::from_millis(delay.parsed(number)?);
+            settings.delay = delay.parsed(milliseconds)?;
         }
         Ok(Some(settings))
     }
@@ -125,8 +162,12 @@ impl Variable {
         parse(&self.value).map_err(|problem| self.wrong(problem))
     }
 
+    fn is(&self, value: &str) -> bool {
+        self.value.eq_ignore_ascii_case(value)
+    }
+
     fn must_be(&self, only: &str, why: &str) -> Result<(), SettingError> {
-        if self.value == only {
+        if self.is(only) {
             return Ok(());
         }
         Err(self.wrong(format!("is {}; {why}", self.value)))
@@ -135,61 +176,6 @@ impl Variable {
     fn wrong(&self, problem: impl Into<String>) -> SettingError {
         SettingError::new(self.name, problem)
     }
-}
-
-impl fmt::Display for Sampling {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let parent = if self.follows_parent { "parentbased_" } else { "" };
-        write!(f, "{parent}traceidratio of {}", self.ratio)
-    }
-}
-
-impl FromStr for Sampling {
-    type Err = String;
-
-    /// Parses the name of a sampler; `traceidratio` means all calls until its argument is known.
-    fn from_str(sampler: &str) -> Result<Self, String> {
-        let root = sampler.strip_prefix("parentbased_");
-        let ratio = match root.unwrap_or(sampler) {
-            "always_on" | "traceidratio" => 1.0,
-            "always_off" => 0.0,
-            _ => {
-                return Err(format!(
-                    "is {sampler}; there are always_on, always_off and traceidratio, each also \
-                     with parentbased_ before it"
-                ));
-            }
-        };
-        Ok(Self { follows_parent: root.is_some(), ratio })
-    }
-}
-
-fn ratio_of_calls(text: &str) -> Result<f64, String> {
-    text.parse()
-        .ok()
-        .filter(|ratio| (0.0..=1.0).contains(ratio))
-        .ok_or_else(|| format!("is {text}, not between 0 and 1"))
-}
-
-fn check_endpoint(endpoint: &str) -> Result<String, String> {
-    endpoint
-        .parse()
-        .ok()
-        .filter(|url: &Url| matches!(url.scheme(), "http" | "https") && url.has_host())
-        .filter(|url| url.username().is_empty() && url.password().is_none())
-        .map(|_| endpoint.to_owned())
-        // Without the value, which may contain credentials.
-        .ok_or_else(|| "is not an address such as http://collector.example:4317".to_owned())
-}
-
-fn read_ca(path: &str) -> Result<Vec<u8>, String> {
-    let pem = fs::read(path).map_err(|error| format!("{path} cannot be read: {error}"))?;
-    certificates(&pem).map_err(|why| format!("{path} {why}"))?;
-    Ok(pem)
-}
-
-fn number<N: FromStr>(text: &str) -> Result<N, String> {
-    text.parse().map_err(|_| format!("is {text}, which is not a valid number"))
 }
 
 #[cfg(test)]

@@ -1,10 +1,13 @@
 //! A trace collector: OTLP over gRPC on a real socket. It keeps what it receives.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{
+    Arc, Mutex,
+    atomic::{AtomicI64, Ordering},
+};
 
 use opentelemetry_proto::tonic::{
     collector::trace::v1::{
-        ExportTraceServiceRequest, ExportTraceServiceResponse,
+        ExportTracePartialSuccess, ExportTraceServiceRequest, ExportTraceServiceResponse,
         trace_service_server::{TraceService, TraceServiceServer},
     },
     common::v1::{KeyValue, any_value::Value},
@@ -26,7 +29,10 @@ pub struct Collector {
 }
 
 #[derive(Clone, Default)]
-struct Got(Arc<Mutex<Vec<(MetadataMap, ExportTraceServiceRequest)>>>);
+struct Got {
+    requests: Arc<Mutex<Vec<(MetadataMap, ExportTraceServiceRequest)>>>,
+    rejects: Arc<AtomicI64>,
+}
 
 #[tonic::async_trait]
 impl TraceService for Got {
@@ -35,8 +41,12 @@ impl TraceService for Got {
         request: Request<ExportTraceServiceRequest>,
     ) -> Result<Response<ExportTraceServiceResponse>, Status> {
         let (metadata, _, request) = request.into_parts();
-        self.0.lock().unwrap().push((metadata, request));
-        Ok(Response::new(ExportTraceServiceResponse::default()))
+        self.requests.lock().unwrap().push((metadata, request));
+        let rejected_spans = self.rejects.load(Ordering::Relaxed);
+        let partial =
+            ExportTracePartialSuccess { rejected_spans, error_message: "a quota".to_owned() };
+        let partial_success = (rejected_spans > 0).then_some(partial);
+        Ok(Response::new(ExportTraceServiceResponse { partial_success }))
     }
 }
 
@@ -62,9 +72,14 @@ impl Collector {
         Self { endpoint, got, server: tokio::spawn(async move { serve.await.unwrap() }) }
     }
 
+    /// From now on it says of each batch that it rejects so many spans; it keeps them all the same.
+    pub fn reject(&self, spans: i64) {
+        self.got.rejects.store(spans, Ordering::Relaxed);
+    }
+
     /// All spans so far, in the order in which they ended.
     pub fn spans(&self) -> Vec<Span> {
-        let got = self.got.0.lock().unwrap();
+        let got = self.got.requests.lock().unwrap();
         let scopes = got
             .iter()
             .flat_map(|(_, request)| &request.resource_spans)
@@ -74,20 +89,20 @@ impl Collector {
 
     /// A resource attribute of the sender.
     pub fn resource(&self, name: &str) -> String {
-        let got = self.got.0.lock().unwrap();
+        let got = self.got.requests.lock().unwrap();
         let resource = got[0].1.resource_spans[0].resource.clone().unwrap();
         value(&resource.attributes, name)
     }
 
     /// A header of the export requests.
     pub fn header(&self, name: &str) -> String {
-        let got = self.got.0.lock().unwrap();
+        let got = self.got.requests.lock().unwrap();
         got[0].0.get(name).unwrap().to_str().unwrap().to_owned()
     }
 
     /// Everything received, as text.
     pub fn text(&self) -> String {
-        format!("{:?}", self.got.0.lock().unwrap())
+        format!("{:?}", self.got.requests.lock().unwrap())
     }
 }
 

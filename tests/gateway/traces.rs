@@ -30,8 +30,8 @@ async fn traced(change: impl FnOnce(&mut Settings)) -> (Collector, Setup) {
     let collector = Collector::start().await;
     let endpoint = collector.endpoint.clone();
     let setup = start_with(Options::default(), |settings| {
-        settings.traces =
-            Some(TraceSettings { delay: Duration::from_millis(5), ..TraceSettings::new(endpoint) });
+        let delay = Duration::from_millis(5);
+        settings.traces = Ok(Some(TraceSettings { delay, ..TraceSettings::new(endpoint) }));
         change(settings);
     })
     .await;
@@ -342,7 +342,7 @@ async fn without_a_collector_em_gets_the_caller_s_trace_context_if_it_is_valid()
 #[tokio::test]
 async fn sampling_applies_to_traces_that_start_here() {
     let (collector, setup) = traced(|settings| {
-        let traces = settings.traces.as_mut().unwrap();
+        let traces = settings.traces.as_mut().unwrap().as_mut().unwrap();
         traces.sampling = Sampling { follows_parent: true, ratio: 0.0 };
     })
     .await;
@@ -357,12 +357,12 @@ async fn sampling_applies_to_traces_that_start_here() {
 #[tokio::test]
 async fn a_missing_collector_fails_no_call_takes_little_memory_and_is_counted() {
     let setup = start_with(Options::default(), |settings| {
-        settings.traces = Some(TraceSettings {
+        settings.traces = Ok(Some(TraceSettings {
             queue: 4,
             delay: Duration::from_millis(5),
             // The port of the discard service, which is never open on loopback.
             ..TraceSettings::new("http://127.0.0.1:9".to_owned())
-        });
+        }));
     })
     .await;
     for _ in 0..50 {
@@ -380,6 +380,37 @@ async fn a_missing_collector_fails_no_call_takes_little_memory_and_is_counted() 
 }
 
 #[tokio::test]
+async fn spans_that_the_collector_rejects_are_counted_as_rejected() {
+    let (collector, setup) = traced(|settings| {
+        // One batch, which has the three spans of a call.
+        settings.traces.as_mut().unwrap().as_mut().unwrap().batch = 3;
+        settings.traces.as_mut().unwrap().as_mut().unwrap().delay = Duration::from_secs(3600);
+    })
+    .await;
+    collector.reject(2);
+    get(&setup.client, FINISHED).await.unwrap();
+    metric_becomes(&setup, "gateway_trace_spans_total{outcome=\"rejected\"}", 2).await;
+    assert_eq!(metric(&setup, "gateway_trace_spans_total{outcome=\"exported\"}").await, 1);
+    assert_eq!(metric(&setup, "gateway_trace_spans_total{outcome=\"failed\"}").await, 0);
+}
+
+#[tokio::test]
+async fn a_collector_that_never_answers_costs_a_batch_its_time_out_and_no_more() {
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let endpoint = format!("http://{}", silent.local_addr().unwrap());
+    let setup = start_with(Options::default(), |settings| {
+        settings.traces = Ok(Some(TraceSettings {
+            delay: Duration::from_millis(5),
+            timeout: Duration::from_millis(200),
+            ..TraceSettings::new(endpoint)
+        }));
+    })
+    .await;
+    get(&setup.client, FINISHED).await.unwrap();
+    metric_becomes(&setup, "gateway_trace_spans_total{outcome=\"failed\"}", 3).await;
+}
+
+#[tokio::test]
 async fn a_collector_with_tls_gets_spans_only_if_its_authority_is_trusted() {
     let (ours, theirs) = (authority(), authority());
     let identity = issue(&ours, &["127.0.0.1"]).identity();
@@ -387,11 +418,11 @@ async fn a_collector_with_tls_gets_spans_only_if_its_authority_is_trusted() {
     for (ca, outcome) in [(&theirs, "failed"), (&ours, "exported")] {
         let endpoint = collector.endpoint.clone();
         let setup = start_with(Options::default(), |settings| {
-            settings.traces = Some(TraceSettings {
+            settings.traces = Ok(Some(TraceSettings {
                 ca: Some(ca.pem().into_bytes()),
                 delay: Duration::from_millis(5),
                 ..TraceSettings::new(endpoint)
-            });
+            }));
         })
         .await;
         get(&setup.client, FINISHED).await.unwrap();
@@ -439,7 +470,7 @@ async fn a_caller_without_permission_has_a_span_and_an_unknown_method_has_none()
 #[tokio::test]
 async fn the_last_spans_are_exported_before_the_gateway_stops() {
     let (collector, setup) = traced(|settings| {
-        settings.traces.as_mut().unwrap().delay = Duration::from_secs(3600);
+        settings.traces.as_mut().unwrap().as_mut().unwrap().delay = Duration::from_secs(3600);
     })
     .await;
     get(&setup.client, FINISHED).await.unwrap();

@@ -20,11 +20,14 @@ use super::{CommandError, ExitCode, signals::Signals};
 use crate::{
     enterprise_manager::EnterpriseManager,
     listener::Tls,
-    operations::{metrics::Metrics, traces::Traces},
+    operations::{
+        metrics::Metrics,
+        traces::{self, Traces},
+    },
     runtime::certificates::Expiry,
     settings::{ServeOptions, SettingError, Settings, positive_duration},
 };
-use output::Output;
+use output::{Output, Success};
 use problem::Problem;
 use report::OpenLogon;
 use steps::Check;
@@ -75,7 +78,11 @@ pub(super) async fn run(options: CheckOptions) -> Result<ExitCode, CommandError>
             return Ok(output.finish(&steps::NAMES));
         }
     };
-    output.ok("settings", steps::describe(&settings));
+    let mut described = Success::new((), steps::describe(&settings));
+    if let Err(why) = &settings.traces {
+        described = described.but(format!("no traces will be sent: {why}"));
+    }
+    output.succeeded("settings", described);
     let enterprise_manager = &enterprise_manager;
     let open = OpenLogon::default();
     let mut check = Check {
@@ -102,7 +109,12 @@ fn load(
     options: ServeOptions,
     report: Option<PathBuf>,
 ) -> Result<(Settings, EnterpriseManager, Option<File>), SettingError> {
-    let settings = options.check()?;
+    let mut settings = options.check()?;
+    if let Ok(Some(traces)) = &settings.traces
+        && let Err(unusable) = traces::endpoint(traces)
+    {
+        settings.traces = Err(unusable);
+    }
     if let Some(tls) = settings.tls.clone() {
         Tls::load(tls, Expiry::default())?;
     }

@@ -80,8 +80,9 @@ metrics! {
         "Reads of sessions, pages and tasks: Enterprise Manager was asked (asked), an equal read \
          was in flight (shared), a kept answer was young enough (reused)";
     spans: Family<Labels<1>, Counter> = "gateway_trace_spans",
-        "Trace spans that the collector accepted (exported), that could not be delivered to it \
-         (failed), or that did not fit into the queue (dropped)";
+        "Trace spans that the collector accepted (exported), that it rejected from a batch of which \
+         it accepted others (rejected), that could not be delivered to it (failed), or that did not \
+         fit into the queue (dropped)";
     watches: Gauge = "gateway_watches", "Open watches";
     pollers: Gauge = "gateway_watched_sessions",
         "Sessions that are polled because they are watched";
@@ -131,7 +132,9 @@ pub struct ReadCounters {
 pub struct SpanCounters {
     /// Accepted by the collector.
     pub exported: Counter,
-    /// Not delivered: the collector was unreachable or refused them.
+    /// Rejected by the collector, which has accepted others of the same batch.
+    pub rejected: Counter,
+    /// Not delivered: the collector was unreachable or refused the batch.
     pub failed: Counter,
     /// Dropped, because the queue was full.
     pub dropped: Counter,
@@ -180,7 +183,12 @@ impl Metrics {
     /// The counters of trace spans.
     pub fn spans(&self) -> SpanCounters {
         let of = |outcome| self.parts.spans.get_or_create_owned(&[("outcome", outcome)]);
-        SpanCounters { exported: of("exported"), failed: of("failed"), dropped: of("dropped") }
+        SpanCounters {
+            exported: of("exported"),
+            rejected: of("rejected"),
+            failed: of("failed"),
+            dropped: of("dropped"),
+        }
     }
 
     /// Counts a watch until the guard is dropped.

@@ -1,33 +1,34 @@
-//! Exports spans to the collector, with the SDK's batch processor and OTLP exporter.
+//! Exports spans to the collector, with the SDK's batch processor.
 //!
 //! No call ever waits for the collector: spans go into a bounded queue, and those that do not fit
-//! are dropped. The SDK also does this, but silently; the wrappers here count the spans that were
-//! exported, failed or were dropped, and log when the collector becomes unreachable.
+//! are dropped. The SDK also does this, but silently; the wrapper here counts the dropped spans.
 
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        atomic::{AtomicUsize, Ordering},
     },
     thread,
     time::Duration,
 };
 
 use opentelemetry::{InstrumentationScope, KeyValue, trace::TracerProvider as _};
-use opentelemetry_otlp::{WithExportConfig as _, WithTonicConfig as _};
 use opentelemetry_sdk::{
     Resource,
     error::OTelSdkResult,
     resource::{EnvResourceDetector, TelemetryResourceDetector},
     trace::{
         BatchConfigBuilder, BatchSpanProcessor, Sampler, SdkTracerProvider, Span, SpanData,
-        SpanExporter, SpanProcessor,
+        SpanProcessor,
     },
 };
-use tonic::transport::{Certificate, ClientTlsConfig};
+use tonic::transport::Endpoint;
 use uuid::Builder;
 
-use super::{Traces, Tracing};
+use super::{
+    Traces, Tracing,
+    collector::{CollectorClient, endpoint},
+};
 use crate::{
     operations::metrics::SpanCounters,
     settings::{Sampling, SettingError, TraceSettings},
@@ -40,42 +41,39 @@ const LAST_SPANS: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub struct Export(Option<SdkTracerProvider>);
 
-/// Starts the export of traces; without settings there are neither traces nor an export. Must be
-/// called within the runtime that will run the connection to the collector. The connection is
-/// established when it is first needed.
-///
-/// # Errors
-///
-/// The endpoint or its certificate authority cannot be used.
+/// Starts the export of traces; without settings there are neither traces nor an export, and the log
+/// says so if a setting cannot be used. Must be called within the runtime that will run the connection to
+/// the collector. The connection is established when it is first needed.
 pub fn start(
-    settings: Option<&TraceSettings>,
+    settings: &Result<Option<TraceSettings>, SettingError>,
     counted: SpanCounters,
-) -> Result<(Traces, Export), SettingError> {
-    let Some(settings) = settings else { return Ok((Traces::default(), Export(None))) };
-    let exporter =
-        opentelemetry_otlp::SpanExporter::builder().with_tonic().with_endpoint(&settings.endpoint);
-    let exporter = if settings.endpoint.starts_with("https:") {
-        let tls = ClientTlsConfig::new();
-        exporter.with_tls_config(match &settings.ca {
-            Some(pem) => tls.ca_certificate(Certificate::from_pem(pem)),
-            None => tls.with_enabled_roots(),
-        })
-    } else {
-        exporter
-    };
-    let exporter = exporter.build().map_err(|error| {
-        let problem = format!("cannot receive traces: {error}");
-        SettingError::new("OTEL_EXPORTER_OTLP_ENDPOINT", problem)
-    })?;
+) -> (Traces, Export) {
+    let settings = settings.as_ref().map_err(ToString::to_string);
+    let opened = settings.and_then(|settings| {
+        let Some(settings) = settings else { return Ok(None) };
+        let endpoint = endpoint(settings).map_err(|error| error.to_string())?;
+        Ok(Some((settings, endpoint)))
+    });
+    match opened {
+        Ok(Some((settings, endpoint))) => export_to(&endpoint, settings, counted),
+        Ok(None) => (Traces::default(), Export(None)),
+        Err(why) => {
+            tracing::warn!(why, "no traces are sent");
+            (Traces::default(), Export(None))
+        }
+    }
+}
+
+fn export_to(
+    endpoint: &Endpoint,
+    settings: &TraceSettings,
+    counted: SpanCounters,
+) -> (Traces, Export) {
     let waiting = Arc::new(AtomicUsize::new(0));
-    let exporter = CountingExporter {
-        exporter,
-        waiting: waiting.clone(),
-        is_failing: AtomicBool::new(false),
-        counted: counted.clone(),
-    };
+    let exporter = CollectorClient::new(endpoint, settings, waiting.clone(), counted.clone());
     let batches = BatchConfigBuilder::default()
         .with_max_queue_size(settings.queue)
+        .with_max_export_batch_size(settings.batch)
         .with_scheduled_delay(settings.delay)
         .build();
     let batches = BatchSpanProcessor::builder(exporter).with_batch_config(batches);
@@ -97,7 +95,7 @@ pub fn start(
         follows_parent: settings.sampling.follows_parent,
     }));
     tracing::info!(endpoint = %settings.endpoint, "sending traces");
-    Ok((traces, Export(Some(provider))))
+    (traces, Export(Some(provider)))
 }
 
 impl Export {
@@ -186,47 +184,5 @@ impl SpanProcessor for BoundedProcessor {
 
     fn set_resource(&mut self, resource: &Resource) {
         self.next.set_resource(resource);
-    }
-}
-
-/// Counts exported and failed spans, and logs once when the collector becomes unreachable and once
-/// when it is reachable again.
-#[derive(Debug)]
-struct CountingExporter {
-    exporter: opentelemetry_otlp::SpanExporter,
-    waiting: Arc<AtomicUsize>,
-    is_failing: AtomicBool,
-    counted: SpanCounters,
-}
-
-impl SpanExporter for CountingExporter {
-    async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
-        let spans = batch.len();
-        self.waiting.fetch_sub(spans, Ordering::AcqRel);
-        let outcome = self.exporter.export(batch).await;
-        let was_failing = self.is_failing.swap(outcome.is_err(), Ordering::Relaxed);
-        match &outcome {
-            Ok(()) => {
-                self.counted.exported.inc_by(spans as u64);
-                if was_failing {
-                    tracing::info!("traces reach the collector again");
-                }
-            }
-            Err(error) => {
-                self.counted.failed.inc_by(spans as u64);
-                if !was_failing {
-                    tracing::warn!("traces do not reach the collector: {error}");
-                }
-            }
-        }
-        outcome
-    }
-
-    fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
-        self.exporter.shutdown_with_timeout(timeout)
-    }
-
-    fn set_resource(&mut self, resource: &Resource) {
-        self.exporter.set_resource(resource);
     }
 }

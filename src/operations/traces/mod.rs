@@ -5,6 +5,7 @@
 //! the only cost is a check of an `Option`. This module creates spans itself and does not use those
 //! of `tracing`, which would cost every call something even if nobody collects them.
 
+mod collector;
 mod context;
 mod export;
 mod request_span;
@@ -19,6 +20,7 @@ use opentelemetry::{
 };
 use opentelemetry_sdk::trace::SdkTracer;
 
+pub use collector::endpoint;
 pub use context::TraceContext;
 pub use export::{Export, start};
 
