@@ -33,7 +33,7 @@ use jiff::Timestamp;
 
 pub use error::{BadResponse, Error, Setting, UnusableSetting};
 pub use guard::{LATELY, LastFailure, ReadContext, UpstreamHealth, UpstreamStatus};
-pub(crate) use http::{EmResponse, SPEAKS, resolve, shake_hands};
+pub(crate) use http::{EmResponse, ForeignBody, SPEAKS, foreign_body, resolve, shake_hands};
 pub use http::{Handshake, HandshakeError, PresentedCertificate, presented_certificate};
 pub use logon::LogonState;
 pub use model::{

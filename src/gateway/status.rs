@@ -122,10 +122,10 @@ table! {
         "make sure that Enterprise Manager is running and reachable from here; `check` shows which step fails";
     NOT_ENTERPRISE_MANAGER = FailedPrecondition, "NOT_ENTERPRISE_MANAGER",
         "Something other than Enterprise Manager answers at the configured address; the gateway's operator has to correct it",
-        "correct --em-url (the REST service is on port 9398), or remove the proxy that answers; `check` identifies it";
+        "correct --em-url (the REST service is on port 9398), or remove the proxy that answers or that changes answers; `check` identifies it";
     NOT_ENTERPRISE_MANAGER_NOW = Unavailable, "NOT_ENTERPRISE_MANAGER",
         "Something other than Enterprise Manager answers in its place, as happens while it is stopped; try again later",
-        "start Enterprise Manager's service; if it runs, correct the path in --em-url";
+        "start Enterprise Manager's service; if it runs, correct the path in --em-url, or remove the proxy that answers";
     EM_INTERNAL_ERROR = Internal, "EM_INTERNAL_ERROR",
         "Enterprise Manager reports an internal error; the gateway's log has the details",
         "see Enterprise Manager's own log, or tell its administrator";

@@ -46,7 +46,15 @@ const ANSWERS: &[(u16, &str, &str, Code, &str)] = &[
     (404, XML, "error-404.xml", Code::NotFound, "SESSION_NOT_FOUND"),
     (404, HTML, "web-ui-login.html", Code::Unavailable, "NOT_ENTERPRISE_MANAGER"),
     (405, XML, "error-405.xml", Code::Internal, "EM_REQUEST_REFUSED"),
-    (411, HTML, "http-layer-411.html", Code::Internal, "EM_REQUEST_REFUSED"),
+    (400, HTML, "proxy-502.html", Code::FailedPrecondition, "NOT_ENTERPRISE_MANAGER"),
+    (401, HTML, "proxy-502.html", Code::FailedPrecondition, "NOT_ENTERPRISE_MANAGER"),
+    (403, HTML, "proxy-502.html", Code::FailedPrecondition, "NOT_ENTERPRISE_MANAGER"),
+    (404, JSON, "error-400-recorded.json", Code::FailedPrecondition, "NOT_ENTERPRISE_MANAGER"),
+    (405, XML, "proxy-502.html", Code::FailedPrecondition, "NOT_ENTERPRISE_MANAGER"),
+    (411, HTML, "http-layer-411.html", Code::FailedPrecondition, "NOT_ENTERPRISE_MANAGER"),
+    (413, HTML, "proxy-502.html", Code::FailedPrecondition, "NOT_ENTERPRISE_MANAGER"),
+    (414, HTML, "proxy-502.html", Code::FailedPrecondition, "NOT_ENTERPRISE_MANAGER"),
+    (431, HTML, "proxy-502.html", Code::FailedPrecondition, "NOT_ENTERPRISE_MANAGER"),
     (500, XML, "error-500-recorded.xml", Code::Internal, "EM_INTERNAL_ERROR"),
     (500, XML, "error-500-stack-trace.xml", Code::Internal, "EM_INTERNAL_ERROR"),
     (500, XML, "error-500-unknown-id.xml", Code::NotFound, "SESSION_NOT_FOUND"),
@@ -77,6 +85,49 @@ async fn every_response_that_is_not_a_session_has_its_code_and_reason() {
         let failure = read_with(&setup, *status, media_type, &fixture(body)).await;
         let what = format!("{status} {media_type} {body}");
         assert_failure(&failure, *code, expected, &what);
+    }
+}
+
+#[tokio::test]
+async fn a_401_or_403_with_a_page_causes_no_new_logon_unless_it_has_em_s_challenge() {
+    let setup = start().await;
+    for status in [401, 403] {
+        let failure = read_with(&setup, status, HTML, &fixture("proxy-502.html")).await;
+        let what = format!("{status} with a page");
+        assert_failure(&failure, Code::FailedPrecondition, "NOT_ENTERPRISE_MANAGER", &what);
+    }
+    // Nor does a page that repeats the token, whose text is not looked at.
+    let received = setup.simulator.requests().pop().unwrap();
+    let token = received.headers["x-restsvcsessionid"].to_str().unwrap();
+    let page = format!("<html>{token}</html>");
+    let failure = read_with(&setup, 401, "", page.as_bytes()).await;
+    assert_failure(&failure, Code::FailedPrecondition, "NOT_ENTERPRISE_MANAGER", "token repeated");
+    assert_eq!(setup.simulator.counts().logons_accepted, 1);
+
+    let mut canned = canned(HTML, fixture("proxy-502.html"));
+    canned.status = 401_u16.try_into().unwrap();
+    canned.headers.insert("www-authenticate", "Basic Realm=RestSvc".parse().unwrap());
+    setup.simulator.answer_with(FINISHED, canned);
+    let failure = get(&setup.client, FINISHED).await.unwrap_err();
+    let what = "EM's own 401";
+    assert_failure(&failure, Code::FailedPrecondition, "EM_CREDENTIALS_REJECTED", what);
+    assert_eq!(setup.simulator.counts().logons_accepted, 2);
+}
+
+#[tokio::test]
+async fn a_compressed_answer_is_not_read_as_xml() {
+    let setup = start().await;
+    let session = fixture("session-entity-documented-13.1.xml");
+    for (encoding, body) in [("gzip", b"\x1f\x8b\x08\0".to_vec()), ("br", session)] {
+        for status in [200_u16, 404] {
+            let mut canned = canned(XML, body.clone());
+            canned.status = status.try_into().unwrap();
+            canned.headers.insert("content-encoding", encoding.parse().unwrap());
+            setup.simulator.answer_with(FINISHED, canned);
+            let failure = get(&setup.client, FINISHED).await.unwrap_err();
+            let what = format!("{status}, {encoding}");
+            assert_failure(&failure, Code::FailedPrecondition, "NOT_ENTERPRISE_MANAGER", &what);
+        }
     }
 }
 

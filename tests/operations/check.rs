@@ -213,7 +213,13 @@ async fn common_configuration_mistakes_are_identified() {
     const PROXY: &str = "HTTP/1.1 407 Proxy Authentication Required\r\n\r\n";
     const STOPPED: &str = "HTTP/1.1 404 Not Found\r\nserver: Microsoft-HTTPAPI/2.0\r\n\
         content-type: text/html\r\n\r\n<HTML>Not Found</HTML>";
+    const COMPRESSED: &str = "HTTP/1.1 200 OK\r\ncontent-type: application/xml\r\n\
+        content-encoding: gzip\r\n\r\nnot XML";
+    const REWRITTEN: &str = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n\r\n\
+        {\"Links\":[],\"SupportedVersions\":[{\"Name\":\"v1_7\"}]}";
     for (answer, code, words) in [
+        (COMPRESSED, 78, ["compressed (gzip)", "proxy"]),
+        (REWRITTEN, 78, ["JSON in EM's own keys", "Accept"]),
         (WEB_UI, 78, ["web UI", "9398"]),
         (REDIRECT, 78, ["redirect", "9398"]),
         (BACKUP_SERVER, 78, ["backup server's own", "9419"]),

@@ -3,7 +3,7 @@
 use replica_session_gateway::proto::v1::{
     GetReplicaSessionRequest, replica_session_service_client::ReplicaSessionServiceClient,
 };
-use simulator::Fault;
+use simulator::{Canned, Fault};
 use tonic::{Request, metadata::MetadataMap, transport::Channel};
 
 use super::support::{FINISHED, Serving, UNKNOWN, start};
@@ -84,5 +84,33 @@ async fn answered_calls_are_logged_only_at_debug() {
             assert_eq!(line["session_id"], FINISHED);
         }
         assert!(!gateway.whole_log().contains("simulated"), "the password");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_is_not_em_s_is_named_in_the_log_and_not_to_the_caller() {
+    const SESSION: &[u8] = include_bytes!("../fixtures/enterprise-manager/session-entity-v12.json");
+    let (simulator, gateway) = start(&[]).await;
+    let page = b"<html><title>Zscaler\x1b[2J blocks this</title></html>".to_vec();
+    for (status, header, body, words) in [
+        (
+            403,
+            ("content-type", "text/html"),
+            page,
+            "403 Forbidden and an HTML page, titled \"Zscaler",
+        ),
+        (200, ("content-encoding", "gzip"), b"\x1f\x8b".to_vec(), "compressed (gzip)"),
+        (200, ("content-type", "application/json"), SESSION.to_vec(), "JSON in EM's own keys"),
+    ] {
+        let mut canned = Canned::new(status.try_into().unwrap(), body);
+        canned.headers.insert(header.0, header.1.parse().unwrap());
+        simulator.answer_with(FINISHED, canned);
+        let (code, out, err) = gateway.get(FINISHED).await;
+        assert_eq!(code, 78, "{out}{err}");
+        assert!(!format!("{out}{err}").contains("Zscaler"), "{out}{err}");
+        let line = gateway.logged(words).await;
+        assert_eq!(line["reason"], "NOT_ENTERPRISE_MANAGER");
+        assert!(!line["message"].as_str().unwrap().contains('\u{1b}'), "{line}");
+        assert!(line["remedy"].as_str().unwrap().contains("proxy"), "{line}");
     }
 }

@@ -129,7 +129,8 @@ pub(super) fn of_error(error: &Error, settings: &EnterpriseManagerSettings) -> P
         Error::NotEnterpriseManager { .. } => Problem::misconfigured(
             "the answer does not come from Enterprise Manager",
             format!(
-                "look for a proxy or a login page in front of --em-url; {REST_PORT}{}",
+                "look for a proxy or a login page in front of --em-url, also one that compresses answers \
+                 or rewrites Accept; {REST_PORT}{}",
                 port_hint(url)
             ),
         ),

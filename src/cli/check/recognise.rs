@@ -6,7 +6,7 @@ use url::Url;
 use uuid::Uuid;
 
 use super::problem::{Problem, REST_PORT, port_hint};
-use crate::enterprise_manager::EmResponse;
+use crate::enterprise_manager::{EmResponse, ForeignBody, foreign_body};
 
 /// What answers at `/api/` without credentials.
 pub(super) enum Recognised {
@@ -87,6 +87,15 @@ fn something_else(answer: &EmResponse, url: &Url) -> Problem {
     let is_windows = header("server").contains("microsoft-httpapi");
     let hint = port_hint(url);
 
+    let body = foreign_body(answer);
+    if let Some(body @ (ForeignBody::Compressed(_) | ForeignBody::EmJson)) = body
+        && !matches!(status, 502..=504)
+    {
+        return Problem::misconfigured(
+            format!("status {status} and {body}"),
+            "let the proxy leave requests and answers as they are, or reach Enterprise Manager without it",
+        );
+    }
     if text.contains("veeam backup enterprise manager") && is_html {
         return Problem::misconfigured(
             "this is Enterprise Manager's web UI, not its REST service",

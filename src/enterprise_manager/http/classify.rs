@@ -8,7 +8,10 @@ use std::time::Duration;
 
 use reqwest::StatusCode;
 
-use super::response::EmResponse;
+use super::{
+    foreign_body::{ForeignBody, foreign_body, has_em_challenge},
+    response::EmResponse,
+};
 use crate::enterprise_manager::{
     error::{BadResponse, Error, excerpt},
     xml::{ErrorDocument, is_utf8, parse_error_document},
@@ -24,7 +27,7 @@ pub(crate) fn readable_body(response: &EmResponse) -> Result<&[u8], Error> {
         return Err(failure(response));
     }
     if let Some(what) = foreign_body(response) {
-        return Err(Error::NotEnterpriseManager { what: what.to_owned(), passing: false });
+        return Err(Error::NotEnterpriseManager { what: what.to_string(), passing: false });
     }
     match response.charset() {
         Some(charset) if !is_utf8(charset) => {
@@ -54,21 +57,34 @@ pub(crate) fn unreadable(response: &EmResponse, error: BadResponse) -> Error {
 
 /// Classifies any status other than 200.
 pub(crate) fn failure(response: &EmResponse) -> Error {
-    let (message, from_em) = if let Ok(Some(document)) = parse_error_document(&response.body) {
-        (excerpt(&document.message), true)
-    } else {
-        let foreign = foreign_body(response);
-        if response.status == StatusCode::NOT_IMPLEMENTED && foreign == Some(HTML_PAGE) {
-            // Other web servers answer a POST with these.
-            return Error::NotEnterpriseManager {
-                what: format!("status {} and {HTML_PAGE}", response.status),
-                passing: false,
-            };
-        }
-        let message = foreign.unwrap_or("an answer without an Error document");
-        (message.to_owned(), false)
+    let (status, retry_after) = (response.status, response.retry_after());
+    if let Ok(Some(document)) = parse_error_document(&response.body) {
+        return by_status(status, excerpt(&document.message), true, retry_after);
+    }
+    let foreign = foreign_body(response);
+    let is_foreign = match &foreign {
+        // HTTP.sys answers a 404 so while the EM service is down.
+        Some(ForeignBody::Html(_)) => status != StatusCode::NOT_FOUND,
+        Some(ForeignBody::Compressed(_)) => true,
+        Some(ForeignBody::EmJson) => status == StatusCode::NOT_FOUND,
+        _ => false,
     };
-    by_status(response.status, message, from_em, response.retry_after())
+    let message = foreign
+        .map_or_else(|| "an answer without an Error document".to_owned(), |body| body.to_string());
+    if is_foreign && is_of_requests(status) && !has_em_challenge(response) {
+        let what = format!("status {status} and {message}");
+        return Error::NotEnterpriseManager { what, passing: false };
+    }
+    by_status(status, message, false, retry_after)
+}
+
+/// Whether EM gives such a status for a reason that is in the request, and says why in XML. 501 is what
+/// other web servers say to a POST.
+fn is_of_requests(status: StatusCode) -> bool {
+    match status {
+        StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS => false,
+        status => status.is_client_error() || status == StatusCode::NOT_IMPLEMENTED,
+    }
 }
 
 /// Classifies a status. `from_em`: an `Error` document shows that EM itself sent it.
@@ -126,25 +142,6 @@ pub(crate) fn status_of(document: &ErrorDocument) -> StatusCode {
         .and_then(|status| StatusCode::from_u16(status).ok())
         .filter(|status| status.is_client_error() || status.is_server_error())
         .unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
-}
-
-const HTML_PAGE: &str = "an HTML page: EM's web UI, or a proxy";
-
-/// Describes the body if it clearly is not XML.
-pub(crate) fn foreign_body(response: &EmResponse) -> Option<&'static str> {
-    let media_type = response.media_type();
-    let begin = response.body.iter().position(u8::is_ascii_graphic);
-    let text = &response.body[begin.unwrap_or(response.body.len())..];
-    let begins = |with: &[u8]| {
-        let begin = text.get(..with.len());
-        begin.is_some_and(|begin| begin.eq_ignore_ascii_case(with))
-    };
-    let html = media_type == "text/html" || begins(b"<!doctype html") || begins(b"<html");
-    if html {
-        return Some(HTML_PAGE);
-    }
-    let json = media_type.ends_with("json") || begins(b"{") || begins(b"[");
-    json.then_some("JSON: another Veeam product's port, or a proxy")
 }
 
 /// Whether the message of a 500 says that the id is unknown. EM is known to send `There is no

@@ -10,7 +10,7 @@ use std::{sync::Arc, time::Duration};
 use parking_lot::Mutex;
 use reqwest::{
     Client,
-    header::{ACCEPT, HeaderMap, HeaderValue},
+    header::{ACCEPT, ACCEPT_ENCODING, HeaderMap, HeaderValue},
     redirect,
 };
 use rustls::ClientConfig;
@@ -83,11 +83,12 @@ impl ConnectionPool {
 fn new_client(tls: ClientConfig) -> Result<Client, String> {
     Client::builder()
         .tls_backend_preconfigured(tls)
-        .default_headers(HeaderMap::from_iter([(
-            ACCEPT,
+        .default_headers(HeaderMap::from_iter([
             // Exactly this: any mention of JSON makes EM answer in JSON.
-            HeaderValue::from_static("application/xml"),
-        )]))
+            (ACCEPT, HeaderValue::from_static("application/xml")),
+            // Without it, proxies may compress answers.
+            (ACCEPT_ENCODING, HeaderValue::from_static("identity")),
+        ]))
         .user_agent(concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION")))
         // EM never redirects, and reqwest would send the token to another host.
         .redirect(redirect::Policy::none())

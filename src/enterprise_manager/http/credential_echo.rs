@@ -4,7 +4,10 @@
 use reqwest::header::HeaderValue;
 use secrecy::{ExposeSecret as _, SecretString};
 
-use super::response::EmResponse;
+use super::{
+    foreign_body::{ForeignBody, foreign_body},
+    response::EmResponse,
+};
 use crate::enterprise_manager::error::Error;
 
 /// The response without its body, if this token occurs in the body, or in the `error` made from it.
@@ -32,9 +35,12 @@ fn shows(response: &EmResponse, error: &Error, secret: &[u8]) -> bool {
     contains(&response.body, secret) || contains(error.to_string().as_bytes(), secret)
 }
 
+/// A page stays one, since it is classified by its first bytes too.
 fn without_body(response: &EmResponse) -> EmResponse {
     tracing::warn!("a response repeats the gateway's own credentials; its text is not logged");
-    EmResponse { status: response.status, headers: response.headers.clone(), body: Vec::new() }
+    let is_page = matches!(foreign_body(response), Some(ForeignBody::Html(_)));
+    let body = if is_page { b"<html>".to_vec() } else { Vec::new() };
+    EmResponse { status: response.status, headers: response.headers.clone(), body }
 }
 
 fn contains(text: &[u8], part: &[u8]) -> bool {

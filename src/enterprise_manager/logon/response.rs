@@ -73,7 +73,10 @@ pub(super) fn read_logon(response: &EmResponse) -> Result<LogonSession, LogonFai
         return Err(judge(status_of(&document), unreadable(response, wrong_root)));
     }
     let Some(token) = response.headers.get(SESSION_HEADER).filter(|token| !token.is_empty()) else {
-        let what = foreign_body(response).unwrap_or("an answer without a session token");
+        let what = foreign_body(response).map_or_else(
+            || "an answer without a session token".to_owned(),
+            |body| body.to_string(),
+        );
         let what = format!("the logon is answered with status {status} and {what}");
         let error = Error::NotEnterpriseManager { what, passing: false };
         return Err(LogonFailure { error, meaning: Meaning::Failed });

@@ -48,6 +48,10 @@ fn cases() -> Vec<(&'static str, Case)> {
         ("a token", case(|| Ok(token()), |_| false, [1, 1, 1, 2])),
         ("401", case(|| Ok(answer(401, "")), is_rejection, REJECTED)),
         ("403", case(|| Ok(answer(403, "")), is_rejection, REJECTED)),
+        ("401 and a page", case(|| Ok(answer(401, "<html/>")), is_foreign, REJECTED)),
+        ("403 and a page", case(|| Ok(answer(403, "<html/>")), is_foreign, REJECTED)),
+        ("EM's 401 and a page", case(|| Ok(challenge()), is_rejection, REJECTED)),
+        ("411 and a page", case(|| Ok(answer(411, "<html/>")), is_foreign, FAILED)),
         (
             "200 and an Error of 401",
             case(|| Ok(answer(200, &document(401))), is_rejection, REJECTED),
@@ -257,6 +261,12 @@ fn manager(
 fn token() -> EmResponse {
     let mut answer = answer(201, "");
     answer.headers.insert("x-restsvcsessionid", "token".parse().unwrap());
+    answer
+}
+
+fn challenge() -> EmResponse {
+    let mut answer = answer(401, "<html/>");
+    answer.headers.insert("www-authenticate", "Basic Realm=RestSvc".parse().unwrap());
     answer
 }
 
