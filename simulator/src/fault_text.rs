@@ -8,7 +8,7 @@ use std::{error, fmt, str::FromStr, time::Duration};
 use hyper::StatusCode;
 use jiff::SignedDuration;
 
-use crate::faults::{ErrorStatus, Extent, Fault, Latency};
+use crate::faults::{ErrorStatus, Extent, Fault, Kept, Latency};
 
 /// The pause between bytes if none is given.
 const DEFAULT_TRICKLE: Duration = Duration::from_millis(100);
@@ -30,6 +30,8 @@ silence, silence=EXTENT              requests are accepted and never answered
 503=EXTENT,html,retry-after=5        ... as by a proxy, with a Retry-After
 html, html=EXTENT                    requests are answered with a login page
 drop, drop=EXTENT                    connections are closed in mid-body
+half, half=EXTENT                    bodies end after their first half, framed as if whole
+empty, empty=EXTENT                  bodies are empty
 trickle=1ms                          bodies are sent a byte at a time
 stale=15s                            data is as old as the last collection
 unknown-id=500                       unknown sessions are answered 500 instead of 404
@@ -58,6 +60,8 @@ fn fault(name: &str, value: Option<&str>) -> Option<Fault> {
         "silence" => extent(value).map(Fault::Silence),
         "html" => extent(value).map(Fault::WebUi),
         "drop" => extent(value).map(Fault::Drop),
+        "half" => extent(value).map(|extent| Fault::Cut(Kept::Half, extent)),
+        "empty" => extent(value).map(|extent| Fault::Cut(Kept::Nothing, extent)),
         "trickle" => value.map_or(Some(DEFAULT_TRICKLE), duration).map(Fault::Trickle),
         "stale" => duration(value?).filter(|interval| !interval.is_zero()).map(Fault::Stale),
         "unknown-id" => (value? == "500").then_some(Fault::UnknownId500),

@@ -40,6 +40,9 @@ pub enum Fault {
     WebUi(Extent),
     /// The connection is closed after half of the announced body has been sent.
     Drop(Extent),
+    /// Bodies are cut short and still framed as if they were whole: .NET's own web server on Linux
+    /// does so when a handler fails half way.
+    Cut(Kept, Extent),
     /// Bodies are sent one byte at a time, with this pause between bytes.
     Trickle(Duration),
     /// Data is as old as the last collection, which runs once per interval. Enterprise Manager
@@ -59,6 +62,15 @@ pub struct Latency {
     pub least: Duration,
     /// The longest delay; [`Latency::least`] if that is longer.
     pub most: Duration,
+}
+
+/// What is left of a body that is cut short.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kept {
+    /// The first half.
+    Half,
+    /// Not a byte.
+    Nothing,
 }
 
 /// How long a fault stays active.
@@ -89,6 +101,7 @@ pub(crate) struct Effects {
     pub delay: Duration,
     pub replacement: Option<Replacement>,
     pub pace: Pace,
+    pub cut: Option<Kept>,
     /// The interval of data collection.
     pub collection: Option<Duration>,
     pub unknown_id_500: bool,
@@ -211,6 +224,11 @@ impl Effects {
             Fault::Drop(extent) => {
                 if extent.applies(since) {
                     self.pace = Pace::Half;
+                }
+            }
+            Fault::Cut(kept, extent) => {
+                if extent.applies(since) {
+                    self.cut = Some(*kept);
                 }
             }
             Fault::Trickle(interval) => self.pace = Pace::Trickle(*interval),

@@ -112,6 +112,10 @@ impl Handler<'_> {
         if route.is_session_read() && self.shared.faults.expire_after_session_read() {
             self.shared.logons.invalidate();
         }
+        let reply = match effects.cut {
+            None => reply,
+            Some(kept) => reply.cut(kept),
+        };
         (reply, effects.pace)
     }
 

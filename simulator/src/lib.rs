@@ -51,7 +51,7 @@ use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
 pub use self::{
     canned::Canned,
     fault_text::ParseFaultError,
-    faults::{ErrorStatus, Extent, Fault, Latency},
+    faults::{ErrorStatus, Extent, Fault, Kept, Latency},
     filter::{Comparison, Filter, Operator},
     observer::{Counts, ReceivedRequest},
     options::{Account, Generation, Options, QueryQuirks, Role, Style, TimeFormat},

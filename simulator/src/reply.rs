@@ -18,6 +18,7 @@ use crate::{
     Canned,
     body::{Body, Pace},
     element::{Content, Element},
+    faults::Kept,
     json,
     observer::InFlight,
     options::Style,
@@ -74,6 +75,16 @@ impl Reply {
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
         Self { status, headers, body: body.into() }
+    }
+
+    /// The same reply with a shorter body.
+    pub(crate) fn cut(mut self, kept: Kept) -> Self {
+        let length = match kept {
+            Kept::Half => self.body.len() / 2,
+            Kept::Nothing => 0,
+        };
+        self.body.truncate(length);
+        self
     }
 
     /// A reply without a body.

@@ -197,6 +197,18 @@ pub enum BadResponse {
     #[error("the document is about {found:?}, not about the requested session")]
     WrongSession { found: String },
 
+    /// Every field of a session or task is missing, nil or in another namespace.
+    #[error("{0} has no field in Enterprise Manager's namespace")]
+    NoFields(String),
+
+    /// A session of a list that the request excludes.
+    #[error("the session {id} contradicts the request: <{element}> is {found:?}")]
+    Excluded { id: String, element: &'static str, found: String },
+
+    /// A page that begins like the one before it.
+    #[error("page {number} of the list begins like the page before it")]
+    NotAdvancing { number: u32 },
+
     /// A field has an impossible value, or occurs twice.
     #[error("<{element}> {why}")]
     InvalidField { element: String, why: String },
@@ -209,6 +221,7 @@ impl BadResponse {
         match self {
             Self::Malformed(why) => Self::Malformed(within(why)),
             Self::InvalidField { element, why } => Self::InvalidField { element, why: within(why) },
+            Self::NoFields(_) => Self::NoFields(excerpt(uid)),
             other => other,
         }
     }

@@ -15,7 +15,7 @@ use uuid::Uuid;
 use crate::enterprise_manager::{MAX_GIVEN, MAX_PAGE_SIZE, Position, SessionId};
 
 /// The format of a token. Tokens of other versions are refused; the client then lists from the start.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 /// Maximum length of a token, in bytes; longer ones are refused without decoding.
 const MAX_TOKEN: usize = 4096;
@@ -45,7 +45,8 @@ impl PageTokens {
         bytes.extend(position.em_page_size.to_be_bytes());
         bytes.push(u8::from(position.second.is_some()));
         bytes.extend(position.second.unwrap_or_default().to_be_bytes());
-        for id in &position.given {
+        bytes.push(u8::from(position.page_begins.is_some()));
+        for id in position.page_begins.iter().chain(&position.given) {
             bytes.extend(id.as_bytes());
         }
         self.seal(&bytes, request)
@@ -58,16 +59,19 @@ impl PageTokens {
         let (em_page_size, rest) = rest.split_first_chunk()?;
         let (has_second, rest) = rest.split_first()?;
         let (second, rest) = rest.split_first_chunk()?;
-        let given = rest
+        let (has_page_begins, rest) = rest.split_first()?;
+        let mut given = rest
             .chunks(16)
             .map(|id| id.try_into().map(SessionId::from_bytes))
             .collect::<Result<Vec<_>, TryFromSliceError>>()
             .ok()?;
+        let page_begins = (*has_page_begins == 1 && !given.is_empty()).then(|| given.remove(0));
         let position = Position {
             second: (*has_second == 1).then_some(i64::from_be_bytes(*second)),
             given,
             skipped: u32::from_be_bytes(*skipped),
             em_page_size: u16::from_be_bytes(*em_page_size),
+            page_begins,
         };
         // A client may know the key, since its default can be guessed. A forged token must not
         // request more from Enterprise Manager than a call without a token can.
@@ -135,7 +139,13 @@ mod tests {
 
     fn position() -> Position {
         let id = "04f694ad-664c-4603-a747-00edecae4f17".parse().unwrap();
-        Position { second: Some(-5), given: vec![id], skipped: 7, em_page_size: 3 }
+        Position {
+            second: Some(-5),
+            given: vec![id],
+            skipped: 7,
+            em_page_size: 3,
+            page_begins: Some(id),
+        }
     }
 
     #[test]

@@ -156,6 +156,15 @@ table! {
     EM_BAD_RESPONSE_INVALID_FIELD = Internal, "EM_BAD_RESPONSE_INVALID_FIELD",
         "Enterprise Manager's answer has a value that cannot be passed on unchanged",
         "report it with the element and its value";
+    EM_BAD_RESPONSE_NO_FIELDS = Internal, "EM_BAD_RESPONSE_NO_FIELDS",
+        "Enterprise Manager's answer has none of the fields of a session or task",
+        "look for a proxy that modifies responses; otherwise report it, with `check --report`";
+    EM_BAD_RESPONSE_EXCLUDED = Internal, "EM_BAD_RESPONSE_EXCLUDED",
+        "Enterprise Manager's answer contains a session that the request excludes; the details name it and the field",
+        "look for a proxy that drops the query string of the URL; otherwise report it, with this log line";
+    EM_BAD_RESPONSE_NOT_ADVANCING = Internal, "EM_BAD_RESPONSE_NOT_ADVANCING",
+        "Enterprise Manager answers with the same page again and again, so the list would never end",
+        "look for a proxy or cache that ignores the query string of the URL; otherwise report it";
     DEADLINE_EXCEEDED = DeadlineExceeded, "DEADLINE_EXCEEDED",
         "The call did not finish within its deadline or the gateway's limit",
         "if gateway_em_request_seconds has risen, Enterprise Manager is slow: reduce its load; if not, the caller's deadline is too short";
@@ -214,6 +223,14 @@ impl Failure {
         if let Self::EnterpriseManager(_, Some(id)) = self {
             metadata.insert("id".to_owned(), id.to_string());
         }
+        if let Self::EnterpriseManager(
+            Error::BadResponse(BadResponse::Excluded { id, element, .. }),
+            _,
+        ) = self
+        {
+            metadata.insert("session_id".to_owned(), id.clone());
+            metadata.insert("field".to_owned(), (*element).to_owned());
+        }
         let mut details = ErrorDetails::with_error_info(row.reason, ERROR_DOMAIN, metadata);
         match self {
             Self::InvalidRequest(_, field, problem) => {
@@ -271,6 +288,9 @@ fn row_of(error: &Error) -> &'static Row {
             BadResponse::WrongRoot { .. } => &EM_BAD_RESPONSE_WRONG_ROOT,
             BadResponse::WrongSession { .. } => &EM_BAD_RESPONSE_WRONG_SESSION,
             BadResponse::InvalidField { .. } => &EM_BAD_RESPONSE_INVALID_FIELD,
+            BadResponse::NoFields(_) => &EM_BAD_RESPONSE_NO_FIELDS,
+            BadResponse::Excluded { .. } => &EM_BAD_RESPONSE_EXCLUDED,
+            BadResponse::NotAdvancing { .. } => &EM_BAD_RESPONSE_NOT_ADVANCING,
         },
     }
 }

@@ -4,6 +4,7 @@
 
 mod answers;
 mod attacks;
+mod beyond_filter;
 mod callers;
 mod certificates;
 #[allow(dead_code, reason = "shared with other tests")]

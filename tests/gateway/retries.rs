@@ -7,7 +7,9 @@ use super::support::{FINISHED, fault, get, reason, start};
 
 #[tokio::test]
 async fn a_transient_failure_is_hidden_from_the_caller() {
-    for trouble in ["502=1", "503=2", "504=2", "500=1", "drop=2", "503=1,retry-after=1"] {
+    for trouble in
+        ["502=1", "503=2", "504=2", "500=1", "drop=2", "half=1", "empty=1", "503=1,retry-after=1"]
+    {
         let setup = start().await;
         setup.simulator.set_faults([fault(trouble)]);
         get(&setup.client, FINISHED).await.expect(trouble);
@@ -43,6 +45,17 @@ async fn an_em_that_fails_every_request_gets_at_most_a_tenth_more_requests_than_
     }
     setup.simulator.set_faults([fault("503=1")]);
     get(&setup.client, FINISHED).await.unwrap();
+}
+
+#[tokio::test]
+async fn half_an_answer_that_looks_whole_is_asked_for_again_once() {
+    for trouble in ["half", "empty"] {
+        let setup = start().await;
+        setup.simulator.set_faults([fault(trouble)]);
+        let status = get(&setup.client, FINISHED).await.unwrap_err();
+        assert_eq!(reason(&status), "EM_BAD_RESPONSE_TRUNCATED", "{trouble}");
+        assert_eq!(setup.simulator.counts().session_reads, 2, "{trouble}");
+    }
 }
 
 #[tokio::test]

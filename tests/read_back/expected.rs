@@ -35,7 +35,7 @@ impl Expected<'_> {
         links.extend(session.more_links.iter().map(|link| em::Link {
             rel: link.rel.clone(),
             r#type: link.kind.clone().unwrap_or_default(),
-            href: link.href.clone(),
+            href: trimmed(&link.href),
             name: link.name.clone().unwrap_or_default(),
         }));
         let mut unmapped = BTreeMap::new();
@@ -102,7 +102,7 @@ impl Expected<'_> {
             vm_name: task.vm.clone(),
             links,
             session_uid: format!("urn:veeam:ReplicaJobSession:{}", session.id),
-            vm_uid: task.vm_uid.clone().unwrap_or_default(),
+            vm_uid: trimmed(task.vm_uid.as_deref().unwrap_or_default()),
             created_at: Some(self.time(task.created)),
             ended_at: task.ended.map(|end| self.time(end)).filter(is_real_end),
             state,
@@ -174,4 +174,9 @@ fn known<T: Copy>(
 /// Dates before 1980 mean "never".
 fn is_real_end(end: &Timestamp) -> bool {
     end.as_second() >= 315_532_800
+}
+
+/// An identifier or address has no white space at its ends.
+fn trimmed(text: &str) -> String {
+    text.trim_matches([' ', '\t', '\r', '\n']).to_owned()
 }

@@ -14,9 +14,11 @@ pub fn id() -> SessionId {
     ID.parse().expect("a UUID")
 }
 
-/// An entity document of the session `ID` with these children.
+/// An entity document of the session `ID` with these children, and one that says nothing: a document
+/// without any field is refused.
 pub fn entity(children: &str) -> String {
-    rooted("ReplicaJobSession", children)
+    let empty = if children.contains("IsRetry") { "" } else { "<IsRetry/>" };
+    rooted("ReplicaJobSession", &format!("{children}{empty}"))
 }
 
 /// A reference document of the session `ID` with these children.
@@ -69,5 +71,8 @@ pub fn kind<T>(outcome: &Result<T, BadResponse>) -> &'static str {
         Err(BadResponse::WrongRoot { .. }) => "wrong root",
         Err(BadResponse::WrongSession { .. }) => "wrong session",
         Err(BadResponse::InvalidField { .. }) => "invalid field",
+        Err(BadResponse::NoFields(_)) => "no fields",
+        Err(BadResponse::Excluded { .. }) => "excluded",
+        Err(BadResponse::NotAdvancing { .. }) => "not advancing",
     }
 }

@@ -150,7 +150,7 @@ fn only_the_failure_message_distinguishes_empty_from_absent() {
         .concat();
         let mut read = session(&children);
         let run = read.entity.as_mut().unwrap();
-        for text in [&mut run.job_uid, &mut run.job_name, &mut run.job_type] {
+        for text in [&mut run.job_name, &mut run.job_type] {
             assert_eq!(std::mem::take(text), blank);
         }
         assert_eq!(read, session(""));

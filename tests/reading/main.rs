@@ -1,6 +1,7 @@
 //! Enterprise Manager's session documents are read strictly and without losing data.
 
 mod document;
+mod dotnet;
 mod fields;
 mod fixtures;
 mod hostile;

@@ -41,8 +41,8 @@ fn page(rows: &str) -> String {
 fn row(number: usize, children: &str) -> String {
     let (start, _) = ID.split_at(24);
     format!(
-        "<ReplicaJobSession UID=\"urn:veeam:ReplicaJobSession:{start}{number:012x}\">{children}\
-         </ReplicaJobSession>"
+        "<ReplicaJobSession UID=\"urn:veeam:ReplicaJobSession:{start}{number:012x}\"><IsRetry/>\
+         {children}</ReplicaJobSession>"
     )
 }
 

@@ -39,7 +39,7 @@ fn the_document_of_another_session_is_refused() {
         "urn:veeam:ReplicaJobSession:ffffffff-ffff-ffff-ffff-ffffffffffff",
         &format!("urn:veeam:ReplicaTaskSession:{ID}"),
         &format!("urn:veeam:ReplicaJobSession:{ID}0"),
-        &format!(" urn:veeam:ReplicaJobSession:{ID}"),
+        &format!("\u{a0}urn:veeam:ReplicaJobSession:{ID}"),
         ID,
         "",
     ] {
@@ -178,7 +178,8 @@ fn markup_that_is_not_well_formed_is_refused() {
         "<JobName>R&D</JobName>",
         "<JobName>R & D;</JobName>",
         "<JobName>&;</JobName>",
-        "<JobName>&#0;</JobName>",
+        "<JobName>&#;</JobName>",
+        "<JobName>&#x;</JobName>",
         "<JobName>&#xD800;</JobName>",
         "<JobName>&#x110000;</JobName>",
         "<JobName>a\0b</JobName>",

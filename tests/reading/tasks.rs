@@ -22,7 +22,8 @@ fn of(session: &str) -> SessionId {
 /// A list of one task with these children.
 fn list(children: &str) -> String {
     format!(
-        "<ReplicaTaskSessions xmlns=\"{EM}\"><ReplicaTaskSession \
+        "<ReplicaTaskSessions xmlns=\"{EM}\" xmlns:xsi=\"http://www.w3.org/2001/XMLSchema-instance\">\
+         <ReplicaTaskSession \
          UID=\"urn:veeam:ReplicaTaskSession:{TASK}\">{children}</ReplicaTaskSession>\
          </ReplicaTaskSessions>"
     )
@@ -123,6 +124,7 @@ fn an_invalid_task_is_refused() {
             "wrong session",
         ),
         ("<JobSessionUid>urn:veeam:Job:1</JobSessionUid>", "wrong session"),
+        ("<Reason xsi:nil=\"true\"/><State xsi:nil=\"1\"/>", "no fields"),
         ("<TotalSize>9223372036854775808</TotalSize>", "invalid field"),
         ("<TotalSize>1.5</TotalSize>", "invalid field"),
         ("<Result>Failed</Result><Result>Success</Result>", "invalid field"),
@@ -132,9 +134,10 @@ fn an_invalid_task_is_refused() {
         assert_eq!(kind(&read(children)), expected, "{children}");
     }
     let uid = format!("<JobSessionUid>URN:veeam:replicajobsession:{ID}</JobSessionUid>");
-    for children in ["", "<JobSessionUid/>", &uid] {
+    for children in ["<VmUid/>", "<JobSessionUid/>", &uid] {
         assert_eq!(kind(&read(children)), "read", "{children}");
     }
+    assert_eq!(kind(&read("")), "no fields");
     assert_eq!(task("<TotalSize>9223372036854775807</TotalSize>").total_size, Some(i64::MAX));
     let other = list("").replace("urn:veeam:ReplicaTaskSession:", "urn:veeam:Other:");
     assert_eq!(kind(&tasks_of(id(), other)), "wrong session");
@@ -151,7 +154,7 @@ fn an_invalid_task_is_refused() {
 
 #[test]
 fn tasks_that_take_too_much_memory_are_refused() {
-    let links = format!("<Links>{}</Links>", "<Link/>".repeat(600));
+    let links = format!("<Links>{}</Links><VmUid/>", "<Link/>".repeat(600));
     let xml = list(&links);
     let (start, row) = xml.split_at(xml.find('>').expect("a root") + 1);
     let (row, end) = row.split_at(row.len() - "</ReplicaTaskSessions>".len());

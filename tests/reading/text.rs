@@ -66,6 +66,7 @@ fn references_are_resolved() {
         ("R&#233;plique &#x1F600;", "Réplique \u{1f600}"),
         ("a&#9;b&#10;c&#13;d", "a\tb\nc\rd"),
         ("a&#x1F;b&#xFFFE;c", "a\u{1f}b\u{fffe}c"),
+        ("&#0;a&#x0;b&amp;&#00;&#x000;c&#x26;", "\0a\0b&\0\0c&"),
     ] {
         assert_eq!(job_name(written), meant);
         assert_eq!(name(&format!("Name=\"{written}\"")), meant);
@@ -90,13 +91,13 @@ fn an_element_within_text_is_skipped_with_its_content() {
 }
 
 #[test]
-fn free_text_is_read_verbatim() {
+fn free_text_is_read_verbatim_and_identifiers_are_trimmed() {
     let padded = " \n Replication  Job\u{a0}";
     let run = run(&format!(
-        "<JobUid>{padded}</JobUid><JobName>{padded}</JobName><JobType>{padded}</JobType>\
+        "<JobUid>\t urn:veeam:Job:1\r\n</JobUid><JobName>{padded}</JobName><JobType>{padded}</JobType>\
          <FailureMessage>{padded}</FailureMessage>"
     ));
-    assert_eq!(run.job_uid, padded);
+    assert_eq!(run.job_uid, "urn:veeam:Job:1", "an identifier has no white space at its ends");
     assert_eq!(run.job_name, padded);
     assert_eq!(run.job_type, padded);
     assert_eq!(run.failure_message.as_deref(), Some(padded));

@@ -29,7 +29,7 @@ use std::{
 use tokio::time::Instant;
 
 use super::ReadContext;
-use crate::enterprise_manager::error::Error;
+use crate::enterprise_manager::error::{BadResponse, Error};
 
 /// The maximum number of attempts per read, including the first.
 const MAX_ATTEMPTS: u32 = 3;
@@ -63,6 +63,8 @@ pub(crate) struct Attempts<'b> {
     made: u32,
     /// Whether the one retry after an internal error of EM has been used.
     had_internal: bool,
+    /// The same after half an answer.
+    had_truncated: bool,
 }
 
 impl Balance {
@@ -93,7 +95,7 @@ impl Default for RetryBudget {
 impl RetryBudget {
     /// The attempts of a read.
     pub(crate) fn attempts<'b>(&'b self, context: &'b ReadContext) -> Attempts<'b> {
-        Attempts { budget: self, context, made: 0, had_internal: false }
+        Attempts { budget: self, context, made: 0, had_internal: false, had_truncated: false }
     }
 }
 
@@ -118,6 +120,12 @@ impl Attempts<'_> {
             Error::Internal { status: 500, .. } if !self.had_internal => {
                 self.had_internal = true;
                 (Duration::ZERO, &self.budget.for_answers)
+            }
+            // .NET's own web server on Linux completes the answer of a handler that fails half way, so
+            // that half a document looks whole to HTTP: a lost connection by its cause.
+            Error::BadResponse(BadResponse::Truncated) if !self.had_truncated => {
+                self.had_truncated = true;
+                (Duration::ZERO, &self.budget.for_connections)
             }
             // The other transient errors call for fewer requests, not for another one.
             _ => return None,

@@ -11,11 +11,13 @@
 use jiff::{Timestamp, civil::DateTime, tz::TimeZone};
 
 use super::{
+    contradiction,
     filter::{Period, SessionFilter},
     path::{Order, Query},
 };
 use crate::enterprise_manager::{
     SessionId,
+    error::BadResponse,
     model::{ReplicaSession, View},
     xml::QueryPage,
 };
@@ -51,6 +53,8 @@ pub struct Position {
     pub skipped: u32,
     /// EM's page size, by which `skipped` is counted.
     pub em_page_size: u16,
+    /// The first session of EM's last answer, if the next page is requested by its number.
+    pub page_begins: Option<SessionId>,
 }
 
 /// One page of a list.
@@ -89,8 +93,26 @@ impl SessionList {
         self.page_size.saturating_add(given).min(MAX_PAGE_SIZE)
     }
 
+    /// Checks that the sessions of an answer match the request, and that its pages advance.
+    ///
+    /// # Errors
+    ///
+    /// Which session contradicts the request.
+    pub(super) fn check(
+        &self,
+        position: &Position,
+        answer: &QueryPage<ReplicaSession>,
+    ) -> Result<(), BadResponse> {
+        let Some(first) = answer.items.first() else { return Ok(()) };
+        let is_new_page = position.skipped.is_multiple_of(position.em_page_size.max(1).into());
+        if position.skipped > 0 && is_new_page && position.page_begins == Some(first.id) {
+            return Err(BadResponse::NotAdvancing { number: page_number(position) });
+        }
+        answer.items.iter().try_for_each(|session| contradiction::check(self, position, session))
+    }
+
     /// The period of the sessions that remain after `position`.
-    fn rest(&self, position: &Position) -> Period {
+    pub(super) fn rest(&self, position: &Position) -> Period {
         let Period { from, before } = self.filter.created;
         let at = |second: i64| Timestamp::from_second(second).ok();
         match (position.second, self.order) {
@@ -120,6 +142,7 @@ impl SessionList {
         let before_page = (number - 1).saturating_mul(em_page_size.into());
 
         let mut sessions = answer.items;
+        let page_begins = sessions.first().map(|session| session.id);
         let returned = usize::try_from(position.skipped.saturating_sub(before_page));
         sessions.drain(..returned.unwrap_or(0).min(sessions.len()));
         let skipped = position.skipped.max(before_page);
@@ -132,6 +155,7 @@ impl SessionList {
             let by_count = || Position {
                 skipped: skipped.saturating_add(u32::try_from(full).unwrap_or(u32::MAX)),
                 em_page_size,
+                page_begins,
                 ..position.clone()
             };
             Some(self.next_second(position, &sessions).unwrap_or_else(by_count))
@@ -190,7 +214,7 @@ fn page_number(position: &Position) -> u32 {
 }
 
 /// The second in which a session was created. In a reference, only the name has it.
-fn second(session: &ReplicaSession) -> Option<i64> {
+pub(super) fn second(session: &ReplicaSession) -> Option<i64> {
     let time = if let Some(run) = &session.entity {
         run.created_at?
     } else {

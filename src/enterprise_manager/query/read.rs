@@ -1,5 +1,7 @@
 //! Reads pages of sessions and the tasks of a session.
 
+use std::collections::HashSet;
+
 use jiff::Timestamp;
 
 use super::{
@@ -93,10 +95,16 @@ impl EnterpriseManager {
         context: &ReadContext,
     ) -> Result<Vec<TaskSession>, Error> {
         let mut tasks = Vec::new();
+        let mut seen = HashSet::new();
         for number in 1.. {
             let page = self.read(&TasksRequest { id, page: Some(number) }, context).await?;
             let is_last = page.items.is_empty() || page.is_last(number, MAX_PAGE_SIZE);
+            let before = seen.len();
+            seen.extend(page.items.iter().map(|task| task.id));
             tasks.extend(page.items);
+            if !is_last && seen.len() == before {
+                return Err(BadResponse::NotAdvancing { number }.into());
+            }
             if is_last {
                 break;
             }
@@ -125,7 +133,9 @@ impl ReadRequest for SessionPageRequest<'_> {
 
     async fn parse(&self, body: &[u8]) -> Result<Self::Answer, BadResponse> {
         let limit = self.list.em_page_size(self.position).into();
-        parse_session_page(body, self.list.view, limit).await
+        let page = parse_session_page(body, self.list.view, limit).await?;
+        self.list.check(self.position, &page)?;
+        Ok(page)
     }
 }
 

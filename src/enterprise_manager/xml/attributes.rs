@@ -77,13 +77,43 @@ fn is_plain(text: &str) -> bool {
     !text.bytes().fold(false, |found, b| found | special(b))
 }
 
-/// Resolves the references in an attribute's text and normalises its white space.
+/// Resolves the references in an attribute's text and normalises its white space. quick-xml refuses
+/// U+0000, which .NET writes, so the texts around it are resolved one by one.
 fn resolved<'x>(key: &'x str, text: &'x str) -> Result<Cow<'x, str>, BadResponse> {
+    let mut resolved = String::new();
+    let mut rest = text;
+    while let Some((before, after)) = split_at_nul(rest) {
+        resolved.push_str(&without_nul(key, before)?);
+        resolved.push('\0');
+        rest = after;
+    }
+    resolved.push_str(&without_nul(key, rest)?);
+    Ok(Cow::Owned(resolved))
+}
+
+fn without_nul<'x>(key: &'x str, text: &'x str) -> Result<Cow<'x, str>, BadResponse> {
     let attribute = Attribute { key: QName(key), value: Cow::Borrowed(text) };
     attribute
         .normalized_value(XmlVersion::Implicit1_0)
         .map(|value| Cow::Owned(value.into_owned()))
         .map_err(|e| malformed(excerpt(&e.to_string())))
+}
+
+/// The texts before and after the first reference to U+0000.
+fn split_at_nul(text: &str) -> Option<(&str, &str)> {
+    text.match_indices("&#").find_map(|(start, _)| {
+        let reference = &text[start + 1..];
+        let digits = reference[1..].strip_prefix('x').unwrap_or(&reference[1..]);
+        let after = digits.trim_start_matches('0').strip_prefix(';')?;
+        let end = reference.len() - after.len() - 1;
+        is_nul(&reference[..end]).then_some((&text[..start], after))
+    })
+}
+
+/// Whether a reference, without `&` and `;`, is one to U+0000.
+pub(crate) fn is_nul(reference: &str) -> bool {
+    let digits = reference.strip_prefix('#').map(|it| it.strip_prefix('x').unwrap_or(it));
+    digits.is_some_and(|digits| !digits.is_empty() && digits.bytes().all(|digit| digit == b'0'))
 }
 
 fn without_blanks(text: &str) -> &str {

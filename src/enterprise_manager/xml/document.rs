@@ -14,7 +14,10 @@ use quick_xml::{
     reader::Reader,
 };
 
-use super::{attributes::parse_attributes, name::check_name};
+use super::{
+    attributes::{is_nul, parse_attributes},
+    name::check_name,
+};
 use crate::enterprise_manager::error::{BadResponse, excerpt};
 
 /// The namespace of every EM document, whatever the API version.
@@ -269,9 +272,12 @@ impl Element<'_> {
 
 /// Resolves a character reference or one of XML's five predefined entities. Custom entities cannot
 /// occur, since document types are refused. Characters that XML 1.0 forbids are accepted: job names
-/// are free text, and .NET writes such characters as references.
+/// are free text, and .NET writes such characters as references, U+0000 like the others.
 fn resolve<'x>(reference: &BytesRef<'_>) -> Result<Cow<'x, str>, BadResponse> {
     let malformed = |why: String| BadResponse::Malformed(excerpt(&why));
+    if is_nul(reference) {
+        return Ok(Cow::Borrowed("\0"));
+    }
     match reference.resolve_char_ref() {
         Ok(Some(character)) => Ok(Cow::Owned(character.to_string())),
         Ok(None) => resolve_predefined_entity(reference)

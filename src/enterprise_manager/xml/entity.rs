@@ -33,10 +33,10 @@ impl Identity {
     /// Stores the value of a known attribute.
     pub(crate) fn take(&mut self, name: &str, value: Cow<'_, str>) {
         match name {
-            "UID" => self.uid = value.into_owned(),
+            "UID" => self.uid = trimmed(value),
             "Name" => self.name = value.into_owned(),
             "Type" => self.r#type = value.into_owned(),
-            "Href" => self.href = value.into_owned(),
+            "Href" => self.href = trimmed(value),
             "VmDisplayName" => self.vm_name = value.into_owned(),
             _ => {}
         }
@@ -88,6 +88,11 @@ impl<'x, const N: usize> Children<'x, N> {
                 }
             }
         }
+        // The fields are in another namespace, or all nil. An empty session would pass for EM's answer.
+        let is_empty = children.unmapped.is_empty() && children.texts.iter().all(Option::is_none);
+        if N > 0 && is_empty {
+            return Err(BadResponse::NoFields("the document".to_owned()));
+        }
         Ok(children)
     }
 
@@ -103,6 +108,12 @@ impl<'x, const N: usize> Children<'x, N> {
     /// Takes a known element's text verbatim.
     pub(super) fn text(&mut self, element: &str) -> Option<String> {
         self.take(element).map(Cow::into_owned)
+    }
+
+    /// Takes a known element's text as an identifier, which ends and begins without white space;
+    /// empty if it is absent.
+    pub(super) fn identifier(&mut self, element: &str) -> String {
+        self.take(element).map_or_else(String::new, trimmed)
     }
 
     /// Takes a known element's text and parses it. A text that `meaning` rejects goes to
@@ -157,6 +168,12 @@ impl<'x, const N: usize> Children<'x, N> {
     }
 }
 
+/// The text without XML's white space at its ends.
+fn trimmed(text: Cow<'_, str>) -> String {
+    let trimmed = text.trim_matches([' ', '\t', '\r', '\n']);
+    if trimmed.len() == text.len() { text.into_owned() } else { trimmed.to_owned() }
+}
+
 /// The error for an element whose value is invalid.
 pub(crate) fn invalid(element: &str, text: &str, why: &str) -> BadResponse {
     BadResponse::InvalidField {
@@ -172,7 +189,7 @@ fn parse_links(document: &mut Document<'_>, links: &mut Vec<Link>) -> Result<(),
         let Some(element) = document.next_child_with(|name, value| match name {
             "Rel" => link.rel = value.into_owned(),
             "Type" => link.r#type = value.into_owned(),
-            "Href" => link.href = value.into_owned(),
+            "Href" => link.href = trimmed(value),
             "Name" => link.name = value.into_owned(),
             _ => {}
         })?

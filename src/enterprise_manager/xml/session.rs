@@ -134,7 +134,7 @@ fn parse_entity_fields(
     children: &mut Children<'_, { ENTITY_ELEMENTS.len() }>,
 ) -> Result<EntityFields, BadResponse> {
     Ok(EntityFields {
-        job_uid: children.text("JobUid").unwrap_or_default(),
+        job_uid: children.identifier("JobUid"),
         job_name: children.text("JobName").unwrap_or_default(),
         job_type: children.text("JobType").unwrap_or_default(),
         created_at: children.known("CreationTimeUTC", parse_time)?,

@@ -90,8 +90,8 @@ fn parse_task(
     };
     let mut children = Children::parse(document, ELEMENTS)?;
     // Some servers link to the job instead of the session; this element is reliable.
-    let session_uid = children.text("JobSessionUid").unwrap_or_default();
-    if !session_uid.trim().is_empty() && !session.is_named_by(session_uid.trim()) {
+    let session_uid = children.identifier("JobSessionUid");
+    if !session_uid.is_empty() && !session.is_named_by(&session_uid) {
         let found = excerpt(&session_uid);
         return Err(BadResponse::WrongSession { found });
     }
@@ -112,7 +112,7 @@ fn parse_task(
         href: identity.href,
         vm_name: identity.vm_name,
         session_uid,
-        vm_uid: children.text("VmUid").unwrap_or_default(),
+        vm_uid: children.identifier("VmUid"),
         created_at: children.known("CreationTimeUTC", parse_time)?,
         ended_at: children.end_time()?,
         state,

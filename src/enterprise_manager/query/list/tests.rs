@@ -137,8 +137,27 @@ fn a_list_without_times_is_paged_by_number() {
     items[1].name = "renamed".to_owned();
     let answer = QueryPage { items, page_size: None, pages_count: None, has_next: true };
     let page = list.page(&Position::default(), answer, Timestamp::UNIX_EPOCH);
-    let next = Position { skipped: 2, em_page_size: 2, ..Position::default() };
+    let first = Some(SessionId::from_bytes(1_u128.to_be_bytes()));
+    let next = Position { skipped: 2, em_page_size: 2, page_begins: first, ..Position::default() };
     assert_eq!(page.next, Some(next));
+}
+
+#[test]
+fn a_page_that_begins_like_the_one_before_it_is_refused() {
+    let list = list(View::Reference, Order::NewestFirst, 2);
+    let answer = |numbers: [u128; 2]| {
+        let mut items = numbers.map(|number| session(number, 0, View::Reference)).to_vec();
+        items[1].name = "renamed".to_owned();
+        QueryPage { items, page_size: None, pages_count: Some(9), has_next: true }
+    };
+    let start = Position::default();
+    list.check(&start, &answer([1, 2])).unwrap();
+    let second = list.page(&start, answer([1, 2]), Timestamp::UNIX_EPOCH).next.unwrap();
+    list.check(&second, &answer([3, 4])).unwrap();
+    // A session has been added before: the last one of the page is the first of the next.
+    list.check(&second, &answer([2, 3])).unwrap();
+    let stuck = list.check(&second, &answer([1, 2]));
+    assert_eq!(stuck, Err(BadResponse::NotAdvancing { number: 2 }));
 }
 
 #[test]

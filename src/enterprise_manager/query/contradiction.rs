@@ -1,0 +1,102 @@
+//! Holds the sessions of a page against the question.
+//!
+//! A proxy that drops the query string, or an EM that reads a filter differently, would otherwise give
+//! callers sessions that they have excluded: a failed run among the successful ones, or a list that
+//! goes on for ever. Names are not compared: EM's collation decides which ones are equal.
+
+use jiff::Timestamp;
+
+use super::{
+    filter::Period,
+    list::{Position, SessionList, second},
+};
+use crate::enterprise_manager::{
+    error::{BadResponse, excerpt},
+    model::{EntityFields, ReplicaSession},
+    session_id::parse_uuid,
+};
+
+/// How far a time in an answer may be from the time that EM compares with: EM's releases write
+/// whole seconds, milliseconds or microseconds of what they store.
+const TOLERANCE: i128 = 1_000_000_000;
+
+/// Checks that the session is one that the list asks for, at this position.
+///
+/// # Errors
+///
+/// Which element contradicts the request.
+pub(super) fn check(
+    list: &SessionList,
+    position: &Position,
+    session: &ReplicaSession,
+) -> Result<(), BadResponse> {
+    let rest = list.rest(position);
+    let found = match &session.entity {
+        Some(fields) => contradiction(list, rest, session, fields),
+        // A reference has no field but its name, and that a time only by custom.
+        None => second(session)
+            .and_then(|second| Timestamp::from_second(second).ok())
+            .filter(|at| position.second.is_some() && is_outside(rest, *at))
+            .map(|_| ("Name", session.name.clone())),
+    };
+    match found {
+        None => Ok(()),
+        Some((element, found)) => Err(BadResponse::Excluded {
+            id: session.id.to_string(),
+            element,
+            found: excerpt(&found),
+        }),
+    }
+}
+
+/// The element that contradicts the request, and its text. What is absent contradicts nothing.
+fn contradiction(
+    list: &SessionList,
+    created: Period,
+    session: &ReplicaSession,
+    fields: &EntityFields,
+) -> Option<(&'static str, String)> {
+    let filter = &list.filter;
+    let job_id = fields.job_uid.rsplit(':').next().and_then(parse_uuid);
+    if filter.job_id.is_some() && job_id.is_some() && filter.job_id != job_id {
+        return Some(("JobUid", fields.job_uid.clone()));
+    }
+    let state = fields.state.map(|state| (filter.states.contains(&state), state.text()));
+    if let Some(text) = unwanted(filter.states.is_empty(), state, session, "State") {
+        return Some(("State", text));
+    }
+    let result = fields.result.map(|result| (filter.results.contains(&result), result.text()));
+    if let Some(text) = unwanted(filter.results.is_empty(), result, session, "Result") {
+        return Some(("Result", text));
+    }
+    if let (Some(wanted), Some(is_retry)) = (filter.is_retry, fields.is_retry)
+        && wanted != is_retry
+    {
+        return Some(("IsRetry", is_retry.to_string()));
+    }
+    let outside = |period, at: Option<Timestamp>| at.filter(|at| is_outside(period, *at));
+    let created = outside(created, fields.created_at).map(|at| ("CreationTimeUTC", at.to_string()));
+    created
+        .or_else(|| outside(filter.ended, fields.ended_at).map(|at| ("EndTimeUTC", at.to_string())))
+}
+
+/// The text of an enumeration that is not among those asked for: a known value, with whether it is
+/// wanted, or an unknown one.
+fn unwanted(
+    is_any: bool,
+    known: Option<(bool, &str)>,
+    session: &ReplicaSession,
+    element: &str,
+) -> Option<String> {
+    match known {
+        _ if is_any => None,
+        Some((is_wanted, text)) => (!is_wanted).then(|| text.to_owned()),
+        None => session.unmapped.get(element).cloned(),
+    }
+}
+
+fn is_outside(period: Period, at: Timestamp) -> bool {
+    let at = at.as_nanosecond();
+    period.from.is_some_and(|from| at + TOLERANCE <= from.as_nanosecond())
+        || period.before.is_some_and(|before| at - TOLERANCE >= before.as_nanosecond())
+}
