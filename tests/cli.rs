@@ -2,6 +2,10 @@
 
 #![expect(clippy::unwrap_used, reason = "in a test, a failing unwrap is a failing test")]
 
+#[path = "cli/broken.rs"]
+mod broken;
+#[path = "cli/broken_files.rs"]
+mod broken_files;
 #[path = "cli/configuration.rs"]
 mod configuration;
 #[path = "cli/crowd.rs"]

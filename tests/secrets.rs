@@ -5,12 +5,16 @@
 
 #![expect(clippy::unwrap_used, reason = "in a test, a failing unwrap is a failing test")]
 
+#[path = "cli/broken.rs"]
+mod broken;
 #[allow(dead_code, reason = "shared with the tests of the gateway")]
 #[path = "gateway/certificates.rs"]
 mod certificates;
 #[allow(dead_code, reason = "shared with the tests of the gateway")]
 #[path = "gateway/collector.rs"]
 mod collector;
+#[path = "secrets/reloads.rs"]
+mod reloads;
 #[allow(dead_code, reason = "shared with the tests of the gateway")]
 #[path = "gateway/support.rs"]
 mod support;
@@ -18,7 +22,7 @@ mod support;
 use std::{
     fmt::Write as _,
     fs, io,
-    sync::{Arc, Mutex},
+    sync::{Arc, LazyLock, Mutex},
     time::Duration,
 };
 
@@ -58,7 +62,13 @@ impl io::Write for Log {
 }
 
 impl Log {
+    /// The one of the process, which all tests share.
     fn start() -> Self {
+        static LOG: LazyLock<Log> = LazyLock::new(Log::begin);
+        LOG.clone()
+    }
+
+    fn begin() -> Self {
         let log = Self::default();
         let writer = log.clone();
         tracing_subscriber::fmt()

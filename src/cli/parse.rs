@@ -45,6 +45,13 @@ fn sentence(error: &clap::Error) -> String {
             format!("{option} (from {variable}): {problem}")
         };
     }
+    if error.kind() == ErrorKind::UnknownArgument
+        && let Some(ContextValue::String(argument)) = error.get(ContextKind::InvalidArg)
+        && !argument.starts_with('-')
+    {
+        // It is left out: it may be a secret that lacks its option.
+        return "an argument is not expected, since no option stands before it".to_owned();
+    }
     let text = error.to_string();
     let paragraphs: Vec<_> = text
         .split("\n\n")

@@ -15,7 +15,6 @@ use parking_lot::Mutex;
 use rustls::{
     ServerConfig,
     crypto::{CryptoProvider, aws_lc_rs},
-    pki_types::{PrivateKeyDer, pem::PemObject as _},
     server::{NoServerSessionStorage, WebPkiClientVerifier, danger::ClientCertVerifier},
     sign::{CertifiedKey, SingleCertAndKey},
 };
@@ -35,8 +34,10 @@ use super::{
 };
 use crate::{
     runtime::{
-        certificates::{Expiry, certificates, roots},
-        reload::{FileContent, FileError, Files, WatchedFiles},
+        certificates::{Expiry, roots, signing_key},
+        file::FileContent,
+        pem::certificates,
+        reload::{FileError, Files, WatchedFiles},
     },
     settings::{CallerPattern, CallerTls},
 };
@@ -214,25 +215,20 @@ fn certified_key(
     [cert_path, key_path]: &[PathBuf; 2],
 ) -> Result<Arc<CertifiedKey>, TlsFileError> {
     let wrong_cert = |why: String| FileError::new(TlsFile::Certificate, cert_path, why);
-    let wrong_key = |why: &str| FileError::new(TlsFile::Key, key_path, why);
+    let wrong_key = |why: String| FileError::new(TlsFile::Key, key_path, why);
     let [cert, key] = contents else {
         unreachable!("as many contents as paths");
     };
     let chain = certificates(cert.expose_secret()).map_err(wrong_cert)?;
-    let pem = PrivateKeyDer::from_pem_slice(key.expose_secret())
-        .map_err(|_| wrong_key("contains no private key in PEM form (PKCS #8, PKCS #1 or SEC1)"))?;
-    let key = provider()
-        .key_provider
-        .load_private_key(pem)
-        .map_err(|_| wrong_key("contains a private key of an unsupported kind"))?;
+    let key = signing_key(key.expose_secret()).map_err(wrong_key)?;
     let pair = CertifiedKey::new(chain, key);
     match pair.keys_match() {
         Ok(()) => Ok(Arc::new(pair)),
-        Err(rustls::Error::InconsistentKeys(_)) => Err(wrong_key(&format!(
+        Err(rustls::Error::InconsistentKeys(_)) => Err(wrong_key(format!(
             "does not contain the key of the certificate in {}",
             cert_path.display()
         ))),
-        Err(error) => Err(wrong_cert(format!("cannot be used: {error}"))),
+        Err(_) => Err(wrong_cert("begins with a certificate that is damaged".to_owned())),
     }
 }
 

@@ -6,13 +6,17 @@ use tracing_subscriber::{EnvFilter, filter::ParseError};
 
 use crate::settings::LogFormat;
 
+/// Must not be logged: tonic quotes a file of CA certificates that it cannot parse, which may contain a
+/// private key.
+const LEAKY: &str = "tonic::transport::channel::service::tls=off";
+
 /// Starts logging to standard error. Does nothing if a log has already been started.
 ///
 /// # Errors
 ///
 /// The filter does not have the form `level` or `target=level,…`.
 pub fn start(format: LogFormat, filter: &str) -> Result<(), ParseError> {
-    let filter = EnvFilter::builder().parse(filter)?;
+    let filter = EnvFilter::builder().parse(filter)?.add_directive(LEAKY.parse()?);
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_ansi(std::io::stderr().is_terminal())

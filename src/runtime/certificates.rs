@@ -1,4 +1,4 @@
-//! Certificates from PEM files, for callers and for Enterprise Manager, and when they expire.
+//! Certificates and keys for TLS with callers and with Enterprise Manager, and when certificates expire.
 
 use std::sync::{
     Arc,
@@ -6,8 +6,8 @@ use std::sync::{
 };
 
 use rustls::{
-    RootCertStore,
-    pki_types::{CertificateDer, pem::PemObject as _},
+    RootCertStore, crypto::aws_lc_rs::sign::any_supported_type, pki_types::CertificateDer,
+    sign::SigningKey,
 };
 use x509_cert::{
     Certificate,
@@ -15,17 +15,7 @@ use x509_cert::{
     ext::pkix::{SubjectAltName, name::GeneralName},
 };
 
-/// The certificates in a PEM file; other sections of the file are ignored. An error
-/// follows the file's name.
-pub fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
-    let certificates = CertificateDer::pem_slice_iter(pem)
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(|error| format!("is not PEM: {error}"))?;
-    if certificates.is_empty() {
-        return Err("contains no certificate in PEM form".to_owned());
-    }
-    Ok(certificates)
-}
+use super::pem::{certificates, private_key};
 
 /// The certificates of a PEM file as trust anchors.
 ///
@@ -34,10 +24,12 @@ pub fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> 
 /// As [`certificates`], or one of them cannot be a trust anchor.
 pub fn roots(pem: &[u8]) -> Result<RootCertStore, String> {
     let mut roots = RootCertStore::empty();
-    for certificate in certificates(pem)? {
-        roots
-            .add(certificate)
-            .map_err(|error| format!("contains a certificate that cannot be used: {error}"))?;
+    for (number, certificate) in (1..).zip(certificates(pem)?) {
+        roots.add(certificate).map_err(|_| {
+            format!(
+                "contains a certificate that is damaged or no authority's: number {number} in the file"
+            )
+        })?;
     }
     Ok(roots)
 }
@@ -48,6 +40,16 @@ pub fn alternative_names(certificate: &Certificate) -> Vec<GeneralName> {
         Ok(Some((_, names))) => names.0,
         _ => Vec::new(),
     }
+}
+
+/// The private key in a PEM file.
+///
+/// # Errors
+///
+/// Why it cannot be used, worded to follow the file's name.
+pub fn signing_key(pem: &[u8]) -> Result<Arc<dyn SigningKey>, String> {
+    let unusable = |_| "contains a private key that is damaged, or of an unsupported kind";
+    Ok(any_supported_type(&private_key(pem)?).map_err(unusable)?)
 }
 
 /// When the last seen certificate of one side expires; clones share it.

@@ -2,5 +2,8 @@
 //! files.
 
 pub mod certificates;
+pub mod file;
+pub mod pem;
 pub mod reload;
+pub mod text;
 pub mod workers;

@@ -6,21 +6,15 @@
 
 use std::{
     fmt::Display,
-    fs::File,
-    io::Read as _,
     path::{Path, PathBuf},
     time::Duration,
 };
 
 use aws_lc_rs::digest;
-use secrecy::{ExposeSecret as _, SecretBox};
+use secrecy::ExposeSecret as _;
 use tokio::{task::spawn_blocking, time::sleep};
 
-/// Maximum size of a file in bytes: enough for a bundle of all public authorities.
-const LARGEST: u64 = 1024 * 1024;
-
-/// The content of a file; it may be a secret.
-pub type FileContent = SecretBox<Vec<u8>>;
+use super::file::{self, FileContent};
 
 /// Files that belong together, such as a certificate and its key. `N` names the setting that each
 /// path comes from, so that an error can say which one to correct.
@@ -139,21 +133,9 @@ pub async fn run<E: Display + Send + 'static>(
 
 fn read<N: Copy>(paths: &[(N, PathBuf)]) -> Result<Vec<FileContent>, FileError<N>> {
     let read = |(setting, path): &(N, PathBuf)| {
-        read_file(path).map_err(|why| FileError::new(*setting, path, why))
+        file::read(path).map_err(|problem| FileError { setting: *setting, problem })
     };
     paths.iter().map(read).collect()
-}
-
-fn read_file(path: &Path) -> Result<FileContent, String> {
-    let mut content = Vec::new();
-    File::open(path)
-        // One byte more than allowed shows that the file is too large.
-        .and_then(|file| file.take(LARGEST + 1).read_to_end(&mut content))
-        .map_err(|error| format!("cannot be read: {error}"))?;
-    if content.len() as u64 > LARGEST {
-        return Err(format!("is larger than {LARGEST} bytes"));
-    }
-    Ok(FileContent::new(Box::new(content)))
 }
 
 fn digest(contents: Result<&[FileContent], &str>) -> Digest {

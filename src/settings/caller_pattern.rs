@@ -2,6 +2,8 @@
 
 use std::{fmt, str::FromStr};
 
+use crate::runtime::text::quoted;
+
 /// A URI or DNS name that a caller's certificate must carry among its alternative names. A URI may
 /// end in `/*`, which stands for one path segment.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,24 +45,25 @@ impl FromStr for CallerPattern {
         let folder = text.strip_suffix('*');
         let name = folder.unwrap_or(text);
         if name.contains('*') {
-            return Err(format!("{text:?} has a * that is not its last path segment"));
+            return Err(format!("{} has a * that is not its last path segment", quoted(text)));
         }
         if !name.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Err(format!("{text:?} contains blanks or characters outside ASCII"));
+            return Err(format!("{} contains blanks or characters outside ASCII", quoted(text)));
         }
         let Some((scheme, rest)) = name.split_once(':') else {
             return match folder {
                 Some(_) => Err(format!(
-                    "{text:?} is a DNS name, which may not contain a *; only a URI may end with one"
+                    "{} is a DNS name, which may not contain a *; only a URI may end with one",
+                    quoted(text)
                 )),
                 None if name.is_empty() || name.contains('/') => {
-                    Err(format!("{text:?} is neither a URI nor a DNS name"))
+                    Err(format!("{} is neither a URI nor a DNS name", quoted(text)))
                 }
                 None => Ok(Self::Dns(name.to_owned())),
             };
         };
         if scheme.is_empty() || rest.is_empty() {
-            return Err(format!("{text:?} is neither a URI nor a DNS name"));
+            return Err(format!("{} is neither a URI nor a DNS name", quoted(text)));
         }
         if folder.is_none() {
             return Ok(Self::Uri(name.to_owned()));
@@ -70,7 +73,7 @@ impl FromStr for CallerPattern {
         if path.is_some_and(|at| at > 0) && rest.ends_with('/') {
             return Ok(Self::UriFolder(name.to_owned()));
         }
-        Err(format!("{text:?} has a * that is not its last path segment"))
+        Err(format!("{} has a * that is not its last path segment", quoted(text)))
     }
 }
 

@@ -1,15 +1,16 @@
 //! Enterprise Manager: the options, and the settings that result from them.
 
-use std::{env, fmt, fs, path::PathBuf};
+use std::{env, fmt, path::PathBuf};
 
 use clap::Args;
-use secrecy::{ExposeSecret as _, SecretSlice, SecretString};
+use secrecy::{ExposeSecret as _, SecretString};
 use url::Url;
 
 use super::{
     Pin, SettingError, defaults,
     values::{api_version, at_least_one, given, path, yes_or_no},
 };
+use crate::runtime::file;
 
 /// The option that names the file with EM's CA certificates.
 pub const EM_CA_FILE: &str = "--em-ca-file";
@@ -169,8 +170,14 @@ fn check_url(url: Option<&str>, allow_plaintext: bool) -> Result<Url, SettingErr
     let text = url.map(str::trim).filter(|text| !text.is_empty()).ok_or_else(|| {
         wrong("is required: the address of Enterprise Manager, such as https://em.example:9398")
     })?;
+    // Whatever is wrong with it, the value is left out, since it may hold a password.
+    if text.contains('@') {
+        return Err(wrong(
+            "contains a user name or password; use --em-username and --em-password-file",
+        ));
+    }
     if !text.contains("://") {
-        return Err(wrong(&format!("has no scheme; did you mean https://{text}?")));
+        return Err(wrong("has no scheme; write https:// before it"));
     }
     let mut url: Url = text.parse().map_err(|error| {
         wrong(&format!("is not an address such as https://em.example:9398: {error}"))
@@ -184,12 +191,7 @@ fn check_url(url: Option<&str>, allow_plaintext: bool) -> Result<Url, SettingErr
                  --em-allow-plaintext if the network is trusted",
             ));
         }
-        scheme => return Err(wrong(&format!("starts with {scheme}:, not with https://"))),
-    }
-    if !url.username().is_empty() || url.password().is_some() {
-        return Err(wrong(
-            "contains a user name or password; use --em-username and --em-password-file",
-        ));
+        _ => return Err(wrong("does not start with https://")),
     }
     if url.query().is_some() || url.fragment().is_some() {
         return Err(wrong(
@@ -274,9 +276,7 @@ impl PasswordSource {
             Self::Value(password) => return Ok(password.clone()),
             Self::File(path) => path,
         };
-        let text = fs::read(path)
-            .map(SecretSlice::from)
-            .map_err(|error| format!("{} cannot be read: {error}", path.display()))?;
+        let text = file::read(path)?;
         let password = Self::parse(text.expose_secret());
         password.map_err(|why| format!("{} {why}", path.display()))
     }

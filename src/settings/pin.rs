@@ -2,6 +2,8 @@
 
 use std::{fmt, str::FromStr};
 
+use crate::runtime::text;
+
 /// SHA-256 of a whole certificate in DER form, as `openssl x509 -fingerprint -sha256` prints it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pin([u8; 32]);
@@ -20,7 +22,11 @@ impl Pin {
 ///
 /// Which line is not a pin, worded to follow the file's name.
 pub fn parse_pins(content: &[u8]) -> Result<Vec<Pin>, String> {
-    let text = str::from_utf8(content).map_err(|_| "is not UTF-8")?;
+    let text = text::line(text::decode(content)?);
+    if text.contains("-----BEGIN ") {
+        return Err("is a PEM file, not a list of pins: em-certificate shows a certificate's pin"
+            .to_owned());
+    }
     (1..)
         .zip(text.lines())
         .map(|(number, line)| (number, line.split('#').next().unwrap_or_default().trim()))
@@ -37,8 +43,14 @@ impl FromStr for Pin {
     /// Accepts 64 hexadecimal digits, in any letter case, with or without colons.
     fn from_str(text: &str) -> Result<Self, String> {
         let mut pin = [0; 32];
-        hex::decode_to_slice(text.replace(':', ""), &mut pin)
-            .map_err(|_| format!("{text:?} is not a SHA-256 of 64 hexadecimal digits"))?;
+        hex::decode_to_slice(text.replace(':', ""), &mut pin).map_err(|_| {
+            // The value is left out: it may be a line of a file with a key.
+            let found = match text.chars().find(|c| text::is_unseen(*c)) {
+                Some(c) => text::name(c),
+                None => format!("{} characters", text.chars().count()),
+            };
+            format!("a pin is a SHA-256 of 64 hexadecimal digits; this one has {found}")
+        })?;
         Ok(Self(pin))
     }
 }

@@ -2,7 +2,7 @@
 //! them.
 
 use std::{
-    fs, mem,
+    mem,
     net::SocketAddr,
     num::NonZero,
     path::{Path, PathBuf},
@@ -10,7 +10,7 @@ use std::{
 };
 
 use clap::{Args, ValueEnum};
-use secrecy::SecretSlice;
+use secrecy::{ExposeSecret as _, SecretSlice};
 
 use super::{
     CallSettings, CallerTls, CallerTlsOptions, EnterpriseManagerOptions, EnterpriseManagerSettings,
@@ -18,6 +18,7 @@ use super::{
     TraceSettings, WatchSettings,
     values::{at_least_one, duration, given, path, socket_address},
 };
+use crate::runtime::file;
 
 /// The options of `serve`, from the command line and the environment.
 #[derive(Debug, Clone, Args)]
@@ -167,12 +168,10 @@ fn default_workers() -> usize {
 fn read_page_token_key(path: &Path) -> Result<SecretSlice<u8>, SettingError> {
     /// The length of the hash that signs tokens.
     const SHORTEST: usize = 32;
-    let wrong = |problem: String| {
-        SettingError::new("--page-token-key-file", format!("{} {problem}", path.display()))
-    };
-    let key = fs::read(path).map_err(|error| wrong(format!("cannot be read: {error}")))?;
+    let wrong = |problem| SettingError::new("--page-token-key-file", problem);
+    let key = file::read(path).map_err(wrong)?.expose_secret().clone();
     if key.len() < SHORTEST {
-        return Err(wrong(format!("has fewer than {SHORTEST} bytes")));
+        return Err(wrong(format!("{} has fewer than {SHORTEST} bytes", path.display())));
     }
     Ok(key.into())
 }

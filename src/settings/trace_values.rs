@@ -1,12 +1,14 @@
 //! The values that OpenTelemetry's variables have: each is read, or what is wrong with it is said as
 //! the rest of a sentence that begins with the variable's name.
 
-use std::{fmt, fs, str::FromStr, time::Duration};
+use std::{fmt, path::Path, str::FromStr, time::Duration};
 
 use http::{HeaderMap, HeaderName, HeaderValue};
+use rustls::pki_types::TrustAnchor;
+use secrecy::ExposeSecret as _;
 use url::Url;
 
-use crate::runtime::certificates::certificates;
+use crate::runtime::{certificates::roots, file, text::quoted};
 
 /// Which calls are traced.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -35,8 +37,9 @@ impl FromStr for Sampling {
             "always_off" => 0.0,
             _ => {
                 return Err(format!(
-                    "is {sampler}; there are always_on, always_off and traceidratio, each also \
-                     with parentbased_ before it"
+                    "is {}; there are always_on, always_off and traceidratio, each also with \
+                     parentbased_ before it",
+                    quoted(sampler)
                 ));
             }
         };
@@ -48,7 +51,7 @@ pub(super) fn ratio_of_calls(text: &str) -> Result<f64, String> {
     text.parse()
         .ok()
         .filter(|ratio| (0.0..=1.0).contains(ratio))
-        .ok_or_else(|| format!("is {text}, not between 0 and 1"))
+        .ok_or_else(|| format!("is {}, not between 0 and 1", quoted(text)))
 }
 
 /// The address with its scheme in small letters, by which tonic recognises it.
@@ -98,10 +101,10 @@ fn percent_decoded(text: &str) -> Option<Vec<u8>> {
     Some(decoded)
 }
 
-pub(super) fn read_ca(path: &str) -> Result<Vec<u8>, String> {
-    let pem = fs::read(path).map_err(|error| format!("{path} cannot be read: {error}"))?;
-    certificates(&pem).map_err(|why| format!("{path} {why}"))?;
-    Ok(pem)
+pub(super) fn read_ca(path: &str) -> Result<Vec<TrustAnchor<'static>>, String> {
+    let pem = file::read(Path::new(path))?;
+    let roots = roots(pem.expose_secret()).map_err(|why| format!("{path} {why}"))?;
+    Ok(roots.roots)
 }
 
 pub(super) fn milliseconds(text: &str) -> Result<Duration, String> {
@@ -109,7 +112,7 @@ pub(super) fn milliseconds(text: &str) -> Result<Duration, String> {
         .ok()
         .filter(|number| *number > 0)
         .map(Duration::from_millis)
-        .ok_or_else(|| format!("is {text}, not a number of milliseconds from 1"))
+        .ok_or_else(|| format!("is {}, not a number of milliseconds from 1", quoted(text)))
 }
 
 pub(super) fn spans(text: &str) -> Result<usize, String> {
@@ -118,10 +121,10 @@ pub(super) fn spans(text: &str) -> Result<usize, String> {
     text.parse()
         .ok()
         .filter(|number| (1..=MOST).contains(number))
-        .ok_or_else(|| format!("is {text}, not a number of spans from 1 to {MOST}"))
+        .ok_or_else(|| format!("is {}, not a number of spans from 1 to {MOST}", quoted(text)))
 }
 
 pub(super) fn true_or_false(text: &str) -> Result<bool, String> {
     let text = text.to_ascii_lowercase();
-    text.parse().map_err(|_| format!("is {text}, neither true nor false"))
+    text.parse().map_err(|_| format!("is {}, neither true nor false", quoted(&text)))
 }

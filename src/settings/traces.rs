@@ -6,6 +6,7 @@
 use std::{env, time::Duration};
 
 use http::HeaderMap;
+use rustls::pki_types::TrustAnchor;
 
 use super::{
     SettingError,
@@ -13,14 +14,15 @@ use super::{
         Sampling, endpoint, headers, milliseconds, ratio_of_calls, read_ca, spans, true_or_false,
     },
 };
+use crate::runtime::text::quoted;
 
 /// Where traces go, and which calls are traced.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TraceSettings {
     /// Address of a collector that speaks OTLP over gRPC: `http://` or `https://`, host, port.
     pub endpoint: String,
-    /// The only CA certificates to trust for an `https://` address, in PEM; `None`: the platform's.
-    pub ca: Option<Vec<u8>>,
+    /// The only authorities to trust for an `https://` address; `None`: the platform's.
+    pub ca: Option<Vec<TrustAnchor<'static>>>,
     /// What is sent with the spans, such as an API key: marked as secrets.
     pub headers: HeaderMap,
     /// How long a batch may take, with all its tries.
@@ -127,7 +129,7 @@ impl TraceSettings {
             && !propagators.value.split(',').any(|one| one.trim() == "tracecontext")
         {
             let problem =
-                format!("is {}; this gateway knows tracecontext alone", propagators.value);
+                format!("is {}; this gateway knows tracecontext alone", quoted(&propagators.value));
             return Err(propagators.wrong(problem));
         }
         if let Some(sampler) = variable("OTEL_TRACES_SAMPLER") {
@@ -170,7 +172,7 @@ impl Variable {
         if self.is(only) {
             return Ok(());
         }
-        Err(self.wrong(format!("is {}; {why}", self.value)))
+        Err(self.wrong(format!("is {}; {why}", quoted(&self.value))))
     }
 
     fn wrong(&self, problem: impl Into<String>) -> SettingError {

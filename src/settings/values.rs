@@ -4,9 +4,14 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::builder::{OsStringValueParser, TypedValueParser};
 
+use crate::runtime::text::quoted;
+
 pub(crate) fn socket_address(text: &str) -> Result<SocketAddr, String> {
     text.parse().map_err(|_| {
-        format!("{text:?} is not an IP address and port such as 127.0.0.1:50051 or [::]:50051")
+        format!(
+            "{} is not an IP address and port such as 127.0.0.1:50051 or [::]:50051",
+            quoted(text)
+        )
     })
 }
 
@@ -17,7 +22,7 @@ pub(super) fn api_version(text: &str) -> Result<String, String> {
     if text == "latest" || is_version {
         Ok(text.to_owned())
     } else {
-        Err(format!("{text:?} is neither latest nor a version such as v1_7"))
+        Err(format!("{} is neither latest nor a version such as v1_7", quoted(text)))
     }
 }
 
@@ -26,7 +31,7 @@ pub(super) fn at_least_one(text: &str) -> Result<usize, String> {
     text.parse()
         .ok()
         .filter(|number| (1..=MOST).contains(number))
-        .ok_or_else(|| format!("{text:?} is not a whole number from 1 to {MOST}"))
+        .ok_or_else(|| format!("{} is not a whole number from 1 to {MOST}", quoted(text)))
 }
 
 /// Parses a path, which may be empty; see [`given`].
@@ -42,7 +47,7 @@ pub(super) fn given(path: Option<PathBuf>) -> Option<PathBuf> {
 /// Parses a duration that must not be zero.
 pub(crate) fn positive_duration(text: &str) -> Result<Duration, String> {
     match duration(text)? {
-        Duration::ZERO => Err(format!("{text:?} is zero, which is not allowed")),
+        Duration::ZERO => Err(format!("{} is zero, which is not allowed", quoted(text))),
         time => Ok(time),
     }
 }
@@ -53,7 +58,7 @@ pub(super) fn yes_or_no(text: &str) -> Result<bool, String> {
     match text {
         "true" | "1" | "yes" => Ok(true),
         "false" | "0" | "no" | "" => Ok(false),
-        _ => Err(format!("{text:?} is neither true nor false")),
+        _ => Err(format!("{} is neither true nor false", quoted(text))),
     }
 }
 
@@ -67,7 +72,7 @@ pub(super) fn size(text: &str) -> Result<usize, String> {
         _ => None,
     };
     unit.and_then(|unit: usize| digits.parse::<usize>().ok()?.checked_mul(unit))
-        .ok_or_else(|| format!("{text:?} is not a size such as 512KiB, 64MiB or 1GiB"))
+        .ok_or_else(|| format!("{} is not a size such as 512KiB, 64MiB or 1GiB", quoted(text)))
 }
 
 /// Parses a duration such as `500ms`, `3s`, `5m`.
@@ -79,5 +84,5 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     text.parse::<jiff::SignedDuration>()
         .ok()
         .and_then(|duration| Duration::try_from(duration).ok())
-        .ok_or_else(|| format!("{text:?} is not a duration such as 500ms, 3s or 5m"))
+        .ok_or_else(|| format!("{} is not a duration such as 500ms, 3s or 5m", quoted(text)))
 }

@@ -9,6 +9,7 @@ use replica_session_gateway::{
     },
     settings::{Sampling, Settings, TraceSettings},
 };
+use rustls::RootCertStore;
 use simulator::Options;
 use tonic::{Code, Request, transport::Channel};
 
@@ -416,10 +417,12 @@ async fn a_collector_with_tls_gets_spans_only_if_its_authority_is_trusted() {
     let identity = issue(&ours, &["127.0.0.1"]).identity();
     let collector = Collector::start_with_tls(identity).await;
     for (ca, outcome) in [(&theirs, "failed"), (&ours, "exported")] {
+        let mut roots = RootCertStore::empty();
+        roots.add(ca.der().clone()).unwrap();
         let endpoint = collector.endpoint.clone();
         let setup = start_with(Options::default(), |settings| {
             settings.traces = Ok(Some(TraceSettings {
-                ca: Some(ca.pem().into_bytes()),
+                ca: Some(roots.roots),
                 delay: Duration::from_millis(5),
                 ..TraceSettings::new(endpoint)
             }));

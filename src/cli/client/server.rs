@@ -1,11 +1,12 @@
 //! The gateway that a subcommand calls: its address, and TLS towards it.
 
-use std::{fs, path::PathBuf, time::Duration};
+use std::{path::PathBuf, time::Duration};
 
 use clap::Args;
+use secrecy::ExposeSecret as _;
 use tonic::{
     Code, Status,
-    transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity},
+    transport::{Channel, ClientTlsConfig, Endpoint, Identity},
 };
 use url::Url;
 
@@ -13,7 +14,11 @@ use super::{Refusal, refusal::hint};
 use crate::{
     operations::log::root_cause,
     proto::v1::replica_session_service_client::ReplicaSessionServiceClient,
-    runtime::certificates::certificates,
+    runtime::{
+        certificates::{roots, signing_key},
+        file,
+        pem::certificates,
+    },
 };
 
 /// A gateway that has been silent for this long gets an HTTP/2 ping …
@@ -71,14 +76,16 @@ pub(super) async fn connect(
     tls: &TlsOptions,
     timeout: Duration,
 ) -> Result<Channel, Refusal> {
+    // The value is left out: it may hold credentials.
     let not_an_address = || {
         Refusal::local(
             Code::InvalidArgument,
-            format!("--server: {server:?} is not an address such as http://127.0.0.1:50051"),
+            "--server: is not an address such as http://127.0.0.1:50051".to_owned(),
         )
     };
     let address: Url = server.parse().map_err(|_| not_an_address())?;
-    if !matches!(address.scheme(), "http" | "https") || address.path() != "/" {
+    let is_bare = address.path() == "/" && !server.contains(['@', '?', '#']);
+    if !matches!(address.scheme(), "http" | "https") || !is_bare {
         return Err(not_an_address());
     }
     let is_https = address.scheme() == "https";
@@ -92,8 +99,9 @@ pub(super) async fn connect(
     // Loads the platform's CA certificates, which a container may not have.
     if is_https {
         endpoint = endpoint.tls_config(tls).map_err(|error| {
-            let cause = root_cause(&error).map_or_else(|| error.to_string(), ToString::to_string);
-            Refusal::local(Code::InvalidArgument, format!("TLS cannot be set up: {cause}"))
+            // rustls says nothing of the files, which have been checked already.
+            let cause = root_cause(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
+            Refusal::local(Code::InvalidArgument, format!("TLS cannot be set up{cause}"))
         })?;
     }
     endpoint.connect().await.map_err(|error| {
@@ -114,22 +122,28 @@ fn tls_config(options: &TlsOptions, is_https: bool) -> Result<ClientTlsConfig, R
             let problem = "has no effect without TLS: set --server to an https:// address";
             return Err(refuse(option, problem));
         }
-        fs::read(path)
-            .map(Some)
-            .map_err(|error| refuse(option, &format!("{} cannot be read: {error}", path.display())))
+        file::read(path).map(Some).map_err(|problem| refuse(option, &problem))
     };
-    let ca = read("--ca-file", &options.ca_file)?;
-    let cert = read("--cert-file", &options.cert_file)?;
-    let key = read("--key-file", &options.key_file)?;
-    let tls = match ca {
+    let wrong = |option: &'static str, path: &Option<PathBuf>| {
+        let path = path.clone().unwrap_or_default();
+        move |why| refuse(option, &format!("{} {why}", path.display()))
+    };
+    let tls = match read("--ca-file", &options.ca_file)? {
         Some(pem) => {
-            certificates(&pem).map_err(|why| refuse("--ca-file", &format!("the file {why}")))?;
-            ClientTlsConfig::new().ca_certificate(Certificate::from_pem(pem))
+            let roots = roots(pem.expose_secret()).map_err(wrong("--ca-file", &options.ca_file))?;
+            ClientTlsConfig::new().trust_anchors(roots.roots)
         }
         None => ClientTlsConfig::new().with_enabled_roots(),
     };
+    let cert = read("--cert-file", &options.cert_file)?;
+    let key = read("--key-file", &options.key_file)?;
     match (cert, key) {
-        (Some(cert), Some(key)) => Ok(tls.identity(Identity::from_pem(cert, key))),
+        (Some(cert), Some(key)) => {
+            let (cert, key) = (cert.expose_secret(), key.expose_secret());
+            certificates(cert).map_err(wrong("--cert-file", &options.cert_file))?;
+            signing_key(key).map_err(wrong("--key-file", &options.key_file))?;
+            Ok(tls.identity(Identity::from_pem(cert, key)))
+        }
         (None, None) => Ok(tls),
         (Some(_), None) => Err(refuse("--key-file", "is required with --cert-file")),
         (None, Some(_)) => Err(refuse("--cert-file", "is required with --key-file")),

@@ -1,22 +1,27 @@
-//! Removes the body of responses that repeat the gateway's credentials. The error pages of some
-//! servers and proxies repeat the whole request, and the gateway logs messages from responses.
+//! Removes the body of responses that repeat the gateway's credentials, or those of an earlier logon
+//! session, which may still be open. The error pages of some servers and proxies repeat the whole
+//! request, and the gateway logs messages from responses.
 
 use reqwest::header::HeaderValue;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::{
+    exchange::SESSION_HEADER,
     foreign_body::{ForeignBody, foreign_body},
     response::EmResponse,
 };
 use crate::enterprise_manager::error::Error;
 
-/// The response without its body, if this token occurs in the body, or in the `error` made from it.
+/// The response without its body, if this token or the name of its header occurs in the body, or the token in
+/// the `error` made from it.
 pub(crate) fn without_token(
     response: &EmResponse,
     error: &Error,
     token: &HeaderValue,
 ) -> Option<EmResponse> {
-    shows(response, error, token.as_bytes()).then(|| without_body(response))
+    let shows = shows(response, error, token.as_bytes())
+        || contains(&response.body.to_ascii_lowercase(), SESSION_HEADER.as_str().as_bytes());
+    shows.then(|| without_body(response))
 }
 
 /// The same for a password, and for the header that carries it.

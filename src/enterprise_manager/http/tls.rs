@@ -28,7 +28,8 @@ use crate::{
     enterprise_manager::error::{Setting, UnusableSetting},
     runtime::{
         certificates::{Expiry, roots},
-        reload::{FileContent, Files},
+        file::FileContent,
+        reload::Files,
     },
     settings::{Pin, Trust, parse_pins},
 };

@@ -35,7 +35,7 @@ use tokio::{
 use tonic::{
     Code, Request, Status,
     metadata::MetadataMap,
-    transport::{Certificate, Channel, ClientTlsConfig, Endpoint},
+    transport::{Channel, ClientTlsConfig, Endpoint},
 };
 use tonic_types::StatusExt as _;
 
@@ -72,7 +72,7 @@ pub fn endpoint(settings: &TraceSettings) -> Result<Endpoint, SettingError> {
     }
     let tls = ClientTlsConfig::new();
     let tls = match &settings.ca {
-        Some(pem) => tls.ca_certificate(Certificate::from_pem(pem)),
+        Some(ca) => tls.trust_anchors(ca.clone()),
         None => tls.with_enabled_roots(),
     };
     endpoint.tls_config(tls).map_err(unusable)

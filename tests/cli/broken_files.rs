@@ -1,0 +1,226 @@
+//! Files with a private key in them that cannot be used: no part of the key is in what the program prints.
+
+use std::{fs, path::Path};
+
+use simulator::{Options, Simulator};
+use tempfile::TempDir;
+use tokio::process::Command;
+
+use super::{broken::Secret, program, run};
+
+/// Options of `serve` that name files, or variables.
+const SERVE: [&str; 8] = [
+    "--em-ca-file",
+    "--em-pin-file",
+    "--em-password-file",
+    "--tls-cert-file",
+    "--tls-key-file",
+    "--client-ca-file",
+    "--page-token-key-file",
+    "OTEL_EXPORTER_OTLP_CERTIFICATE",
+];
+
+/// Options of `get` and the like that name files.
+const GET: [&str; 3] = ["--ca-file", "--cert-file", "--key-file"];
+
+/// A secret, and good files for it.
+struct Files {
+    folder: TempDir,
+    secret: Secret,
+}
+
+impl Files {
+    fn new() -> Self {
+        let files = Self { folder: tempfile::tempdir().unwrap(), secret: Secret::new() };
+        files.write("good.crt", files.secret.certificate.as_bytes());
+        files.write("good.key", files.secret.key.as_bytes());
+        files.write("password", b"simulated");
+        files
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.folder.path().join(name).to_str().unwrap().to_owned()
+    }
+
+    fn write(&self, name: &str, content: &[u8]) -> String {
+        fs::write(self.folder.path().join(name), content).unwrap();
+        self.path(name)
+    }
+
+    /// `serve` with this value for an option or a variable, and what it needs besides. It ends when it has read all
+    /// files, since it cannot listen on the address.
+    fn serve(&self, option: &str, value: &str) -> Command {
+        let mut serve = program(&["serve", "--listen=192.0.2.1:1", "--admin-listen=127.0.0.1:0"]);
+        serve.args(["--em-url=https://127.0.0.1:1", "--em-username=user", "--log-filter=trace"]);
+        if !["--em-ca-file", "--em-pin-file"].contains(&option) {
+            serve.arg(format!("--em-pin-sha256={}", "0".repeat(64)));
+        }
+        let mut give = |given: &str, name: &str| {
+            if option != given {
+                serve.arg(format!("{given}={}", self.path(name)));
+            }
+        };
+        give("--em-password-file", "password");
+        if ["--tls-cert-file", "--tls-key-file", "--client-ca-file"].contains(&option) {
+            give("--tls-cert-file", "good.crt");
+            give("--tls-key-file", "good.key");
+        }
+        if option.starts_with("--") {
+            serve.arg(format!("{option}={value}"));
+        } else {
+            serve.env(option, value).env("OTEL_EXPORTER_OTLP_ENDPOINT", "https://127.0.0.1:1");
+        }
+        serve
+    }
+
+    fn get(&self, subcommand: &[&str], option: &str, value: &str) -> Command {
+        let mut get = program(subcommand);
+        get.arg("--server=https://127.0.0.1:1").arg(format!("{option}={value}"));
+        for (given, name) in GET.into_iter().zip(["good.crt", "good.crt", "good.key"]) {
+            if option != given {
+                get.arg(format!("{given}={}", self.path(name)));
+            }
+        }
+        get
+    }
+
+    /// Runs the command, which must fail and reveal nothing. Returns what it prints.
+    async fn assert_kept(&self, command: &mut Command, what: &str) -> String {
+        let (code, out, err) = run(command).await;
+        assert!([64, 69].contains(&code), "{what}: {code} {err}");
+        let printed = format!("{out}{err}");
+        self.secret.assert_not_in(&printed, what);
+        printed
+    }
+}
+
+#[tokio::test]
+async fn no_broken_file_of_serve_gets_its_key_printed() {
+    let files = Files::new();
+    for (kind, content) in files.secret.broken() {
+        let path = files.write("broken", &content);
+        for option in SERVE {
+            let what = format!("{option} {kind}");
+            files.assert_kept(&mut files.serve(option, &path), &what).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn no_broken_file_of_a_client_gets_its_key_printed() {
+    let files = Files::new();
+    let get = ["get", super::FINISHED];
+    for (kind, content) in files.secret.broken() {
+        let path = files.write("broken", &content);
+        for option in GET {
+            let what = format!("{option} {kind}");
+            files.assert_kept(&mut files.get(&get, option, &path), &what).await;
+        }
+    }
+    let path = files.write("broken", files.secret.key.replace('\n', "\\n").as_bytes());
+    for subcommand in
+        [&["list"][..], &["tasks", super::FINISHED], &["watch", super::FINISHED], &["health"]]
+    {
+        for option in GET {
+            let what = format!("{subcommand:?} {option}");
+            files.assert_kept(&mut files.get(subcommand, option, &path), &what).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_key_in_place_of_a_path_is_not_printed() {
+    let files = Files::new();
+    let one_line = files.secret.key.replace('\n', "\\n");
+    let base64: String = files.secret.key.lines().filter(|line| !line.starts_with('-')).collect();
+    for value in [&files.secret.key, &one_line, &base64] {
+        for option in SERVE {
+            let printed = files.assert_kept(&mut files.serve(option, value), option).await;
+            assert!(printed.contains(option), "{printed}");
+        }
+        for option in ["GATEWAY_EM_PIN_SHA256", "GATEWAY_ALLOW_CALLER", "GATEWAY_EM_URL"] {
+            files.assert_kept(&mut files.serve(option, value), option).await;
+        }
+        for option in GET {
+            let get = ["get", super::FINISHED];
+            files.assert_kept(&mut files.get(&get, option, value), option).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn platform_authorities_with_a_broken_key_among_them_are_not_printed() {
+    let files = Files::new();
+    for (kind, content) in files.secret.broken() {
+        let path = files.write("broken", &content);
+        let mut serve = files.serve("OTEL_EXPORTER_OTLP_CERTIFICATE", "");
+        files.assert_kept(serve.env("SSL_CERT_FILE", &path), kind).await;
+    }
+}
+
+#[tokio::test]
+async fn a_key_in_place_of_the_password_is_in_no_report() {
+    let files = Files::new();
+    let simulator = Simulator::start(Options::default()).await.unwrap();
+    let report = files.path("report.json");
+    for (kind, content) in files.secret.broken() {
+        let password = files.write("broken", &content);
+        let mut check = program(&["check", "--em-allow-plaintext", "--em-username=user"]);
+        check.args(["--report", &report, "--em-url", &simulator.url()]);
+        let (code, out, err) = run(check.args(["--em-password-file", &password])).await;
+        assert!([64, 78].contains(&code), "{kind}: {out}{err}");
+        files.secret.assert_not_in(&(out + &err), kind);
+        if Path::new(&report).exists() {
+            files.secret.assert_not_in(&fs::read_to_string(&report).unwrap(), kind);
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_a_file_is_said() {
+    let files = Files::new();
+    let broken = files.secret.broken();
+    for (option, kind, told) in [
+        (
+            "--tls-cert-file",
+            "line ends are \\n",
+            r"a section begins in line 1 and does not end; are its line ends the two characters \n?",
+        ),
+        ("--em-ca-file", "line ends are lost", "line ends"),
+        (
+            "--client-ca-file",
+            "in quotes",
+            "a quotation mark (U+0022) stands before the dashes of line 1",
+        ),
+        ("--em-ca-file", "all indented", "a blank (U+0020) stands before the dashes of line 1"),
+        ("--tls-key-file", "in base64", "the base64 form of a PEM file"),
+        ("--tls-key-file", "only base64", "without the lines BEGIN and END"),
+        ("--tls-key-file", "in DER", "convert it from DER"),
+        ("--em-ca-file", "in UTF-16", "UTF-16"),
+        ("--em-ca-file", "in big-endian UTF-16", "UTF-16"),
+        ("--tls-key-file", "cut off", "cut off"),
+        ("--tls-key-file", "without its beginning", "no line before it begins one"),
+        ("--tls-key-file", "damaged", "is not base64"),
+        ("--tls-key-file", "encrypted", "encrypted private key in line 1"),
+        ("--tls-key-file", "of OpenSSH", "ssh-keygen"),
+        ("--tls-cert-file", "in place of a certificate", "a private key and no certificate"),
+        ("--em-ca-file", "in a certificate's place", "number 1 in the file"),
+        ("--em-pin-file", "in place of a certificate", "em-certificate shows"),
+        (
+            "OTEL_EXPORTER_OTLP_CERTIFICATE",
+            "in place of a certificate",
+            "a private key and no certificate",
+        ),
+    ] {
+        let (_, content) = broken.iter().find(|(name, _)| *name == kind).unwrap();
+        let path = files.write("broken", content);
+        let printed = files.assert_kept(&mut files.serve(option, &path), kind).await;
+        assert!(printed.contains(told), "{option} {kind}: {printed}");
+    }
+    let swapped = files.path("good.crt");
+    let printed = files.assert_kept(&mut files.serve("--tls-key-file", &swapped), "swapped").await;
+    assert!(printed.contains("a certificate and no private key"), "{printed}");
+    let empty = files.write("broken", b"\n");
+    let printed = files.assert_kept(&mut files.serve("--em-ca-file", &empty), "empty").await;
+    assert!(printed.contains("is empty"), "{printed}");
+}
