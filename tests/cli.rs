@@ -12,6 +12,8 @@ mod configuration;
 mod crowd;
 #[path = "cli/plaintext.rs"]
 mod plaintext;
+#[path = "cli/unseen.rs"]
+mod unseen;
 #[path = "cli/watch.rs"]
 mod watch;
 
@@ -198,7 +200,7 @@ async fn settings_come_from_the_environment_too() {
             ("GATEWAY_EM_URL", "http://127.0.0.1:9/prefix"),
             ("GATEWAY_EM_ALLOW_PLAINTEXT", "true"),
             ("GATEWAY_EM_USERNAME", "user"),
-            ("GATEWAY_EM_PASSWORD", "secret"),
+            ("GATEWAY_EM_PASSWORD", "pa55w0rd"),
             ("GATEWAY_EM_PASSWORD_FILE", ""),
             ("GATEWAY_EM_CA_FILE", ""),
             ("GATEWAY_EM_PIN_SHA256", ""),
@@ -211,7 +213,7 @@ async fn settings_come_from_the_environment_too() {
     let address = after(&mut log, "\"address\":\"").await;
     let arguments = format!("/proc/{}/cmdline", serve.id().unwrap());
     let arguments = std::fs::read_to_string(arguments).unwrap();
-    assert!(!arguments.contains("secret"), "{arguments}");
+    assert!(!arguments.contains("pa55w0rd"), "{arguments}");
 
     let server = format!("--server=http://{address}");
     let (code, _, err) = run(&mut program(&["get", FINISHED, &server])).await;

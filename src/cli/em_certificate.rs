@@ -27,7 +27,7 @@ pub struct EmCertificateOptions {
 /// Prints the certificate.
 pub async fn run(options: &EmCertificateOptions) -> Result<ExitCode, CommandError> {
     if options.url.as_str().contains('@') {
-        let problem = "URL: holds a user name or password; give only scheme, host and port";
+        let problem = "URL: contains a user name or password; give only scheme, host and port";
         return Err(CommandError::usage(&problem));
     }
     let certificate = timeout(TIMEOUT, presented_certificate(&options.url))

@@ -52,6 +52,13 @@ fn sentence(error: &clap::Error) -> String {
         // It is left out: it may be a secret that lacks its option.
         return "an argument is not expected, since no option stands before it".to_owned();
     }
+    if error.kind() == ErrorKind::InvalidUtf8 {
+        let variable = env::vars_os().find(|(name, value)| {
+            name.to_string_lossy().starts_with("GATEWAY_") && value.to_str().is_none()
+        });
+        let name = variable.map(|(name, _)| name.to_string_lossy().into_owned());
+        return format!("{}: is not UTF-8", name.as_deref().unwrap_or("an argument"));
+    }
     let text = error.to_string();
     let paragraphs: Vec<_> = text
         .split("\n\n")

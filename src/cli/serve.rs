@@ -32,7 +32,11 @@ pub async fn run(ServeCommand { options }: ServeCommand) -> Result<ExitCode, Com
     let settings = options.check()?;
     raise_file_limit(&settings);
     let has_page_token_key = settings.page_token_key.is_some();
+    let doubts = settings.enterprise_manager.doubts.clone();
     let gateway = serve::start(settings).await?;
+    for doubt in doubts {
+        tracing::warn!("{doubt}");
+    }
     if !has_page_token_key {
         tracing::info!(
             "no --page-token-key-file: page tokens are protected against accidental changes only"

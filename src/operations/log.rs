@@ -4,7 +4,7 @@ use std::{error::Error, io::IsTerminal as _};
 
 use tracing_subscriber::{EnvFilter, filter::ParseError};
 
-use crate::settings::LogFormat;
+use crate::{runtime::text::line, settings::LogFormat};
 
 /// Must not be logged: tonic quotes a file of CA certificates that it cannot parse, which may contain a
 /// private key.
@@ -16,7 +16,7 @@ const LEAKY: &str = "tonic::transport::channel::service::tls=off";
 ///
 /// The filter does not have the form `level` or `target=level,…`.
 pub fn start(format: LogFormat, filter: &str) -> Result<(), ParseError> {
-    let filter = EnvFilter::builder().parse(filter)?.add_directive(LEAKY.parse()?);
+    let filter = EnvFilter::builder().parse(line(filter))?.add_directive(LEAKY.parse()?);
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_ansi(std::io::stderr().is_terminal())

@@ -4,6 +4,8 @@ use std::{fs::File, io::Read as _, path::Path};
 
 use secrecy::SecretBox;
 
+use super::text::{is_quote, is_unseen, odd_end};
+
 /// Maximum size of a file in bytes: enough for a bundle of all public authorities.
 const LARGEST: u64 = 1024 * 1024;
 
@@ -33,8 +35,11 @@ pub fn read(path: &Path) -> Result<FileContent, String> {
 
 /// A path that cannot be opened, in a message about that. It is named only if a folder on its way exists: people
 /// also set a password or a key where its file is asked for.
-pub fn shown(path: &Path) -> String {
+fn shown(path: &Path) -> String {
     let text = path.to_string_lossy();
+    if let Some(odd) = odd_end(&text, |c| is_unseen(c) || is_quote(c)) {
+        return format!("the path {odd}; a file of that name");
+    }
     let is_plain = text.len() <= 200 && !text.contains(char::is_control);
     let is_folder = |folder: &Path| !matches!(folder.to_str(), Some("" | "/")) && folder.is_dir();
     if is_plain && path.ancestors().skip(1).any(is_folder) {

@@ -5,7 +5,7 @@ const BYTE_ORDER_MARK: char = '\u{feff}';
 
 /// The text without a byte order mark before it, and without one newline after it: neither is part of a value.
 pub fn line(text: &str) -> &str {
-    let text = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text);
+    let text = text.trim_start_matches(BYTE_ORDER_MARK);
     let line = text.strip_suffix('\n').unwrap_or(text);
     line.strip_suffix('\r').unwrap_or(line)
 }
@@ -38,8 +38,7 @@ pub fn is_unseen(c: char) -> bool {
             c,
             '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}'
                 | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{2800}' | '\u{3164}'
-                | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}' | '\u{fff9}'..='\u{fffb}'
-                | '\u{e0000}'..='\u{e007f}'
+                | '\u{feff}' | '\u{ffa0}' | '\u{fff9}'..='\u{fffb}'
         )
 }
 
@@ -69,6 +68,28 @@ pub fn name(c: char) -> String {
         _ => "an invisible character",
     };
     format!("{name} (U+{:04X})", u32::from(c))
+}
+
+/// What no name, password or address has anywhere: where the first such character stands, and what it is.
+pub fn unfit(text: &str) -> Option<String> {
+    let is_unfit = |c: char| {
+        c.is_control() || matches!(c, BYTE_ORDER_MARK | '\u{2028}' | '\u{2029}' | '\u{fffd}')
+    };
+    let (at, c) = text.char_indices().find(|(_, c)| is_unfit(*c))?;
+    let place = match at {
+        0 => "begins with",
+        _ if at + c.len_utf8() == text.len() => "ends with",
+        _ => "has inside",
+    };
+    Some(format!("{place} {}", name(c)))
+}
+
+/// The first or last character of a value if it is of a kind that `is_odd`, and at which end it stands.
+pub fn odd_end(text: &str, is_odd: impl Fn(char) -> bool) -> Option<String> {
+    let odd = |c: Option<char>, place: &str| {
+        c.filter(|c| is_odd(*c)).map(|c| format!("{place} {}", name(c)))
+    };
+    odd(text.chars().next(), "begins with").or_else(|| odd(text.chars().next_back(), "ends with"))
 }
 
 /// A value in a message about it; one that does not look like the value of a plain setting is not shown, since it

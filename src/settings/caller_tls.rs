@@ -8,6 +8,7 @@ use super::{
     CallerPattern, SettingError,
     values::{given, path},
 };
+use crate::runtime::text::line;
 
 /// The option that names the certificate.
 pub const TLS_CERT_FILE: &str = "--tls-cert-file";
@@ -60,7 +61,7 @@ impl CallerTlsOptions {
     /// Checks the options together; `None` is plaintext.
     pub(crate) fn check(self) -> Result<Option<CallerTls>, SettingError> {
         let names =
-            self.allow_caller.iter().map(|name| name.trim()).filter(|name| !name.is_empty());
+            self.allow_caller.iter().map(|name| line(name).trim()).filter(|name| !name.is_empty());
         let allowed = names
             .map(str::parse)
             .collect::<Result<Vec<CallerPattern>, String>>()

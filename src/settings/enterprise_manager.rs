@@ -1,16 +1,17 @@
 //! Enterprise Manager: the options, and the settings that result from them.
 
-use std::{env, fmt, path::PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
-use secrecy::{ExposeSecret as _, SecretString};
 use url::Url;
 
 use super::{
-    Pin, SettingError, defaults,
+    PasswordSource, Pin, SettingError,
+    credentials::{WITHOUT_QUOTES, check_password, check_username},
+    defaults,
     values::{api_version, at_least_one, given, path, yes_or_no},
 };
-use crate::runtime::file;
+use crate::runtime::text::{is_quote, is_unseen, line, name, odd_end};
 
 /// The option that names the file with EM's CA certificates.
 pub const EM_CA_FILE: &str = "--em-ca-file";
@@ -18,16 +19,8 @@ pub const EM_CA_FILE: &str = "--em-ca-file";
 /// The option that names the file with the pins of EM's certificates.
 pub const EM_PIN_FILE: &str = "--em-pin-file";
 
-/// The option that names the file with the password.
-pub const EM_PASSWORD_FILE: &str = "--em-password-file";
-
 const EM_URL: &str = "--em-url";
-const EM_USERNAME: &str = "--em-username";
 const EM_PIN_SHA256: &str = "--em-pin-sha256";
-
-/// The environment variable that may contain the password. There is no option for the password,
-/// because everyone on the machine can read a process's arguments.
-const PASSWORD_VARIABLE: &str = "GATEWAY_EM_PASSWORD";
 
 /// The options for Enterprise Manager, from the command line and the environment.
 #[derive(Debug, Clone, Args)]
@@ -42,14 +35,19 @@ pub struct EnterpriseManagerOptions {
 
     /// Account to log on with, such as DOMAIN\user, or user@domain for Enterprise Manager on Linux; it
     /// needs only the role Portal User [required]
+    ///
+    /// It has no colon, no control character, and no blank, quotation mark or invisible character at its
+    /// ends.
     #[arg(long, env = "GATEWAY_EM_USERNAME", value_name = "NAME")]
     pub em_username: Option<String>,
 
     /// File with the account's password, read at each logon [required, unless GATEWAY_EM_PASSWORD
     /// contains the password]
     ///
-    /// A trailing newline is not part of the password. There is no option for the password itself,
-    /// because everyone on the machine can read a process's arguments.
+    /// One newline at its end and a byte order mark before it are not part of the password, also in
+    /// GATEWAY_EM_PASSWORD. Control characters, invisible characters at the ends and UTF-16 are refused;
+    /// blanks at the ends are taken literally, with a warning. There is no option for the password
+    /// itself, because everyone on the machine can read a process's arguments.
     #[arg(long, env = "GATEWAY_EM_PASSWORD_FILE", value_name = "FILE", value_parser = path())]
     pub em_password_file: Option<PathBuf>,
 
@@ -102,6 +100,8 @@ pub struct EnterpriseManagerSettings {
     pub concurrency: usize,
     /// Which certificates prove that a server is Enterprise Manager.
     pub trust: Trust,
+    /// What is possible in user name and password, and hardly ever meant: a warning each.
+    pub doubts: Vec<String>,
 }
 
 /// Which certificates prove that a server is Enterprise Manager.
@@ -120,15 +120,6 @@ pub enum Trust {
     },
 }
 
-/// Where the password of the EM account comes from.
-#[derive(Debug, Clone)]
-pub enum PasswordSource {
-    /// A file, read at each logon, so that a rotated password needs no restart.
-    File(PathBuf),
-    /// A fixed value. Its `Debug` output does not show it.
-    Value(SecretString),
-}
-
 impl Default for EnterpriseManagerOptions {
     fn default() -> Self {
         defaults()
@@ -139,10 +130,14 @@ impl EnterpriseManagerOptions {
     /// Checks the options together and reads the password once; files with certificates are read
     /// when the gateway starts.
     pub(crate) fn check(self) -> Result<EnterpriseManagerSettings, SettingError> {
+        let url = check_url(self.em_url.as_deref(), self.em_allow_plaintext)?;
+        let (username, doubted_name) = check_username(self.em_username.as_deref())?;
+        let (password, doubted_password) = check_password(self.em_password_file)?;
         Ok(EnterpriseManagerSettings {
-            url: check_url(self.em_url.as_deref(), self.em_allow_plaintext)?,
-            username: check_username(self.em_username)?,
-            password: check_password(self.em_password_file)?,
+            url,
+            username,
+            password,
+            doubts: doubted_name.into_iter().chain(doubted_password).collect(),
             trust: check_trust(self.em_ca_file, &self.em_pin_sha256, self.em_pin_file)?,
             api_version: self.em_api_version,
             concurrency: self.em_concurrency,
@@ -161,20 +156,28 @@ impl EnterpriseManagerSettings {
             api_version: options.em_api_version,
             concurrency: options.em_concurrency,
             trust: Trust::Platform,
+            doubts: Vec::new(),
         }
     }
 }
 
 fn check_url(url: Option<&str>, allow_plaintext: bool) -> Result<Url, SettingError> {
     let wrong = |problem: &str| SettingError::new(EM_URL, problem);
-    let text = url.map(str::trim).filter(|text| !text.is_empty()).ok_or_else(|| {
-        wrong("is required: the address of Enterprise Manager, such as https://em.example:9398")
-    })?;
+    let text =
+        url.map(|url| line(url).trim()).filter(|text| !text.is_empty()).ok_or_else(|| {
+            wrong("is required: the address of Enterprise Manager, such as https://em.example:9398")
+        })?;
     // Whatever is wrong with it, the value is left out, since it may hold a password.
     if text.contains('@') {
         return Err(wrong(
             "contains a user name or password; use --em-username and --em-password-file",
         ));
+    }
+    if let Some(odd) = odd_end(text, is_quote) {
+        return Err(wrong(&format!("{odd}; {WITHOUT_QUOTES}")));
+    }
+    if let Some(c) = text.chars().find(|c| is_unseen(*c)) {
+        return Err(wrong(&format!("has inside {}", name(c))));
     }
     if !text.contains("://") {
         return Err(wrong("has no scheme; write https:// before it"));
@@ -209,40 +212,6 @@ fn check_url(url: Option<&str>, allow_plaintext: bool) -> Result<Url, SettingErr
     Ok(url)
 }
 
-fn check_username(username: Option<String>) -> Result<String, SettingError> {
-    match username.filter(|name| !name.is_empty()) {
-        None => Err(SettingError::new(
-            EM_USERNAME,
-            "is required: the account to log on with, such as DOMAIN\\user",
-        )),
-        Some(name) if name.contains(':') => Err(SettingError::new(
-            EM_USERNAME,
-            "contains a colon, which Basic authentication cannot carry",
-        )),
-        Some(name) => Ok(name),
-    }
-}
-
-fn check_password(file: Option<PathBuf>) -> Result<PasswordSource, SettingError> {
-    let wrong = |problem: String| SettingError::new(EM_PASSWORD_FILE, problem);
-    let value = env::var_os(PASSWORD_VARIABLE).filter(|value| !value.is_empty());
-    let source = match (given(file), value) {
-        (Some(_), Some(_)) => {
-            Err(wrong(format!("is set together with {PASSWORD_VARIABLE}; keep one of them")))
-        }
-        (None, None) => {
-            Err(wrong(format!("is required, unless {PASSWORD_VARIABLE} contains the password")))
-        }
-        (Some(file), None) => Ok(PasswordSource::File(file)),
-        (None, Some(value)) => value
-            .into_string()
-            .map(|password| PasswordSource::Value(password.into()))
-            .map_err(|_| SettingError::new(PASSWORD_VARIABLE, "is not UTF-8")),
-    }?;
-    source.read().map_err(wrong)?;
-    Ok(source)
-}
-
 fn check_trust(
     ca_file: Option<PathBuf>,
     pins: &[String],
@@ -253,7 +222,7 @@ fn check_trust(
     let pins = pins
         .iter()
         .filter(|pin| !pin.is_empty())
-        .map(|pin| pin.trim().parse())
+        .map(|pin| line(pin).trim().parse())
         .collect::<Result<Vec<Pin>, String>>()
         .map_err(|problem| SettingError::new(EM_PIN_SHA256, problem))?;
     match (given(ca_file), given(pin_file)) {
@@ -262,47 +231,5 @@ fn check_trust(
         (Some(ca_file), None) => Ok(Trust::Authorities(ca_file)),
         (None, None) if pins.is_empty() => Ok(Trust::Platform),
         (None, file) => Ok(Trust::Pins { given: pins, file }),
-    }
-}
-
-impl PasswordSource {
-    /// The current password.
-    ///
-    /// # Errors
-    ///
-    /// One sentence that says why there is none.
-    pub fn read(&self) -> Result<SecretString, String> {
-        let path = match self {
-            Self::Value(password) => return Ok(password.clone()),
-            Self::File(path) => path,
-        };
-        let text = file::read(path)?;
-        let password = Self::parse(text.expose_secret());
-        password.map_err(|why| format!("{} {why}", path.display()))
-    }
-
-    /// The password in a file with this content.
-    ///
-    /// # Errors
-    ///
-    /// Why there is none, worded to follow the file's name.
-    pub fn parse(content: &[u8]) -> Result<SecretString, &'static str> {
-        let text = str::from_utf8(content).map_err(|_| "is not UTF-8")?;
-        // Editors and `echo` end a file with a newline; it is not part of the password.
-        let password = text.strip_suffix('\n').unwrap_or(text);
-        let password = password.strip_suffix('\r').unwrap_or(password);
-        if password.is_empty() {
-            return Err("is empty");
-        }
-        Ok(password.into())
-    }
-}
-
-impl fmt::Display for PasswordSource {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::File(path) => path.display().fmt(f),
-            Self::Value(_) => f.write_str(PASSWORD_VARIABLE),
-        }
     }
 }

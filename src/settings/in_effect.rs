@@ -13,6 +13,7 @@ use clap::{
 use serde::{Serialize, Serializer};
 
 use super::{ServeOptions, TraceSettings};
+use crate::runtime::text::line;
 
 /// Where a setting was set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -163,7 +164,7 @@ impl FromArgMatches for SettingsInEffect {
 }
 
 fn joined(values: RawValues<'_>) -> String {
-    let values: Vec<_> = values.map(|value| value.to_string_lossy()).collect();
+    let values: Vec<_> = values.map(|value| line(&value.to_string_lossy()).to_owned()).collect();
     values.join(",")
 }
 

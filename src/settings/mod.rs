@@ -7,6 +7,7 @@
 
 mod caller_pattern;
 mod caller_tls;
+mod credentials;
 mod enterprise_manager;
 mod in_effect;
 mod limits;
@@ -23,9 +24,9 @@ use secrecy::{ExposeSecret as _, SecretSlice};
 
 pub use caller_pattern::CallerPattern;
 pub use caller_tls::{CLIENT_CA_FILE, CallerTls, CallerTlsOptions, TLS_CERT_FILE, TLS_KEY_FILE};
+pub use credentials::{EM_PASSWORD_FILE, PasswordSource, doubt};
 pub use enterprise_manager::{
-    EM_CA_FILE, EM_PASSWORD_FILE, EM_PIN_FILE, EnterpriseManagerOptions, EnterpriseManagerSettings,
-    PasswordSource, Trust,
+    EM_CA_FILE, EM_PIN_FILE, EnterpriseManagerOptions, EnterpriseManagerSettings, Trust,
 };
 pub use in_effect::SettingsInEffect;
 pub use limits::{CallSettings, ListenerSettings, ReuseSettings, WatchSettings};
@@ -34,7 +35,7 @@ pub(crate) use pin::parse_pins;
 pub use serve_options::{LogFormat, ServeOptions};
 pub use trace_values::Sampling;
 pub use traces::TraceSettings;
-pub(crate) use values::{duration, positive_duration, socket_address};
+pub(crate) use values::{duration, given, path, positive_duration, socket_address};
 
 /// How often files that may change are read.
 const RELOAD_INTERVAL: Duration = Duration::from_secs(2);

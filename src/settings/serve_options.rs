@@ -18,7 +18,10 @@ use super::{
     TraceSettings, WatchSettings,
     values::{at_least_one, duration, given, path, socket_address},
 };
-use crate::runtime::file;
+use crate::runtime::{
+    file,
+    text::{line, quoted},
+};
 
 /// The options of `serve`, from the command line and the environment.
 #[derive(Debug, Clone, Args)]
@@ -81,7 +84,7 @@ pub struct ServeOptions {
     pub lame_duck: Duration,
 
     /// Format of the log on standard error: text or json
-    #[arg(long, env = "GATEWAY_LOG_FORMAT", value_name = "FORMAT")]
+    #[arg(long, env = "GATEWAY_LOG_FORMAT", value_name = "FORMAT", value_parser = log_format)]
     #[arg(default_value = "text", help_heading = "Logging")]
     pub log_format: LogFormat,
 
@@ -163,6 +166,11 @@ impl ServeOptions {
 
 fn default_workers() -> usize {
     std::thread::available_parallelism().map_or(1, NonZero::get)
+}
+
+fn log_format(text: &str) -> Result<LogFormat, String> {
+    LogFormat::from_str(line(text), false)
+        .map_err(|_| format!("{} is neither text nor json", quoted(text)))
 }
 
 fn read_page_token_key(path: &Path) -> Result<SecretSlice<u8>, SettingError> {

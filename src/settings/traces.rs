@@ -14,7 +14,7 @@ use super::{
         Sampling, endpoint, headers, milliseconds, ratio_of_calls, read_ca, spans, true_or_false,
     },
 };
-use crate::runtime::text::quoted;
+use crate::runtime::text::{line, quoted};
 
 /// Where traces go, and which calls are traced.
 #[derive(Debug, Clone, PartialEq)]
@@ -69,7 +69,7 @@ impl TraceSettings {
     ) -> Result<Option<Self>, SettingError> {
         // OpenTelemetry treats an empty variable as unset.
         let variable = |name: &'static str| {
-            let value = lookup(name)?.trim().to_owned();
+            let value = line(&lookup(name)?).trim().to_owned();
             (!value.is_empty()).then_some(Variable { name, value })
         };
         // A variable for traces takes precedence over that for all signals.

@@ -1,13 +1,14 @@
-//! Parsers for the values of options: durations, sizes, addresses, lists.
+//! Parsers for the values of options: durations, sizes, addresses, lists. A variable may end in a newline, as
+//! a file does.
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::builder::{OsStringValueParser, TypedValueParser};
 
-use crate::runtime::text::quoted;
+use crate::runtime::text::{line, quoted};
 
 pub(crate) fn socket_address(text: &str) -> Result<SocketAddr, String> {
-    text.parse().map_err(|_| {
+    line(text).parse().map_err(|_| {
         format!(
             "{} is not an IP address and port such as 127.0.0.1:50051 or [::]:50051",
             quoted(text)
@@ -16,6 +17,7 @@ pub(crate) fn socket_address(text: &str) -> Result<SocketAddr, String> {
 }
 
 pub(super) fn api_version(text: &str) -> Result<String, String> {
+    let text = line(text);
     let is_version = text.strip_prefix('v').is_some_and(|number| {
         !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit() || byte == b'_')
     });
@@ -28,19 +30,23 @@ pub(super) fn api_version(text: &str) -> Result<String, String> {
 
 pub(super) fn at_least_one(text: &str) -> Result<usize, String> {
     const MOST: usize = 1_000_000;
-    text.parse()
+    line(text)
+        .parse()
         .ok()
         .filter(|number| (1..=MOST).contains(number))
         .ok_or_else(|| format!("{} is not a whole number from 1 to {MOST}", quoted(text)))
 }
 
 /// Parses a path, which may be empty; see [`given`].
-pub(super) fn path() -> impl TypedValueParser<Value = PathBuf> {
-    OsStringValueParser::new().map(PathBuf::from)
+pub(crate) fn path() -> impl TypedValueParser<Value = PathBuf> {
+    OsStringValueParser::new().map(|path| match path.to_str() {
+        Some(text) => line(text).into(),
+        None => path.into(),
+    })
 }
 
 /// The path, unless it is empty: an unset variable in a deployment file yields an empty one.
-pub(super) fn given(path: Option<PathBuf>) -> Option<PathBuf> {
+pub(crate) fn given(path: Option<PathBuf>) -> Option<PathBuf> {
     path.filter(|path| !path.as_os_str().is_empty())
 }
 
@@ -55,7 +61,7 @@ pub(crate) fn positive_duration(text: &str) -> Result<Duration, String> {
 /// Parses the environment variable of a flag; an unset variable in a deployment file yields an empty
 /// one.
 pub(super) fn yes_or_no(text: &str) -> Result<bool, String> {
-    match text {
+    match line(text) {
         "true" | "1" | "yes" => Ok(true),
         "false" | "0" | "no" | "" => Ok(false),
         _ => Err(format!("{} is neither true nor false", quoted(text))),
@@ -64,6 +70,7 @@ pub(super) fn yes_or_no(text: &str) -> Result<bool, String> {
 
 /// Parses a size such as `64MiB`.
 pub(super) fn size(text: &str) -> Result<usize, String> {
+    let text = line(text);
     let digits = text.trim_end_matches(|letter: char| letter.is_ascii_alphabetic());
     let unit = match &text[digits.len()..] {
         "KiB" => Some(1 << 10),
@@ -81,7 +88,8 @@ pub(super) fn size(text: &str) -> Result<usize, String> {
 ///
 /// One sentence that says what a duration looks like.
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
-    text.parse::<jiff::SignedDuration>()
+    line(text)
+        .parse::<jiff::SignedDuration>()
         .ok()
         .and_then(|duration| Duration::try_from(duration).ok())
         .ok_or_else(|| format!("{} is not a duration such as 500ms, 3s or 5m", quoted(text)))

@@ -298,5 +298,5 @@ async fn an_unresponsive_enterprise_manager_does_not_block_the_check() {
 #[tokio::test]
 async fn invalid_settings_fail_the_first_step_and_no_other_is_done() {
     let told = check("em.example:9398", &[]).await;
-    assert_fails(&told, 64, "settings", &["--em-url", "https://em.example:9398"]);
+    assert_fails(&told, 64, "settings", &["--em-url", "write https:// before it"]);
 }

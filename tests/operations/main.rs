@@ -20,3 +20,4 @@ mod tls_failures;
 #[path = "../gateway/tls_servers.rs"]
 mod tls_servers;
 mod traces;
+mod unseen;

@@ -27,7 +27,7 @@ use crate::{
     runtime::certificates::Expiry,
     settings::{ServeOptions, SettingError, Settings, positive_duration},
 };
-use output::{Output, Success};
+use output::Output;
 use problem::Problem;
 use report::OpenLogon;
 use steps::Check;
@@ -78,11 +78,7 @@ pub(super) async fn run(options: CheckOptions) -> Result<ExitCode, CommandError>
             return Ok(output.finish(&steps::NAMES));
         }
     };
-    let mut described = Success::new((), steps::describe(&settings));
-    if let Err(why) = &settings.traces {
-        described = described.but(format!("no traces will be sent: {why}"));
-    }
-    output.succeeded("settings", described);
+    output.succeeded("settings", steps::describe(&settings));
     let enterprise_manager = &enterprise_manager;
     let open = OpenLogon::default();
     let mut check = Check {

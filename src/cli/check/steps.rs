@@ -38,7 +38,7 @@ pub(super) struct Check<'c> {
 }
 
 /// The settings in one line.
-pub(super) fn describe(settings: &Settings) -> String {
+pub(super) fn describe(settings: &Settings) -> Success<()> {
     let em = &settings.enterprise_manager;
     let trust = match &em.trust {
         Trust::Platform => "the platform's certificate authorities".to_owned(),
@@ -52,7 +52,13 @@ pub(super) fn describe(settings: &Settings) -> String {
         "https" => format!("trusting {trust}"),
         _ => "without TLS".to_owned(),
     };
-    format!("{} as {}, password from {}, {trust}", em.url, em.username, em.password)
+    let text = format!("{} as {}, password from {}, {trust}", em.url, em.username, em.password);
+    let success = Success::new((), text);
+    let mut doubts = em.doubts.clone();
+    if let Err(why) = &settings.traces {
+        doubts.push(format!("no traces will be sent: {why}"));
+    }
+    if doubts.is_empty() { success } else { success.but(doubts.join("; ")) }
 }
 
 impl Check<'_> {

@@ -18,7 +18,9 @@ use crate::{
         certificates::{roots, signing_key},
         file,
         pem::certificates,
+        text::line,
     },
+    settings::{given, path},
 };
 
 /// A gateway that has been silent for this long gets an HTTP/2 ping …
@@ -47,15 +49,15 @@ pub struct ServerOptions {
 #[derive(Debug, Clone, Args)]
 pub struct TlsOptions {
     /// PEM file with the only CA certificates to trust for the gateway [default: the platform's]
-    #[arg(long, env = "GATEWAY_CA_FILE", value_name = "FILE")]
+    #[arg(long, env = "GATEWAY_CA_FILE", value_name = "FILE", value_parser = path())]
     pub ca_file: Option<PathBuf>,
 
     /// PEM file with the certificate chain to present to the gateway, if it asks for one
-    #[arg(long, env = "GATEWAY_CERT_FILE", value_name = "FILE")]
+    #[arg(long, env = "GATEWAY_CERT_FILE", value_name = "FILE", value_parser = path())]
     pub cert_file: Option<PathBuf>,
 
     /// PEM file with that certificate's private key
-    #[arg(long, env = "GATEWAY_KEY_FILE", value_name = "FILE")]
+    #[arg(long, env = "GATEWAY_KEY_FILE", value_name = "FILE", value_parser = path())]
     pub key_file: Option<PathBuf>,
 }
 
@@ -76,6 +78,7 @@ pub(super) async fn connect(
     tls: &TlsOptions,
     timeout: Duration,
 ) -> Result<Channel, Refusal> {
+    let server = line(server);
     // The value is left out: it may hold credentials.
     let not_an_address = || {
         Refusal::local(
@@ -117,12 +120,12 @@ fn tls_config(options: &TlsOptions, is_https: bool) -> Result<ClientTlsConfig, R
         Refusal::local(Code::InvalidArgument, format!("{option}: {problem}"))
     };
     let read = |option: &str, path: &Option<PathBuf>| {
-        let Some(path) = path else { return Ok(None) };
+        let Some(path) = given(path.clone()) else { return Ok(None) };
         if !is_https {
             let problem = "has no effect without TLS: set --server to an https:// address";
             return Err(refuse(option, problem));
         }
-        file::read(path).map(Some).map_err(|problem| refuse(option, &problem))
+        file::read(&path).map(Some).map_err(|problem| refuse(option, &problem))
     };
     let wrong = |option: &'static str, path: &Option<PathBuf>| {
         let path = path.clone().unwrap_or_default();

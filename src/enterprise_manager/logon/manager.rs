@@ -26,7 +26,7 @@ use crate::{
         traces::TraceContext,
     },
     runtime::reload::{Files, WatchedFiles},
-    settings::{EnterpriseManagerSettings, PasswordSource},
+    settings::{EnterpriseManagerSettings, PasswordSource, doubt},
 };
 
 /// How long the answer to a logon may take. A directory that is slow, or out of reach of its domain
@@ -70,9 +70,12 @@ impl LogonManager {
                 let path = path.clone();
                 Some(files.on_change(move |contents| {
                     let content = contents.first().expect("as many contents as paths");
-                    PasswordSource::parse(content.expose_secret())
-                        .map(drop)
-                        .map_err(|why| unusable(format!("{} {why}", path.display())))
+                    let password = PasswordSource::parse(content.expose_secret())
+                        .map_err(|why| unusable(format!("{} {why}", path.display())))?;
+                    if let Some(doubt) = doubt(password.expose_secret()) {
+                        tracing::warn!("the new password {doubt}");
+                    }
+                    Ok(())
                 }))
             }
         };
