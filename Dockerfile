@@ -51,9 +51,9 @@ LABEL org.opencontainers.image.title="replica-session-gateway" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}"
 COPY --from=build /image /
-# Within a container the loopback defaults would reach nobody.
-ENV GATEWAY_LISTEN=0.0.0.0:50051 \
-    GATEWAY_ADMIN_LISTEN=0.0.0.0:9464 \
+# Within a container the loopback defaults would reach nobody. [::] is IPv6 and IPv4, or what there is of them.
+ENV GATEWAY_LISTEN=[::]:50051 \
+    GATEWAY_ADMIN_LISTEN=[::]:9464 \
     GATEWAY_LOG_FORMAT=json
 EXPOSE 50051 9464
 # A number, so that Kubernetes can tell that it is not root.

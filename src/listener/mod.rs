@@ -72,6 +72,8 @@ impl Listener {
                     }
                     Ok((stream, peer)) => {
                         let Some(worker) = turns.next() else { break };
+                        // An IPv4 address, if the connection came over IPv4 to a socket of both.
+                        let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
                         let serving =
                             self.clone().serve(stream, peer, worker.new_service.clone());
                         connections.spawn_on(serving, &worker.runtime);

@@ -3,19 +3,20 @@
 //! Only this module knows all others, and which option an unusable setting comes from:
 //!
 //! * `mod.rs`: start and stop.
+//! * `listening.rs`: the sockets.
 //! * `services.rs`: the services that clients call.
 //! * `health.rs`, `status.rs`: report the state of the gateway and of Enterprise Manager.
 //! * `error.rs`: why a gateway does not start.
 
 mod error;
 mod health;
+mod listening;
 mod services;
 mod status;
 
 use std::net::SocketAddr;
 
 use tokio::{
-    net::TcpListener,
     task::{AbortHandle, JoinSet},
     time::sleep,
 };
@@ -37,6 +38,7 @@ use crate::{
 };
 pub use error::StartError;
 use health::Health;
+use listening::listen;
 use status::StatusPage;
 
 /// A running gateway.
@@ -82,8 +84,8 @@ pub async fn start(settings: Settings) -> Result<RunningGateway, StartError> {
     let files = named(em_files).chain(named(tls_files.unwrap_or_default())).collect();
 
     // Ports.
-    let (address, socket) = listen("--listen", settings.listen).await?;
-    let (admin_address, admin_socket) = listen("--admin-listen", settings.admin_listen).await?;
+    let (address, socket) = listen("--listen", settings.listen)?;
+    let (admin_address, admin_socket) = listen("--admin-listen", settings.admin_listen)?;
 
     // Services.
     let threads = WorkerThreads::start(settings.workers).map_err(StartError::Threads)?;
@@ -136,16 +138,6 @@ where
     SettingError: From<E>,
 {
     files.into_iter().map(|files| files.map_err(SettingError::from))
-}
-
-async fn listen(
-    option: &'static str,
-    address: SocketAddr,
-) -> Result<(SocketAddr, TcpListener), StartError> {
-    TcpListener::bind(address)
-        .await
-        .and_then(|socket| Ok((socket.local_addr()?, socket)))
-        .map_err(|error| StartError::Listen { option, address, error })
 }
 
 impl RunningGateway {

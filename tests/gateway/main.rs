@@ -16,6 +16,7 @@ mod drain;
 mod failures;
 mod filters;
 mod hostile_upstream;
+mod listening;
 mod listing;
 mod logon;
 mod outage;

@@ -146,10 +146,10 @@ def get(channel: grpc.Channel):
     return channel.unary_unary(f"/{SERVICE}/Get")
 
 
-def accepts(port: int) -> bool:
+def accepts(port: int, host: str = "127.0.0.1") -> bool:
     """Whether the port accepts new connections."""
     try:
-        socket.create_connection(("127.0.0.1", port), timeout=2).close()
+        socket.create_connection((host, port), timeout=2).close()
         return True
     except OSError:
         return False

@@ -26,6 +26,8 @@ def check_ports(
         expect(ports[name] == port_of(says.defaults[variable]), f"{name} is not the program's default port")
     listening = program.listening()
     expect(set(ports.values()) == listening, f"the pod has {ports}, the program listens on {listening}")
+    if (interfaces := Path("/proc/net/if_inet6")).exists() and interfaces.read_text():
+        expect(all(accepts(port, "::1") for port in listening), "the program does not listen over IPv6")
     # Each port serves what its name says.
     expect(program.answers(ports["grpc"]), "the gRPC port returns no session")
     expect(program.http(ports["admin"], "/metrics")[0] == 200, "no metrics on the admin port")
@@ -33,6 +35,8 @@ def check_ports(
     policy = only(each for each in objects if each["kind"] == "NetworkPolicy")["spec"]
     entered = {ports.get(port["port"], port["port"]) for rule in policy["ingress"] for port in rule["ports"]}
     expect(entered == listening | MESH_IN[mesh], f"the policy allows connections to {entered}, but the program listens on {listening}")
+    blocks = [to["ipBlock"]["cidr"] for rule in policy["egress"] for to in rule["to"] if "ipBlock" in to]
+    expect(("0.0.0.0/0" in blocks) == ("::/0" in blocks), f"the policy allows only one family: {blocks}")
     left = {port["port"] for rule in policy["egress"] for port in rule["ports"]}
     em = port_of(settings["GATEWAY_EM_URL"])
     needed = {NAMES, collector, em} | MESH_OUT[mesh]

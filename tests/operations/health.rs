@@ -28,7 +28,7 @@ async fn the_exit_code_of_health_reports_whether_a_gateway_serves() {
     }
     // As in a container: `health` uses the same variable as `serve`.
     let mut health = program(&["health"]);
-    let listen = format!("0.0.0.0:{port}");
+    let listen = format!("[::]:{port}");
     let (code, _, err) = run(health.env("GATEWAY_LISTEN", listen)).await;
     assert_eq!(code, 0, "{err}");
 

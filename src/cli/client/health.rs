@@ -3,7 +3,7 @@
 
 use std::{
     io,
-    net::{Ipv4Addr, Ipv6Addr, SocketAddr},
+    net::{Ipv4Addr, SocketAddr},
     time::Duration,
 };
 
@@ -32,8 +32,8 @@ use crate::{
 #[derive(Debug, Clone, Args)]
 #[expect(clippy::doc_markdown, reason = "these comments are help texts")]
 pub struct HealthOptions {
-    /// Address that the gateway listens on, without TLS; an unspecified one such as 0.0.0.0 stands
-    /// for this machine
+    /// Address that the gateway listens on, without TLS; an unspecified one such as [::] stands for
+    /// this machine
     #[arg(long, env = "GATEWAY_LISTEN", value_name = "IP:PORT")]
     #[arg(default_value = "127.0.0.1:50051", value_parser = socket_address)]
     pub address: SocketAddr,
@@ -101,8 +101,7 @@ async fn check(options: &HealthOptions) -> Result<ServingStatus, Refusal> {
         })
 }
 
-/// A connection to the gateway on this machine. [`connect`] would load the platform's CA
-/// certificates, which a container may not have.
+/// A connection to the gateway on this machine.
 async fn plaintext(address: SocketAddr) -> Result<Channel, Refusal> {
     let address = reachable(address);
     Channel::from_shared(format!("http://{address}"))
@@ -115,13 +114,11 @@ async fn plaintext(address: SocketAddr) -> Result<Channel, Refusal> {
         })
 }
 
-/// Converts a listen address to one to connect to.
+/// Converts a listen address to one to connect to. Who listens on `[::]` also answers over IPv4, and over
+/// nothing else where there is no IPv6.
 fn reachable(mut address: SocketAddr) -> SocketAddr {
     if address.ip().is_unspecified() {
-        address.set_ip(match address {
-            SocketAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
-            SocketAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
-        });
+        address.set_ip(Ipv4Addr::LOCALHOST.into());
     }
     address
 }
