@@ -1,8 +1,14 @@
 //! `serve`: runs the gateway until a signal stops it.
 
-use clap::Args;
+use std::future;
 
-use super::{CommandError, ExitCode, signals::Signals};
+use clap::Args;
+use tokio::{signal::unix::Signal, sync::Notify};
+
+use super::{
+    CommandError, ExitCode,
+    signals::{Signals, hangups},
+};
 use crate::{
     operations::log,
     serve::{self, RunningGateway},
@@ -13,7 +19,8 @@ use crate::{
 ///
 /// Each option can also be set with the environment variable shown next to it. Logs go to standard
 /// error. SIGTERM or SIGINT drains connections and stops the gateway; a second one stops it
-/// immediately.
+/// immediately. SIGHUP makes the gateway read its certificates, keys, pins and password at once; it
+/// also notices by itself when they change.
 ///
 /// Exit codes: 0 stopped by a signal, 64 wrong settings, 70 stopped without a signal, 130 stopped by
 /// a second signal.
@@ -27,7 +34,7 @@ pub struct ServeCommand {
 /// Runs the gateway.
 pub async fn run(ServeCommand { options }: ServeCommand) -> Result<ExitCode, CommandError> {
     // Comes first, so that a signal during startup is not lost.
-    let signals = Signals::new()?;
+    let (signals, hangups) = (Signals::new()?, hangups()?);
     start_log(options.log_format, &options.log_filter)?;
     let settings = options.check()?;
     raise_file_limit(&settings);
@@ -42,7 +49,20 @@ pub async fn run(ServeCommand { options }: ServeCommand) -> Result<ExitCode, Com
             "no --page-token-key-file: page tokens are protected against accidental changes only"
         );
     }
-    Ok(run_until_signal(gateway, signals).await)
+    let reread = gateway.reread();
+    tokio::select! {
+        code = run_until_signal(gateway, signals) => Ok(code),
+        never = reread_on(hangups, &reread) => never,
+    }
+}
+
+/// Makes the gateway read its files at each of these signals. Runs until it is dropped.
+async fn reread_on<T>(mut hangups: Signal, reread: &Notify) -> T {
+    while hangups.recv().await.is_some() {
+        tracing::info!("SIGHUP: reading the files again");
+        reread.notify_one();
+    }
+    future::pending().await
 }
 
 /// Starts logging to standard error.

@@ -1,6 +1,4 @@
-//! The signals that end the program.
-
-use std::io;
+//! The signals that end the program, and the one that has it read its files.
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -15,16 +13,8 @@ pub(super) struct Signals {
 impl Signals {
     /// Takes over their handling: from now on they no longer end the program by themselves.
     pub(super) fn new() -> Result<Self, CommandError> {
-        let signals = || -> io::Result<Self> {
-            Ok(Self {
-                terminate: signal(SignalKind::terminate())?,
-                interrupt: signal(SignalKind::interrupt())?,
-            })
-        };
-        signals().map_err(|error| {
-            let message = format!("signals cannot be received: {error}");
-            CommandError::new(ExitCode::SOFTWARE, message)
-        })
+        let terminate = received(SignalKind::terminate())?;
+        Ok(Self { terminate, interrupt: received(SignalKind::interrupt())? })
     }
 
     /// Waits for either.
@@ -34,4 +24,16 @@ impl Signals {
             _ = self.interrupt.recv() => {}
         }
     }
+}
+
+/// SIGHUP, which from now on does not end the program either.
+pub(super) fn hangups() -> Result<Signal, CommandError> {
+    received(SignalKind::hangup())
+}
+
+fn received(kind: SignalKind) -> Result<Signal, CommandError> {
+    signal(kind).map_err(|error| {
+        let message = format!("signals cannot be received: {error}");
+        CommandError::new(ExitCode::SOFTWARE, message)
+    })
 }

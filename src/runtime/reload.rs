@@ -7,12 +7,13 @@
 use std::{
     fmt::Display,
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
 use aws_lc_rs::digest;
 use secrecy::ExposeSecret as _;
-use tokio::{task::spawn_blocking, time::sleep};
+use tokio::{sync::Notify, task::spawn_blocking, time::sleep};
 
 use super::file::{self, FileContent};
 
@@ -48,8 +49,9 @@ pub struct WatchedFiles<E> {
     look: Look<E>,
 }
 
-/// Compares the files with their last contents. Returns the outcome of a change.
-type Look<E> = Box<dyn FnMut() -> Option<Result<(), E>> + Send>;
+/// Compares the files with their last contents; its argument is whether the files are known to be
+/// complete. Returns the outcome of a change.
+type Look<E> = Box<dyn FnMut(bool) -> Option<Result<(), E>> + Send>;
 
 type Digest = [u8; 32];
 
@@ -73,13 +75,13 @@ impl<N: Copy + Send + 'static> Files<N> {
         mut apply: impl FnMut(&[FileContent]) -> Result<(), E> + Send + 'static,
     ) -> WatchedFiles<E> {
         let mut seen = self.known;
-        let look = move || {
+        let look = move |is_complete: bool| {
             let contents = read(&self.paths);
             let digest = digest(contents.as_deref().map_err(|error| &*error.problem));
             if digest == self.known {
                 return None;
             }
-            if digest != seen {
+            if digest != seen && !is_complete {
                 seen = digest;
                 return None;
             }
@@ -95,22 +97,29 @@ impl<E: 'static> WatchedFiles<E> {
     /// The same files with another type of error.
     #[must_use]
     pub fn map_err<F: 'static>(mut self, into: fn(E) -> F) -> WatchedFiles<F> {
-        WatchedFiles { what: self.what, look: Box::new(move || Some((self.look)()?.map_err(into))) }
+        let look = move |is_complete| Some((self.look)(is_complete)?.map_err(into));
+        WatchedFiles { what: self.what, look: Box::new(look) }
     }
 }
 
-/// Checks all files every `interval`, and reports to `reloaded` which files have changed and whether
-/// the change is in use. Runs until it is dropped.
+/// Checks all files every `interval` and whenever `reread` is notified, and reports to `reloaded` which
+/// files have changed and whether the change is in use. A notification also means that the files are
+/// complete. Runs until it is dropped.
 pub async fn run<E: Display + Send + 'static>(
     mut watched: Vec<WatchedFiles<E>>,
     interval: Duration,
+    reread: Arc<Notify>,
     reloaded: impl Fn(&'static str, bool),
 ) {
     loop {
-        sleep(interval).await;
+        let is_complete = tokio::select! {
+            () = sleep(interval) => false,
+            () = reread.notified() => true,
+        };
         // If a file system hangs, this delays reloading and nothing else.
         let looked = spawn_blocking(move || {
-            let look = |watched: &mut WatchedFiles<E>| Some((watched.what, (watched.look)()?));
+            let look =
+                |watched: &mut WatchedFiles<E>| Some((watched.what, (watched.look)(is_complete)?));
             let outcomes: Vec<_> = watched.iter_mut().filter_map(look).collect();
             (watched, outcomes)
         });
@@ -119,6 +128,9 @@ pub async fn run<E: Display + Send + 'static>(
             return;
         };
         watched = back;
+        if is_complete && outcomes.is_empty() {
+            tracing::info!("no file has changed");
+        }
         for (what, outcome) in outcomes {
             reloaded(what, outcome.is_ok());
             match outcome {
@@ -169,10 +181,22 @@ mod tests {
         let mut watched = files.on_change(|_| Ok::<_, FileError<&str>>(()));
         for half_written in ["ne", "new"] {
             fs::write(&path, half_written).unwrap();
-            assert_eq!((watched.look)(), None);
+            assert_eq!((watched.look)(false), None);
         }
-        assert_eq!((watched.look)(), Some(Ok(())));
-        assert_eq!((watched.look)(), None);
+        assert_eq!((watched.look)(false), Some(Ok(())));
+        assert_eq!((watched.look)(false), None);
+    }
+
+    #[test]
+    fn a_change_of_complete_files_counts_at_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        fs::write(&path, "old").unwrap();
+        let (files, _) = Files::read("test", vec![("--file", path.clone())]).unwrap();
+        let mut watched = files.on_change(|_| Ok::<_, FileError<&str>>(()));
+        fs::write(&path, "new").unwrap();
+        assert_eq!((watched.look)(true), Some(Ok(())));
+        assert_eq!((watched.look)(true), None);
     }
 
     #[test]

@@ -14,9 +14,10 @@ mod listening;
 mod services;
 mod status;
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, sync::Arc};
 
 use tokio::{
+    sync::Notify,
     task::{AbortHandle, JoinSet},
     time::sleep,
 };
@@ -51,6 +52,8 @@ pub struct RunningGateway {
     /// Cancelled when `/readyz` has to report that the gateway is stopping.
     stopping: CancellationToken,
     drain: CancellationToken,
+    /// Notified when the files have to be read at once.
+    reread: Arc<Notify>,
     /// One task. Like the others, it is aborted when this is dropped.
     listener: JoinSet<()>,
     em_health: AbortHandle,
@@ -106,7 +109,8 @@ pub async fn start(settings: Settings) -> Result<RunningGateway, StartError> {
     listener.spawn(clients.run(socket, workers));
     let counted = metrics.clone();
     let reloaded = move |what, is_applied| counted.reloaded(what, is_applied);
-    tasks.spawn(reload::run(files, settings.reload_interval, reloaded));
+    let reread = Arc::new(Notify::new());
+    tasks.spawn(reload::run(files, settings.reload_interval, reread.clone(), reloaded));
     let status = StatusPage::new(&settings, enterprise_manager.clone(), stopping.clone(), expiries);
     let routes = admin::routes(stopping.clone(), move || status.text(), metrics);
     tasks.spawn(admin::serve(admin_socket, routes));
@@ -122,6 +126,7 @@ pub async fn start(settings: Settings) -> Result<RunningGateway, StartError> {
         health,
         stopping,
         drain,
+        reread,
         listener,
         em_health,
         _tasks: tasks,
@@ -149,6 +154,11 @@ impl RunningGateway {
     /// The address for operators.
     pub fn admin_address(&self) -> SocketAddr {
         self.admin_address
+    }
+
+    /// When it is notified, the gateway reads its files at once and uses those that have changed.
+    pub fn reread(&self) -> Arc<Notify> {
+        self.reread.clone()
     }
 
     /// Waits until the gateway ends by itself, which would be a bug.

@@ -22,6 +22,7 @@ mod logon;
 mod outage;
 mod overload;
 mod protocol;
+mod reread;
 mod retries;
 mod rotation;
 mod sharing;

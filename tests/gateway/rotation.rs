@@ -75,7 +75,7 @@ async fn metrics(gateway: &RunningGateway) -> String {
 }
 
 /// Waits until this many changes have had this outcome.
-async fn reloaded(gateway: &RunningGateway, what: &str, outcome: &str, times: usize) {
+pub async fn reloaded(gateway: &RunningGateway, what: &str, outcome: &str, times: usize) {
     let line = format!("gateway_reloads_total{{what=\"{what}\",outcome=\"{outcome}\"}} {times}\n");
     let has_come = async {
         while !metrics(gateway).await.contains(&line) {

@@ -12,6 +12,7 @@ mod collector;
 mod documents;
 mod health;
 mod log;
+mod reload;
 mod report;
 mod status;
 mod support;

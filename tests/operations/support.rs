@@ -140,11 +140,16 @@ impl Serving {
         lines.join("\n")
     }
 
-    /// Sends SIGTERM, waits for the process to exit, and returns its exit code.
-    pub async fn stop(mut self) -> i32 {
-        let kill = format!("kill -TERM {}", self.child.id().unwrap());
+    /// Sends a signal, such as `HUP`.
+    pub async fn signal(&self, name: &str) {
+        let kill = format!("kill -{name} {}", self.child.id().unwrap());
         let status = Command::new("sh").args(["-c", &kill]).status().await;
         assert!(status.unwrap().success());
+    }
+
+    /// Sends SIGTERM, waits for the process to exit, and returns its exit code.
+    pub async fn stop(mut self) -> i32 {
+        self.signal("TERM").await;
         let status = timeout(SOON, self.child.wait()).await.unwrap().unwrap();
         status.code().unwrap()
     }

@@ -1,0 +1,37 @@
+//! SIGHUP, and changed files.
+
+use std::fs;
+
+use super::{
+    certificates::{authority, issue},
+    support::{program, run, start},
+};
+
+#[tokio::test]
+async fn sighup_has_the_files_read_and_does_not_end_the_gateway() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let (old, new) = (authority(), authority());
+    issue(&old, &["localhost"]).write(folder.path());
+    let (cert, key) = (path("tls.crt"), path("tls.key"));
+    let arguments = ["--tls-cert-file", &cert, "--tls-key-file", &key];
+    let (_simulator, gateway) = start(&arguments).await;
+    gateway.signal("HUP").await;
+    gateway.logged("no file has changed").await;
+
+    issue(&new, &["localhost"]).write(folder.path());
+    gateway.signal("HUP").await;
+    gateway.logged("changed files are in use").await;
+    fs::write(path("ca.crt"), new.pem()).unwrap();
+    let server = format!("https://localhost:{}", gateway.address.rsplit(':').next().unwrap());
+    let health = ["health", "--timeout=20s", "--server", &server, "--ca-file", &path("ca.crt")];
+    let (code, _, err) = run(&mut program(&health)).await;
+    assert_eq!(code, 0, "{err}");
+
+    fs::write(&key, "broken").unwrap();
+    gateway.signal("HUP").await;
+    gateway.logged("changed files are refused").await;
+    let (code, _, err) = run(&mut program(&health)).await;
+    assert_eq!(code, 0, "{err}");
+    assert_eq!(gateway.stop().await, 0);
+}
