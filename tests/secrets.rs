@@ -45,6 +45,7 @@ use support::{Client, FINISHED, UNKNOWN, USERNAME, fault, fixture, request};
 
 /// Contains a colon, and characters that XML, URLs and Base64 each encode differently.
 const PASSWORD: &str = "pa55:w&rd+/ü<>";
+const EARLIER_TOKEN: &str = "ZWFybGllci1sb2dvbi1zZXNzaW9u";
 const WRONG: &str = "wr0ng:w&rd+/ü<>";
 
 /// The log of all crates, in memory.
@@ -168,7 +169,9 @@ async fn calls(simulator: &Simulator, client: &Client) -> String {
     let error = format!(
         "<Error xmlns=\"http://www.veeam.com/ent/v1.0\" Message=\"{echo}\" StatusCode=\"500\"/>"
     );
-    for body in [echo, error] {
+    // The token of an earlier logon, whose session may still be open.
+    let earlier = error.replace(token, EARLIER_TOKEN);
+    for body in [echo, error, earlier] {
         let mut canned = Canned::xml(body);
         canned.status = 500_u16.try_into().unwrap();
         simulator.answer_with(FINISHED, canned);
@@ -215,7 +218,7 @@ fn assert_kept(secrets: &[String], log: &str, output: &str) {
         assert!(log.contains(crate_name), "{crate_name} has said nothing");
     }
     for text in [log, output] {
-        for secret in secrets.iter().map(String::as_str).chain(["caller-secret"]) {
+        for secret in secrets.iter().map(String::as_str).chain(["caller-secret", EARLIER_TOKEN]) {
             let found = text.lines().find(|line| line.contains(secret));
             assert_eq!(found, None, "{secret}");
         }
