@@ -49,7 +49,7 @@ const ANSWERS: &[(u16, &str, &str, Code, &str)] = &[
     (400, HTML, "proxy-502.html", Code::FailedPrecondition, "NOT_ENTERPRISE_MANAGER"),
     (401, HTML, "proxy-502.html", Code::FailedPrecondition, "NOT_ENTERPRISE_MANAGER"),
     (403, HTML, "proxy-502.html", Code::FailedPrecondition, "NOT_ENTERPRISE_MANAGER"),
-    (404, JSON, "error-400-recorded.json", Code::FailedPrecondition, "NOT_ENTERPRISE_MANAGER"),
+    (404, JSON, "error-400-recorded.json", Code::NotFound, "SESSION_NOT_FOUND"),
     (405, XML, "proxy-502.html", Code::FailedPrecondition, "NOT_ENTERPRISE_MANAGER"),
     (411, HTML, "http-layer-411.html", Code::FailedPrecondition, "NOT_ENTERPRISE_MANAGER"),
     (413, HTML, "proxy-502.html", Code::FailedPrecondition, "NOT_ENTERPRISE_MANAGER"),
@@ -261,6 +261,17 @@ async fn a_logon_answered_by_something_other_than_em_has_its_own_reason() {
     setup.simulator.answer_logon_with(refused);
     let failure = get(&setup.client, FINISHED).await.unwrap_err();
     assert_failure(&failure, Code::Unavailable, "NOT_ENTERPRISE_MANAGER", "wrong path");
+}
+
+#[tokio::test]
+async fn a_404_whose_message_has_a_reference_to_nul_is_still_about_the_session() {
+    let setup = start().await;
+    let message = String::from_utf8(fixture("error-404.xml")).unwrap();
+    let mut canned = Canned::xml(message.replacen("Message=\"", "Message=\"&#x0;", 1));
+    canned.status = 404.try_into().unwrap();
+    setup.simulator.answer_with(FINISHED, canned);
+    let failure = get(&setup.client, FINISHED).await.unwrap_err();
+    assert_failure(&failure, Code::NotFound, "SESSION_NOT_FOUND", "a reference to U+0000");
 }
 
 #[test]

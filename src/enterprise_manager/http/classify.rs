@@ -9,6 +9,7 @@ use std::time::Duration;
 use reqwest::StatusCode;
 
 use super::{
+    failure_body::{em_error, reason},
     foreign_body::{ForeignBody, foreign_body, has_em_challenge},
     response::EmResponse,
 };
@@ -58,10 +59,13 @@ pub(crate) fn unreadable(response: &EmResponse, error: BadResponse) -> Error {
 /// Classifies any status other than 200.
 pub(crate) fn failure(response: &EmResponse) -> Error {
     let (status, retry_after) = (response.status, response.retry_after());
-    if let Ok(Some(document)) = parse_error_document(&response.body) {
-        return by_status(status, excerpt(&document.message), true, retry_after);
-    }
     let foreign = foreign_body(response);
+    if let Some(document) = em_error(response) {
+        // In JSON it is EM's error as well, if not in the language that was asked for.
+        let aside = foreign.map_or_else(String::new, |body| format!(" ({body})"));
+        let message = format!("{}{aside}", excerpt(&document.message));
+        return by_status(status, message, true, retry_after);
+    }
     let is_foreign = match &foreign {
         // HTTP.sys answers a 404 so while the EM service is down.
         Some(ForeignBody::Html(_)) => status != StatusCode::NOT_FOUND,
@@ -69,8 +73,11 @@ pub(crate) fn failure(response: &EmResponse) -> Error {
         Some(ForeignBody::EmJson) => status == StatusCode::NOT_FOUND,
         _ => false,
     };
-    let message = foreign
-        .map_or_else(|| "an answer without an Error document".to_owned(), |body| body.to_string());
+    let message = match (reason(response), foreign) {
+        (Some(reason), _) => format!("a fault, not an Error document: {reason}"),
+        (None, Some(body)) => body.to_string(),
+        (None, None) => "an answer without an Error document".to_owned(),
+    };
     if is_foreign && is_of_requests(status) && !has_em_challenge(response) {
         let what = format!("status {status} and {message}");
         return Error::NotEnterpriseManager { what, passing: false };

@@ -105,7 +105,7 @@ fn find_tag(page: &[u8], tag: &str) -> Option<usize> {
 /// EM's keys are in Pascal case, from release 13 on in camel case.
 fn is_em_json(text: &[u8]) -> bool {
     const TOGETHER: [[&str; 2]; 2] =
-        [["\"Message\"", "\"StatusCode\""], ["\"message\"", "\"statusCode\""]];
+        [["\"Message\"", "\"StatusCode\""], ["\"message\"", "\"firstChanceExceptionMessage\""]];
     const ALONE: [&str; 6] = [
         "\"UID\"",
         "\"JobUid\"",
@@ -153,7 +153,8 @@ mod tests {
     fn em_s_json_is_told_from_other_json() {
         for (json, expected) in [
             (r#"{"Message":"no","StatusCode":404}"#, ForeignBody::EmJson),
-            (r#"{"message":"no","statusCode":404}"#, ForeignBody::EmJson),
+            (r#"{"firstChanceExceptionMessage":null,"message":"no"}"#, ForeignBody::EmJson),
+            (r#"{"message":"no","statusCode":404}"#, ForeignBody::Json),
             (r#"[{"UID":"urn:veeam:ReplicaJobSession:1"}]"#, ForeignBody::EmJson),
             (r#"{"jobUid":"urn:veeam:Job:1"}"#, ForeignBody::EmJson),
             (r#"{"errorCode":"NotFound","message":"no"}"#, ForeignBody::Json),

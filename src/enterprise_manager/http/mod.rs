@@ -4,7 +4,7 @@
 //!   the control of the circuit breaker and the stall detector. It counts and traces the request.
 //! * `client.rs`: the pools of connections, one for each runtime, and their replacement when the
 //!   trusted certificates change.
-//! * `response.rs`, `classify.rs`, `foreign_body.rs`: a response, and what it means. `credential_echo.rs`
+//! * `response.rs`, `classify.rs`, `failure_body.rs`, `foreign_body.rs`: a response, and what it means. `credential_echo.rs`
 //!   keeps what a response repeats of the credentials out of the log.
 //! * `connection_error.rs`, `tls_error.rs`: what it means that there is no response.
 //! * `tls.rs`, `unusable_certificate.rs`: which certificates are trusted, and which TLS cannot use.
@@ -20,6 +20,7 @@ mod connect;
 mod connection_error;
 mod credential_echo;
 mod exchange;
+mod failure_body;
 mod foreign_body;
 mod peer_certificate;
 mod response;

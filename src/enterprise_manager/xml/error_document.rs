@@ -24,3 +24,34 @@ pub(crate) fn parse_error_document(xml: &[u8]) -> Result<Option<ErrorDocument>, 
     })?;
     Ok((root.is_em && root.name() == "Error").then_some(document))
 }
+
+/// The reason in a `Fault` of WCF, or the title and detail of a problem document (RFC 7807); `None`
+/// if the root is another element.
+pub(crate) fn parse_fault_reason(xml: &[u8]) -> Result<Option<String>, BadResponse> {
+    let (mut document, root) = Document::open(xml, |_, _| {})?;
+    let mut texts = Vec::new();
+    match root.name() {
+        "Fault" => {
+            while let Some(element) = document.next_child()? {
+                if element.name() == "Reason" {
+                    while document.next_child()?.is_some() {
+                        texts.push(document.text()?);
+                    }
+                } else {
+                    document.skip()?;
+                }
+            }
+        }
+        "problem" => {
+            while let Some(element) = document.next_child()? {
+                if matches!(element.name(), "title" | "detail") {
+                    texts.push(document.text()?);
+                } else {
+                    document.skip()?;
+                }
+            }
+        }
+        _ => return Ok(None),
+    }
+    Ok(Some(texts.join(": ")))
+}

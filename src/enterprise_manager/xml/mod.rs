@@ -27,7 +27,7 @@ mod task;
 mod time;
 
 pub(crate) use document::is_utf8;
-pub(crate) use error_document::{ErrorDocument, parse_error_document};
+pub(crate) use error_document::{ErrorDocument, parse_error_document, parse_fault_reason};
 pub use list::QueryPage;
 pub(crate) use logon::parse_session_id;
 pub use session::{parse_replica_session, parse_session_page};
