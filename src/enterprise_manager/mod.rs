@@ -41,8 +41,9 @@ pub use model::{
     TaskState, View,
 };
 pub use query::filter::{InvalidName, MAX_NAME, Name, Period, SessionFilter};
-pub use query::list::{MAX_GIVEN, MAX_PAGE_SIZE, Position, SessionList, SessionPage};
+pub use query::list::{MAX_PAGE_SIZE, SessionList, SessionPage};
 pub use query::path::Order;
+pub use query::position::{MAX_GIVEN, Position};
 pub use session_id::{InvalidSessionId, SessionId, parse_id, parse_uuid};
 pub(crate) use xml::parse_session_id;
 pub use xml::{

@@ -7,8 +7,8 @@ use url::Url;
 
 use super::{
     PasswordSource, Pin, SettingError,
+    arguments::defaults,
     credentials::{WITHOUT_QUOTES, check_password, check_username},
-    defaults,
     values::{api_version, at_least_one, given, path, yes_or_no},
 };
 use crate::runtime::text::{is_quote, is_unseen, line, name, odd_end};

@@ -7,12 +7,12 @@
 use std::fmt;
 
 use clap::{
-    ArgMatches, Args, Command, FromArgMatches,
+    ArgMatches, Args, Command,
     parser::{RawValues, ValueSource},
 };
 use serde::{Serialize, Serializer};
 
-use super::{ServeOptions, TraceSettings};
+use super::TraceSettings;
 use crate::runtime::text::line;
 
 /// Where a setting was set.
@@ -81,6 +81,24 @@ logged! {
 pub struct SettingsInEffect(Vec<SettingInEffect>);
 
 impl SettingsInEffect {
+    /// The values of the command's options, from clap's record of the arguments.
+    pub(super) fn of(command: &Command, matches: &ArgMatches) -> Self {
+        let settings = command.get_arguments().map(|option| {
+            let id = option.get_id().as_str();
+            let values = matches.get_raw(id).map(joined);
+            SettingInEffect {
+                name: option.get_long().unwrap_or(id).replace('-', "_"),
+                value: values.filter(|value| !value.is_empty()),
+                source: match matches.value_source(id) {
+                    Some(ValueSource::CommandLine) => SettingSource::Flag,
+                    Some(ValueSource::EnvVariable) => SettingSource::Environment,
+                    _ => SettingSource::Default,
+                },
+            }
+        });
+        Self(settings.collect())
+    }
+
     /// Replaces the value of a setting whose effective value differs from the written one.
     pub(super) fn set(&mut self, name: &str, value: &impl ToString) {
         let setting = self.0.iter_mut().find(|setting| setting.name == name);
@@ -127,7 +145,8 @@ impl Serialize for SettingsInEffect {
     }
 }
 
-/// A group of options that defines none: it only reads the values of all others.
+/// A group of options that defines none: it only reads the values of all others, which
+/// `serve_options.rs` knows.
 impl Args for SettingsInEffect {
     fn augment_args(command: Command) -> Command {
         command
@@ -135,31 +154,6 @@ impl Args for SettingsInEffect {
 
     fn augment_args_for_update(command: Command) -> Command {
         command
-    }
-}
-
-impl FromArgMatches for SettingsInEffect {
-    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
-        let command = ServeOptions::augment_args(Command::default());
-        let settings = command.get_arguments().map(|option| {
-            let id = option.get_id().as_str();
-            let values = matches.get_raw(id).map(joined);
-            SettingInEffect {
-                name: option.get_long().unwrap_or(id).replace('-', "_"),
-                value: values.filter(|value| !value.is_empty()),
-                source: match matches.value_source(id) {
-                    Some(ValueSource::CommandLine) => SettingSource::Flag,
-                    Some(ValueSource::EnvVariable) => SettingSource::Environment,
-                    _ => SettingSource::Default,
-                },
-            }
-        });
-        Ok(Self(settings.collect()))
-    }
-
-    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
-        *self = Self::from_arg_matches(matches)?;
-        Ok(())
     }
 }
 
@@ -171,7 +165,7 @@ fn joined(values: RawValues<'_>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::settings::defaults;
+    use crate::settings::{ServeOptions, arguments::defaults};
 
     #[test]
     fn every_setting_is_in_the_log() {

@@ -11,7 +11,7 @@ use std::time::Duration;
 use clap::Args;
 
 use super::{
-    defaults,
+    arguments::defaults,
     values::{at_least_one, duration, positive_duration, size},
 };
 

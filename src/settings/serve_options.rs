@@ -9,19 +9,23 @@ use std::{
     time::Duration,
 };
 
-use clap::{Args, ValueEnum};
+use clap::{ArgMatches, Args, Command, FromArgMatches, ValueEnum};
 use secrecy::{ExposeSecret as _, SecretSlice};
 
 use super::{
     CallSettings, CallerTls, CallerTlsOptions, EnterpriseManagerOptions, EnterpriseManagerSettings,
-    ListenerSettings, RELOAD_INTERVAL, ReuseSettings, SettingError, Settings, SettingsInEffect,
-    TraceSettings, WatchSettings,
+    ListenerSettings, ReuseSettings, SettingError, Settings, SettingsInEffect, TraceSettings,
+    WatchSettings,
+    arguments::defaults,
     values::{at_least_one, duration, given, path, socket_address},
 };
 use crate::runtime::{
     file,
     text::{line, quoted},
 };
+
+/// How often files that may change are read.
+const RELOAD_INTERVAL: Duration = Duration::from_secs(2);
 
 /// The options of `serve`, from the command line and the environment.
 #[derive(Debug, Clone, Args)]
@@ -103,6 +107,13 @@ pub enum LogFormat {
     Json,
 }
 
+impl Settings {
+    /// Defaults for everything except Enterprise Manager.
+    pub fn new(enterprise_manager: EnterpriseManagerSettings) -> Self {
+        defaults::<ServeOptions>().with(enterprise_manager, None, Ok(None))
+    }
+}
+
 impl ServeOptions {
     /// Checks what concerns several options, and reads the password and the key for page tokens.
     /// The gateway reads the certificate files when it starts.
@@ -161,6 +172,18 @@ impl ServeOptions {
             enterprise_manager,
             in_effect: self.in_effect,
         }
+    }
+}
+
+/// Here, since only this file knows all options.
+impl FromArgMatches for SettingsInEffect {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        Ok(Self::of(&ServeOptions::augment_args(Command::default()), matches))
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
     }
 }
 

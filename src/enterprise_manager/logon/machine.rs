@@ -10,8 +10,8 @@ use secrecy::{ExposeSecret as _, SecretString};
 use tokio::time::Instant;
 
 use super::{
-    LogonSession,
     response::{LogonFailure, Meaning},
+    session::LogonSession,
 };
 use crate::enterprise_manager::error::Error;
 

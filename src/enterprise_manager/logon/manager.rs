@@ -11,10 +11,10 @@ use tokio::{
 };
 
 use super::{
-    LogonSession,
     machine::{Attempt, Machine, RESEND_AFTER, Step},
-    request::{HttpClient, LogonClient},
+    request::{HttpClient, LOGOFF_TIMEOUT, LogonClient},
     response::{LogonFailure, Meaning},
+    session::LogonSession,
 };
 use crate::{
     enterprise_manager::{
@@ -32,9 +32,6 @@ use crate::{
 /// How long the answer to a logon may take. A directory that is slow, or out of reach of its domain
 /// controllers, has been seen to need more than half a minute.
 pub(super) const LONGEST_LOGON: Duration = Duration::from_secs(150);
-
-/// How long a logoff may take: it is a courtesy to EM.
-pub(super) const LOGOFF_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Owns the one logon session: logs on, renews, logs off.
 pub(crate) struct LogonManager<C = HttpClient> {

@@ -32,48 +32,21 @@
 //! * `machine.rs`: states, transitions and pauses; knows no clock, no task and no HTTP.
 //! * `request.rs`: the requests of a logon and a logoff.
 //! * `response.rs`: what the response to a logon means.
+//! * `session.rs`: the [`LogonSession`].
 //! * `shown.rs`: what operators see of it.
 
 mod machine;
 mod manager;
 mod request;
 mod response;
+mod session;
 mod shown;
 #[cfg(test)]
 mod tests;
 
-use std::sync::atomic::{AtomicBool, Ordering};
-
-use reqwest::header::HeaderValue;
-use tokio::time::Instant;
-use uuid::Uuid;
-
 pub(crate) use manager::LogonManager;
+pub(crate) use session::LogonSession;
 pub use shown::LogonState;
 
 #[cfg(doc)]
 use manager::LONGEST_LOGON;
-
-/// One logon session at EM.
-#[derive(Debug)]
-pub(crate) struct LogonSession {
-    /// The token, byte for byte as EM gave it.
-    pub(crate) token: HeaderValue,
-    /// The id to end the session with, which is not the token.
-    id: Option<Uuid>,
-    since: Instant,
-    /// Whether EM has accepted the token in any request.
-    is_accepted: AtomicBool,
-}
-
-impl LogonSession {
-    fn new(mut token: HeaderValue, id: Option<Uuid>) -> Self {
-        token.set_sensitive(true);
-        Self { token, id, since: Instant::now(), is_accepted: AtomicBool::new(false) }
-    }
-
-    /// EM has accepted the token. Returns whether that is news.
-    fn accept(&self) -> bool {
-        !self.is_accepted.swap(true, Ordering::Relaxed)
-    }
-}

@@ -1,5 +1,7 @@
 //! The requests of a logon and a logoff.
 
+use std::time::Duration;
+
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use reqwest::{Method, StatusCode, header::HeaderValue};
 use secrecy::SecretString;
@@ -7,9 +9,8 @@ use tokio::time::timeout;
 use uuid::Uuid;
 
 use super::{
-    LogonSession,
-    manager::LOGOFF_TIMEOUT,
     response::{LogonFailure, read_logon, session_without_token},
+    session::LogonSession,
 };
 use crate::{
     enterprise_manager::{
@@ -20,6 +21,9 @@ use crate::{
     operations::traces::TraceContext,
     settings::EnterpriseManagerSettings,
 };
+
+/// How long a logoff may take: it is a courtesy to EM.
+pub(super) const LOGOFF_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// What the manager asks of EM. A trait, so that its tests need no sockets and can pause the clock.
 pub(crate) trait LogonClient: Send + Sync + 'static {

@@ -4,7 +4,7 @@
 use reqwest::StatusCode;
 use uuid::Uuid;
 
-use super::LogonSession;
+use super::session::LogonSession;
 use crate::{
     enterprise_manager::{
         error::{BadResponse, Error},

@@ -7,8 +7,8 @@
 use jiff::Timestamp;
 
 use super::{
-    filter::Period,
-    list::{Position, SessionList, second},
+    filter::{Period, SessionFilter},
+    position::{Position, second},
 };
 use crate::enterprise_manager::{
     error::{BadResponse, excerpt},
@@ -20,19 +20,20 @@ use crate::enterprise_manager::{
 /// whole seconds, milliseconds or microseconds of what they store.
 const TOLERANCE: i128 = 1_000_000_000;
 
-/// Checks that the session is one that the list asks for, at this position.
+/// Checks that the session is one that a list with this filter asks for, of the `rest` that follows
+/// this position.
 ///
 /// # Errors
 ///
 /// Which element contradicts the request.
 pub(super) fn check(
-    list: &SessionList,
+    filter: &SessionFilter,
+    rest: Period,
     position: &Position,
     session: &ReplicaSession,
 ) -> Result<(), BadResponse> {
-    let rest = list.rest(position);
     let found = match &session.entity {
-        Some(fields) => contradiction(list, rest, session, fields),
+        Some(fields) => contradiction(filter, rest, session, fields),
         // A reference has no field but its name, and that a time only by custom.
         None => second(session)
             .and_then(|second| Timestamp::from_second(second).ok())
@@ -51,12 +52,11 @@ pub(super) fn check(
 
 /// The element that contradicts the request, and its text. What is absent contradicts nothing.
 fn contradiction(
-    list: &SessionList,
+    filter: &SessionFilter,
     created: Period,
     session: &ReplicaSession,
     fields: &EntityFields,
 ) -> Option<(&'static str, String)> {
-    let filter = &list.filter;
     let job_id = fields.job_uid.rsplit(':').next().and_then(parse_uuid);
     if filter.job_id.is_some() && job_id.is_some() && filter.job_id != job_id {
         return Some(("JobUid", fields.job_uid.clone()));

@@ -8,15 +8,15 @@
 //! compares depends on EM's database. Page numbers are used only within one second, or if EM's
 //! answer has no times or is not sorted.
 
-use jiff::{Timestamp, civil::DateTime, tz::TimeZone};
+use jiff::Timestamp;
 
 use super::{
     contradiction,
     filter::{Period, SessionFilter},
     path::{Order, Query},
+    position::{MAX_GIVEN, Position, second},
 };
 use crate::enterprise_manager::{
-    SessionId,
     error::BadResponse,
     model::{ReplicaSession, View},
     xml::QueryPage,
@@ -24,9 +24,6 @@ use crate::enterprise_manager::{
 
 /// Maximum number of sessions on a page. Whether EM supports larger pages is unknown.
 pub const MAX_PAGE_SIZE: u16 = 1000;
-
-/// Maximum number of session ids in a [`Position`].
-pub const MAX_GIVEN: usize = 64;
 
 /// A request for a list of sessions, without the position in it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -39,22 +36,6 @@ pub struct SessionList {
     pub order: Order,
     /// Maximum number of sessions on a page, 1 to [`MAX_PAGE_SIZE`].
     pub page_size: u16,
-}
-
-/// Where the next page of a list begins. The default is the first page.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
-pub struct Position {
-    /// The second, since 1970, in which the last returned session was created.
-    pub second: Option<i64>,
-    /// The sessions of that second that have been returned.
-    pub given: Vec<SessionId>,
-    /// The number of sessions returned since that second began, if they are too many to list in
-    /// `given` or their creation times are unknown; otherwise 0.
-    pub skipped: u32,
-    /// EM's page size, by which `skipped` is counted.
-    pub em_page_size: u16,
-    /// The first session of EM's last answer, if the next page is requested by its number.
-    pub page_begins: Option<SessionId>,
 }
 
 /// One page of a list.
@@ -108,7 +89,9 @@ impl SessionList {
         if position.skipped > 0 && is_new_page && position.page_begins == Some(first.id) {
             return Err(BadResponse::NotAdvancing { number: page_number(position) });
         }
-        answer.items.iter().try_for_each(|session| contradiction::check(self, position, session))
+        answer.items.iter().try_for_each(|session| {
+            contradiction::check(&self.filter, self.rest(position), position, session)
+        })
     }
 
     /// The period of the sessions that remain after `position`.
@@ -211,20 +194,6 @@ fn page_number(position: &Position) -> u32 {
         0 => 1,
         skipped => skipped / u32::from(position.em_page_size.max(1)) + 1,
     }
-}
-
-/// The second in which a session was created. In a reference, only the name has it.
-pub(super) fn second(session: &ReplicaSession) -> Option<i64> {
-    let time = if let Some(run) = &session.entity {
-        run.created_at?
-    } else {
-        let (_, time) = session.name.rsplit_once('@')?;
-        let time: DateTime = time.parse().ok()?;
-        TimeZone::UTC.to_timestamp(time).ok()?
-    };
-    // Rounds down, even before 1970.
-    let second = time.as_nanosecond().div_euclid(1_000_000_000);
-    i64::try_from(second).ok()
 }
 
 #[cfg(test)]

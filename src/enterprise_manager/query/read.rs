@@ -6,8 +6,9 @@ use jiff::Timestamp;
 
 use super::{
     filter::tasks_of,
-    list::{MAX_PAGE_SIZE, Position, SessionList, SessionPage},
+    list::{MAX_PAGE_SIZE, SessionList, SessionPage},
     path::{Order, Query},
+    position::Position,
 };
 use crate::enterprise_manager::{
     EnterpriseManager, ReadContext, SessionId,

@@ -8,7 +8,7 @@ use prometheus_client::{
 };
 use tonic::Code;
 
-use super::{Durations, Labels};
+use super::{durations::Durations, labels::Labels};
 use crate::proto::{
     CallKind, codes::METRIC_NAMES, v1::replica_session_service_server::SERVICE_NAME,
 };

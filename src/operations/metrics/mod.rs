@@ -47,6 +47,7 @@ macro_rules! outcomes {
 
 mod calls;
 mod durations;
+mod labels;
 #[cfg(target_os = "linux")]
 mod process;
 mod upstream;
@@ -62,11 +63,8 @@ use prometheus_client::{
 
 use crate::runtime::certificates::Expiry;
 pub use calls::CallMetrics;
-pub use durations::Durations;
+use labels::Labels;
 pub use upstream::{LogonOutcome, RequestOutcome, UpstreamMetrics};
-
-/// Label names and values. They are static, so that no client can add series.
-type Labels<const N: usize> = [(&'static str, &'static str); N];
 
 metrics! {
     /// Metrics of the gateway's parts.

@@ -10,7 +10,7 @@ use prometheus_client::{
     registry::Registry,
 };
 
-use super::{Durations, Labels};
+use super::{durations::Durations, labels::Labels};
 
 outcomes! {
     /// How an HTTP request to Enterprise Manager ended.

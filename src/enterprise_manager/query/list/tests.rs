@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use proptest::{prelude::*, sample::Index};
 
 use super::*;
-use crate::enterprise_manager::EntityFields;
+use crate::enterprise_manager::{EntityFields, SessionId};
 
 /// A session created at this millisecond since 1970.
 fn session(number: u128, millisecond: i64, view: View) -> ReplicaSession {
