@@ -281,7 +281,7 @@ async fn no_secret_is_in_a_trace_level_log_or_anywhere_else() {
     };
     write!(output, "{options:?} {:?}", get(&options).await).unwrap();
 
-    // A rejected password, given as a value and sent over plaintext, and the back-off after it.
+    // A rejected password, given as a value and sent over plaintext, and the pause after it.
     let plain = Simulator::start(Options {
         accounts: vec![Account::new(USERNAME, PASSWORD, Role::PortalUser)],
         ..Options::default()

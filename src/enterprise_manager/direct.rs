@@ -30,7 +30,7 @@ impl EnterpriseManager {
 
     /// Logs on, unless that has been done, and reads nothing.
     pub(crate) async fn log_on(&self) -> Result<(), Error> {
-        let session = self.logons.session(&TraceContext::Untraced).await;
+        let session = self.logons.logon_session(&TraceContext::Untraced).await;
         session.map(drop)
     }
 
@@ -59,7 +59,7 @@ impl EnterpriseManager {
 
     /// The same with the logon session that all reads share; logs on first if there is none.
     pub(crate) async fn ask_logged_on(&self, path: &str) -> Result<EmResponse, Error> {
-        let session = self.logons.session(&TraceContext::Untraced).await?;
+        let session = self.logons.logon_session(&TraceContext::Untraced).await?;
         let token = HeaderMap::from_iter([(SESSION_HEADER, session.token.clone())]);
         self.ask(Method::GET, path, &token).await
     }

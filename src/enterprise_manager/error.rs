@@ -27,6 +27,11 @@ pub enum Error {
     #[error("Enterprise Manager rejects the gateway's credentials: {why}")]
     CredentialsRejected { why: String },
 
+    /// EM refuses the token of a request with 401: the logon session is over. A read then takes a
+    /// newer session, so no caller gets this.
+    #[error("Enterprise Manager refuses the token: {why}")]
+    TokenRefused { why: String },
+
     /// No logon is tried for now, since the last one failed.
     #[error("the last logon failed, the next is tried in {} s: {cause}", retry_after.as_secs() + 1)]
     LogonPaused {
@@ -96,7 +101,9 @@ pub enum Error {
 
 impl Error {
     /// Whether the cause can pass without anybody changing anything: EM restarts, the network
-    /// recovers, a proxy has capacity again. Retries, the gRPC code and watches depend on this.
+    /// recovers, a proxy has capacity again. Two things depend on this: whether a watch that has read
+    /// nothing yet goes on, and which code callers get while something else answers in EM's place.
+    /// Retries have a rule of their own, in `guard/retry.rs`.
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Unreachable { .. }
@@ -110,8 +117,8 @@ impl Error {
         }
     }
 
-    /// How long EM, a proxy in front of it, or the circuit breaker asks to wait before the next
-    /// request.
+    /// How long EM or a proxy in front of it asks to wait before the next request, or how long the
+    /// circuit breaker or the pause after a failed logon still lasts.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Unavailable { retry_after, .. } | Self::Throttled { retry_after, .. } => {

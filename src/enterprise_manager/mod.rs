@@ -7,7 +7,7 @@
 //! 1. `mod.rs` or `query/`: a method of [`EnterpriseManager`] builds a request (`read_request.rs`).
 //! 2. `read.rs`: waits for a permit, takes the shared logon session, sends, and retries.
 //! 3. `guard/`: the permits, the circuit breaker, the retry budget and whatever else protects EM.
-//! 4. `logon/`: the one logon session, its renewal and its back-off.
+//! 4. `logon/`: the one logon session, its renewal and its pauses.
 //! 5. `http/`: sends one request, receives a bounded response, and classifies it.
 //! 6. `xml/`: parses the document into the model of `model.rs`.
 //!
@@ -123,7 +123,7 @@ impl EnterpriseManager {
         context: &ReadContext,
     ) -> Result<Arc<Reading>, Error> {
         let reading = self.read(&SessionRequest { id, view }, context).await?;
-        self.count_unknown(&reading.session.unmapped);
+        self.count_unmapped(&reading.session.unmapped);
         Ok(reading)
     }
 
@@ -138,8 +138,8 @@ impl EnterpriseManager {
     }
 
     /// Whether the gateway currently tries no logon, because the last one failed.
-    pub fn is_logon_suspended(&self) -> bool {
-        self.logons.is_suspended()
+    pub fn is_logon_paused(&self) -> bool {
+        self.logons.is_logon_paused()
     }
 
     /// Whether requests fail at once because no connection to EM can be established.
@@ -148,7 +148,7 @@ impl EnterpriseManager {
     }
 
     /// Counts elements that the contract has no field for.
-    fn count_unknown<'e>(&self, unmapped: impl IntoIterator<Item = (&'e String, &'e String)>) {
+    fn count_unmapped<'e>(&self, unmapped: impl IntoIterator<Item = (&'e String, &'e String)>) {
         for (element, _) in unmapped {
             self.metrics.unknown_value(element);
         }

@@ -26,7 +26,7 @@ struct ReadProgress<'r, R> {
 
 /// Why an attempt failed.
 enum AttemptError {
-    /// There is no logon session. Final: the back-off decides when to try another logon.
+    /// There is no logon session. Final: the logon pause decides when to try another logon.
     Logon(Error),
     /// The request failed. The retry budget decides whether to send it again.
     Request(Error),
@@ -94,13 +94,17 @@ impl EnterpriseManager {
         &self,
         read: &mut ReadProgress<'_, R>,
     ) -> Result<R::Answer, AttemptError> {
-        let session = self.logons.session(read.trace).await;
+        let session = self.logons.logon_session(read.trace).await;
         let mut session = session.map_err(AttemptError::Logon)?;
         let mut answer = self.get(read, &session).await;
-        if matches!(answer, Err(Error::CredentialsRejected { .. })) {
+        if matches!(answer, Err(Error::TokenRefused { .. })) {
             let renewed = self.logons.renewed_session(&session, read.trace).await;
             session = renewed.map_err(AttemptError::Logon)?;
             answer = self.get(read, &session).await;
+            if let Err(Error::TokenRefused { why }) = answer {
+                let why = format!("it refuses a token that it has just issued, with {why}");
+                answer = Err(Error::CredentialsRejected { why });
+            }
         }
         match &answer {
             Err(error @ Error::CredentialsRejected { .. }) => self.logons.refused(&session, error),

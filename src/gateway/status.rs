@@ -265,7 +265,7 @@ fn row_of(error: &Error) -> &'static Row {
         Error::LogonPaused { cause, .. } => row_of(cause),
         Error::SessionNotFound { .. } => &SESSION_NOT_FOUND,
         Error::AccessDenied { .. } => &EM_ACCESS_DENIED,
-        Error::CredentialsRejected { .. } => &EM_CREDENTIALS_REJECTED,
+        Error::CredentialsRejected { .. } | Error::TokenRefused { .. } => &EM_CREDENTIALS_REJECTED,
         Error::UntrustedCertificate { .. } => &EM_UNTRUSTED_CERTIFICATE,
         Error::TlsFailed { .. } => &EM_TLS_FAILED,
         Error::Unreachable { .. }

@@ -126,7 +126,7 @@ impl EnterpriseManagerReport {
                     LogonState::LoggedOn(since) => Some(since.elapsed().as_secs()),
                     _ => None,
                 },
-                suspended: enterprise_manager.is_logon_suspended(),
+                suspended: enterprise_manager.is_logon_paused(),
             },
             circuit: if enterprise_manager.is_circuit_open() { "open" } else { "closed" },
         }

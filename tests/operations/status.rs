@@ -85,13 +85,13 @@ async fn status_reports_the_health_of_enterprise_manager() {
 }
 
 #[tokio::test]
-async fn a_rejected_password_is_reported_as_a_suspended_logon() {
+async fn a_rejected_password_is_reported_as_a_paused_logon() {
     let (simulator, gateway) = start(&[]).await;
     simulator.set_password(r"TECH\gateway", "another");
     assert_eq!(gateway.get(FINISHED).await.0, 78);
     let em = &status(&gateway).await["enterprise_manager"];
     assert_eq!(em["logon"]["suspended"], true);
-    assert_eq!(em["logon"]["state"], "logged_off");
+    assert_eq!(em["logon"]["state"], "paused");
     assert_eq!(em["last_failure"]["reason"], "EM_CREDENTIALS_REJECTED");
 }
 

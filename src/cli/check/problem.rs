@@ -87,7 +87,7 @@ pub(super) fn of_error(error: &Error, settings: &EnterpriseManagerSettings) -> P
     let url = &settings.url;
     match error {
         Error::LogonPaused { cause, .. } => of_error(cause, settings),
-        Error::CredentialsRejected { why } => Problem::misconfigured(
+        Error::CredentialsRejected { why } | Error::TokenRefused { why } => Problem::misconfigured(
             format!("Enterprise Manager rejects the user name or the password: {why}"),
             format!(
                 "correct --em-username ({}) or the password ({}). Try them in Enterprise Manager's web \

@@ -1,15 +1,15 @@
 //! Protects Enterprise Manager from overload, and callers from an Enterprise Manager that fails.
 //!
 //! EM is a management server: it copes with a handful of parallel requests, and documents no limit.
-//! A read passes these guards in this order:
+//! These guards are around a read, the outermost first:
 //!
-//! 1. [`ConcurrencyLimit`]: a read waits for a permit, so that EM never has more requests than
-//!    the setting allows.
-//! 2. [`CircuitBreaker`]: a request fails at once while no connection can be established.
-//! 3. [`StallDetector`]: a request that EM has dropped ends once EM has answered later ones.
-//! 4. [`RetryBudget`]: the gateway retries a failed read, but not so often that retries become the
+//! 1. [`UpstreamHealth`]: records how reads end, for health checks and `/status`.
+//! 2. [`RetryBudget`]: the gateway retries a failed read, but not so often that retries become the
 //!    load.
-//! 5. [`UpstreamHealth`]: records how reads end, for health checks and `/status`.
+//! 3. [`ConcurrencyLimit`]: each attempt waits for a permit, so that EM never has more requests than
+//!    the setting allows.
+//! 4. [`CircuitBreaker`]: a request fails at once while no connection can be established.
+//! 5. [`StallDetector`]: a request that EM has dropped ends once EM has answered later ones.
 //!
 //! The gateway does not use tower's layers for limits, retries and budgets, because the guards depend
 //! on what tower's traits hide: the kind of a request, the meaning of EM's error, and a deadline that
@@ -27,6 +27,6 @@ pub(crate) use circuit_breaker::CircuitBreaker;
 pub(crate) use concurrency_limit::ConcurrencyLimit;
 pub use health::{LATELY, LastFailure, UpstreamHealth, UpstreamStatus};
 pub use read_context::ReadContext;
-pub(crate) use request_kind::RequestKind;
+pub(crate) use request_kind::{LONGEST_LOGON, RequestKind};
 pub(crate) use retry::RetryBudget;
 pub(crate) use stall::StallDetector;

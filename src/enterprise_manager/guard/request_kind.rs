@@ -1,6 +1,13 @@
 //! Kinds of requests to Enterprise Manager, and their limits on time and memory.
+//!
+//! The limits belong to the kind and not to the caller, since the guards have to know how long EM may
+//! take, and how much it may send, before they know anything else about a request.
 
 use std::time::Duration;
+
+/// How long the answer to a logon may take. A directory that is slow, or out of reach of its domain
+/// controllers, has been seen to need more than half a minute.
+pub(crate) const LONGEST_LOGON: Duration = Duration::from_secs(150);
 
 /// The kind of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,7 +35,7 @@ impl RequestKind {
         match self {
             Self::Entity => Duration::from_secs(2),
             Self::List => Duration::from_secs(20),
-            Self::Logon => Duration::from_secs(150),
+            Self::Logon => LONGEST_LOGON,
         }
     }
 }

@@ -111,11 +111,9 @@ fn by_status(
             ),
             passing: true,
         },
-        StatusCode::UNAUTHORIZED => Error::CredentialsRejected {
-            why: format!(
-                "it rejects a token that it has just issued, with status {status} ({message})"
-            ),
-        },
+        StatusCode::UNAUTHORIZED => {
+            Error::TokenRefused { why: format!("status {status} ({message})") }
+        }
         StatusCode::FORBIDDEN => Error::AccessDenied { message },
         StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS => {
             Error::Throttled { why: format!("status {status} ({message})"), retry_after }

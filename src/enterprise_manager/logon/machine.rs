@@ -15,7 +15,7 @@ use super::{
 };
 use crate::enterprise_manager::error::Error;
 
-/// How long an attempt is unanswered before the password is sent once more: EM may have dropped the
+/// How long a sending is unanswered before the password is sent once more: EM may have dropped the
 /// first.
 pub(super) const RESEND_AFTER: Duration = Duration::from_secs(30);
 
@@ -33,10 +33,10 @@ const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 /// The state of the one logon session.
 pub(super) struct Machine {
     state: State,
-    /// Attempts that EM has not answered, oldest first. There can be some in any state: the answer
+    /// Sendings that EM has not answered, oldest first. There can be some in any state: the answer
     /// to the second may come when that to the first has decided.
-    unanswered: Vec<Attempt>,
-    attempts: u64,
+    unanswered: Vec<Sending>,
+    sendings: u64,
     /// The password when it was last looked at.
     password: SecretString,
     next_look: Instant,
@@ -49,7 +49,7 @@ pub(super) struct Machine {
 }
 
 enum State {
-    /// There is no session. While an attempt is unanswered, this is called *logging on*.
+    /// There is no session. While a sending is unanswered, this is called *logging on*.
     LoggedOff,
     LoggedOn(Arc<LogonSession>),
     Paused(Pause),
@@ -64,9 +64,11 @@ struct Pause {
 
 /// One sending of the password.
 #[derive(Clone)]
-pub(super) struct Attempt {
+pub(super) struct Sending {
     number: u64,
     at: Instant,
+    /// Whether another sending of the same password is unanswered.
+    pub(super) is_second: bool,
     pub(super) password: SecretString,
 }
 
@@ -75,9 +77,9 @@ pub(super) enum Step {
     Use(Arc<LogonSession>),
     /// No logon is tried for now.
     Fail(Error),
-    /// Send the attempt's password, report the answer, and take the next step.
-    Send(Attempt),
-    /// Take the next step when an attempt has been answered, or at this time.
+    /// Send the sending's password, report the answer, and take the next step.
+    Send(Sending),
+    /// Take the next step when a sending has been answered, or at this time.
     Wait(Option<Instant>),
 }
 
@@ -87,7 +89,7 @@ impl Machine {
         Self {
             state: State::LoggedOff,
             unanswered: Vec::new(),
-            attempts: 0,
+            sendings: 0,
             password,
             next_look: Instant::now(),
             rejections: 0,
@@ -120,29 +122,29 @@ impl Machine {
         }
         self.enter(State::LoggedOff);
         let password = &self.password;
-        let same = self.unanswered.iter().filter(|attempt| is_same(&attempt.password, password));
-        let same: Vec<_> = same.map(|attempt| attempt.at + RESEND_AFTER).collect();
-        match same.as_slice() {
-            [] => {}
-            // After a rejection, another attempt with this password is more likely to be rejected too
+        let same = self.unanswered.iter().filter(|sending| is_same(&sending.password, password));
+        let same: Vec<_> = same.map(|sending| sending.at + RESEND_AFTER).collect();
+        let is_second = match same.as_slice() {
+            [] => false,
+            // After a rejection, another sending of this password is more likely to be rejected too
             // than to be lost.
             [resend_at] if self.rejections == 0 && now < *resend_at => {
                 return Step::Wait(Some(*resend_at));
             }
-            [_] if self.rejections == 0 => {}
+            [_] if self.rejections == 0 => true,
             _ => return Step::Wait(None),
-        }
+        };
         self.look(read_password(), now);
-        Step::Send(self.attempt(now))
+        Step::Send(self.sending(is_second, now))
     }
 
     /// EM has given a token. Returns the session to end, if there was another already.
     pub(super) fn logged_on(
         &mut self,
-        attempt: &Attempt,
+        sending: &Sending,
         session: Arc<LogonSession>,
     ) -> Option<Arc<LogonSession>> {
-        self.forget(attempt);
+        self.forget(sending);
         self.rejections = 0;
         if matches!(self.state, State::LoggedOn(_)) {
             return Some(session);
@@ -154,12 +156,12 @@ impl Machine {
     /// A logon has failed; `password` is the current one. Returns the pause that begins, if one does.
     pub(super) fn failed(
         &mut self,
-        attempt: &Attempt,
+        sending: &Sending,
         failure: &LogonFailure,
         password: SecretString,
         now: Instant,
     ) -> Option<Duration> {
-        self.forget(attempt);
+        self.forget(sending);
         self.look(password, now);
         if matches!(self.state, State::LoggedOn(_)) {
             return None;
@@ -168,11 +170,11 @@ impl Machine {
             Meaning::Failed | Meaning::Unanswered => {
                 Some(self.pause_after_failure(&failure.error, now))
             }
-            Meaning::Rejected if is_same(&attempt.password, &self.password) => {
+            Meaning::Rejected if is_same(&sending.password, &self.password) => {
                 let pause =
                     doubled(FIRST_REJECTION_PAUSE, self.rejections, LONGEST_REJECTION_PAUSE);
                 self.rejections = self.rejections.saturating_add(1);
-                self.pause(pause, &failure.error, Some(attempt.password.clone()), now);
+                self.pause(pause, &failure.error, Some(sending.password.clone()), now);
                 Some(pause)
             }
             // Not sent, or replaced in the meantime.
@@ -224,20 +226,21 @@ impl Machine {
         matches!(self.state, State::Paused(_))
     }
 
-    /// Whether an attempt is unanswered.
+    /// Whether a sending is unanswered.
     pub(super) fn is_unanswered(&self) -> bool {
         !self.unanswered.is_empty()
     }
 
-    fn attempt(&mut self, now: Instant) -> Attempt {
-        self.attempts += 1;
-        let attempt = Attempt { number: self.attempts, at: now, password: self.password.clone() };
-        self.unanswered.push(attempt.clone());
-        attempt
+    fn sending(&mut self, is_second: bool, now: Instant) -> Sending {
+        self.sendings += 1;
+        let sending =
+            Sending { number: self.sendings, at: now, is_second, password: self.password.clone() };
+        self.unanswered.push(sending.clone());
+        sending
     }
 
-    fn forget(&mut self, attempt: &Attempt) {
-        self.unanswered.retain(|unanswered| unanswered.number != attempt.number);
+    fn forget(&mut self, sending: &Sending) {
+        self.unanswered.retain(|unanswered| unanswered.number != sending.number);
     }
 
     fn look(&mut self, password: SecretString, now: Instant) {

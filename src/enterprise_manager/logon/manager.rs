@@ -1,4 +1,7 @@
 //! Drives the state machine: sends the password in tasks of their own, lets callers wait, logs off.
+//!
+//! The machine decides and this acts, so that the rules can be tried without tasks, and the tasks
+//! have no rules of their own. A sending is a task because EM counts it even if its caller leaves.
 
 use std::{sync::Arc, time::Duration};
 
@@ -11,7 +14,7 @@ use tokio::{
 };
 
 use super::{
-    machine::{Attempt, Machine, RESEND_AFTER, Step},
+    machine::{Machine, RESEND_AFTER, Sending, Step},
     request::{HttpClient, LOGOFF_TIMEOUT, LogonClient},
     response::{LogonFailure, Meaning},
     session::LogonSession,
@@ -19,6 +22,7 @@ use super::{
 use crate::{
     enterprise_manager::{
         error::{Error, Setting, UnusableSetting},
+        guard::LONGEST_LOGON,
         http::{EmResponse, Http},
     },
     operations::{
@@ -28,10 +32,6 @@ use crate::{
     runtime::reload::{Files, WatchedFiles},
     settings::{EnterpriseManagerSettings, PasswordSource, doubt},
 };
-
-/// How long the answer to a logon may take. A directory that is slow, or out of reach of its domain
-/// controllers, has been seen to need more than half a minute.
-pub(super) const LONGEST_LOGON: Duration = Duration::from_secs(150);
 
 /// Owns the one logon session: logs on, renews, logs off.
 pub(crate) struct LogonManager<C = HttpClient> {
@@ -123,7 +123,7 @@ impl<C: LogonClient> LogonManager<C> {
     /// # Errors
     ///
     /// Why there is no logon session; at once while logons are paused.
-    pub(crate) async fn session(
+    pub(crate) async fn logon_session(
         self: &Arc<Self>,
         trace: &TraceContext,
     ) -> Result<Arc<LogonSession>, Error> {
@@ -134,7 +134,7 @@ impl<C: LogonClient> LogonManager<C> {
     ///
     /// # Errors
     ///
-    /// As [`session`](Self::session).
+    /// As [`logon_session`](Self::logon_session).
     pub(crate) async fn renewed_session(
         self: &Arc<Self>,
         refused: &Arc<LogonSession>,
@@ -198,8 +198,14 @@ impl<C: LogonClient> LogonManager<C> {
             let until = match step {
                 Step::Use(session) => return Ok(session),
                 Step::Fail(error) => return Err(error),
-                Step::Send(attempt) => {
-                    self.start(attempt, trace.clone());
+                Step::Send(sending) => {
+                    if sending.is_second {
+                        tracing::warn!(
+                            "Enterprise Manager has not answered the logon for {RESEND_AFTER:?}; \
+                             sending the password once more"
+                        );
+                    }
+                    self.start(sending, trace.clone());
                     continue;
                 }
                 Step::Wait(until) => until,
@@ -216,33 +222,33 @@ impl<C: LogonClient> LogonManager<C> {
                         return Err(error.clone());
                     }
                 }
-                () = resend => tracing::warn!("no answer to the logon within {RESEND_AFTER:?}"),
+                () = resend => {}
             }
         }
     }
 
     /// Sends the password in a task of its own. The caller who needed it may leave without harm to
     /// those who wait with it; and when all have left the answer still counts.
-    fn start(self: &Arc<Self>, attempt: Attempt, trace: TraceContext) {
+    fn start(self: &Arc<Self>, sending: Sending, trace: TraceContext) {
         let manager = self.clone();
-        let sent = attempt.clone();
+        let sent = sending.clone();
         let answer = tokio::spawn(async move {
             let logon = manager.client.log_on(&sent.password, &trace);
             timeout(LONGEST_LOGON, logon).await.unwrap_or_else(|_| Err(unanswered()))
         });
         let manager = self.clone();
         tokio::spawn(async move {
-            // An attempt that a panic has ended would count as unanswered for ever.
+            // A sending that a panic has ended would count as unanswered for ever.
             match answer.await.unwrap_or_else(|_| Err(without_outcome())) {
-                Ok(session) => manager.logged_on(&attempt, session).await,
-                Err(failure) => manager.failed(&attempt, failure),
+                Ok(session) => manager.logged_on(&sending, session).await,
+                Err(failure) => manager.failed(&sending, failure),
             }
         });
     }
 
-    async fn logged_on(&self, attempt: &Attempt, session: LogonSession) {
+    async fn logged_on(&self, sending: &Sending, session: LogonSession) {
         self.metrics.logon(LogonOutcome::Accepted);
-        let unused = self.machine.lock().logged_on(attempt, Arc::new(session));
+        let unused = self.machine.lock().logged_on(sending, Arc::new(session));
         self.answers.send_replace(None);
         let Some(unused) = unused else {
             tracing::info!(username = %self.username, "logged on to Enterprise Manager");
@@ -252,12 +258,12 @@ impl<C: LogonClient> LogonManager<C> {
         let _ = timeout(LOGOFF_TIMEOUT, self.client.log_off(&unused)).await;
     }
 
-    fn failed(&self, attempt: &Attempt, failure: LogonFailure) {
+    fn failed(&self, sending: &Sending, failure: LogonFailure) {
         self.metrics.logon(failure.outcome());
         let password = self.read_password();
         let (pause, is_logged_on) = {
             let mut machine = self.machine.lock();
-            let pause = machine.failed(attempt, &failure, password, Instant::now());
+            let pause = machine.failed(sending, &failure, password, Instant::now());
             (pause, machine.session().is_some())
         };
         log(&failure, pause);
@@ -289,7 +295,7 @@ fn log(failure: &LogonFailure, pause: Option<Duration>) {
         Some(pause_seconds) => {
             tracing::warn!(
                 pause_seconds,
-                "the logon failed; no other one during the pause: {error}"
+                "the logon failed; the next one is tried when the pause is over: {error}"
             );
         }
         None => tracing::warn!("the logon failed: {error}"),

@@ -16,16 +16,17 @@
 //! | paused | fails at once; after the pause: logged off | logged on | a longer pause |
 //!
 //! An answer counts whenever it comes. EM may take its time: a send ends after [`LONGEST_LOGON`],
-//! whether or not callers still wait for it. Its token is used the moment it comes, and its rejection
+//! whether or not callers still wait for it. A password is never sent while a sending of the same one
+//! is unanswered, except once after 30 s; a changed one does not wait for the answer to the old. A token is used the moment it comes, and its rejection
 //! begins the same pause as one in time.
 //!
 //! | the logon failed with | pause |
 //! | --- | --- |
-//! | 401, 403, any other 4xx, 500: EM has, or may have, rejected the password | 30 s, doubling to 15 min; a changed password ends it |
-//! | 408, 429, other 5xx, a page that is not EM's, 2xx without a token, a lost connection, no answer, a token that EM itself refuses | 1 s, doubling to 30 s; at least what `Retry-After` says |
+//! | 401 or 403 from anybody; any other 4xx or 500, unless a proxy or web server answers in EM's place, or the rate is limited (408, 429): EM has, or may have, rejected the password | 30 s, doubling to 15 min; a changed password ends it |
+//! | other 5xx, the exceptions above, 2xx without a token, a lost connection, no answer, a token that EM itself refuses | 1 s, doubling to 30 s; at least what `Retry-After` says |
 //! | no connection or no trust: the password was not sent | none: the circuit breaker spaces these |
 //!
-//! A shorter time limit for logons, with another attempt after it, was tried and dropped: it sent a
+//! A shorter time limit for logons, with another sending after it, was tried and dropped: it sent a
 //! wrong password again and again when the directory was slow, and a right one never succeeded.
 //!
 //! * `manager.rs`: the [`LogonManager`], which drives the machine: tasks, waiting, logoff.
@@ -49,4 +50,4 @@ pub(crate) use session::LogonSession;
 pub use shown::LogonState;
 
 #[cfg(doc)]
-use manager::LONGEST_LOGON;
+use crate::enterprise_manager::guard::LONGEST_LOGON;

@@ -1,4 +1,7 @@
 //! The state of the logon session, for operators.
+//!
+//! It is asked of the machine itself: the metric of it says less, and only what was true at the last
+//! change.
 
 use tokio::time::Instant;
 
@@ -7,12 +10,14 @@ use super::{LogonManager, request::LogonClient};
 /// Whether there is a logon session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogonState {
-    /// There is none: nothing has been read yet, or the last logon failed.
+    /// There is none, and nothing has been tried since the last one ended or could not be asked for.
     LoggedOff,
     /// A logon is under way.
     LoggingOn,
     /// There is one, since then.
     LoggedOn(Instant),
+    /// The last logon failed: there is none until the pause is over and a call needs one.
+    Paused,
 }
 
 impl LogonState {
@@ -22,6 +27,7 @@ impl LogonState {
             Self::LoggedOff => "logged_off",
             Self::LoggingOn => "logging_on",
             Self::LoggedOn(_) => "logged_on",
+            Self::Paused => "paused",
         }
     }
 }
@@ -32,13 +38,14 @@ impl<C: LogonClient> LogonManager<C> {
         let machine = self.machine.lock();
         match machine.session() {
             Some(session) => LogonState::LoggedOn(session.since),
+            None if machine.is_paused() => LogonState::Paused,
             None if machine.is_unanswered() => LogonState::LoggingOn,
             None => LogonState::LoggedOff,
         }
     }
 
     /// Whether no logon is tried for now, since the last one failed.
-    pub(crate) fn is_suspended(&self) -> bool {
+    pub(crate) fn is_logon_paused(&self) -> bool {
         self.machine.lock().is_paused()
     }
 

@@ -13,12 +13,11 @@ use tokio::time::{Instant, sleep, timeout};
 use super::{
     LogonManager, LogonSession,
     machine::{Machine, RESEND_AFTER, Step},
-    manager::LONGEST_LOGON,
     request::LogonClient,
     response::{LogonFailure, Meaning, read_logon},
 };
 use crate::{
-    enterprise_manager::{error::Error, http::EmResponse},
+    enterprise_manager::{error::Error, guard::LONGEST_LOGON, http::EmResponse},
     operations::{metrics::Metrics, traces::TraceContext},
     settings::PasswordSource,
 };
@@ -86,7 +85,8 @@ async fn course(name: &str, case: Case, delay: Duration, callers: usize, sends: 
     let results = join_all((0..callers).map(|_| async {
         let mut results = Vec::new();
         while start.elapsed() < SPAN {
-            let session = timeout(Duration::from_secs(3), manager.session(&TraceContext::Untraced));
+            let session =
+                timeout(Duration::from_secs(3), manager.logon_session(&TraceContext::Untraced));
             results.push((session.await, start.elapsed()));
             sleep(Duration::from_millis(500)).await;
         }
@@ -119,7 +119,7 @@ async fn course(name: &str, case: Case, delay: Duration, callers: usize, sends: 
 #[tokio::test(start_paused = true)]
 async fn a_logon_without_an_answer_is_sent_twice_at_most_until_it_is_given_up() {
     let manager = manager(|| Ok(token()), LONGEST_LOGON * 10);
-    let caller = manager.session(&TraceContext::Untraced);
+    let caller = manager.logon_session(&TraceContext::Untraced);
     let error = caller.await.unwrap_err();
     assert!(is_lost(&error), "{error}");
     assert_eq!(manager.client.sent.lock().len(), 2);
@@ -128,7 +128,7 @@ async fn a_logon_without_an_answer_is_sent_twice_at_most_until_it_is_given_up() 
 #[tokio::test(start_paused = true)]
 async fn a_late_session_is_ended_at_the_logoff() {
     let manager = manager(|| Ok(token()), Duration::from_secs(1));
-    let caller = timeout(Duration::from_millis(10), manager.session(&TraceContext::Untraced));
+    let caller = timeout(Duration::from_millis(10), manager.logon_session(&TraceContext::Untraced));
     caller.await.unwrap_err();
     assert_eq!(manager.log_off().await, Some(StatusCode::NO_CONTENT));
     assert_eq!(*manager.client.logoffs.lock(), 1);
@@ -143,12 +143,12 @@ async fn em_may_ask_for_a_longer_pause() {
     };
     let manager = manager(answer, Duration::ZERO);
     for _ in 0..39 {
-        manager.session(&TraceContext::Untraced).await.unwrap_err();
+        manager.logon_session(&TraceContext::Untraced).await.unwrap_err();
         sleep(Duration::from_secs(1)).await;
     }
     assert_eq!(manager.client.sent.lock().len(), 1);
     sleep(Duration::from_secs(2)).await;
-    manager.session(&TraceContext::Untraced).await.unwrap_err();
+    manager.logon_session(&TraceContext::Untraced).await.unwrap_err();
     assert_eq!(manager.client.sent.lock().len(), 2);
 }
 
@@ -165,11 +165,11 @@ fn each_rejection_doubles_the_pause_up_to_fifteen_minutes_until_a_token_comes() 
         assert!(matches!(machine.next(None, || "wrong".into(), early), Step::Fail(_)));
         now += pause;
     }
-    let Step::Send(attempt) = machine.next(None, || "wrong".into(), now) else {
+    let Step::Send(sending) = machine.next(None, || "wrong".into(), now) else {
         panic!("the pause is over");
     };
     let session = LogonSession::new("token".parse().unwrap(), None);
-    assert!(machine.logged_on(&attempt, Arc::new(session)).is_none());
+    assert!(machine.logged_on(&sending, Arc::new(session)).is_none());
     assert_eq!(gauge.get(), 0);
     machine.log_off().unwrap();
     let pause = reject(&mut machine, "wrong", "wrong", now).unwrap();
@@ -201,7 +201,7 @@ fn a_new_password_does_not_wait_for_the_answer_to_the_old_one() {
     assert!(matches!(machine.next(None, || "old".into(), now), Step::Send(_)));
     let later = now + Duration::from_secs(1);
     let Step::Wait(Some(until)) = machine.next(None, || "old".into(), later) else {
-        panic!("an attempt is unanswered");
+        panic!("a sending is unanswered");
     };
     assert_eq!(until, now + RESEND_AFTER);
     let later = later + Duration::from_secs(1);
@@ -210,15 +210,15 @@ fn a_new_password_does_not_wait_for_the_answer_to_the_old_one() {
 
 /// Lets a logon with the password `sent` be rejected, when the current one is `current`.
 fn reject(machine: &mut Machine, sent: &str, current: &str, now: Instant) -> Option<Duration> {
-    let Step::Send(attempt) = machine.next(None, || sent.into(), now) else {
+    let Step::Send(sending) = machine.next(None, || sent.into(), now) else {
         panic!("no logon at {now:?}");
     };
-    assert_eq!(attempt.password.expose_secret(), sent);
+    assert_eq!(sending.password.expose_secret(), sent);
     let failure = LogonFailure {
         error: Error::CredentialsRejected { why: "test".to_owned() },
         meaning: Meaning::Rejected,
     };
-    machine.failed(&attempt, &failure, current.into(), now)
+    machine.failed(&sending, &failure, current.into(), now)
 }
 
 /// An EM that gives this answer to each logon after this delay.

@@ -45,7 +45,7 @@ impl EnterpriseManager {
             Err(error) => return Err(error),
         };
         for session in &answer.items {
-            self.count_unknown(&session.unmapped);
+            self.count_unmapped(&session.unmapped);
         }
         Ok(list.page(position, answer, Timestamp::now()))
     }
@@ -85,7 +85,7 @@ impl EnterpriseManager {
                 element == "Result" && RunResult::from_text(text).is_some()
             };
             let unknown = task.unmapped.iter();
-            self.count_unknown(unknown.filter(|(element, text)| !is_early(element, text)));
+            self.count_unmapped(unknown.filter(|(element, text)| !is_early(element, text)));
         }
         Ok(TaskReading { tasks, read_at })
     }
