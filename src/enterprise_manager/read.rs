@@ -1,4 +1,6 @@
 //! The common path of all reads: permit, logon session, exchange, retry.
+//!
+//! There is one path, so that no read can forget a guard; what differs is in [`ReadRequest`].
 
 use std::{future::pending, pin::pin};
 

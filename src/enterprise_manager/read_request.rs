@@ -1,4 +1,6 @@
 //! What the common path of all reads needs from a request.
+//!
+//! A trait, so that a new kind of read is a path and a parser, and cannot have retries of its own.
 
 use super::{error::BadResponse, guard::RequestKind};
 

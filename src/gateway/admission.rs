@@ -70,17 +70,14 @@ impl Admission {
     ) -> Option<CallPermits> {
         let is_list = matches!(kind, CallKind::List | CallKind::ListTasks);
         let is_watch = kind == CallKind::Watch;
-        let list = is_list.then(|| self.lists.acquire(&connection.lists));
+        let list = if is_list { Some(self.lists.acquire(&connection.lists)?) } else { None };
         Some(CallPermits {
             _call_or_watch: if is_watch {
                 self.watches.acquire(&connection.watches)?
             } else {
                 self.calls.acquire(&connection.calls)?
             },
-            _list: match list {
-                None => None,
-                Some(permit) => Some(permit?),
-            },
+            _list: list,
             _counted_watch: is_watch.then(|| self.metrics.watch()),
         })
     }
@@ -101,9 +98,9 @@ struct FairPermit {
 impl FairLimit {
     /// `count` permits for a connection that is alone, and a sixteenth more.
     fn new(count: usize) -> Self {
-        let spare = count / SHARE;
-        let reserve = spare.min(RESERVE);
-        Self { free: Arc::new(Semaphore::new(count + spare + reserve)), reserve }
+        let extra = count / SHARE;
+        let reserve = extra.min(RESERVE);
+        Self { free: Arc::new(Semaphore::new(count + extra + reserve)), reserve }
     }
 
     /// Acquires a permit for a connection that already holds `held`. A connection may hold up to

@@ -1,4 +1,7 @@
 //! Which service a request's path names.
+//!
+//! It is known before the request is routed, since identity and completion depend on it: a probe may
+//! do what a client that is not allowed may not.
 
 use crate::proto::v1::replica_session_service_server::SERVICE_NAME;
 

@@ -1,6 +1,9 @@
 //! The path of a request: every layer between a connection and a method's handler.
 //!
-//! The layers are steps of one function, [`Connection::serve`], and not a stack of tower services: the
+//! `serve/services.rs` makes one [`Inbound`] for each worker. The listener asks it for a service per
+//! connection, and hyper calls that service once per request.
+//!
+//! The layers are steps of one function, [`Connection::serve_call`], and not a stack of tower services: the
 //! order is obvious, each step passes values to the next one, and a call costs one boxed future. Calls
 //! about sessions use neither tonic's `Server` nor its router:
 //!
@@ -128,19 +131,19 @@ impl Service<Request<Incoming>> for InboundConnection {
         let (connection, methods) = (self.connection.clone(), self.methods.clone());
         Box::pin(async move {
             let method = |call, request| methods.handle(call, request);
-            connection.serve(request, method).await
+            connection.serve_call(request, method).await
         })
     }
 }
 
 impl Connection {
-    /// Serves one request. `method` is the innermost layer: the generated server and the method's
+    /// Serves one call. `method` is the innermost layer: the generated server and the method's
     /// handler.
     ///
     /// Before this function, the listener has accepted the connection within its limit, done the TLS
     /// handshake and verified the client's certificate, and serves HTTP/2 on it until the
     /// connection's age, its peer's silence or the drain ends it.
-    async fn serve<B, F>(
+    async fn serve_call<B, F>(
         &self,
         request: Request<B>,
         method: impl FnOnce(Arc<CallContext>, Request<Body>) -> F,
@@ -199,19 +202,23 @@ impl Connection {
         // 5. Deadline and panic. A panic cannot leave shared state half changed: whatever calls
         //    share recovers by itself.
         let handled = AssertUnwindSafe(method(call.clone(), request.map(Body::new))).catch_unwind();
-        let response = match timeout_at(call.deadline, handled).await {
-            Ok(Ok(Ok(response))) => match protocol::check_response(response) {
-                Err(failure) => fail(&call, &failure),
-                Ok(response) => {
-                    let is_stream = call.kind == CallKind::Watch;
-                    response.map(|body| open_call.send(body, is_stream, permits))
-                }
-            },
+        let answer = match timeout_at(call.deadline, handled).await {
+            Err(_too_late) => Err(Failure::DeadlineExceeded),
             Ok(Err(panic)) => {
                 layers.metrics.calls.panicked();
-                fail(&call, &Failure::Panic(panic_text(&*panic)))
+                Err(Failure::Panic(panic_text(&*panic)))
             }
-            Err(_) => fail(&call, &Failure::DeadlineExceeded),
+            Ok(Ok(answered)) => {
+                let Ok(response) = answered;
+                protocol::check_response(response)
+            }
+        };
+        let response = match answer {
+            Err(failure) => fail(&call, &failure),
+            Ok(response) => {
+                let is_stream = call.kind == CallKind::Watch;
+                response.map(|body| open_call.send(body, is_stream, permits))
+            }
         };
 
         // 6. Completion: now, or for a watch when its trailers are sent.
@@ -306,7 +313,7 @@ mod tests {
                 assert!(request.uri().path().ends_with("/Get"), "no other method");
                 Ok(Response::new(Body::empty()))
             };
-            let response = connection.serve(request, method).await.unwrap();
+            let response = connection.serve_call(request, method).await.unwrap();
             Status::from_header_map(response.headers())
         };
         let told = call("List").await.unwrap();

@@ -1,5 +1,8 @@
 //! Implements `ReplicaSessionService`: validates a request, reads from Enterprise Manager, and
 //! turns the result into a response or a status.
+//!
+//! The methods return a [`Failure`] and know no layer of a call: so each is one short function, and
+//! all failures are logged and converted at one place.
 
 use std::{convert::Infallible, sync::Arc};
 

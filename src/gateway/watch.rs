@@ -1,4 +1,8 @@
 //! `Watch`: turns the states that a poller publishes into the stream of events of one call.
+//!
+//! The first event is what the poller knows when the watch begins. For each further one the watch
+//! waits until the state changes, and sends what has a higher number than the last that it has sent.
+//! So each watch has its own place in the states, and the poller knows none of its watches.
 
 use std::{pin::Pin, sync::Arc};
 
@@ -18,7 +22,7 @@ use crate::{
         EnterpriseManagerOutage, WatchReplicaSessionResponse as Event,
         watch_replica_session_response::Event as Kind,
     },
-    watching::{Outage, PollerState, Subscription},
+    watching::{End, Outage, PollerState, Subscription},
 };
 
 /// The events of one watch.
@@ -47,7 +51,7 @@ pub(super) async fn watch(
 ) -> Result<Events, Failure> {
     let first =
         subscription.wait_for(PollerState::is_known).await.map_err(|_| poller_is_gone())?.clone();
-    if let (None, Some(Err(error))) = (first.reading, first.end) {
+    if let (None, Some(End::Failed(error))) = (first.reading, first.end) {
         return Err(Failure::EnterpriseManager(error, Some(id)));
     }
     let watcher =
@@ -69,8 +73,10 @@ impl Watcher {
             }
             match state.end {
                 None => {}
-                Some(Ok(())) => break,
-                Some(Err(error)) => return Err(Failure::EnterpriseManager(error, Some(self.id))),
+                Some(End::RunOver) => break,
+                Some(End::Failed(error)) => {
+                    return Err(Failure::EnterpriseManager(error, Some(self.id)));
+                }
             }
             tokio::select! {
                 biased;

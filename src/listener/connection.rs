@@ -94,7 +94,7 @@ pub(super) async fn serve_connection<I, N>(
     let mut connection = pin!(http2().serve_connection(TokioIo::new(io.clone()), service));
     tokio::select! {
         ended = io.drive(connection.as_mut()) => return log_end(ended),
-        () = handle.stalled(settings.stall_timeout) => return log_stalled(),
+        () = handle.unread(settings.unread_timeout) => return log_unread(),
         () = sleep(age) => {}
         () = outdated => {}
         () = drain.cancelled() => {}
@@ -115,7 +115,7 @@ pub(super) async fn serve_connection<I, N>(
     tokio::select! {
         ended = io.drive(connection.as_mut()) => log_end(ended),
         () = all_ended => {}
-        () = handle.stalled(settings.stall_timeout) => log_stalled(),
+        () = handle.unread(settings.unread_timeout) => log_unread(),
         // No call lasts longer than the grace period, so a peer that is still connected does not
         // read.
         () = sleep(settings.connection_grace) => {
@@ -130,7 +130,7 @@ fn log_end(ended: hyper::Result<()>) {
     }
 }
 
-fn log_stalled() {
+fn log_unread() {
     tracing::info!("connection cut: the peer does not read its responses");
 }
 

@@ -113,7 +113,7 @@ impl ConnectionHandle {
 
     /// Completes when responses have been ready for `time` and the peer has read nothing of them.
     /// Streams may wait for a slow reader, so they count only after they have been told to end.
-    pub(super) async fn stalled(&self, time: Duration) {
+    pub(super) async fn unread(&self, time: Duration) {
         let mut seen = None;
         loop {
             sleep(time).await;

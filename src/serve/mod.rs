@@ -40,6 +40,7 @@ use crate::{
 pub use error::StartError;
 use health::Health;
 use listening::listen;
+use services::CommonParts;
 use status::StatusPage;
 
 /// A running gateway.
@@ -93,9 +94,14 @@ pub async fn start(settings: Settings) -> Result<RunningGateway, StartError> {
     // Services.
     let threads = WorkerThreads::start(settings.workers).map_err(StartError::Threads)?;
     let health = Health::serving().await;
-    let workers =
-        services::workers(&threads, &settings, &enterprise_manager, &health, &metrics, traces)
-            .map_err(StartError::Connections)?;
+    let parts = CommonParts {
+        settings: &settings,
+        enterprise_manager: &enterprise_manager,
+        health: &health,
+        metrics: &metrics,
+        traces,
+    };
+    let workers = services::workers(&threads, parts).map_err(StartError::Connections)?;
 
     // Tasks.
     let (stopping, drain) = (CancellationToken::new(), CancellationToken::new());
@@ -182,7 +188,7 @@ impl RunningGateway {
         self.health.end_watches().await;
         self.drain.cancel();
         if let Some(Err(error)) = self.listener.join_next().await {
-            tracing::error!(%error, "the listener ended badly");
+            tracing::error!(%error, "the listener's task panicked or was aborted");
         }
         self.enterprise_manager.log_off().await;
         self.export.stop().await;

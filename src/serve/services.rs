@@ -1,4 +1,7 @@
 //! The services that clients call, created once for each worker.
+//!
+//! A connection to EM belongs to the runtime that opened it, and so to one worker; limits, shared
+//! reads and pollers would be worth less if each worker had its own. This file decides which is which.
 
 use std::sync::Arc;
 
@@ -18,6 +21,15 @@ use crate::{
     watching::{PollerRegistry, Watching},
 };
 
+/// What the services of all workers have in common.
+pub(super) struct CommonParts<'p> {
+    pub(super) settings: &'p Settings,
+    pub(super) enterprise_manager: &'p EnterpriseManager,
+    pub(super) health: &'p Health,
+    pub(super) metrics: &'p Arc<Metrics>,
+    pub(super) traces: Traces,
+}
+
 /// The workers of the listener: each has its own connections to Enterprise Manager, and shares
 /// everything else with the others.
 ///
@@ -26,12 +38,9 @@ use crate::{
 /// Why there can be no connections to Enterprise Manager.
 pub(super) fn workers(
     threads: &WorkerThreads,
-    settings: &Settings,
-    enterprise_manager: &EnterpriseManager,
-    health: &Health,
-    metrics: &Arc<Metrics>,
-    traces: Traces,
+    parts: CommonParts<'_>,
 ) -> Result<Vec<Worker<Inbound>>, String> {
+    let CommonParts { settings, enterprise_manager, health, metrics, traces } = parts;
     let reads_registry = ReadRegistry::new(settings.reuse, metrics.reads());
     let pollers = PollerRegistry::new(
         settings.watch,

@@ -38,7 +38,7 @@ pub struct ListenerSettings {
 
     /// Time after which a client that reads none of the data that is ready for it is cut off.
     #[arg(skip = Duration::from_secs(10))]
-    pub stall_timeout: Duration,
+    pub unread_timeout: Duration,
 
     /// Time for the calls on a connection that has reached its maximum age to finish. `serve` sets
     /// it to the longest deadline, so that no call is cut off.

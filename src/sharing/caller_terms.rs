@@ -1,4 +1,7 @@
 //! One caller's requirements for a read.
+//!
+//! They stay apart from what is read, since reads are equal if they read the same, whatever their
+//! callers require.
 
 use std::time::Duration;
 

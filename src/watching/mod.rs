@@ -26,7 +26,7 @@ use crate::{
 use poller::Poller;
 pub use registry::PollerRegistry;
 use registry::Published;
-pub use state::{Outage, PollerState, Subscription};
+pub use state::{End, Outage, PollerState, Subscription};
 
 /// Polls through one worker's connections, and shares the pollers with all workers.
 #[derive(Clone)]

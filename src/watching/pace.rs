@@ -1,4 +1,6 @@
 //! How often a watched session is read.
+//!
+//! Apart from the poller, so that the pauses can be tried without waiting for them.
 
 use std::time::Duration;
 

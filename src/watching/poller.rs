@@ -1,4 +1,7 @@
 //! The poller of one session.
+//!
+//! It reads through `sharing` like every call, and not through a way of its own: what it reads serves
+//! callers too, and it never asks EM for what a caller has just read.
 
 use std::{future::Future, pin::pin, sync::Arc, time::Duration};
 
@@ -11,7 +14,7 @@ use tokio::{
 use super::{
     pace::Pace,
     registry::{PollerRegistry, Published},
-    state::{Outage, PollerState},
+    state::{End, Outage, PollerState},
 };
 use crate::{
     enterprise_manager::{EntityFields, Error, Reading, SessionId, View},
@@ -155,7 +158,7 @@ impl Poller {
             state.reading = Some(reading.clone());
             state.reading_number = number;
             state.outage = None;
-            state.end = is_over.then_some(Ok(()));
+            state.end = is_over.then_some(End::RunOver);
             is_sent || is_over
         });
         let pause = self.pace.after_answer(changed);
@@ -171,7 +174,7 @@ impl Poller {
             (last.reading.is_some(), started_at)
         };
         if is_permanent(&error, is_known) {
-            let end = Some(Err(error));
+            let end = Some(End::Failed(error));
             self.state.send_modify(|state| state.end = end);
             return None;
         }

@@ -1,4 +1,6 @@
 //! The pollers of all workers, and what they share.
+//!
+//! One registry for all workers: with one for each, a session would have as many pollers as workers.
 
 use std::{collections::HashMap, sync::Arc};
 

@@ -1,4 +1,7 @@
 //! What a poller publishes.
+//!
+//! It is a state with numbers and not a queue of events, so that each watch makes its own events from
+//! it: whoever joins late or reads slowly gets the newest state at once, and nobody gets one twice.
 
 use std::sync::Arc;
 
@@ -22,8 +25,17 @@ pub struct PollerState {
     pub outage: Option<Arc<Outage>>,
     /// The number of the outage.
     pub outage_number: u64,
-    /// Set when nothing will follow: the run is over, or the error is permanent.
-    pub end: Option<Result<(), Error>>,
+    /// Set when nothing will follow.
+    pub end: Option<End>,
+}
+
+/// Why nothing follows.
+#[derive(Debug, Clone)]
+pub enum End {
+    /// The run is over, and its last reading is published.
+    RunOver,
+    /// The session cannot be read, and waiting does not help.
+    Failed(Error),
 }
 
 /// A period in which EM gives no answer.

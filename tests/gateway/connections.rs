@@ -147,7 +147,7 @@ async fn responses_that_a_peer_does_not_read_count_as_calls_in_flight() {
 async fn a_peer_that_reads_no_responses_is_cut_off() {
     let setup = start_with(Options::default(), |settings| {
         settings.calls.max_in_flight = 1;
-        settings.listener.stall_timeout = Duration::from_millis(500);
+        settings.listener.unread_timeout = Duration::from_millis(500);
     })
     .await;
     let address = setup.gateway.address();

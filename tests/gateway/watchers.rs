@@ -254,7 +254,7 @@ async fn narrow_watch(setup: &Setup) -> (h2::RecvStream, oneshot::Sender<()>) {
 fn impatient(settings: &mut Settings) {
     settings.watch.interval = Duration::from_millis(10);
     settings.watch.longest_interval = Duration::from_millis(10);
-    settings.listener.stall_timeout = Duration::from_millis(100);
+    settings.listener.unread_timeout = Duration::from_millis(100);
     settings.listener.drain_timeout = NEVER;
     settings.listener.connection_grace = NEVER;
 }

@@ -91,7 +91,7 @@ async fn what_the_server_would_have_to_support_is_said() {
         (alert(40), ["no cipher suite", "ECDHE and AES-GCM"]),
         (alert(70), ["neither TLS 1.2 nor 1.3", "speaks TLS 1.3"]),
         (TLS_1_1.to_vec(), ["version", "speaks TLS 1.3"]),
-        (alert(112), ["does not know the host", "--em-url"]),
+        (alert(112), ["does not know the host", "a host in the configured address"]),
         (alert(120), ["HTTP/1.1", "ALPN"]),
     ] {
         let (url, _) = answering(answer.leak()).await;

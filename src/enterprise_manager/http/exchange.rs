@@ -1,4 +1,7 @@
 //! One HTTP exchange with Enterprise Manager.
+//!
+//! All requests go through here, logons too, so that none escapes circuit breaker, stall detector,
+//! metrics and traces, and no body is read without a limit.
 
 use std::{pin::pin, sync::Arc};
 
@@ -21,7 +24,7 @@ use crate::{
     },
     operations::{
         metrics::{RequestOutcome, UpstreamMetrics},
-        traces::{TraceContext, Traces},
+        traces::{OutgoingRequest, TraceContext, Traces},
     },
     runtime::{certificates::Expiry, reload::WatchedFiles},
     settings::EnterpriseManagerSettings,
@@ -131,13 +134,13 @@ impl Http {
     pub(crate) async fn exchange(&self, exchange: Exchange<'_>) -> Result<EmResponse, Error> {
         self.circuit.check()?;
         let counted = self.metrics.request();
-        let span = self.traces.request(
-            exchange.trace,
-            &exchange.method,
-            &self.base,
-            exchange.path,
-            exchange.resend,
-        );
+        let outgoing = OutgoingRequest {
+            method: &exchange.method,
+            base: &self.base,
+            path: exchange.path,
+            resend: exchange.resend,
+        };
+        let span = self.traces.request(exchange.trace, outgoing);
         let kind = exchange.kind;
         let sent = Instant::now();
         let head = self.send(exchange, span.headers());

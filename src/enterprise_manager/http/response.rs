@@ -1,4 +1,6 @@
 //! The response to one request, and what its headers say.
+//!
+//! It has its whole body: which document it is, and whether EM sent it, is decided from all of it.
 
 use std::time::Duration;
 

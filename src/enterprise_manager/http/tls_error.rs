@@ -25,10 +25,11 @@ const OTHER_CERTIFICATE: &str = "a pin cannot help: Enterprise Manager's adminis
 
 const NO_CLIENT_CERTIFICATE: &str = "the gateway has no client certificate, and Enterprise Manager \
     demands none: turn the demand off where it comes from, a proxy before Enterprise Manager or \
-    `netsh http show sslcert` on its server, or correct --em-url";
+    `netsh http show sslcert` on its server, or correct the configured \
+    address";
 
-const OTHER_NAME: &str = "write a host in --em-url that the server knows, such as one that its \
-    certificate is for";
+const OTHER_NAME: &str = "write a host in the configured address that the server knows, such as one \
+    that its certificate is for";
 
 const HTTP_1: &str =
     "let the server, or the proxy before Enterprise Manager, offer HTTP/1.1 in ALPN";
@@ -94,7 +95,7 @@ fn refusal(alert: Alert) -> Option<(&'static str, &'static str)> {
             ("the server, or what stands before it, does not understand the handshake", SPEAKS)
         }
         Alert::UnrecognisedName => {
-            ("the server does not know the host that --em-url names", OTHER_NAME)
+            ("the server does not know the host of the configured address", OTHER_NAME)
         }
         Alert::NoApplicationProtocol => ("the server does not offer HTTP/1.1", HTTP_1),
         Alert::CertificateRequired

@@ -1,4 +1,7 @@
 //! The requests of a logon and a logoff.
+//!
+//! They do not go through `read.rs`: a password that is sent again by the retries of reads would lock
+//! the account.
 
 use std::time::Duration;
 

@@ -1,12 +1,12 @@
 //! Lists of sessions: the request for a page, and where the next page begins.
 //!
-//! EM numbers its pages and takes no snapshot. A session that is created between two requests moves
-//! others to the next page, and one that no longer matches moves others to the previous page, where
-//! the caller would miss them. So the next page is requested by time and not by number: it begins
-//! with the second in which the last session of this page was created, and leaves out the sessions
-//! of that second that have already been returned. Times are whole seconds, since how a fraction
-//! compares depends on EM's database. Page numbers are used only within one second, or if EM's
-//! answer has no times or is not sorted.
+//! EM numbers its pages, and they do not come from one point in time. A session that is created
+//! between two requests moves others to the next page, and one that no longer matches moves others
+//! to the previous page, where the caller would miss them. So the next page is requested by time
+//! and not by number: it begins with the second in which the last session of this page was created,
+//! and leaves out the sessions of that second that have already been returned. Times are whole
+//! seconds, since how a fraction compares depends on EM's database. Page numbers are used only
+//! within one second, or if EM's answer has no times or is not sorted.
 
 use jiff::Timestamp;
 

@@ -23,6 +23,7 @@ use opentelemetry_sdk::trace::SdkTracer;
 pub use collector::endpoint;
 pub use context::TraceContext;
 pub use export::{Export, start};
+pub use request_span::OutgoingRequest;
 
 /// Creates spans if a collector is configured; clones create them for the same collector.
 #[derive(Debug, Clone, Default)]

@@ -10,21 +10,28 @@ use uuid::Uuid;
 
 use super::{TraceContext, Traces, w3c};
 
+/// A request that is about to be sent.
+#[derive(Debug, Clone, Copy)]
+pub struct OutgoingRequest<'r> {
+    /// Its method.
+    pub method: &'r Method,
+    /// The address of Enterprise Manager.
+    pub base: &'r Url,
+    /// Its target, relative to `base`.
+    pub path: &'r str,
+    /// How many times it has been sent before.
+    pub resend: u32,
+}
+
 /// One HTTP request to Enterprise Manager, from before it is sent until its response is complete.
 /// If it is dropped before that, its span says that the request was given up.
 #[derive(Debug, Default)]
 pub struct RequestSpan(TraceContext);
 
 impl Traces {
-    /// Starts a request to `path`, relative to `base`, which has already been sent `again` times.
-    pub fn request(
-        &self,
-        parent: &TraceContext,
-        method: &Method,
-        base: &Url,
-        path: &str,
-        again: u32,
-    ) -> RequestSpan {
+    /// Starts the span of this request.
+    pub fn request(&self, parent: &TraceContext, request: OutgoingRequest<'_>) -> RequestSpan {
+        let OutgoingRequest { method, base, path, resend } = request;
         let (tracing, parent) = match (&self.0, parent) {
             (_, TraceContext::Forwarded(_)) => return RequestSpan(parent.clone()),
             (None, _) => return RequestSpan::default(),
@@ -46,9 +53,9 @@ impl Traces {
                 KeyValue::new("server.address", host(base)),
                 KeyValue::new("server.port", i64::from(port)),
             ]);
-            if again > 0 {
-                let again = i64::from(again);
-                span.set_attribute(KeyValue::new("http.request.resend_count", again));
+            if resend > 0 {
+                let resend = i64::from(resend);
+                span.set_attribute(KeyValue::new("http.request.resend_count", resend));
             }
         }
         RequestSpan(TraceContext::Span(context))
