@@ -208,8 +208,8 @@ pub enum BadResponse {
     #[error("{0} has no field in Enterprise Manager's namespace")]
     NoFields(String),
 
-    /// A session of a list that the request excludes.
-    #[error("the session {id} contradicts the request: <{element}> is {found:?}")]
+    /// A session or task of a list that the request excludes.
+    #[error("{id} contradicts the request: <{element}> is {found:?}")]
     Excluded { id: String, element: &'static str, found: String },
 
     /// A page that begins like the one before it.

@@ -160,7 +160,7 @@ table! {
         "Enterprise Manager's answer has none of the fields of a session or task",
         "look for a proxy that modifies responses; otherwise report it, with `check --report`";
     EM_BAD_RESPONSE_EXCLUDED = Internal, "EM_BAD_RESPONSE_EXCLUDED",
-        "Enterprise Manager's answer contains a session that the request excludes; the details name it and the field",
+        "Enterprise Manager's answer contains a session or task that the request excludes; the details name it and the field",
         "look for a proxy that drops the query string of the URL; otherwise report it, with this log line";
     EM_BAD_RESPONSE_NOT_ADVANCING = Internal, "EM_BAD_RESPONSE_NOT_ADVANCING",
         "Enterprise Manager answers with the same page again and again, so the list would never end",
@@ -228,7 +228,7 @@ impl Failure {
             _,
         ) = self
         {
-            metadata.insert("session_id".to_owned(), id.clone());
+            metadata.insert("item".to_owned(), id.clone());
             metadata.insert("field".to_owned(), (*element).to_owned());
         }
         let mut details = ErrorDetails::with_error_info(row.reason, ERROR_DOMAIN, metadata);

@@ -76,10 +76,7 @@ async fn a_session_that_the_filter_excludes_fails_the_list_and_the_status_names_
         assert_eq!(status.code(), Code::Internal, "{field}");
         assert_eq!(reason(&status), "EM_BAD_RESPONSE_EXCLUDED", "{field}");
         let info = status.get_details_error_info().unwrap();
-        assert_eq!(
-            (info.metadata["field"].as_str(), info.metadata["session_id"].as_str()),
-            (field, ID)
-        );
+        assert_eq!((info.metadata["field"].as_str(), info.metadata["item"].as_str()), (field, ID));
     }
     // How EM compares names, and a fraction of a second, is its own business.
     let near = TimeRange {

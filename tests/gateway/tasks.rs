@@ -162,7 +162,7 @@ async fn failures_are_reported_as_by_get() {
     assert_eq!(setup.simulator.counts().requests, reads);
     for (body, why) in [
         ("task-reference-list.xml", "EM_BAD_RESPONSE_WRONG_ROOT"),
-        ("task-entity-list-running.xml", "EM_BAD_RESPONSE_WRONG_SESSION"),
+        ("task-entity-list-running.xml", "EM_BAD_RESPONSE_EXCLUDED"),
     ] {
         setup.simulator.answer_tasks_with(FAILED, Canned::xml(fixture(body)));
         let status = tasks(&setup.client, of(FAILED)).await.unwrap_err();

@@ -1,6 +1,6 @@
 //! What .NET's own writers make of a session: orders of attributes and namespaces, nil, digits.
 
-use super::document::{EM, ID, Outcome, kind, read, run};
+use super::document::{EM, ID, Outcome, kind, read, run, session};
 
 /// The attributes of a session as every writer has them.
 fn identity() -> String {
@@ -73,6 +73,14 @@ fn times_have_up_to_seven_digits_and_any_zone() {
         let created = run(&format!("<CreationTimeUTC>{written}</CreationTimeUTC>")).created_at;
         assert_eq!(created, Some(meant.parse().unwrap()), "{written}");
     }
+}
+
+#[test]
+fn a_local_minimum_before_year_one_is_no_end_and_is_not_lost() {
+    let text = "0001-01-01T00:00:00+00:54";
+    let session = session(&format!("<State>Working</State><EndTimeUTC>{text}</EndTimeUTC>"));
+    assert_eq!(session.entity.unwrap().ended_at, None);
+    assert_eq!(session.unmapped["EndTimeUTC"], text);
 }
 
 #[test]

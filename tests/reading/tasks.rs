@@ -121,9 +121,9 @@ fn an_invalid_task_is_refused() {
     for (children, expected) in [
         (
             "<JobSessionUid>urn:veeam:ReplicaJobSession:b6f1a9d2-30f4-4c0e-9a53-0d1c52e8f009</JobSessionUid>",
-            "wrong session",
+            "excluded",
         ),
-        ("<JobSessionUid>urn:veeam:Job:1</JobSessionUid>", "wrong session"),
+        ("<JobSessionUid>urn:veeam:Job:1</JobSessionUid>", "excluded"),
         ("<Reason xsi:nil=\"true\"/><State xsi:nil=\"1\"/>", "no fields"),
         ("<TotalSize>9223372036854775808</TotalSize>", "invalid field"),
         ("<TotalSize>1.5</TotalSize>", "invalid field"),

@@ -92,8 +92,11 @@ fn parse_task(
     // Some servers link to the job instead of the session; this element is reliable.
     let session_uid = children.identifier("JobSessionUid");
     if !session_uid.is_empty() && !session.is_named_by(&session_uid) {
-        let found = excerpt(&session_uid);
-        return Err(BadResponse::WrongSession { found });
+        return Err(BadResponse::Excluded {
+            id: id.to_string(),
+            element: "JobSessionUid",
+            found: excerpt(&session_uid),
+        });
     }
     let state = children.known("State", TaskState::from_text)?;
     // EM reports Success from the start of a task, so a result is valid only after completion.
