@@ -15,6 +15,7 @@
 //! here, those for lists and tasks in `query/read.rs`, the common path of all reads in `read.rs`,
 //! and those for `check` in `direct.rs`.
 
+mod batch;
 mod direct;
 mod error;
 mod guard;
@@ -56,6 +57,7 @@ use crate::{
     runtime::{certificates::Expiry, reload::WatchedFiles},
     settings::EnterpriseManagerSettings,
 };
+use batch::Batches;
 use guard::{ConcurrencyLimit, RequestKind, RetryBudget};
 use http::Http;
 use logon::LogonManager;
@@ -67,6 +69,7 @@ pub struct EnterpriseManager {
     http: Http,
     logons: Arc<LogonManager>,
     limit: Arc<ConcurrencyLimit>,
+    batches: Arc<Batches>,
     retry_budget: Arc<RetryBudget>,
     health: Arc<UpstreamHealth>,
     metrics: Arc<UpstreamMetrics>,
@@ -88,11 +91,17 @@ impl EnterpriseManager {
     ) -> Result<(Self, Vec<WatchedFiles<UnusableSetting>>), UnusableSetting> {
         let (http, trust_files) = Http::load(&settings, seen, metrics.clone(), traces)?;
         let limit = Arc::new(ConcurrencyLimit::new(settings.concurrency));
+        let batches = Arc::new(Batches::new(
+            settings.batch,
+            metrics.batch_sessions.clone(),
+            metrics.batches_suspended.clone(),
+        ));
         let (logons, password_file) = LogonManager::load(http.clone(), settings, metrics.clone())?;
         let enterprise_manager = Self {
             http,
             logons,
             limit,
+            batches,
             retry_budget: Arc::default(),
             health: Arc::default(),
             metrics,
@@ -109,22 +118,6 @@ impl EnterpriseManager {
     /// Why there can be no connections.
     pub fn with_own_connections(&self) -> Result<Self, String> {
         Ok(Self { http: self.http.with_own_connections()?, ..self.clone() })
-    }
-
-    /// Reads one session. Dropping the future aborts the request.
-    ///
-    /// # Errors
-    ///
-    /// Why EM returned no session.
-    pub async fn replica_session(
-        &self,
-        id: SessionId,
-        view: View,
-        context: &ReadContext,
-    ) -> Result<Arc<Reading>, Error> {
-        let reading = self.read(&SessionRequest { id, view }, context).await?;
-        self.count_unmapped(&reading.session.unmapped);
-        Ok(reading)
     }
 
     /// The recent health of Enterprise Manager.

@@ -11,6 +11,7 @@ use tokio::time::sleep;
 use super::{
     EnterpriseManager, ReadContext,
     error::Error,
+    guard::Permit,
     http::{Credential, EmResponse, Exchange, readable_body, unreadable, without_token},
     logon::LogonSession,
     read_request::ReadRequest,
@@ -42,8 +43,18 @@ impl EnterpriseManager {
         request: &R,
         context: &ReadContext,
     ) -> Result<R::Answer, Error> {
+        self.read_with(request, context, None).await
+    }
+
+    /// The same, the first time with this permit if there is one.
+    pub(super) async fn read_with<R: ReadRequest>(
+        &self,
+        request: &R,
+        context: &ReadContext,
+        permit: Option<Permit>,
+    ) -> Result<R::Answer, Error> {
         let tracked = self.health.track(context);
-        let outcome = self.read_with_retries(request, context).await;
+        let outcome = self.read_with_retries(request, context, permit).await;
         tracked.ended(&outcome);
         if outcome.is_ok() {
             let now = Timestamp::now().as_duration().as_secs_f64();
@@ -56,6 +67,7 @@ impl EnterpriseManager {
         &self,
         request: &R,
         context: &ReadContext,
+        mut permit: Option<Permit>,
     ) -> Result<R::Answer, Error> {
         let mut attempts = self.retry_budget.attempts(context);
         let path = request.path();
@@ -63,7 +75,10 @@ impl EnterpriseManager {
         loop {
             // Held during a logon as well, so that EM never has more requests than permits, and
             // reads that wait for a permit use the newest logon session afterwards.
-            let permit = self.limit.acquire(R::KIND).await;
+            let permit = match permit.take() {
+                Some(permit) => permit,
+                None => self.limit.acquire(R::KIND).await,
+            };
             if context.is_expired() {
                 // Too late for a request; the callers' own timers are about to end this.
                 drop(permit);

@@ -8,7 +8,7 @@ use uuid::Uuid;
 const URN_PREFIX: &str = "urn:veeam:ReplicaJobSession:";
 
 /// Identifier of one replica job session: a UUID, formatted in lower case as by EM.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SessionId(Uuid);
 
 /// The text is neither a UUID nor a replica job session URN.

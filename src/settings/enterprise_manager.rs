@@ -9,7 +9,7 @@ use super::{
     PasswordSource, Pin, SettingError,
     arguments::defaults,
     credentials::{WITHOUT_QUOTES, check_password, check_username},
-    values::{api_version, at_least_one, given, path, yes_or_no},
+    values::{api_version, at_least_one, batch, given, path, yes_or_no},
 };
 use crate::runtime::text::{is_quote, is_unseen, line, name, odd_end};
 
@@ -82,6 +82,13 @@ pub struct EnterpriseManagerOptions {
     /// a quarter.
     #[arg(long, env = "GATEWAY_EM_CONCURRENCY", value_name = "N", default_value = "8", value_parser = at_least_one)]
     pub em_concurrency: usize,
+
+    /// Maximum number of sessions that one query to Enterprise Manager reads; 1 reads each alone
+    ///
+    /// Only reads that wait for a free request are read together. A query for 64 sessions has an
+    /// address of 6 kB; proxies often refuse more than 8 kB, Windows more than 16 kB.
+    #[arg(long, env = "GATEWAY_EM_BATCH", value_name = "N", default_value = "64", value_parser = batch)]
+    pub em_batch: usize,
 }
 
 /// Checked settings of Enterprise Manager.
@@ -98,6 +105,8 @@ pub struct EnterpriseManagerSettings {
     /// Maximum number of concurrent requests. EM documents no limit, and slows down rather than
     /// refuse requests.
     pub concurrency: usize,
+    /// Maximum number of sessions in one query; 1 reads each alone.
+    pub batch: usize,
     /// Which certificates prove that a server is Enterprise Manager.
     pub trust: Trust,
     /// What is possible in user name and password, and hardly ever meant: a warning each.
@@ -141,6 +150,7 @@ impl EnterpriseManagerOptions {
             trust: check_trust(self.em_ca_file, &self.em_pin_sha256, self.em_pin_file)?,
             api_version: self.em_api_version,
             concurrency: self.em_concurrency,
+            batch: self.em_batch,
         })
     }
 }
@@ -155,6 +165,7 @@ impl EnterpriseManagerSettings {
             password,
             api_version: options.em_api_version,
             concurrency: options.em_concurrency,
+            batch: options.em_batch,
             trust: Trust::Platform,
             doubts: Vec::new(),
         }

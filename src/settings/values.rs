@@ -29,12 +29,21 @@ pub(super) fn api_version(text: &str) -> Result<String, String> {
 }
 
 pub(super) fn at_least_one(text: &str) -> Result<usize, String> {
-    const MOST: usize = 1_000_000;
+    from_one_to(1_000_000, text)
+}
+
+/// Parses the number of sessions in one query: with more, its address would exceed the 16 kB that
+/// Windows accepts.
+pub(super) fn batch(text: &str) -> Result<usize, String> {
+    from_one_to(150, text)
+}
+
+fn from_one_to(most: usize, text: &str) -> Result<usize, String> {
     line(text)
         .parse()
         .ok()
-        .filter(|number| (1..=MOST).contains(number))
-        .ok_or_else(|| format!("{} is not a whole number from 1 to {MOST}", quoted(text)))
+        .filter(|number| (1..=most).contains(number))
+        .ok_or_else(|| format!("{} is not a whole number from 1 to {most}", quoted(text)))
 }
 
 /// Parses a path, which may be empty; see [`given`].

@@ -4,6 +4,7 @@
 
 mod answers;
 mod attacks;
+mod batches;
 mod beyond_filter;
 mod callers;
 mod certificates;

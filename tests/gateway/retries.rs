@@ -1,9 +1,10 @@
 //! Retries hide transient failures of EM from callers, within a budget that limits the extra load.
 
 use futures_util::future::join_all;
+use simulator::Options;
 use tonic::Code;
 
-use super::support::{FINISHED, fault, get, reason, start};
+use super::support::{FINISHED, fault, get, reason, start, start_with};
 
 #[tokio::test]
 async fn a_transient_failure_is_hidden_from_the_caller() {
@@ -29,7 +30,10 @@ async fn an_internal_error_of_em_is_retried_once() {
 
 #[tokio::test]
 async fn an_em_that_fails_every_request_gets_at_most_a_tenth_more_requests_than_calls() {
-    let setup = start().await;
+    let setup = start_with(Options::default(), |settings| {
+        settings.enterprise_manager.batch = 1;
+    })
+    .await;
     setup.simulator.set_faults([fault("503")]);
     let calls = (0..200).map(|_| get(&setup.client, FINISHED));
     for answer in join_all(calls).await {

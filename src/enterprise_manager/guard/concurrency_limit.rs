@@ -10,10 +10,10 @@
 //!
 //! tower's `ConcurrencyLimit` has one kind of permit and holds it until the response.
 
-use std::{future::pending, time::Duration};
+use std::{future::pending, sync::Arc, time::Duration};
 
 use tokio::{
-    sync::{Semaphore, SemaphorePermit},
+    sync::{OwnedSemaphorePermit, Semaphore},
     time::{Instant, sleep_until},
 };
 
@@ -25,15 +25,15 @@ const SPARE_TIME: Duration = Duration::from_secs(2);
 /// The permits for requests to EM.
 #[derive(Debug)]
 pub(crate) struct ConcurrencyLimit {
-    regular: Semaphore,
-    spare: Semaphore,
-    lists: Semaphore,
+    regular: Arc<Semaphore>,
+    spare: Arc<Semaphore>,
+    lists: Arc<Semaphore>,
 }
 
 /// Permission to send one request to EM; dropping it returns the permit.
-pub(crate) struct Permit<'l> {
+pub(crate) struct Permit {
     /// The permit for the request, and the additional one if the request is a list.
-    _held: (SemaphorePermit<'l>, Option<SemaphorePermit<'l>>),
+    _held: (OwnedSemaphorePermit, Option<OwnedSemaphorePermit>),
     expires: Option<Instant>,
 }
 
@@ -44,29 +44,40 @@ impl ConcurrencyLimit {
     pub(crate) fn new(count: usize) -> Self {
         let spare = usize::from(count > 1);
         Self {
-            regular: Semaphore::new(count - spare),
-            spare: Semaphore::new(spare),
-            lists: Semaphore::new((count / 4).max(1)),
+            regular: Arc::new(Semaphore::new(count - spare)),
+            spare: Arc::new(Semaphore::new(spare)),
+            lists: Arc::new(Semaphore::new((count / 4).max(1))),
         }
     }
 
+    /// A regular permit, if one is free and nobody waits for it.
+    pub(crate) fn try_acquire(&self) -> Option<Permit> {
+        let permit = self.regular.clone().try_acquire_owned().ok()?;
+        Some(Permit { _held: (permit, None), expires: None })
+    }
+
     /// Waits for a permit.
-    pub(crate) async fn acquire(&self, kind: RequestKind) -> Permit<'_> {
+    pub(crate) async fn acquire(&self, kind: RequestKind) -> Permit {
         if kind == RequestKind::List {
-            let list = self.lists.acquire().await.expect(NEVER_CLOSED);
-            let permit = self.regular.acquire().await.expect(NEVER_CLOSED);
+            let list = self.lists.clone().acquire_owned().await.expect(NEVER_CLOSED);
+            let permit = self.regular.clone().acquire_owned().await.expect(NEVER_CLOSED);
             return Permit { _held: (permit, Some(list)), expires: None };
         }
         let (permit, expires) = tokio::select! {
             biased;
-            permit = self.regular.acquire() => (permit, None),
-            permit = self.spare.acquire() => (permit, Some(Instant::now() + SPARE_TIME)),
+            permit = self.regular.clone().acquire_owned() => (permit, None),
+            permit = self.spare.clone().acquire_owned() => (permit, Some(Instant::now() + SPARE_TIME)),
         };
         Permit { _held: (permit.expect(NEVER_CLOSED), None), expires }
     }
 }
 
-impl Permit<'_> {
+impl Permit {
+    /// Whether this is the spare permit, which expires.
+    pub(crate) fn is_spare(&self) -> bool {
+        self.expires.is_some()
+    }
+
     /// Returns when the spare permit expires. Never returns for other permits.
     pub(crate) async fn expired(&self) {
         match self.expires {

@@ -24,7 +24,7 @@ mod retry;
 mod stall;
 
 pub(crate) use circuit_breaker::CircuitBreaker;
-pub(crate) use concurrency_limit::ConcurrencyLimit;
+pub(crate) use concurrency_limit::{ConcurrencyLimit, Permit};
 pub use health::{LATELY, LastFailure, UpstreamHealth, UpstreamStatus};
 pub use read_context::ReadContext;
 pub(crate) use request_kind::{LONGEST_LOGON, RequestKind};

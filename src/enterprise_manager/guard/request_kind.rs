@@ -17,6 +17,8 @@ pub(crate) enum RequestKind {
     /// A logon. A directory can be slow, and the gateway has to log off a session that arrives
     /// late.
     Logon,
+    /// Several entities at once, each of which a read waits for.
+    Batch,
     /// A list of up to a few thousand entities, for which EM has to search.
     List,
 }
@@ -26,7 +28,7 @@ impl RequestKind {
     pub(crate) fn max_body(self) -> usize {
         match self {
             Self::Entity | Self::Logon => 1024 * 1024,
-            Self::List => 8 * 1024 * 1024,
+            Self::Batch | Self::List => 8 * 1024 * 1024,
         }
     }
 
@@ -34,6 +36,7 @@ impl RequestKind {
     pub(crate) fn stalls_after(self) -> Duration {
         match self {
             Self::Entity => Duration::from_secs(2),
+            Self::Batch => Duration::from_secs(5),
             Self::List => Duration::from_secs(20),
             Self::Logon => LONGEST_LOGON,
         }

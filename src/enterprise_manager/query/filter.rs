@@ -7,7 +7,10 @@
 use jiff::{RoundMode, Timestamp, TimestampRound, Unit};
 use uuid::Uuid;
 
-use crate::enterprise_manager::model::{RunResult, SessionState};
+use crate::enterprise_manager::{
+    SessionId,
+    model::{RunResult, SessionState},
+};
 
 /// Maximum length of a name in a filter, in characters. The whole request must fit in the 16 kB
 /// that HTTP.sys accepts, and each character can take 12 bytes.
@@ -102,6 +105,12 @@ impl SessionFilter {
         }
         all.join(";")
     }
+}
+
+/// The expression that selects these sessions.
+pub(crate) fn sessions_of(ids: &[SessionId]) -> String {
+    let urns: Vec<_> = ids.iter().map(|id| comparison("UID", "==", &id.urn())).collect();
+    urns.join(",")
 }
 
 /// The expression that selects the tasks of one session.

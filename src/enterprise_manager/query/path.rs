@@ -14,21 +14,21 @@ pub enum Order {
 }
 
 /// A request for one page of the query service.
-pub(super) struct Query {
+pub(crate) struct Query {
     /// EM's type of the items, such as `ReplicaJobSession`.
-    pub(super) r#type: &'static str,
-    pub(super) view: View,
+    pub(crate) r#type: &'static str,
+    pub(crate) view: View,
     /// An expression in EM's filter language; empty for all items.
-    pub(super) filter: String,
-    pub(super) order: Order,
-    pub(super) page_size: u16,
+    pub(crate) filter: String,
+    pub(crate) order: Order,
+    pub(crate) page_size: u16,
     /// Number of the page, from one.
-    pub(super) page: u32,
+    pub(crate) page: u32,
 }
 
 impl Query {
     /// The request's target, relative to EM's address.
-    pub(super) fn path(&self) -> String {
+    pub(crate) fn path(&self) -> String {
         let mut parameters = Serializer::new(String::new());
         parameters.append_pair("type", self.r#type);
         if self.view == View::Entity {

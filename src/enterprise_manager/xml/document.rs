@@ -122,7 +122,16 @@ impl<'x> Document<'x> {
 
     /// Skips the rest of the open element.
     pub(crate) fn skip(&mut self) -> Result<(), BadResponse> {
-        let outside = self.depth - 1;
+        self.skip_to(self.depth - 1)
+    }
+
+    /// The number of open elements.
+    pub(super) fn depth(&self) -> usize {
+        self.depth
+    }
+
+    /// Skips until so many elements are open.
+    pub(super) fn skip_to(&mut self, outside: usize) -> Result<(), BadResponse> {
         while self.depth > outside {
             self.next_node(&mut |_, _| {})?;
         }

@@ -46,12 +46,57 @@ pub async fn parse_session_page(
     view: View,
     limit: usize,
 ) -> Result<QueryPage<ReplicaSession>, BadResponse> {
+    parse_list(xml, layout(view, limit), view).await
+}
+
+/// Where a page has its sessions.
+fn layout(view: View, limit: usize) -> Layout {
     let (path, item): (&[_], _) = match view {
         View::Reference => (&["Refs"], "Ref"),
         View::Entity => (&["Entities", "ReplicaJobSessions"], "ReplicaJobSession"),
     };
-    let layout = Layout { root: QUERY_RESULT, path, item, limit };
-    parse_list(xml, layout, view).await
+    Layout { root: QUERY_RESULT, path, item, limit }
+}
+
+/// Parses a page of at most `limit` sessions. A session that cannot be parsed fails alone, as far as
+/// the document can still be read behind it.
+pub(crate) async fn parse_session_rows(
+    xml: &[u8],
+    view: View,
+    limit: usize,
+) -> Result<QueryPage<SessionRow>, BadResponse> {
+    parse_list(xml, layout(view, limit), view).await
+}
+
+/// A session of a page, or why it cannot be parsed.
+pub(crate) struct SessionRow {
+    pub(crate) id: SessionId,
+    pub(crate) session: Result<ReplicaSession, BadResponse>,
+}
+
+impl ListItem for SessionRow {
+    type Request = View;
+
+    fn parse(
+        document: &mut Document<'_>,
+        identity: Identity,
+        view: View,
+    ) -> Result<Self, BadResponse> {
+        let outside = document.depth() - 1;
+        let id = named_session(&identity)?;
+        match parse_content(document, id, identity, view) {
+            Err(error @ (BadResponse::InvalidField { .. } | BadResponse::NoFields(_))) => {
+                document.skip_to(outside)?;
+                Ok(Self { id, session: Err(error.within(&id.urn())) })
+            }
+            Err(error) => Err(error),
+            Ok(session) => Ok(Self { id, session: Ok(session) }),
+        }
+    }
+
+    fn size(&self) -> usize {
+        self.session.as_ref().map_or(0, ReplicaSession::size)
+    }
 }
 
 impl ListItem for ReplicaSession {
@@ -62,16 +107,18 @@ impl ListItem for ReplicaSession {
         identity: Identity,
         view: View,
     ) -> Result<Self, BadResponse> {
-        let Some(id) = SessionId::named_by(&identity.uid) else {
-            let found = excerpt(&identity.uid);
-            return Err(BadResponse::WrongSession { found });
-        };
+        let id = named_session(&identity)?;
         parse_content(document, id, identity, view).map_err(|error| error.within(&id.urn()))
     }
 
     fn size(&self) -> usize {
         self.size()
     }
+}
+
+fn named_session(identity: &Identity) -> Result<SessionId, BadResponse> {
+    let found = || BadResponse::WrongSession { found: excerpt(&identity.uid) };
+    SessionId::named_by(&identity.uid).ok_or_else(found)
 }
 
 /// Parses a session's open element to its end.

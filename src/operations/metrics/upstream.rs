@@ -52,6 +52,10 @@ pub struct UpstreamMetrics {
     pub circuit_open: Gauge,
     /// 1 while no logon is attempted because the password was rejected, or a new token refused.
     pub logon_suspended: Gauge,
+    /// Sessions that were read together with others.
+    pub batch_sessions: Counter,
+    /// 1 while sessions are not read together, because EM could not answer the last query for several.
+    pub batches_suspended: Gauge,
 }
 
 /// Values of the label `what`: the elements that may have a value that the contract does not
@@ -78,6 +82,11 @@ metrics! {
          Enterprise Manager can be established";
     logon_suspended: Gauge = "gateway_em_logon_suspended",
         "1 while logons are suspended because the password was rejected, or a new token refused";
+    batch_sessions: Counter = "gateway_em_batch_sessions",
+        "Sessions that were read together with others, in one query";
+    batches_suspended: Gauge = "gateway_em_batches_suspended",
+        "1 while sessions are read one by one, because Enterprise Manager could not answer the last \
+         query for several";
     last_success: Gauge<f64, AtomicU64> = "gateway_em_last_success_timestamp_seconds",
         "Time of the last read that Enterprise Manager answered, in seconds since 1970; 0 if none";
 }
@@ -100,6 +109,8 @@ impl UpstreamMetrics {
             requests,
             circuit_open: series.circuit_open.clone(),
             logon_suspended: series.logon_suspended.clone(),
+            batch_sessions: series.batch_sessions.clone(),
+            batches_suspended: series.batches_suspended.clone(),
             series,
         }
     }

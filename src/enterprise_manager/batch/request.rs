@@ -1,0 +1,64 @@
+//! The query for several sessions, and its answer by session.
+
+use std::collections::HashMap;
+
+use crate::enterprise_manager::{
+    SessionId,
+    error::BadResponse,
+    guard::RequestKind,
+    model::{ReplicaSession, View},
+    query::{
+        filter::sessions_of,
+        path::{Order, Query},
+    },
+    read_request::ReadRequest,
+    xml::parse_session_rows,
+};
+
+/// Requests these sessions in one page.
+pub(super) struct BatchRequest {
+    pub(super) ids: Vec<SessionId>,
+    pub(super) view: View,
+}
+
+impl BatchRequest {
+    fn size(&self) -> u16 {
+        u16::try_from(self.ids.len()).unwrap_or(u16::MAX)
+    }
+}
+
+impl ReadRequest for BatchRequest {
+    /// Sessions that were asked for. One that cannot be parsed has its error.
+    type Answer = HashMap<SessionId, Result<ReplicaSession, BadResponse>>;
+
+    const KIND: RequestKind = RequestKind::Batch;
+
+    fn path(&self) -> String {
+        let query = Query {
+            r#type: "ReplicaJobSession",
+            view: self.view,
+            filter: sessions_of(&self.ids),
+            order: Order::NewestFirst,
+            page_size: self.size(),
+            page: 1,
+        };
+        query.path()
+    }
+
+    async fn parse(&self, body: &[u8]) -> Result<Self::Answer, BadResponse> {
+        let rows = parse_session_rows(body, self.view, self.ids.len()).await?.items;
+        let is_empty = rows.is_empty();
+        let mut sessions = HashMap::with_capacity(rows.len());
+        for row in rows {
+            if self.ids.contains(&row.id) {
+                sessions.entry(row.id).or_insert(row.session);
+            }
+        }
+        if sessions.is_empty() && !is_empty {
+            // The filter is ignored: no batch would help.
+            let found = "sessions of other ids only".to_owned();
+            return Err(BadResponse::WrongSession { found });
+        }
+        Ok(sessions)
+    }
+}

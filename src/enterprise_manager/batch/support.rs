@@ -1,0 +1,63 @@
+//! Whether this EM, and what stands before it, can read sessions together.
+
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use prometheus_client::metrics::gauge::Gauge;
+use tokio::time::Instant;
+
+use crate::enterprise_manager::error::Error;
+
+/// How long no batch is tried after one that EM could not answer.
+const PAUSE: Duration = Duration::from_secs(5 * 60);
+
+/// What the last batch has shown.
+pub(super) struct Support {
+    suspended_until: Mutex<Option<Instant>>,
+    /// 1 while suspended.
+    gauge: Gauge,
+}
+
+impl Support {
+    pub(super) fn new(gauge: Gauge) -> Self {
+        Self { suspended_until: Mutex::new(None), gauge }
+    }
+
+    /// Whether a batch may be tried.
+    pub(super) fn is_given(&self, now: Instant) -> bool {
+        let mut suspended_until = self.suspended_until.lock();
+        if suspended_until.is_some_and(|until| now < until) {
+            return false;
+        }
+        if suspended_until.take().is_some() {
+            self.gauge.set(0);
+        }
+        true
+    }
+
+    /// EM could not answer a batch.
+    pub(super) fn suspend(&self, error: &Error, now: Instant) {
+        if self.suspended_until.lock().replace(now + PAUSE).is_none() {
+            self.gauge.set(1);
+            tracing::warn!(
+                pause_seconds = PAUSE.as_secs(),
+                "Enterprise Manager's query service does not return sessions by id; each session \
+                 is read alone during the pause: {error}"
+            );
+        }
+    }
+}
+
+/// Whether the error is about the query and not about EM: single reads may succeed.
+pub(super) fn is_missing(error: &Error) -> bool {
+    match error {
+        Error::RequestRefused { .. }
+        | Error::SessionNotFound { .. }
+        | Error::AccessDenied { .. }
+        | Error::NotImplemented { .. }
+        | Error::Internal { .. }
+        | Error::BadResponse(_) => true,
+        Error::NotEnterpriseManager { passing, .. } => !passing,
+        _ => false,
+    }
+}

@@ -1,0 +1,169 @@
+//! Reads that wait for a permit are read together, and nobody gets a worse answer for that.
+
+use futures_util::future::join_all;
+use replica_session_gateway::proto::v1::{
+    GetReplicaSessionRequest, ListReplicaSessionsRequest, ReplicaSession,
+};
+use simulator::{Canned, Options};
+use tonic::{Code, Status};
+
+use super::support::{FINISHED, Setup, UNKNOWN, fault, fixture, get, metric, reason, start_with};
+
+/// A gateway with two permits, before an EM that takes a moment, and the ids of its sessions.
+async fn busy() -> (Setup, Vec<String>) {
+    let options = Options { history: 200, ..Options::default() };
+    let setup = start_with(options, |settings| {
+        settings.enterprise_manager.concurrency = 2;
+    })
+    .await;
+    let all = ListReplicaSessionsRequest { page_size: 100, ..Default::default() };
+    let page = setup.client.clone().list(all).await.unwrap().into_inner();
+    let ids = page.replica_sessions.into_iter().map(|session| session.id).collect();
+    setup.simulator.set_faults([fault("latency=30ms")]);
+    (setup, ids)
+}
+
+async fn get_all(setup: &Setup, ids: &[String]) -> Vec<Result<ReplicaSession, Status>> {
+    join_all(ids.iter().map(|id| get(&setup.client, id))).await
+}
+
+/// The targets of the requests that EM got for sessions: alone and together.
+fn targets(setup: &Setup) -> (usize, usize) {
+    let requests = setup.simulator.requests();
+    let count = |part: &str| requests.iter().filter(|it| it.target.contains(part)).count();
+    // The first query is the list.
+    (count("/api/replicaSessions/"), count("/api/query?") - 1)
+}
+
+#[tokio::test]
+async fn reads_that_wait_travel_together_and_each_gets_its_own_session() {
+    let (setup, ids) = busy().await;
+    for (answer, id) in get_all(&setup, &ids).await.into_iter().zip(&ids) {
+        assert_eq!(&answer.unwrap().id, id);
+    }
+    let (alone, together) = targets(&setup);
+    assert!(alone <= 4 && (1..=6).contains(&together), "{alone} alone, {together} together");
+    assert_eq!(setup.simulator.counts().in_flight_highest, 2);
+    let read_together = metric(&setup, "gateway_em_batch_sessions_total").await;
+    assert_eq!(usize::try_from(read_together).unwrap(), ids.len() - alone);
+}
+
+#[tokio::test]
+async fn reads_of_one_session_that_want_a_new_answer_each_get_it() {
+    let (setup, _) = busy().await;
+    let fresh = (0..40).map(|_| async {
+        let request = GetReplicaSessionRequest {
+            id: FINISHED.to_owned(),
+            max_age: Some(prost_types::Duration::default()),
+            ..Default::default()
+        };
+        setup.client.clone().get(request).await
+    });
+    for answer in join_all(fresh).await {
+        answer.unwrap();
+    }
+    let (alone, together) = targets(&setup);
+    assert!(alone <= 4 && together <= 4, "{alone} alone, {together} together");
+}
+
+#[tokio::test]
+async fn a_read_that_finds_a_free_permit_goes_alone() {
+    let (setup, _) = busy().await;
+    get(&setup.client, FINISHED).await.unwrap();
+    assert_eq!(targets(&setup), (1, 0));
+}
+
+#[tokio::test]
+async fn a_session_that_the_query_does_not_return_is_read_alone_before_it_is_not_found() {
+    let (setup, mut ids) = busy().await;
+    setup.simulator.answer_query_with(Canned::xml(fixture("query-entities-empty.xml")));
+    ids.push(UNKNOWN.to_owned());
+    for (answer, id) in get_all(&setup, &ids).await.into_iter().zip(&ids) {
+        match answer {
+            Ok(session) => assert_eq!(&session.id, id),
+            Err(status) => assert_eq!((status.code(), id.as_str()), (Code::NotFound, UNKNOWN)),
+        }
+    }
+    let (alone, together) = targets(&setup);
+    assert!(alone >= ids.len() && together > 0, "{alone} alone, {together} together");
+    assert_eq!(metric(&setup, "gateway_em_batches_suspended").await, 0);
+}
+
+#[tokio::test]
+async fn where_em_cannot_answer_the_query_sessions_are_read_alone_and_no_further_query_is_sent() {
+    for (status, body) in [
+        (400, "error-400.xml"),
+        (403, "error-403.xml"),
+        (404, "error-404.xml"),
+        (414, "proxy-502.html"),
+        (501, "error-501.xml"),
+        (200, "session-entity-v13.json"),
+        (200, "error-500-recorded.xml"),
+        // A page of other sessions, as from a proxy that drops the query string.
+        (200, "query-entities.xml"),
+    ] {
+        let (setup, ids) = busy().await;
+        let mut canned = Canned::xml(fixture(body));
+        canned.status = status.try_into().unwrap();
+        setup.simulator.answer_query_with(canned);
+        for answer in get_all(&setup, &ids).await {
+            answer.unwrap();
+        }
+        assert_eq!(metric(&setup, "gateway_em_batches_suspended").await, 1, "{status} {body}");
+        let (_, before) = targets(&setup);
+        let ids: Vec<_> = ids.into_iter().take(20).collect();
+        let fresh = ids.iter().map(|id| async {
+            let zero = prost_types::Duration::default();
+            let request = GetReplicaSessionRequest {
+                id: id.clone(),
+                max_age: Some(zero),
+                ..Default::default()
+            };
+            setup.client.clone().get(request).await
+        });
+        for answer in join_all(fresh).await {
+            answer.unwrap();
+        }
+        assert_eq!(targets(&setup).1, before, "{status} {body}");
+    }
+}
+
+#[tokio::test]
+async fn a_session_that_cannot_be_read_fails_its_own_caller_only() {
+    let (setup, ids) = busy().await;
+    let options = Options { history: 200, ..Options::default() };
+    let target =
+        "/api/query?type=ReplicaJobSession&format=Entities&pageSize=30&sortDesc=CreationTime";
+    let page = String::from_utf8(simulator::document(options, target).unwrap()).unwrap();
+    // The last of the first thirty has a progress that is no number.
+    let (before, last) = page.rsplit_once("<Progress>").unwrap();
+    let (_, after) = last.split_once('<').unwrap();
+    let page = format!("{before}<Progress>half<{after}");
+    setup.simulator.answer_query_with(Canned::xml(page));
+    let answers = get_all(&setup, &ids[..30]).await;
+    let failed: Vec<_> = answers.into_iter().filter_map(Result::err).collect();
+    assert!(failed.len() <= 1, "{failed:?}");
+    for status in &failed {
+        assert_eq!(reason(status), "EM_BAD_RESPONSE_INVALID_FIELD");
+    }
+}
+
+#[tokio::test]
+async fn a_batch_of_one_switches_batches_off() {
+    let (setup, ids) = {
+        let options = Options { history: 50, ..Options::default() };
+        let setup = start_with(options, |settings| {
+            settings.enterprise_manager.concurrency = 2;
+            settings.enterprise_manager.batch = 1;
+        })
+        .await;
+        let all = ListReplicaSessionsRequest { page_size: 50, ..Default::default() };
+        let page = setup.client.clone().list(all).await.unwrap().into_inner();
+        let ids: Vec<_> = page.replica_sessions.into_iter().map(|session| session.id).collect();
+        (setup, ids)
+    };
+    for answer in get_all(&setup, &ids).await {
+        answer.unwrap();
+    }
+    assert_eq!(targets(&setup), (ids.len(), 0));
+}
