@@ -35,7 +35,10 @@ empty, empty=EXTENT                  bodies are empty
 trickle=1ms                          bodies are sent a byte at a time
 stale=15s                            data is as old as the last collection
 unknown-id=500                       unknown sessions are answered 500 instead of 404
-expire=10                            all tokens are invalidated after every 10 reads";
+expire=10                            all tokens are invalidated after every 10 reads
+keep-alive=15s                       connections are closed when idle for this long
+answers=101                          connections are closed after this many answers
+reset                                connections are closed with a reset";
 }
 
 impl FromStr for Fault {
@@ -65,6 +68,9 @@ fn fault(name: &str, value: Option<&str>) -> Option<Fault> {
         "trickle" => value.map_or(Some(DEFAULT_TRICKLE), duration).map(Fault::Trickle),
         "stale" => duration(value?).filter(|interval| !interval.is_zero()).map(Fault::Stale),
         "unknown-id" => (value? == "500").then_some(Fault::UnknownId500),
+        "keep-alive" => duration(value?).map(Fault::KeepAlive),
+        "answers" => value?.parse().ok().map(Fault::Answers),
+        "reset" if value.is_none() => Some(Fault::Reset),
         "expire" => value?.parse().ok().map(Fault::Expire),
         status => error_status(status, value),
     }

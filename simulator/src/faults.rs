@@ -17,6 +17,7 @@ use uuid::Uuid;
 
 use crate::{
     body::Pace,
+    connection::Ending,
     options::Style,
     pages,
     reply::{Format, Reply, RequestError},
@@ -51,6 +52,14 @@ pub enum Fault {
     /// Unknown sessions and tasks are answered 500 instead of 404, as real servers were seen to do
     /// for other resources.
     UnknownId500,
+    /// Connections are closed after this long without a request: 15 s with .NET's own web server on
+    /// Linux. Like the next two it affects connections that begin after it was set, and is found by
+    /// running that server; that Enterprise Manager uses it is unknown.
+    KeepAlive(Duration),
+    /// Connections are closed after this many answers: 101.
+    Answers(NonZeroU64),
+    /// Connections are closed with a reset, as .NET 9 does.
+    Reset,
     /// All tokens are invalidated after every `n` session reads.
     Expire(NonZeroU64),
 }
@@ -183,6 +192,20 @@ impl Faults {
         effects
     }
 
+    /// How a connection that begins now ends.
+    pub(crate) fn ending(&self) -> Ending {
+        let mut ending = Ending::default();
+        for fault in &self.active.lock().faults {
+            match fault {
+                Fault::KeepAlive(limit) => ending.idle = Some(*limit),
+                Fault::Answers(most) => ending.answers = Some(*most),
+                Fault::Reset => ending.resets = true,
+                _ => {}
+            }
+        }
+        ending
+    }
+
     /// The delay of a logon or logoff.
     pub(crate) fn logon_delay(&self) -> Duration {
         let active = self.active.lock();
@@ -234,7 +257,11 @@ impl Effects {
             Fault::Trickle(interval) => self.pace = Pace::Trickle(*interval),
             Fault::Stale(interval) => self.collection = Some(*interval),
             Fault::UnknownId500 => self.unknown_id_500 = true,
-            Fault::LogonLatency(_) | Fault::Expire(_) => {}
+            Fault::LogonLatency(_)
+            | Fault::Expire(_)
+            | Fault::KeepAlive(_)
+            | Fault::Answers(_)
+            | Fault::Reset => {}
         }
     }
 

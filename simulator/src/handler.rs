@@ -7,7 +7,10 @@ use std::{future, time::Duration};
 
 use hyper::{
     HeaderMap, Method, Request, StatusCode,
-    header::{CONTENT_LENGTH, HeaderName, HeaderValue, SET_COOKIE, TRANSFER_ENCODING},
+    header::{
+        CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, LOCATION, SET_COOKIE,
+        TRANSFER_ENCODING,
+    },
 };
 use tokio::time::sleep;
 
@@ -16,11 +19,13 @@ use crate::{
     body::Pace,
     element::Element,
     faults::{Effects, Replacement},
-    logons::TOKEN_HEADER,
+    logons::{Logon, TOKEN_HEADER},
+    options::Generation,
     pages,
     reply::{Format, Reply, RequestError},
     resources::{Snapshot, no_such_logon_session, resource},
     routes::{Parameters, Route},
+    views::Views,
 };
 
 /// The reply to a request, and the pace at which its body is sent.
@@ -70,16 +75,29 @@ impl Handler<'_> {
         if let Some(canned) = self.shared.canned.logon() {
             return canned.into();
         }
-        let Some(logon) = self.shared.logons.log_on(headers, self.shared.clock.uptime()) else {
-            self.shared.observer.count(|counts| counts.logons_rejected += 1);
-            return Reply::logon_refused(self.format, self.shared.views.style);
+        // From a client that had to change for release 13. The body of the answer is unknown.
+        if self.shared.views.style.generation == Generation::Version13 && has_form(headers) {
+            return self.refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE, "Unsupported media type.");
+        }
+        let logon = match self.shared.logons.log_on(headers, self.shared.clock.uptime()) {
+            Logon::Accepted(logon) => logon,
+            refused => {
+                self.shared.observer.count(|counts| counts.logons_rejected += 1);
+                return if matches!(refused, Logon::NoRole) {
+                    self.refuse(StatusCode::FORBIDDEN, "Access denied.")
+                } else {
+                    Reply::logon_refused(self.format, self.shared.views.style)
+                };
+            }
         };
         self.shared.observer.count(|counts| counts.logons_accepted += 1);
         let cookie = format!("{TOKEN_HEADER}={}; Path=/api;", logon.token);
+        let location = self.shared.views.href(&Views::logon_session_path(&logon));
         let body = self.shared.views.logon_session(&logon);
         self.document(StatusCode::CREATED, &body)
             .with(token_header_name(), header_value(&logon.token))
             .with(SET_COOKIE, header_value(&cookie))
+            .with(LOCATION, header_value(&location))
     }
 
     async fn log_off(&self, session_id: &str) -> Reply {
@@ -168,10 +186,20 @@ fn has_length(headers: &HeaderMap) -> bool {
     headers.contains_key(CONTENT_LENGTH) || headers.contains_key(TRANSFER_ENCODING)
 }
 
+/// Whether a request has a body that is a form.
+fn has_form(headers: &HeaderMap) -> bool {
+    let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
+    let form = text(CONTENT_TYPE).is_some_and(|value| {
+        value.to_ascii_lowercase().starts_with("application/x-www-form-urlencoded")
+    });
+    form && text(CONTENT_LENGTH).is_none_or(|length| length != "0")
+}
+
 fn token_header_name() -> HeaderName {
     HeaderName::from_bytes(TOKEN_HEADER.as_bytes()).expect("the name of the token header is valid")
 }
 
 fn header_value(text: &str) -> HeaderValue {
-    HeaderValue::from_str(text).expect("base64 is valid in a header")
+    // `Location` names the host of the options, which may be any text.
+    HeaderValue::from_str(text).unwrap_or(HeaderValue::from_static(""))
 }

@@ -7,9 +7,9 @@
 //!
 //! # How a request is served
 //!
-//! `listener` accepts a connection, `handler` checks and routes the request, `faults` decides
-//! what goes wrong, `resources` and `query` find sessions in the `catalogue`, `views` turns
-//! them into a tree of elements, and `xml` or `json` writes it.
+//! `listener` accepts a connection, `connection` serves it, `handler` checks and routes the request,
+//! `faults` decides what goes wrong, `resources` and `query` find sessions in the `catalogue`,
+//! `views` turns them into a tree of elements, and `xml` or `json` writes it.
 //!
 //! # Where its behaviour is known from
 //!
@@ -21,20 +21,26 @@ mod body;
 mod canned;
 mod catalogue;
 mod clock;
+mod connection;
 mod element;
 mod fault_text;
 mod faults;
 mod filter;
 mod handler;
 mod json;
+mod kinds;
+mod lenient;
+mod letters;
 mod listener;
 mod logons;
 mod observer;
 mod options;
 mod pages;
+mod paging;
 mod properties;
 mod query;
 mod reply;
+mod resetting;
 mod resources;
 mod routes;
 mod running_session;
@@ -46,6 +52,7 @@ mod xml;
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
+use hyper::http::Extensions;
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
 
 pub use self::{
@@ -54,7 +61,7 @@ pub use self::{
     faults::{ErrorStatus, Extent, Fault, Kept, Latency},
     filter::{Comparison, Filter, Operator},
     observer::{Counts, ReceivedRequest},
-    options::{Account, Generation, Options, QueryQuirks, Role, Style, TimeFormat},
+    options::{Account, Generation, Layout, Options, QueryQuirks, Role, Style, TimeFormat},
     running_session::RUNNING_SESSION_ID,
     session::{Link, NamedResource, Session, Task},
 };
@@ -84,21 +91,24 @@ struct Shared {
     views: Views,
     listed_for: Duration,
     query: QueryQuirks,
+    /// See [`letters`].
+    letters: Extensions,
     observer: Arc<Observer>,
 }
 
 impl Shared {
-    fn new(options: Options) -> Self {
+    fn new(options: Options, letters: Extensions) -> Self {
         let clock = Clock::start();
         Self {
             catalogue: Catalogue::new(clock.started_at(), &options),
             clock,
-            logons: Logons::new(options.accounts, options.idle_timeout),
+            logons: Logons::new(options.accounts, options.idle_timeout, options.opaque_tokens),
             faults: Faults::new(options.faults),
             canned: CannedAnswers::default(),
             views: Views::new(options.style, options.href_host),
             listed_for: options.listed_for,
             query: options.query,
+            letters,
             observer: Arc::default(),
         }
     }
@@ -109,7 +119,7 @@ impl Shared {
 /// the response would be an error.
 #[must_use]
 pub fn document(options: Options, target: &str) -> Option<Vec<u8>> {
-    resources::document(&Shared::new(options), target)
+    resources::document(&Shared::new(options, Extensions::new()), target)
 }
 
 impl Simulator {
@@ -123,7 +133,7 @@ impl Simulator {
         let address = listener.local_addr()?;
         let tls = options.tls.clone();
         let is_tls = tls.is_some();
-        let shared = Arc::new(Shared::new(options));
+        let shared = Arc::new(Shared::new(options, letters::recorded().await));
         let (stop, stopped) = oneshot::channel();
         let serving = listener::serve(listener, tls, Arc::clone(&shared), stopped);
         Ok(Self { address, is_tls, shared, stop, listening: tokio::spawn(serving) })

@@ -1,8 +1,10 @@
 //! Accounts and logon sessions: credentials, tokens, idle expiry.
 //!
 //! Header, cookie, challenge, the separate id for the logoff, and that the cookie takes precedence
-//! over the header: confirmed by the vendor's documentation. Tokens here are the base64 of 16 random
-//! bytes, one of two forms in published bodies; a client has to treat them as opaque.
+//! over the header: confirmed by the vendor's documentation. A token is the base64 of the text of
+//! `SessionId`, which several public clients rely on up to release 12, or by choice the base64 of 16
+//! random bytes, the other form in published bodies. A bare user name is accepted and answered by the
+//! full one: from a public client.
 
 use std::time::Duration;
 
@@ -24,7 +26,7 @@ pub(crate) const TOKEN_HEADER: &str = "X-RestSvcSessionId";
 pub(crate) struct LogonSession {
     /// Authenticates requests.
     pub token: String,
-    /// Identifies the logon session in URLs. Unrelated to the token.
+    /// Identifies the logon session in URLs.
     pub session_id: String,
     /// The name of the account.
     pub user: String,
@@ -34,7 +36,17 @@ pub(crate) struct LogonSession {
 /// The accounts and their open logon sessions. Times are uptimes.
 pub(crate) struct Logons {
     idle_timeout: Duration,
+    opaque_tokens: bool,
     table: Mutex<Table>,
+}
+
+/// The outcome of a logon.
+pub(crate) enum Logon {
+    Accepted(LogonSession),
+    /// The credentials are wrong or missing.
+    Rejected,
+    /// They are right, and the account has no role.
+    NoRole,
 }
 
 struct Table {
@@ -44,26 +56,33 @@ struct Table {
 
 impl Logons {
     /// These accounts, without logon sessions.
-    pub(crate) fn new(accounts: Vec<Account>, idle_timeout: Duration) -> Self {
-        Self { idle_timeout, table: Mutex::new(Table { accounts, open: Vec::new() }) }
+    pub(crate) fn new(accounts: Vec<Account>, idle_timeout: Duration, opaque_tokens: bool) -> Self {
+        let table = Mutex::new(Table { accounts, open: Vec::new() });
+        Self { idle_timeout, opaque_tokens, table }
     }
 
     /// Opens a logon session for the Basic credentials in these headers, if they are valid.
-    pub(crate) fn log_on(&self, headers: &HeaderMap, now: Duration) -> Option<LogonSession> {
-        let (user, password) = basic_credentials(headers)?;
-        let mut table = self.table_at(now);
-        let account = table.account(&user)?;
-        if account.password != password {
-            return None;
-        }
-        let logon = LogonSession {
-            token: BASE64_STANDARD.encode(Uuid::new_v4().as_bytes()),
-            session_id: Uuid::new_v4().to_string(),
-            user: account.user.clone(),
-            last_used: now,
+    pub(crate) fn log_on(&self, headers: &HeaderMap, now: Duration) -> Logon {
+        let Some((user, password)) = basic_credentials(headers) else {
+            return Logon::Rejected;
         };
+        let mut table = self.table_at(now);
+        let account = match table.account(&user) {
+            Some(account) if account.password == password => account.clone(),
+            _ => return Logon::Rejected,
+        };
+        if account.role == Role::None {
+            return Logon::NoRole;
+        }
+        let session_id = Uuid::new_v4().to_string();
+        let token = if self.opaque_tokens {
+            BASE64_STANDARD.encode(Uuid::new_v4().as_bytes())
+        } else {
+            BASE64_STANDARD.encode(&session_id)
+        };
+        let logon = LogonSession { token, session_id, user: account.user, last_used: now };
         table.open.push(logon.clone());
-        Some(logon)
+        Logon::Accepted(logon)
     }
 
     /// The role of the account behind the token in these headers, if the token is valid. Resets its
@@ -118,10 +137,13 @@ impl Logons {
 }
 
 impl Table {
-    /// The account with this name, ignoring letter case.
+    /// The account with this name, with or without its domain, ignoring letter case.
     fn account(&mut self, user: &str) -> Option<&mut Account> {
         let user = user.to_lowercase();
-        self.accounts.iter_mut().find(|account| account.user.to_lowercase() == user)
+        self.accounts.iter_mut().find(|account| {
+            let name = account.user.to_lowercase();
+            name == user || name.rsplit_once('\\').is_some_and(|(_, bare)| bare == user)
+        })
     }
 }
 

@@ -4,6 +4,7 @@ use std::{collections::VecDeque, sync::Arc};
 
 use hyper::{HeaderMap, Method, Request};
 use parking_lot::{Mutex, MutexGuard};
+use tokio::sync::watch;
 
 /// How many requests are kept; older ones are discarded.
 const KEPT_REQUESTS: usize = 1024;
@@ -54,8 +55,13 @@ struct Record {
 }
 
 impl Observer {
-    /// Records a request, which is in flight until the guard is dropped.
-    pub(crate) fn begin<B>(self: &Arc<Self>, request: &Request<B>) -> InFlight {
+    /// Records a request, which is in flight until the guard is dropped, and its connection busy.
+    pub(crate) fn begin<B>(
+        self: &Arc<Self>,
+        request: &Request<B>,
+        busy: watch::Sender<bool>,
+    ) -> InFlight {
+        busy.send_replace(true);
         let mut record = self.lock();
         let counts = &mut record.counts;
         counts.requests += 1;
@@ -69,7 +75,7 @@ impl Observer {
             target: request.uri().to_string(),
             headers: request.headers().clone(),
         });
-        InFlight(Arc::clone(self))
+        InFlight { observer: Arc::clone(self), busy }
     }
 
     /// Changes a counter.
@@ -93,10 +99,14 @@ impl Observer {
 }
 
 /// A request in flight, until dropped.
-pub(crate) struct InFlight(Arc<Observer>);
+pub(crate) struct InFlight {
+    observer: Arc<Observer>,
+    busy: watch::Sender<bool>,
+}
 
 impl Drop for InFlight {
     fn drop(&mut self) {
-        self.0.count(|counts| counts.in_flight -= 1);
+        self.observer.count(|counts| counts.in_flight -= 1);
+        self.busy.send_replace(false);
     }
 }

@@ -29,6 +29,9 @@ pub struct Options {
     /// How long a logon session may be idle before its token is rejected with 401. The default is
     /// Enterprise Manager's 15 minutes, confirmed by the vendor's documentation.
     pub idle_timeout: Duration,
+    /// Whether tokens are unrelated to `SessionId`. What release 13 does is unknown. The default is
+    /// the base64 of its text, as up to release 12.
+    pub opaque_tokens: bool,
     /// The style of bodies.
     pub style: Style,
     /// Host and port in every `Href`. As with a real server it differs from the address that the
@@ -62,6 +65,7 @@ impl Default for Options {
             tls: None,
             accounts: Account::samples(),
             idle_timeout: Duration::from_secs(15 * 60),
+            opaque_tokens: false,
             style: Style::default(),
             href_host: "em01.tech.local:9398".to_owned(),
             run_length: Duration::from_secs(5 * 60),
@@ -115,14 +119,15 @@ impl Account {
         Self { user: user.into(), password: password.into(), role }
     }
 
-    /// `TECH\administrator`, `TECH\gateway` (portal user) and `TECH\operator` (restore operator),
-    /// each with the password `simulated`.
+    /// `TECH\administrator`, `TECH\gateway` (portal user), `TECH\operator` (restore operator) and
+    /// `TECH\guest` (no role), each with the password `simulated`.
     #[must_use]
     pub fn samples() -> Vec<Self> {
         [
             (r"TECH\administrator", Role::Administrator),
             (r"TECH\gateway", Role::PortalUser),
             (r"TECH\operator", Role::RestoreOperator),
+            (r"TECH\guest", Role::None),
         ]
         .map(|(user, role)| Self::new(user, "simulated", role))
         .into()
@@ -139,11 +144,14 @@ pub enum Role {
     PortalUser,
     /// Any of the restore operators: may log on, but gets 403 for replica sessions.
     RestoreOperator,
+    /// No role: the credentials are right, and logons are refused with 403. Whether real servers
+    /// answer 401 instead is unknown.
+    None,
 }
 
 impl Role {
     pub(crate) fn reads_replica_sessions(self) -> bool {
-        self != Self::RestoreOperator
+        matches!(self, Self::Administrator | Self::PortalUser)
     }
 
     /// Whether the role reads jobs, and the lists below them.
@@ -155,8 +163,11 @@ impl Role {
 /// The style of bodies: where the releases of Enterprise Manager differ in ways a client can see.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Style {
-    /// Attribute order, XML declaration and the case of JSON keys.
+    /// Versions of the API, the case of JSON keys, escapes in page links, the content types of
+    /// logons.
     pub generation: Generation,
+    /// Attribute order and XML declaration.
+    pub layout: Layout,
     /// How times are written.
     pub times: TimeFormat,
     /// Whether links and task references use the misspelling `repicaTaskSessions`, which bodies
@@ -168,22 +179,30 @@ pub struct Style {
 }
 
 impl Style {
-    /// Release 12 and older: old attribute order, misspelt links, milliseconds.
+    /// Release 11: misspelt links, milliseconds.
+    #[must_use]
+    pub const fn version11() -> Self {
+        Self { generation: Generation::Version11, ..Self::version12() }
+    }
+
+    /// Release 12: misspelt links, milliseconds.
     #[must_use]
     pub const fn version12() -> Self {
         Self {
             generation: Generation::Version12,
+            layout: Layout::Recorded,
             times: TimeFormat::Milliseconds,
             misspelt_task_links: true,
             byte_order_mark: false,
         }
     }
 
-    /// Release 13: new attribute order, right spelling, milliseconds.
+    /// Release 13: right spelling, milliseconds.
     #[must_use]
     pub const fn version13() -> Self {
         Self {
             generation: Generation::Version13,
+            layout: Layout::Recorded,
             times: TimeFormat::Milliseconds,
             misspelt_task_links: false,
             byte_order_mark: false,
@@ -197,14 +216,26 @@ impl Default for Style {
     }
 }
 
-/// Releases whose bodies have the same form.
+/// Releases that answer in the same way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Generation {
-    /// 8.0 to 12.x: `xmlns Type Href Name UID`, no declaration, `PascalCase` JSON. The order is that
-    /// of the documentation's older pages; recorded servers write the one of release 13.
+    /// 11 and 11a: `PascalCase` JSON; versions up to 1.6 of the API.
+    Version11,
+    /// 12.x: `PascalCase` JSON; versions up to 1.7.
     Version12,
-    /// 13.x: `Href Type Name UID xmlns` after the XML Schema namespaces, declaration, `camelCase` JSON.
+    /// 13.x: `camelCase` JSON; refuses a logon whose body is a form.
     Version13,
+}
+
+/// How XML is laid out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Layout {
+    /// As recorded from servers of releases 11 to 13: `Href Type Name UID xmlns` after the XML Schema
+    /// namespaces, declaration.
+    Recorded,
+    /// As on the older pages of the vendor's manual: `xmlns Type Href Name UID`, no declaration. No
+    /// recorded server writes it.
+    Manual,
 }
 
 /// How times are written: by the precision of Enterprise Manager's database, without trailing

@@ -1,17 +1,16 @@
 //! The query service: filters, sorts and pages sessions or tasks.
 //!
-//! Parameters and the missing total count are confirmed by the vendor's documentation. That a page
-//! has 100 items by default is recorded from release 12 and older, against the documentation. The
-//! page links have the parameters in a fixed order; recorded servers repeat the client's order.
+//! The parameters are confirmed by the vendor's documentation. The results of other kinds of
+//! resources are empty.
 
 use std::cmp::Reverse;
-
-use hyper::StatusCode;
 
 use crate::{
     element::{Content, Element},
     filter::Filter,
-    options::{Generation, QueryQuirks},
+    kinds::Kind,
+    options::QueryQuirks,
+    paging::Paging,
     properties::{self, OF_SESSIONS, OF_TASKS, Property},
     reply::RequestError,
     routes::Parameters,
@@ -19,17 +18,12 @@ use crate::{
     views::Views,
 };
 
-/// The default page size.
-const DEFAULT_PAGE_SIZE: usize = 100;
-
 /// A query, as its parameters state it.
 struct Query<T: 'static> {
-    r#type: &'static str,
     entities: bool,
-    filter: Option<(String, Filter)>,
-    sort: Option<(Sort, String, &'static Property<T>)>,
-    page: usize,
-    page_size: usize,
+    filter: Option<Filter>,
+    sort: Option<(Sort, &'static Property<T>)>,
+    paging: Paging,
 }
 
 #[derive(Clone, Copy)]
@@ -74,7 +68,9 @@ pub(crate) fn answer(
         return page(&SESSIONS, views, quirks, sessions, parameters);
     }
     if !parameters.is("type", TASKS.r#type) {
-        return Err(bad_request("The query type is missing or unknown."));
+        let kind = parameters.get("type").and_then(Kind::named);
+        let kind = kind.ok_or_else(|| bad_request("The query type is missing or unknown."))?;
+        return nothing(kind, views, quirks, parameters);
     }
     let tasks = sessions.into_iter().flat_map(|session| {
         let tasks = session.tasks.clone();
@@ -92,26 +88,49 @@ fn page<T>(
 ) -> Result<Element, RequestError> {
     let query = Query::parse(target, parameters, quirks)?;
     let rows = query.select(target.properties, views, rows)?;
-    let pages = rows.len().div_ceil(query.page_size).max(1);
-    if query.page > pages && quirks.past_the_end_refused {
+    let paging = &query.paging;
+    let pages = rows.len().div_ceil(paging.size).max(1);
+    if paging.page > pages && quirks.past_the_end_refused {
         return Err(bad_request("There is no such page."));
     }
-    let start = (query.page - 1).saturating_mul(query.page_size);
-    let page = rows.iter().skip(start).take(query.page_size);
-    let mut fields = Vec::new();
-    if page.len() > 0 || !quirks.no_container_when_empty {
-        fields.push(if query.entities {
-            let items = page.map(|row| (target.entity)(views, row)).collect();
-            let list = Element::new(target.list, Content::List(target.list, items));
-            Element::new("Entities", Content::Fields(vec![list]))
-        } else {
-            let items = page.map(|row| (target.reference)(views, row)).collect();
-            Element::new("Refs", Content::List("Refs", items))
-        });
-    }
+    let start = (paging.page - 1).saturating_mul(paging.size);
+    let page = rows.iter().skip(start).take(paging.size);
+    let view = if query.entities { target.entity } else { target.reference };
+    let items: Vec<_> = page.map(|row| view(views, row)).collect();
     let reported_pages = if rows.is_empty() && quirks.no_container_when_empty { 0 } else { pages };
-    fields.push(query.paging_info(views, reported_pages));
-    Ok(Element::new("QueryResult", Content::Fields(fields)))
+    let container = (!items.is_empty() || !quirks.no_container_when_empty)
+        .then(|| container(query.entities.then_some(target.list), items));
+    Ok(result(container, paging.info(views, reported_pages)))
+}
+
+/// The result for a kind of which there are no resources. Its properties are not known here, so
+/// that a filter is parsed and no more.
+fn nothing(
+    kind: &Kind,
+    views: &Views,
+    quirks: QueryQuirks,
+    parameters: &Parameters,
+) -> Result<Element, RequestError> {
+    filter(parameters)?;
+    let paging = Paging::parse(parameters, quirks)?;
+    let entities = parameters.is("format", "Entities");
+    let container = container(entities.then_some(kind.list), Vec::new());
+    Ok(result(Some(container), paging.info(views, 1)))
+}
+
+/// The element around the items: of this list of entities, or of references.
+fn container(entities: Option<&'static str>, items: Vec<Element>) -> Element {
+    match entities {
+        Some(list) => {
+            let list = Element::new(list, Content::List(list, items));
+            Element::new("Entities", Content::Fields(vec![list]))
+        }
+        None => Element::new("Refs", Content::List("Refs", items)),
+    }
+}
+
+fn result(container: Option<Element>, paging: Element) -> Element {
+    Element::new("QueryResult", Content::Fields(container.into_iter().chain([paging]).collect()))
 }
 
 impl<T> Query<T> {
@@ -120,11 +139,7 @@ impl<T> Query<T> {
         parameters: &Parameters,
         quirks: QueryQuirks,
     ) -> Result<Self, RequestError> {
-        let filter = parameters.get("filter").filter(|text| !text.is_empty()).map(|text| {
-            Filter::parse(text)
-                .map(|filter| (text.to_owned(), filter))
-                .map_err(|why| bad_request(&format!("Malformed filter: {why}.")))
-        });
+        let filter = filter(parameters)?;
         let order = match (parameters.get("sortasc"), parameters.get("sortdesc")) {
             (None, None) => None,
             (Some(property), None) => Some((Sort::Ascending, property)),
@@ -133,17 +148,14 @@ impl<T> Query<T> {
         };
         let sort = order.map(|(sort, name)| {
             properties::find(target.properties, name)
-                .map(|property| (sort, name.to_owned(), property))
+                .map(|property| (sort, property))
                 .map_err(|why| bad_request(&why))
         });
-        let page_size = positive(parameters, "pagesize", DEFAULT_PAGE_SIZE)?;
         Ok(Self {
-            r#type: target.r#type,
             entities: parameters.is("format", "Entities"),
-            filter: filter.transpose()?,
+            filter,
             sort: sort.transpose()?,
-            page: positive(parameters, "page", 1)?,
-            page_size: page_size.min(quirks.page_size_limit),
+            paging: Paging::parse(parameters, quirks)?,
         })
     }
 
@@ -158,7 +170,7 @@ impl<T> Query<T> {
         for row in rows {
             let matches = match &self.filter {
                 None => true,
-                Some((_, filter)) => filter
+                Some(filter) => filter
                     .holds(&mut |comparison| properties::holds(properties, comparison, views, &row))
                     .map_err(|why| bad_request(&why))?,
             };
@@ -166,7 +178,7 @@ impl<T> Query<T> {
                 found.push(row);
             }
         }
-        if let Some((sort, _, property)) = &self.sort {
+        if let Some((sort, property)) = &self.sort {
             let value = |row: &T| (property.value)(views, row);
             match sort {
                 Sort::Ascending => found.sort_by_key(value),
@@ -175,76 +187,17 @@ impl<T> Query<T> {
         }
         Ok(found)
     }
-
-    /// `PagingInfo`, without a total count.
-    fn paging_info(&self, views: &Views, pages: usize) -> Element {
-        let link = |rel: &str, page: usize| {
-            let path = self.path_of_page(page, views.style.generation);
-            Element::new("Link", Content::Absent).with("Rel", rel).with("Href", views.href(&path))
-        };
-        let mut links = vec![link("First", 1)];
-        if self.page > 1 {
-            links.push(link("Previous", self.page - 1));
-        }
-        if self.page < pages {
-            links.push(link("Next", self.page + 1));
-        }
-        links.push(link("Last", pages.max(1)));
-        let links = Element::new("Links", Content::Array(links));
-        Element::new("PagingInfo", Content::Fields(vec![links]))
-            .with("PageNum", number(self.page))
-            .with("PageSize", number(self.page_size))
-            .with("PagesCount", number(pages))
-    }
-
-    fn path_of_page(&self, page: usize, generation: Generation) -> String {
-        let mut path = form_urlencoded::Serializer::for_suffix("query?".to_owned(), 6);
-        path.append_pair("type", self.r#type);
-        if self.entities {
-            path.append_pair("format", "Entities");
-        }
-        if let Some((text, _)) = &self.filter {
-            path.append_pair("filter", text);
-        }
-        match &self.sort {
-            Some((Sort::Ascending, property, _)) => path.append_pair("sortAsc", property),
-            Some((Sort::Descending, property, _)) => path.append_pair("sortDesc", property),
-            None => &mut path,
-        };
-        path.append_pair("pageSize", &self.page_size.to_string());
-        path.append_pair("page", &page.to_string());
-        let path = path.finish();
-        match generation {
-            Generation::Version12 => lower_case_escapes(&path),
-            Generation::Version13 => path,
-        }
-    }
 }
 
-fn number(count: usize) -> i64 {
-    i64::try_from(count).unwrap_or(i64::MAX)
-}
-
-/// Older releases write `%3d` where newer ones write `%3D`.
-fn lower_case_escapes(path: &str) -> String {
-    let mut parts = path.split('%');
-    let mut lower = parts.next().unwrap_or_default().to_owned();
-    for part in parts {
-        let (digits, rest) = part.split_at(2.min(part.len()));
-        lower = lower + "%" + &digits.to_lowercase() + rest;
-    }
-    lower
-}
-
-/// A positive number.
-fn positive(parameters: &Parameters, name: &str, default: usize) -> Result<usize, RequestError> {
-    match parameters.get(name).map(str::parse) {
-        None => Ok(default),
-        Some(Ok(number)) if number > 0 => Ok(number),
-        _ => Err(bad_request("Pages and page sizes are positive numbers.")),
-    }
+/// The filter, if there is one.
+fn filter(parameters: &Parameters) -> Result<Option<Filter>, RequestError> {
+    let text = parameters.get("filter").filter(|text| !text.is_empty());
+    let filter = text.map(|text| {
+        Filter::parse(text).map_err(|why| bad_request(&format!("Malformed filter: {why}.")))
+    });
+    filter.transpose()
 }
 
 fn bad_request(message: &str) -> RequestError {
-    RequestError::new(StatusCode::BAD_REQUEST, message)
+    RequestError::bad(message)
 }

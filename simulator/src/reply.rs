@@ -12,6 +12,7 @@ use hyper::{
         CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, SERVER,
         TRANSFER_ENCODING, WWW_AUTHENTICATE,
     },
+    http::Extensions,
 };
 
 use crate::{
@@ -62,6 +63,11 @@ impl RequestError {
     /// An error with this status and message.
     pub(crate) fn new(status: StatusCode, message: impl Into<String>) -> Self {
         Self { status, message: message.into() }
+    }
+
+    /// A 400 with this message.
+    pub(crate) fn bad(message: &str) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, message)
     }
 }
 
@@ -147,8 +153,13 @@ impl Reply {
         self.body.into()
     }
 
-    /// The response for hyper to send.
-    pub(crate) fn into_response(self, pace: Pace, in_flight: InFlight) -> Response<Body> {
+    /// The response for hyper to send. `letters` has the letters of header names.
+    pub(crate) fn into_response(
+        self,
+        pace: Pace,
+        in_flight: InFlight,
+        letters: &Extensions,
+    ) -> Response<Body> {
         let mut headers = self.headers;
         headers.entry(SERVER).or_insert(HeaderValue::from_static("Microsoft-HTTPAPI/2.0"));
         if self.status != StatusCode::NO_CONTENT && !headers.contains_key(TRANSFER_ENCODING) {
@@ -157,6 +168,7 @@ impl Reply {
         let mut response = Response::new(Body::new(self.body, pace, in_flight));
         *response.status_mut() = self.status;
         *response.headers_mut() = headers;
+        *response.extensions_mut() = letters.clone();
         if let Some(reason) = reason_phrase(self.status) {
             response.extensions_mut().insert(reason);
         }
@@ -165,9 +177,7 @@ impl Reply {
 
     fn rendered(status: StatusCode, root: &Element, format: Format, style: Style) -> Self {
         match format {
-            Format::Xml => {
-                Self::new(status, "application/xml", xml::document(root, style.generation))
-            }
+            Format::Xml => Self::new(status, "application/xml", xml::document(root, style.layout)),
             Format::Json => {
                 Self::new(status, "application/json", json::document(root, style.generation))
             }

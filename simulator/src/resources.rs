@@ -12,7 +12,7 @@ use crate::{
     Shared,
     clock::earlier,
     element::{Content, Element},
-    query,
+    kinds, query,
     reply::{Format, Reply, RequestError},
     routes::{Parameters, Route},
     session::{Session, Task},
@@ -67,6 +67,8 @@ pub(crate) fn resource(
             shared.catalogue.sessions(snapshot.collected),
             parameters,
         ),
+        Route::QueryService => Ok(kinds::query_service(&shared.views)),
+        Route::Other(kind) => Ok(kind.empty_list(entity)),
         Route::Root | Route::Logon | Route::Unknown => {
             Err(RequestError::new(StatusCode::NOT_FOUND, "The requested resource does not exist."))
         }

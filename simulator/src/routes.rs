@@ -5,10 +5,9 @@
 
 use hyper::Method;
 
-use crate::options::Role;
+use crate::{kinds::Kind, options::Role};
 
 /// A resource. Ids are those of the request, in lower case.
-#[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Route {
     Root,
     Logon,
@@ -23,11 +22,14 @@ pub(crate) enum Route {
     Tasks,
     Task(String),
     Query,
+    QueryService,
+    /// A collection of another kind, which is empty.
+    Other(&'static Kind),
     /// Something below `/api/` that does not exist.
     Unknown,
 }
 
-/// The parameters of a query string. Their names are not case-sensitive.
+/// The parameters of a query string, as written. Their names are not case-sensitive.
 pub(crate) struct Parameters(Vec<(String, String)>);
 
 impl Route {
@@ -54,7 +56,8 @@ impl Route {
             ["replicatasksessions" | "repicatasksessions", id] => Self::Task(id.to_owned()),
             ["jobs", id, "replicasessions"] => Self::SessionsOfJob(id.to_owned()),
             ["query"] => Self::Query,
-            _ => Self::Unknown,
+            ["querysvc"] => Self::QueryService,
+            _ => Kind::at(&segments.join("/")).map_or(Self::Unknown, Self::Other),
         };
         Some(route)
     }
@@ -74,6 +77,7 @@ impl Route {
     pub(crate) fn is_open_to(&self, role: Role) -> bool {
         match self {
             Self::SessionsOfJob(_) => role.reads_jobs(),
+            Self::Other(kind) if kind.name == "Job" => role.reads_jobs(),
             _ => !self.is_session_read() || role.reads_replica_sessions(),
         }
     }
@@ -92,6 +96,8 @@ impl Route {
             | Self::Logon
             | Self::LogonSessions
             | Self::LogonSession(_)
+            | Self::QueryService
+            | Self::Other(_)
             | Self::Unknown => false,
         }
     }
@@ -102,17 +108,23 @@ impl Parameters {
     pub(crate) fn parse(query: &str) -> Self {
         Self(
             form_urlencoded::parse(query.as_bytes())
-                .map(|(name, value)| (name.to_lowercase(), value.into_owned()))
+                .map(|(name, value)| (name.into_owned(), value.into_owned()))
                 .collect(),
         )
     }
 
-    /// The value of the first parameter with this lower-case name.
-    pub(crate) fn get(&self, name: &str) -> Option<&str> {
-        self.0.iter().find(|(candidate, _)| candidate == name).map(|(_, value)| value.as_str())
+    /// All parameters in their order.
+    pub(crate) fn written(&self) -> &[(String, String)] {
+        &self.0
     }
 
-    /// Whether the parameter with this lower-case name has this value, ignoring letter case.
+    /// The value of the first parameter with this name.
+    pub(crate) fn get(&self, name: &str) -> Option<&str> {
+        let mut named = self.0.iter().filter(|(written, _)| written.eq_ignore_ascii_case(name));
+        named.next().map(|(_, value)| value.as_str())
+    }
+
+    /// Whether the parameter with this name has this value, ignoring letter case.
     pub(crate) fn is(&self, name: &str, value: &str) -> bool {
         self.get(name).is_some_and(|candidate| candidate.eq_ignore_ascii_case(value))
     }

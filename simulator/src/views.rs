@@ -7,8 +7,9 @@ use jiff::{Timestamp, tz};
 
 use crate::{
     element::{Content, Element},
+    kinds::LINKED,
     logons::LogonSession,
-    options::{Style, TimeFormat},
+    options::{Generation, Style, TimeFormat},
 };
 
 /// Builds the representations of resources in one style, with links to one host.
@@ -41,7 +42,12 @@ impl Views {
         let create = |version: &str| {
             self.link("Create", "LogonSession", &format!("sessionMngr/?v={version}"))
         };
-        let versions = ["v1_5", "v1_6", "v1_7"].map(|version| {
+        // Recorded of releases 12 and 13; that 11 has the three before its own, too, is inferred.
+        let versions = match self.style.generation {
+            Generation::Version11 => ["v1_4", "v1_5", "v1_6"],
+            Generation::Version12 | Generation::Version13 => ["v1_5", "v1_6", "v1_7"],
+        };
+        let versions = versions.map(|version| {
             let links = Element::new("Links", Content::Array(vec![create(version)]));
             Element::new("SupportedVersion", Content::Fields(vec![links])).with("Name", version)
         });
@@ -50,23 +56,36 @@ impl Views {
             Element::new("Links", Content::Array(links)),
             Element::new("SupportedVersions", Content::Array(versions.into())),
         ];
+        // Recorded: without `Href` and `Type`.
         Element::new("EnterpriseManager", Content::Fields(fields))
-            .with("Type", "EnterpriseManager")
-            .with("Href", self.href(""))
     }
 
-    /// A logon session, without its token.
+    /// The path of a logon session.
+    pub(crate) fn logon_session_path(logon: &LogonSession) -> String {
+        format!("logonSessions/{}", logon.session_id)
+    }
+
+    /// A logon session, without its token. The links are recorded.
     pub(crate) fn logon_session(&self, logon: &LogonSession) -> Element {
-        let path = format!("logonSessions/{}", logon.session_id);
-        let tasks = self.task_collection();
-        let links = vec![
-            self.link("Up", "EnterpriseManager", ""),
-            self.link("Down", "ReplicaJobSessionReferenceList", "replicaSessions"),
-            self.link("Down", "ReplicaTaskSessionReferenceList", tasks),
-            self.link("Down", "ReplicaJobSessionList", "replicaSessions?format=Entity"),
-            self.link("Down", "ReplicaTaskSessionList", &format!("{tasks}?format=Entity")),
-            self.link("Delete", "LogonSession", &path),
-        ];
+        let path = Self::logon_session_path(logon);
+        let down = |kind: &str, path: &str| self.link("Down", kind, path);
+        let untyped = |rel: &str, path: &str| {
+            Element::new("Link", Content::Absent).with("Rel", rel).with("Href", self.href(path))
+        };
+        let mut links = vec![self.link("Up", "EnterpriseManager", "")];
+        links.extend(
+            LINKED.iter().map(|kind| down(&format!("{}ReferenceList", kind.name), kind.path)),
+        );
+        links.extend([
+            down("TaskList", "tasks"),
+            down("QueryService", "querySvc"),
+            down("LookupService", "lookupSvc"),
+            down("Report", "reports/summary").with("Name", "Summary"),
+        ]);
+        links.extend(LINKED.iter().map(|kind| {
+            down(&format!("{}List", kind.name), &format!("{}?format=Entity", kind.path))
+        }));
+        links.extend([untyped("Create", "backupServers?action=create"), untyped("Delete", &path)]);
         let fields = vec![
             Element::new("Links", Content::Array(links)),
             Element::value("UserName", logon.user.as_str()),

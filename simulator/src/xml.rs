@@ -1,6 +1,6 @@
-//! Writes bodies as XML, with the attribute order and namespaces of either generation.
+//! Writes bodies as XML, with the attribute order and namespaces of either layout.
 //!
-//! The orders are those of the vendor's documented bodies. Escaping is .NET's, as found by running
+//! The orders are recorded, or those of the vendor's manual. Escaping is .NET's, as found by running
 //! its serializers, and therefore done here: quick-xml's does not write the character references
 //! that XML 1.0 forbids and .NET writes nevertheless.
 
@@ -14,7 +14,7 @@ use quick_xml::{
 
 use crate::{
     element::{Content, Element},
-    options::Generation,
+    options::Layout,
 };
 
 /// The one namespace of all versions of the API.
@@ -23,38 +23,39 @@ const NAMESPACE: (&str, &str) = ("xmlns", "http://www.veeam.com/ent/v1.0");
 const SCHEMA: (&str, &str) = ("xmlns:xsd", "http://www.w3.org/2001/XMLSchema");
 const SCHEMA_INSTANCE: (&str, &str) = ("xmlns:xsi", "http://www.w3.org/2001/XMLSchema-instance");
 
-const OLD_ORDER: &[&str] = &["Rel", "Type", "Href", "Name", "UID"];
-const NEW_ORDER: &[&str] = &["Href", "Type", "Name", "UID"];
-const NEW_LINK_ORDER: &[&str] = &["Href", "Name", "Type", "Rel"];
+const MANUAL_ORDER: &[&str] = &["Rel", "Type", "Href", "Name", "UID"];
+const ORDER: &[&str] = &["Href", "Type", "Name", "UID"];
+const LINK_ORDER: &[&str] = &["Href", "Name", "Type", "Rel"];
+const REF_ORDER: &[&str] = &["UID", "Name", "Href", "Type"];
 
 /// The whole document, without a byte order mark and without white space between elements.
-pub(crate) fn document(root: &Element, generation: Generation) -> Vec<u8> {
+pub(crate) fn document(root: &Element, layout: Layout) -> Vec<u8> {
     let mut writer = Writer::new(Vec::new());
     writer.config_mut().add_space_before_slash_in_empty_elements = true;
     let is_error = root.name == "Error";
-    if is_error || generation == Generation::Version13 {
+    if is_error || layout == Layout::Recorded {
         writer
             .write_event(Event::Decl(BytesDecl::new("1.0", Some("utf-8"), None)))
             .expect("writing to memory cannot fail");
     }
-    let (mut attributes, after) = namespaces(is_error, generation);
-    attributes.extend(ordered_attributes(root, generation));
+    let (mut attributes, after) = namespaces(is_error, layout);
+    attributes.extend(ordered_attributes(root, layout));
     attributes.extend(after);
-    write(&mut writer, root, &attributes, generation).expect("writing to memory cannot fail");
+    write(&mut writer, root, &attributes, layout).expect("writing to memory cannot fail");
     writer.into_inner()
 }
 
 type Attributes = Vec<(&'static str, String)>;
 
 /// The namespaces that the root declares before and after its other attributes.
-fn namespaces(is_error: bool, generation: Generation) -> (Attributes, Attributes) {
+fn namespaces(is_error: bool, layout: Layout) -> (Attributes, Attributes) {
     let [api, schema, instance] =
         [NAMESPACE, SCHEMA, SCHEMA_INSTANCE].map(|(name, uri)| (name, uri.to_owned()));
-    match generation {
+    match layout {
         // Recorded errors look the same on every release.
         _ if is_error => (vec![], vec![api, schema, instance]),
-        Generation::Version12 => (vec![api], vec![]),
-        Generation::Version13 => (vec![schema, instance], vec![api]),
+        Layout::Manual => (vec![api], vec![]),
+        Layout::Recorded => (vec![schema, instance], vec![api]),
     }
 }
 
@@ -62,7 +63,7 @@ fn write(
     writer: &mut Writer<Vec<u8>>,
     element: &Element,
     attributes: &[(&str, String)],
-    generation: Generation,
+    layout: Layout,
 ) -> io::Result<()> {
     let start = writer.create_element(element.name).with_attributes(attributes.iter().map(
         |(name, value)| Attribute { key: QName(name), value: Cow::Owned(escaped(value, true)) },
@@ -82,8 +83,8 @@ fn write(
             } else {
                 start.write_inner_content(|writer| {
                     children.iter().filter(|child| !child.is_absent()).try_for_each(|child| {
-                        let attributes = ordered_attributes(child, generation);
-                        write(writer, child, &attributes, generation)
+                        let attributes = ordered_attributes(child, layout);
+                        write(writer, child, &attributes, layout)
                     })
                 })?;
             }
@@ -115,12 +116,15 @@ fn escaped(text: &str, in_attribute: bool) -> String {
     escaped
 }
 
-/// The element's attributes in the order of this generation; unlisted ones come last.
-fn ordered_attributes(element: &Element, generation: Generation) -> Attributes {
-    let order = match generation {
-        Generation::Version12 => OLD_ORDER,
-        Generation::Version13 if element.name == "Link" => NEW_LINK_ORDER,
-        Generation::Version13 => NEW_ORDER,
+/// The element's attributes in the order of this layout; unlisted ones come last.
+fn ordered_attributes(element: &Element, layout: Layout) -> Attributes {
+    let order = match layout {
+        Layout::Manual => MANUAL_ORDER,
+        Layout::Recorded => match element.name {
+            "Link" => LINK_ORDER,
+            "Ref" => REF_ORDER,
+            _ => ORDER,
+        },
     };
     let mut attributes: Vec<_> =
         element.attributes.iter().map(|(name, value)| (*name, value.to_string())).collect();

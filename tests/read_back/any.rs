@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use proptest::{collection::vec, option, prelude::*, sample::select};
 use replica_session_gateway::enterprise_manager::{RunResult, SessionState, TaskState};
 
-use simulator::{Generation, Link, NamedResource, Session, Style, Task, TimeFormat};
+use simulator::{Generation, Layout, Link, NamedResource, Session, Style, Task, TimeFormat};
 
 /// Text that XML writers and readers are known to mishandle.
 const PIECES: [&str; 24] = [
@@ -154,16 +154,19 @@ pub fn session() -> impl Strategy<Value = Session> {
 }
 
 pub fn style() -> impl Strategy<Value = Style> {
-    let generations = select(vec![Generation::Version12, Generation::Version13]);
+    let generations =
+        select(vec![Generation::Version11, Generation::Version12, Generation::Version13]);
+    let layouts = select(vec![Layout::Recorded, Layout::Manual]);
     let times = select(vec![
         TimeFormat::Milliseconds,
         TimeFormat::Microseconds,
         TimeFormat::Ticks,
         TimeFormat::Local,
     ]);
-    (generations, times, any::<bool>(), any::<bool>()).prop_map(
-        |(generation, times, misspelt_task_links, byte_order_mark)| Style {
+    (generations, layouts, times, any::<bool>(), any::<bool>()).prop_map(
+        |(generation, layout, times, misspelt_task_links, byte_order_mark)| Style {
             generation,
+            layout,
             times,
             misspelt_task_links,
             byte_order_mark,

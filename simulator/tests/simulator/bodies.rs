@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::client::{DOCUMENTED_2014, DOCUMENTED_2025, get, send, simulator, started, token};
-use simulator::{Options, RUNNING_SESSION_ID, Style, TimeFormat};
+use simulator::{Layout, Options, RUNNING_SESSION_ID, Style, TimeFormat};
 
 macro_rules! fixture {
     ($name:literal) => {
@@ -14,6 +14,11 @@ macro_rules! fixture {
 /// The document without the white space that published bodies have between elements.
 fn compact(xml: &str) -> String {
     xml.lines().map(str::trim).collect()
+}
+
+/// The style of the older pages of the vendor's manual.
+fn manual() -> Style {
+    Style { layout: Layout::Manual, ..Style::version12() }
 }
 
 async fn body(style: Style, href_host: &str, target: &str) -> String {
@@ -34,20 +39,20 @@ async fn body(style: Style, href_host: &str, target: &str) -> String {
 #[tokio::test]
 async fn the_documented_session_of_2014_is_served_as_documented() {
     let target = format!("{DOCUMENTED_2014}?format=Entity");
-    let body = body(Style::version12(), "localhost:9398", &target).await;
+    let body = body(manual(), "localhost:9398", &target).await;
     assert_eq!(body, compact(fixture!("session-entity-documented-old.xml")));
 }
 
 #[tokio::test]
 async fn its_reference_is_served_as_documented() {
-    let body = body(Style::version12(), "localhost:9398", DOCUMENTED_2014).await;
+    let body = body(manual(), "localhost:9398", DOCUMENTED_2014).await;
     assert_eq!(body, compact(fixture!("session-reference.xml")));
 }
 
 #[tokio::test]
 async fn its_task_is_served_as_documented() {
     let target = "/api/replicaTaskSessions/24590151-20cd-4e57-8a2f-8b65869a1879?format=Entity";
-    let body = body(Style::version12(), "localhost:9398", target).await;
+    let body = body(manual(), "localhost:9398", target).await;
     assert_eq!(body, compact(fixture!("task-entity-documented-old.xml")));
 }
 

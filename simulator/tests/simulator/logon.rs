@@ -27,7 +27,10 @@ async fn valid_credentials_get_a_token_a_cookie_and_a_logon_session() {
 
     assert_eq!((logon.status, &*logon.reason), (201, "Created"));
     let token = logon.header("X-RestSvcSessionId").expect("a token");
-    assert_eq!(BASE64_STANDARD.decode(token).map(|bytes| bytes.len()), Ok(16));
+    let text = logon.element("SessionId").expect("an id");
+    assert_eq!(token, BASE64_STANDARD.encode(text));
+    let location = format!("https://em01.tech.local:9398/api/logonSessions/{text}");
+    assert_eq!(logon.header("Location"), Some(&*location));
     let cookie = format!("X-RestSvcSessionId={token}; Path=/api;");
     assert_eq!(logon.header("Set-Cookie"), Some(&*cookie));
     assert_eq!(logon.element("UserName"), Some(r"TECH\gateway"));

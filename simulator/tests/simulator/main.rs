@@ -2,8 +2,10 @@
 
 mod bodies;
 mod client;
+mod connections;
 mod faults;
 mod lifetime;
 mod logon;
+mod other_clients;
 mod queries;
 mod resources;

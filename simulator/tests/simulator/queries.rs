@@ -42,8 +42,8 @@ async fn page_links_repeat_the_query() {
     let simulator = with_history(0).await;
     let answer = query(&simulator, "&FORMAT=entities&sortdesc=creationtime&pagesize=2").await;
     assert_eq!(count(&answer, "<ReplicaJobSession "), 2);
-    let next = "https://em01.tech.local:9398/api/query?type=ReplicaJobSession&amp;format=Entities\
-                &amp;sortDesc=creationtime&amp;pageSize=2&amp;page=2";
+    let next = "https://em01.tech.local:9398/api/query?type=ReplicaJobSession&amp;FORMAT=entities\
+                &amp;sortdesc=creationtime&amp;pagesize=2&amp;page=2";
     assert_eq!(count(&answer, next), 1);
 }
 
