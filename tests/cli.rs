@@ -12,6 +12,8 @@ mod configuration;
 mod crowd;
 #[path = "cli/plaintext.rs"]
 mod plaintext;
+#[path = "cli/simulate.rs"]
+mod simulate;
 #[path = "cli/unseen.rs"]
 mod unseen;
 #[path = "cli/watch.rs"]

@@ -10,9 +10,10 @@ use crate::{
     session::{Session, Task},
 };
 
-/// Finished sessions, which never change, and the running one, which is computed from the uptime.
+/// Finished sessions, which never change, and the running ones, which are computed from the uptime.
 pub(crate) struct Catalogue {
     started_at: Timestamp,
+    running: u32,
     run_length: Duration,
     finished: Vec<Session>,
 }
@@ -24,22 +25,21 @@ impl Catalogue {
         finished.extend(samples::failed_and_retried(started_at));
         finished.extend(samples::history(started_at, options));
         finished.extend(options.sessions.iter().cloned());
-        Self { started_at, run_length: options.run_length, finished }
+        Self { started_at, running: options.running, run_length: options.run_length, finished }
     }
 
     /// All sessions as of this uptime.
     pub(crate) fn sessions(&self, uptime: Duration) -> Vec<Session> {
         let mut sessions = self.finished.clone();
-        sessions.push(self.running(uptime));
+        sessions.extend(self.running(uptime));
         sessions
     }
 
     /// The session with this lower-case id.
     pub(crate) fn session(&self, id: &str, uptime: Duration) -> Option<Session> {
-        if id == running_session::RUNNING_SESSION_ID {
-            return Some(self.running(uptime));
-        }
-        self.finished.iter().find(|session| session.id == id).cloned()
+        self.running(uptime)
+            .find(|session| session.id == id)
+            .or_else(|| self.finished.iter().find(|session| session.id == id).cloned())
     }
 
     /// The task with this lower-case id, and its session.
@@ -50,7 +50,7 @@ impl Catalogue {
         })
     }
 
-    fn running(&self, uptime: Duration) -> Session {
-        running_session::session(self.started_at, self.run_length, uptime)
+    fn running(&self, uptime: Duration) -> impl Iterator<Item = Session> {
+        running_session::sessions(self.started_at, self.running, self.run_length, uptime)
     }
 }

@@ -20,6 +20,7 @@
 mod body;
 mod canned;
 mod catalogue;
+mod certificate;
 mod clock;
 mod connection;
 mod element;
@@ -57,6 +58,7 @@ use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
 
 pub use self::{
     canned::Canned,
+    certificate::SelfSigned,
     fault_text::ParseFaultError,
     faults::{ErrorStatus, Extent, Fault, Kept, Latency},
     filter::{Comparison, Filter, Operator},

@@ -37,8 +37,10 @@ pub struct Options {
     /// Host and port in every `Href`. As with a real server it differs from the address that the
     /// request was sent to: a client must not follow it.
     pub href_host: String,
-    /// How long after the start of the simulator the running session stops. The default is
-    /// 5 minutes.
+    /// The number of sessions that run at the start. The default is 1.
+    pub running: u32,
+    /// How long after the start of the simulator the first of them stops; the others follow at the
+    /// same intervals. The default is 5 minutes.
     pub run_length: Duration,
     /// The number of additional finished sessions, one every 8 hours, the latest a day before the
     /// start of the simulator. The default is 0; 150 give a second page of query results.
@@ -68,6 +70,7 @@ impl Default for Options {
             opaque_tokens: false,
             style: Style::default(),
             href_host: "em01.tech.local:9398".to_owned(),
+            running: 1,
             run_length: Duration::from_secs(5 * 60),
             history: 0,
             history_interval: None,

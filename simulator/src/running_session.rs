@@ -1,5 +1,5 @@
-//! The running session: it advances with the simulator's clock, so that a client can watch it to
-//! its end.
+//! The running sessions: they advance with the simulator's clock, so that a client can watch them to
+//! their end.
 //!
 //! That a session has no end and the result `None` while it runs, and that a task in progress
 //! already has the result `Success`, is as published for sessions of a sibling kind.
@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use crate::{
     clock::{earlier, later},
     samples,
-    session::{REPLICA, Session, Task},
+    session::{NamedResource, REPLICA, Session, Task, named},
 };
 
 /// The id of the session that is running when a simulator starts.
@@ -20,8 +20,50 @@ pub const RUNNING_SESSION_ID: &str = "b6f1a9d2-30f4-4c0e-9a53-0d1c52e8f002";
 /// How much of the run is over when the simulator starts, in thousandths.
 const HEAD_START: u32 = 125;
 
-/// The running session at this uptime. It stops at an uptime of `run_length`.
-pub(crate) fn session(started_at: Timestamp, run_length: Duration, uptime: Duration) -> Session {
+/// The running sessions at this uptime, `count` at the start. They stop at an uptime of `run_length`,
+/// twice that, and so on.
+pub(crate) fn sessions(
+    started_at: Timestamp,
+    count: u32,
+    run_length: Duration,
+    uptime: Duration,
+) -> impl Iterator<Item = Session> {
+    (0..count).map(move |number| {
+        let run_length = run_length.saturating_mul(number + 1);
+        session(started_at, run_length, uptime, &Ids::of(number))
+    })
+}
+
+/// What distinguishes a running session from the others.
+struct Ids {
+    session: String,
+    job: NamedResource,
+    tasks: [String; 3],
+}
+
+impl Ids {
+    fn of(number: u32) -> Self {
+        if number == 0 {
+            let task = |last| format!("d2a7c7f0-5b5c-4c11-9d10-2f30e5a0a00{last}");
+            return Self {
+                session: RUNNING_SESSION_ID.to_owned(),
+                job: samples::replication_job_1(),
+                tasks: [1, 2, 3].map(task),
+            };
+        }
+        let task = |last| format!("7a5c0000-0000-4000-900{last}-{number:012x}");
+        Self {
+            session: format!("5e550000-0000-4000-9000-{number:012x}"),
+            job: named(
+                &format!("724e3c07-4e12-44f5-9000-{number:012x}"),
+                &format!("Replication Job {}", number + 1),
+            ),
+            tasks: [1, 2, 3].map(task),
+        }
+    }
+}
+
+fn session(started_at: Timestamp, run_length: Duration, uptime: Duration, ids: &Ids) -> Session {
     // Divides first, so that a run length of years does not overflow.
     let head_start = run_length / (1000 - HEAD_START) * HEAD_START;
     let run = Run {
@@ -31,9 +73,9 @@ pub(crate) fn session(started_at: Timestamp, run_length: Duration, uptime: Durat
     };
     let stopped = uptime >= run_length;
     Session {
-        id: RUNNING_SESSION_ID.to_owned(),
+        id: ids.session.clone(),
         server: samples::enterprise01(),
-        job: samples::replication_job_1(),
+        job: ids.job.clone(),
         job_type: REPLICA.to_owned(),
         created: run.created,
         ended: stopped.then(|| later(run.created, run.length)),
@@ -44,9 +86,9 @@ pub(crate) fn session(started_at: Timestamp, run_length: Duration, uptime: Durat
         failure_message: None,
         more_links: Vec::new(),
         tasks: vec![
-            run.task(("d2a7c7f0-5b5c-4c11-9d10-2f30e5a0a001", "app01"), 40 << 30, [50, 50, 110]),
-            run.task(("d2a7c7f0-5b5c-4c11-9d10-2f30e5a0a002", "app02"), 80 << 30, [110, 110, 550]),
-            run.task(("d2a7c7f0-5b5c-4c11-9d10-2f30e5a0a003", "app03"), 60 << 30, [110, 550, 990]),
+            run.task((&ids.tasks[0], "app01"), 40 << 30, [50, 50, 110]),
+            run.task((&ids.tasks[1], "app02"), 80 << 30, [110, 110, 550]),
+            run.task((&ids.tasks[2], "app03"), 60 << 30, [110, 550, 990]),
         ],
     }
 }

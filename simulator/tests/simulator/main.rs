@@ -9,3 +9,4 @@ mod logon;
 mod other_clients;
 mod queries;
 mod resources;
+mod running;
