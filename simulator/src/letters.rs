@@ -1,5 +1,5 @@
 //! Header names in the letters that real servers use: `X-RestSvcSessionId`, which one long-lived
-//! client compares exactly, and `WWW-Authenticate`. Both are recorded.
+//! client compares exactly, `WWW-Authenticate` and `X-XSS-Protection`. All are recorded.
 //!
 //! hyper writes names in lower case or in title case, `X-Restsvcsessionid`. It also writes a name as
 //! a message that it has read had it, if the response carries that message's extensions: meant for
@@ -20,7 +20,8 @@ use tokio::io::{AsyncWriteExt as _, duplex};
 
 /// A request with the names as they have to be written.
 const SPECIMEN: &[u8] =
-    b"GET / HTTP/1.1\r\nX-RestSvcSessionId: -\r\nWWW-Authenticate: -\r\nConnection: close\r\n\r\n";
+    b"GET / HTTP/1.1\r\nX-RestSvcSessionId: -\r\nWWW-Authenticate: -\r\nX-XSS-Protection: -\r\n\
+      Connection: close\r\n\r\n";
 
 /// The extensions of a response whose header names are written in recorded letters.
 pub(crate) async fn recorded() -> Extensions {

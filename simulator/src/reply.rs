@@ -9,8 +9,9 @@ use hyper::{
     HeaderMap, Response, StatusCode,
     ext::ReasonPhrase,
     header::{
-        CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, SERVER,
-        TRANSFER_ENCODING, WWW_AUTHENTICATE,
+        CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, SERVER,
+        STRICT_TRANSPORT_SECURITY, TRANSFER_ENCODING, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
+        X_FRAME_OPTIONS, X_XSS_PROTECTION,
     },
     http::Extensions,
 };
@@ -22,9 +23,19 @@ use crate::{
     faults::Kept,
     json,
     observer::InFlight,
-    options::Style,
+    options::{Generation, Style},
     pages, xml,
 };
+
+/// Recorded from a server of release 12.1, whose bodies in XML also name their charset. The value of
+/// `X-XSS-Protection` is not known.
+const HEADERS_OF_12: [(HeaderName, &str); 5] = [
+    (CACHE_CONTROL, "private"),
+    (X_FRAME_OPTIONS, "SAMEORIGIN"),
+    (X_XSS_PROTECTION, "1; mode=block"),
+    (STRICT_TRANSPORT_SECURITY, "max-age=31536000"),
+    (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+];
 
 /// The format of a body.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -176,12 +187,23 @@ impl Reply {
     }
 
     fn rendered(status: StatusCode, root: &Element, format: Format, style: Style) -> Self {
-        match format {
-            Format::Xml => Self::new(status, "application/xml", xml::document(root, style.layout)),
+        let is_12 = style.generation == Generation::Version12;
+        let mut reply = match format {
+            Format::Xml => {
+                let charset = "application/xml; charset=utf-8";
+                let content_type = if is_12 { charset } else { "application/xml" };
+                Self::new(status, content_type, xml::document(root, style.layout))
+            }
             Format::Json => {
                 Self::new(status, "application/json", json::document(root, style.generation))
             }
+        };
+        if is_12 {
+            for (name, value) in HEADERS_OF_12 {
+                reply = reply.with(name, HeaderValue::from_static(value));
+            }
         }
+        reply
     }
 }
 

@@ -46,6 +46,22 @@ async fn header_names_have_the_letters_of_real_servers() {
 }
 
 #[tokio::test]
+async fn release_12_has_the_recorded_headers() {
+    let simulator = started(Options { style: Style::version12(), ..Options::default() }).await;
+    let root = raw(&simulator, &request("GET", "/api/", &[])).await;
+    for header in [
+        "Content-Type: application/xml; charset=utf-8",
+        "Cache-Control: private",
+        "X-Frame-Options: SAMEORIGIN",
+        "X-XSS-Protection: ",
+        "Strict-Transport-Security: max-age=31536000",
+        "X-Content-Type-Options: nosniff",
+    ] {
+        assert!(root.contains(&format!("\r\n{header}")), "{header}: {root}");
+    }
+}
+
+#[tokio::test]
 async fn the_token_can_be_opaque() {
     let simulator = started(Options { opaque_tokens: true, ..Options::default() }).await;
     let logon = log_on(&simulator, GATEWAY).await;
