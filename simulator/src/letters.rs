@@ -25,10 +25,10 @@ const SPECIMEN: &[u8] =
 
 /// The extensions of a response whose header names are written in recorded letters.
 pub(crate) async fn recorded() -> Extensions {
-    let (mut client, server) = duplex(1024);
+    let (mut near, far) = duplex(1024);
     // The buffer is larger than the specimen. An error would leave the names in title case, which
     // a test notices.
-    let _ = client.write_all(SPECIMEN).await;
+    let _ = near.write_all(SPECIMEN).await;
     let seen = Mutex::new(Extensions::new());
     let service = service_fn(async |request: Request<Incoming>| {
         if let Ok(mut seen) = seen.lock() {
@@ -40,7 +40,7 @@ pub(crate) async fn recorded() -> Extensions {
     let served = http1::Builder::new()
         .preserve_header_case(true)
         .header_read_timeout(None)
-        .serve_connection(TokioIo::new(server), service)
+        .serve_connection(TokioIo::new(far), service)
         .await;
     if let Err(error) = served {
         tracing::debug!(%error, "header names are written in title case");

@@ -72,7 +72,7 @@ pub enum Release {
 }
 
 impl Release {
-    /// As recorded: release 13 with PostgreSQL, the others with SQL Server.
+    /// As recorded: release 13 with `PostgreSQL`, the others with SQL Server.
     fn style(self) -> Style {
         match self {
             Self::Version11 => Style::version11(),

@@ -63,6 +63,18 @@ async fn half_an_answer_that_looks_whole_is_asked_for_again_once() {
 }
 
 #[tokio::test]
+async fn no_call_notices_that_em_ends_connections_with_a_reset_after_a_few_answers() {
+    let setup = start().await;
+    setup.simulator.set_faults([fault("answers=3"), fault("reset")]);
+    for _ in 0..30 {
+        get(&setup.client, FINISHED).await.unwrap();
+    }
+    let counts = setup.simulator.counts();
+    assert_eq!((counts.logons_accepted, counts.session_reads), (1, 30));
+    assert!(counts.connections >= 10, "{counts:?}");
+}
+
+#[tokio::test]
 async fn permanent_failures_are_not_retried() {
     for trouble in ["400", "403", "404", "501", "html"] {
         let setup = start().await;
