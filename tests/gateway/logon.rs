@@ -97,7 +97,7 @@ async fn all_calls_that_wait_for_a_rejected_logon_fail_with_it() {
 }
 
 #[tokio::test]
-async fn a_rotated_password_file_ends_the_logon_back_off_without_a_restart() {
+async fn a_rotated_password_file_ends_the_logon_pause_without_a_restart() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("password");
     fs::write(&file, "old\n").unwrap();

@@ -201,8 +201,9 @@ impl<C: LogonClient> LogonManager<C> {
                 Step::Send(sending) => {
                     if sending.is_second {
                         tracing::warn!(
-                            "Enterprise Manager has not answered the logon for {RESEND_AFTER:?}; \
-                             sending the password once more"
+                            "Enterprise Manager has not answered the logon for {} s; sending the \
+                             password once more",
+                            RESEND_AFTER.as_secs()
                         );
                     }
                     self.start(sending, trace.clone());

@@ -195,6 +195,22 @@ fn a_rejection_of_a_replaced_password_begins_no_pause() {
 }
 
 #[test]
+fn of_all_who_wait_for_an_answer_one_sends_the_password_once_more() {
+    let mut machine = Machine::new("secret".into(), Gauge::default());
+    let now = Instant::now();
+    let Step::Send(first) = machine.next(None, || "secret".into(), now) else {
+        panic!("nothing has been sent");
+    };
+    assert!(!first.is_second);
+    let later = now + RESEND_AFTER;
+    let Step::Send(second) = machine.next(None, || "secret".into(), later) else {
+        panic!("EM may have dropped the first sending");
+    };
+    assert!(second.is_second);
+    assert!(matches!(machine.next(None, || "secret".into(), later), Step::Wait(None)));
+}
+
+#[test]
 fn a_new_password_does_not_wait_for_the_answer_to_the_old_one() {
     let mut machine = Machine::new("old".into(), Gauge::default());
     let now = Instant::now();
