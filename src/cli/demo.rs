@@ -67,7 +67,7 @@ pub(super) fn fault_help() -> String {
 }
 
 /// Runs the gateway and the simulator until a signal stops them.
-pub async fn run(options: &DemoOptions) -> Result<ExitCode, CommandError> {
+pub(super) async fn run(options: &DemoOptions) -> Result<ExitCode, CommandError> {
     let mut signals = Signals::new()?;
     start_log(LogFormat::Text, &options.log_filter)?;
     let demo = Demo::start(options).await?;

@@ -25,7 +25,7 @@ pub struct EmCertificateOptions {
 }
 
 /// Prints the certificate.
-pub async fn run(options: &EmCertificateOptions) -> Result<ExitCode, CommandError> {
+pub(super) async fn run(options: &EmCertificateOptions) -> Result<ExitCode, CommandError> {
     if options.url.as_str().contains('@') {
         let problem = "URL: contains a user name or password; give only scheme, host and port";
         return Err(CommandError::usage(&problem));

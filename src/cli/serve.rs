@@ -32,7 +32,7 @@ pub struct ServeCommand {
 }
 
 /// Runs the gateway.
-pub async fn run(ServeCommand { options }: ServeCommand) -> Result<ExitCode, CommandError> {
+pub(super) async fn run(ServeCommand { options }: ServeCommand) -> Result<ExitCode, CommandError> {
     // Comes first, so that a signal during startup is not lost.
     let (signals, hangups) = (Signals::new()?, hangups()?);
     start_log(options.log_format, &options.log_filter)?;

@@ -26,7 +26,7 @@ use crate::{
 };
 
 /// The events of one watch.
-pub type Events = Pin<Box<dyn Stream<Item = Result<Event, Status>> + Send>>;
+pub(super) type Events = Pin<Box<dyn Stream<Item = Result<Event, Status>> + Send>>;
 
 /// The state of one watch.
 struct Watcher {

@@ -50,7 +50,7 @@ const PLAIN: (HeaderName, &str) = (CONTENT_TYPE, "text/plain; version=0.0.4; cha
 /// The routes of the admin listener. `/livez` succeeds while the process runs, `/readyz` while it
 /// is not `stopping`. Neither depends on Enterprise Manager: otherwise its outage would take every
 /// replica out of service. `status` makes the text of `/status`.
-pub fn routes(
+pub(crate) fn routes(
     stopping: CancellationToken,
     status: impl Fn() -> String + Send + Sync + 'static,
     metrics: Arc<Metrics>,
@@ -88,7 +88,7 @@ fn scraped(headers: &HeaderMap, metrics: &Metrics) -> ([(HeaderName, &'static st
 }
 
 /// Serves the routes until dropped.
-pub async fn serve(listener: TcpListener, routes: Router) {
+pub(crate) async fn serve(listener: TcpListener, routes: Router) {
     let mut connections = JoinSet::new();
     loop {
         let accepted = tokio::select! {

@@ -15,7 +15,7 @@ const LEAKY: &str = "tonic::transport::channel::service::tls=off";
 /// # Errors
 ///
 /// The filter does not have the form `level` or `target=level,…`.
-pub fn start(format: LogFormat, filter: &str) -> Result<(), ParseError> {
+pub(crate) fn start(format: LogFormat, filter: &str) -> Result<(), ParseError> {
     let filter = EnvFilter::builder().parse(line(filter))?.add_directive(LEAKY.parse()?);
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)

@@ -22,7 +22,7 @@ use super::pem::{certificates, private_key};
 /// # Errors
 ///
 /// As [`certificates`], or one of them cannot be a trust anchor.
-pub fn roots(pem: &[u8]) -> Result<RootCertStore, String> {
+pub(crate) fn roots(pem: &[u8]) -> Result<RootCertStore, String> {
     let mut roots = RootCertStore::empty();
     for (number, certificate) in (1..).zip(certificates(pem)?) {
         roots.add(certificate).map_err(|_| {
@@ -35,7 +35,7 @@ pub fn roots(pem: &[u8]) -> Result<RootCertStore, String> {
 }
 
 /// The alternative names in a certificate, as far as they can be parsed.
-pub fn alternative_names(certificate: &Certificate) -> Vec<GeneralName> {
+pub(crate) fn alternative_names(certificate: &Certificate) -> Vec<GeneralName> {
     match certificate.tbs_certificate().get_extension::<SubjectAltName>() {
         Ok(Some((_, names))) => names.0,
         _ => Vec::new(),
@@ -47,7 +47,7 @@ pub fn alternative_names(certificate: &Certificate) -> Vec<GeneralName> {
 /// # Errors
 ///
 /// Why it cannot be used, worded to follow the file's name.
-pub fn signing_key(pem: &[u8]) -> Result<Arc<dyn SigningKey>, String> {
+pub(crate) fn signing_key(pem: &[u8]) -> Result<Arc<dyn SigningKey>, String> {
     let unusable = |_| "contains a private key that is damaged, or of an unsupported kind";
     Ok(any_supported_type(&private_key(pem)?).map_err(unusable)?)
 }

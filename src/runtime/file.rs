@@ -10,14 +10,14 @@ use super::text::{is_quote, is_unseen, odd_end};
 const LARGEST: u64 = 1024 * 1024;
 
 /// The content of a file; it may be a secret.
-pub type FileContent = SecretBox<Vec<u8>>;
+pub(crate) type FileContent = SecretBox<Vec<u8>>;
 
 /// The content of this file; of a text in UTF-8 without a byte order mark before it.
 ///
 /// # Errors
 ///
 /// Which file cannot be read, and why.
-pub fn read(path: &Path) -> Result<FileContent, String> {
+pub(crate) fn read(path: &Path) -> Result<FileContent, String> {
     const BYTE_ORDER_MARK: &str = "\u{feff}";
     let mut content = Vec::new();
     File::open(path)

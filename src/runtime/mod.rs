@@ -1,9 +1,9 @@
 //! General services for the process: worker threads, certificates, and the reloading of changed
 //! files.
 
-pub mod certificates;
-pub mod file;
-pub mod pem;
-pub mod reload;
-pub mod text;
-pub mod workers;
+pub(crate) mod certificates;
+pub(crate) mod file;
+pub(crate) mod pem;
+pub(crate) mod reload;
+pub(crate) mod text;
+pub(crate) mod workers;

@@ -28,7 +28,7 @@ struct Section<'p> {
 /// # Errors
 ///
 /// Why there is none, worded to follow the file's name.
-pub fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
+pub(crate) fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
     let sections = sections(pem)?;
     let certificates: Vec<_> = sections.iter().filter_map(decoded).collect::<Result<_, _>>()?;
     if !certificates.is_empty() {
@@ -48,7 +48,7 @@ pub fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> 
 /// # Errors
 ///
 /// Why there is none, worded to follow the file's name.
-pub fn private_key(pem: &[u8]) -> Result<PrivateKeyDer<'static>, String> {
+pub(crate) fn private_key(pem: &[u8]) -> Result<PrivateKeyDer<'static>, String> {
     let sections = sections(pem)?;
     let is_encrypted = |section: &&Section<'_>| find(section.text, b"ENCRYPTED").is_some();
     if let Some(key) = sections.iter().filter(|section| !is_encrypted(section)).find_map(decoded) {

@@ -4,7 +4,7 @@
 const BYTE_ORDER_MARK: char = '\u{feff}';
 
 /// The text without a byte order mark before it, and without one newline after it: neither is part of a value.
-pub fn line(text: &str) -> &str {
+pub(crate) fn line(text: &str) -> &str {
     let text = text.trim_start_matches(BYTE_ORDER_MARK);
     let line = text.strip_suffix('\n').unwrap_or(text);
     line.strip_suffix('\r').unwrap_or(line)
@@ -15,7 +15,7 @@ pub fn line(text: &str) -> &str {
 /// # Errors
 ///
 /// In which other encoding it is, worded to follow the file's name.
-pub fn decode(content: &[u8]) -> Result<&str, &'static str> {
+pub(crate) fn decode(content: &[u8]) -> Result<&str, &'static str> {
     if is_utf16(content) {
         return Err("is UTF-16: save it as UTF-8");
     }
@@ -23,7 +23,7 @@ pub fn decode(content: &[u8]) -> Result<&str, &'static str> {
 }
 
 /// Whether this is UTF-16, with its byte order mark or without.
-pub fn is_utf16(content: &[u8]) -> bool {
+pub(crate) fn is_utf16(content: &[u8]) -> bool {
     let has_zeros = |from| content.iter().skip(from).step_by(2).all(|byte| *byte == 0);
     content.starts_with(b"\xff\xfe")
         || content.starts_with(b"\xfe\xff")
@@ -31,7 +31,7 @@ pub fn is_utf16(content: &[u8]) -> bool {
 }
 
 /// Whether people do not see this character, or see a blank.
-pub fn is_unseen(c: char) -> bool {
+pub(crate) fn is_unseen(c: char) -> bool {
     c.is_control()
         || c.is_whitespace()
         || matches!(
@@ -43,12 +43,12 @@ pub fn is_unseen(c: char) -> bool {
 }
 
 /// Whether this is a quotation mark, straight or typographic.
-pub fn is_quote(c: char) -> bool {
+pub(crate) fn is_quote(c: char) -> bool {
     matches!(c, '"' | '\'' | '`' | '\u{2018}'..='\u{201f}' | '«' | '»')
 }
 
 /// What to call a character that is unseen, or a quotation mark.
-pub fn name(c: char) -> String {
+pub(crate) fn name(c: char) -> String {
     let name = match c {
         '\0' => "a NUL",
         '\t' => "a tab",
@@ -71,7 +71,7 @@ pub fn name(c: char) -> String {
 }
 
 /// What no name, password or address has anywhere: where the first such character stands, and what it is.
-pub fn unfit(text: &str) -> Option<String> {
+pub(crate) fn unfit(text: &str) -> Option<String> {
     let is_unfit = |c: char| {
         c.is_control() || matches!(c, BYTE_ORDER_MARK | '\u{2028}' | '\u{2029}' | '\u{fffd}')
     };
@@ -85,7 +85,7 @@ pub fn unfit(text: &str) -> Option<String> {
 }
 
 /// The first or last character of a value if it is of a kind that `is_odd`, and at which end it stands.
-pub fn odd_end(text: &str, is_odd: impl Fn(char) -> bool) -> Option<String> {
+pub(crate) fn odd_end(text: &str, is_odd: impl Fn(char) -> bool) -> Option<String> {
     let odd = |c: Option<char>, place: &str| {
         c.filter(|c| is_odd(*c)).map(|c| format!("{place} {}", name(c)))
     };
@@ -94,7 +94,7 @@ pub fn odd_end(text: &str, is_odd: impl Fn(char) -> bool) -> Option<String> {
 
 /// A value in a message about it; one that does not look like the value of a plain setting is not shown, since it
 /// may be a secret that has got into the wrong place.
-pub fn quoted(text: &str) -> String {
+pub(crate) fn quoted(text: &str) -> String {
     const LONGEST: usize = 60;
     match text.chars().find(|c| is_unseen(*c) && *c != ' ') {
         Some(c) => format!("the value, which holds {},", name(c)),

@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 const HEARTBEAT: Duration = Duration::from_millis(250);
 
 /// The threads that run connections. They end when this is dropped.
-pub struct WorkerThreads {
+pub(crate) struct WorkerThreads {
     handles: Vec<Handle>,
     stop: CancellationToken,
 }
@@ -30,7 +30,7 @@ impl WorkerThreads {
     /// # Errors
     ///
     /// A thread or its runtime cannot be created.
-    pub fn start(count: usize) -> io::Result<Self> {
+    pub(crate) fn start(count: usize) -> io::Result<Self> {
         let stop = CancellationToken::new();
         let mut workers = Self { handles: Vec::with_capacity(count), stop: stop.clone() };
         for number in 0..count {
@@ -49,7 +49,7 @@ impl WorkerThreads {
     }
 
     /// The runtimes, one per worker.
-    pub fn handles(&self) -> &[Handle] {
+    pub(crate) fn handles(&self) -> &[Handle] {
         &self.handles
     }
 }

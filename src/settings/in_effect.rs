@@ -18,7 +18,7 @@ use crate::runtime::text::line;
 /// Where a setting was set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum SettingSource {
+pub(super) enum SettingSource {
     /// On the command line.
     Flag,
     /// In an environment variable.
@@ -35,7 +35,7 @@ impl fmt::Display for SettingSource {
 
 /// One setting in effect.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct SettingInEffect {
+pub(super) struct SettingInEffect {
     /// Name of its option, with underscores.
     #[serde(skip)]
     pub name: String,

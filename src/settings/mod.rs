@@ -20,6 +20,7 @@ mod trace_values;
 mod traces;
 mod values;
 
+#[cfg(feature = "simulator")]
 pub(crate) use arguments::parse;
 pub use caller_pattern::CallerPattern;
 pub use caller_tls::{CLIENT_CA_FILE, CallerTls, CallerTlsOptions, TLS_CERT_FILE, TLS_KEY_FILE};

@@ -21,7 +21,7 @@ impl Pin {
 /// # Errors
 ///
 /// Which line is not a pin, worded to follow the file's name.
-pub fn parse_pins(content: &[u8]) -> Result<Vec<Pin>, String> {
+pub(crate) fn parse_pins(content: &[u8]) -> Result<Vec<Pin>, String> {
     let text = text::line(text::decode(content)?);
     if text.contains("-----BEGIN ") {
         return Err("is a PEM file, not a list of pins: em-certificate shows a certificate's pin"

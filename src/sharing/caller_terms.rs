@@ -12,7 +12,7 @@ use crate::operations::traces::TraceContext;
 /// One caller's requirements for a read. The [`ReadContext`](crate::enterprise_manager::ReadContext) of a
 /// read combines those of all callers that wait for it.
 #[derive(Debug, Clone, Copy)]
-pub struct CallerTerms<'t> {
+pub(crate) struct CallerTerms<'t> {
     /// Maximum age of the answer. With zero, EM must answer after this call has begun; with `None`,
     /// the settings decide.
     pub max_age: Option<Duration>,

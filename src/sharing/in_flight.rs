@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// The answer or the error of a read; all callers that wait for it share it.
-pub type SharedResult<A> = Result<Arc<A>, Error>;
+pub(crate) type SharedResult<A> = Result<Arc<A>, Error>;
 
 /// A read under way.
 pub(super) type BoxedRead<A> = Pin<Box<dyn Future<Output = SharedResult<A>> + Send>>;

@@ -31,24 +31,24 @@ use crate::{
     operations::metrics::ReadCounters,
     settings::ReuseSettings,
 };
-pub use caller_terms::CallerTerms;
+pub(crate) use caller_terms::CallerTerms;
 use in_flight::InFlight;
-pub use in_flight::SharedResult;
+pub(crate) use in_flight::SharedResult;
 
 /// Name of the span attribute that says where the session came from: `asked`, `shared` or `reused`.
-pub const SESSION_READ: &str = "gateway.read.session";
+pub(crate) const SESSION_READ: &str = "gateway.read.session";
 
 type SessionKey = (SessionId, View);
 
 /// Reads through one worker's connections, and shares the reads with all workers.
 #[derive(Clone)]
-pub struct SharedReads {
+pub(crate) struct SharedReads {
     enterprise_manager: Arc<EnterpriseManager>,
     registry: Arc<ReadRegistry>,
 }
 
 /// The reads under way and the kept answers of all workers.
-pub struct ReadRegistry {
+pub(crate) struct ReadRegistry {
     sessions: Arc<InFlight<SessionKey, Reading>>,
     pages: Arc<InFlight<(SessionList, Position), SessionPage>>,
     tasks: Arc<InFlight<SessionId, TaskReading>>,
@@ -76,7 +76,7 @@ impl Weighter<SessionKey, Kept> for ByBytes {
 
 impl ReadRegistry {
     /// Without any reads or kept answers.
-    pub fn new(settings: ReuseSettings, counters: ReadCounters) -> Arc<Self> {
+    pub(crate) fn new(settings: ReuseSettings, counters: ReadCounters) -> Arc<Self> {
         /// Size of a usual answer in memory, in bytes.
         const TYPICAL_ANSWER: usize = 3000;
         let capacity = settings.capacity;
@@ -132,7 +132,7 @@ impl ReadRegistry {
 impl SharedReads {
     /// Reads through the connections of `enterprise_manager`, and shares the reads with all users
     /// of the same registry.
-    pub fn new(enterprise_manager: EnterpriseManager, registry: Arc<ReadRegistry>) -> Self {
+    pub(crate) fn new(enterprise_manager: EnterpriseManager, registry: Arc<ReadRegistry>) -> Self {
         Self { enterprise_manager: Arc::new(enterprise_manager), registry }
     }
 
@@ -142,7 +142,7 @@ impl SharedReads {
     /// # Errors
     ///
     /// Why EM returned no session.
-    pub async fn replica_session(
+    pub(crate) async fn replica_session(
         &self,
         id: SessionId,
         view: View,
@@ -172,7 +172,7 @@ impl SharedReads {
     /// # Errors
     ///
     /// Why EM returned no page.
-    pub fn session_page(
+    pub(crate) fn session_page(
         &self,
         list: SessionList,
         position: Position,
@@ -192,7 +192,7 @@ impl SharedReads {
     /// # Errors
     ///
     /// Why EM returned no tasks.
-    pub fn tasks(
+    pub(crate) fn tasks(
         &self,
         id: SessionId,
         terms: CallerTerms<'_>,

@@ -24,20 +24,20 @@ use crate::{
     sharing::{SESSION_READ, SharedReads},
 };
 use poller::Poller;
-pub use registry::PollerRegistry;
+pub(crate) use registry::PollerRegistry;
 use registry::Published;
-pub use state::{End, Outage, PollerState, Subscription};
+pub(crate) use state::{End, Outage, PollerState, Subscription};
 
 /// Polls through one worker's connections, and shares the pollers with all workers.
 #[derive(Clone)]
-pub struct Watching {
+pub(crate) struct Watching {
     reads: SharedReads,
     registry: Arc<PollerRegistry>,
 }
 
 impl Watching {
     /// Polls through `reads`, and shares the pollers with all users of the same registry.
-    pub fn new(reads: SharedReads, registry: Arc<PollerRegistry>) -> Self {
+    pub(crate) fn new(reads: SharedReads, registry: Arc<PollerRegistry>) -> Self {
         Self { reads, registry }
     }
 
@@ -46,7 +46,7 @@ impl Watching {
     ///
     /// Must be called within a runtime, which runs a new poller. That poller's first read belongs to
     /// `trace`.
-    pub fn join(&self, id: SessionId, trace: &TraceContext) -> Subscription {
+    pub(crate) fn join(&self, id: SessionId, trace: &TraceContext) -> Subscription {
         let mut pollers = self.registry.pollers.lock();
         if let Some(published) = pollers.get(&id) {
             trace.set_attribute(SESSION_READ, || "shared");

@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// The pollers of all workers, and their limits.
-pub struct PollerRegistry {
+pub(crate) struct PollerRegistry {
     pub(super) pollers: Mutex<HashMap<SessionId, Published>>,
     /// Limits concurrent polls to half of EM's concurrency limit.
     pub(super) poll_permits: Semaphore,
@@ -40,7 +40,7 @@ pub(super) struct Published {
 
 impl PollerRegistry {
     /// Without any pollers. `em_concurrency` is the maximum number of concurrent requests to EM.
-    pub fn new(
+    pub(crate) fn new(
         settings: WatchSettings,
         em_concurrency: usize,
         metrics: Arc<Metrics>,

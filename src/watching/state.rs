@@ -11,12 +11,12 @@ use tokio::sync::watch;
 use crate::enterprise_manager::{Error, Reading};
 
 /// A watcher's view of one poller: it returns the newest state. Dropping it ends the watch.
-pub type Subscription = watch::Receiver<PollerState>;
+pub(crate) type Subscription = watch::Receiver<PollerState>;
 
 /// What a poller knows about its session. The poller numbers everything that watchers have to send,
 /// starting at 1. A watcher sends whatever has a higher number than the last that it has sent.
 #[derive(Debug, Clone, Default)]
-pub struct PollerState {
+pub(crate) struct PollerState {
     /// EM's newest answer.
     pub reading: Option<Arc<Reading>>,
     /// The number of the last answer that has to be sent.
@@ -31,7 +31,7 @@ pub struct PollerState {
 
 /// Why nothing follows.
 #[derive(Debug, Clone)]
-pub enum End {
+pub(crate) enum End {
     /// The run is over, and its last reading is published.
     RunOver,
     /// The session cannot be read, and waiting does not help.
@@ -40,7 +40,7 @@ pub enum End {
 
 /// A period in which EM gives no answer.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Outage {
+pub(crate) struct Outage {
     /// Why the last read failed.
     pub error: Error,
     /// When the first read failed.
@@ -51,7 +51,7 @@ pub struct Outage {
 
 impl PollerState {
     /// Whether there is anything to send.
-    pub fn is_known(&self) -> bool {
+    pub(crate) fn is_known(&self) -> bool {
         self.reading.is_some() || self.outage.is_some() || self.end.is_some()
     }
 }

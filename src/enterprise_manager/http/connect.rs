@@ -46,7 +46,7 @@ pub enum HandshakeError {
 /// # Errors
 ///
 /// Why there is none.
-pub async fn resolve(url: &Url) -> io::Result<Vec<SocketAddr>> {
+pub(crate) async fn resolve(url: &Url) -> io::Result<Vec<SocketAddr>> {
     let addresses: Vec<_> = lookup_host(address(url)).await?.collect();
     if addresses.is_empty() {
         return Err(io::Error::other("it has no address"));
@@ -59,7 +59,7 @@ pub async fn resolve(url: &Url) -> io::Result<Vec<SocketAddr>> {
 /// # Errors
 ///
 /// The settings cannot be used, or the handshake failed.
-pub async fn shake_hands(
+pub(crate) async fn shake_hands(
     url: &Url,
     trust: &Trust,
     stream: TcpStream,

@@ -328,6 +328,6 @@ fn is_blank(text: &str) -> bool {
 }
 
 /// Whether a declared encoding is UTF-8 or its subset ASCII.
-pub fn is_utf8(name: &str) -> bool {
+pub(crate) fn is_utf8(name: &str) -> bool {
     ["utf-8", "utf8", "us-ascii"].iter().any(|utf8| name.trim().eq_ignore_ascii_case(utf8))
 }

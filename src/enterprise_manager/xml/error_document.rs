@@ -6,7 +6,7 @@ use crate::enterprise_manager::error::BadResponse;
 /// The content of an `Error` document, without its stack trace, which helps neither operators nor
 /// callers.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ErrorDocument {
+pub(crate) struct ErrorDocument {
     /// Attribute `StatusCode`, which repeats the HTTP status.
     pub status: Option<u16>,
     /// Attribute `Message`.

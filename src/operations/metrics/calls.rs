@@ -15,7 +15,7 @@ use crate::proto::{
 
 /// Metrics of calls.
 #[derive(Debug)]
-pub struct CallMetrics {
+pub(crate) struct CallMetrics {
     /// By the number of the kind.
     methods: [MethodMetrics; CallKind::ALL.len()],
     series: Series,

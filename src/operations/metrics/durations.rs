@@ -24,7 +24,7 @@ const BOUNDS: [u64; 15] =
 
 /// Counts durations by bucket; clones share the counts.
 #[derive(Debug, Clone, Default)]
-pub struct Durations(Arc<Counts>);
+pub(super) struct Durations(Arc<Counts>);
 
 #[derive(Debug, Default)]
 struct Counts {
@@ -35,7 +35,7 @@ struct Counts {
 
 impl Durations {
     /// Counts a duration.
-    pub fn observe(&self, duration: Duration) {
+    pub(super) fn observe(&self, duration: Duration) {
         let nanoseconds = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
         // Rounded up, so that a duration above a bound is not counted below it.
         let milliseconds = nanoseconds.div_ceil(1_000_000);

@@ -28,7 +28,7 @@ macro_rules! outcomes {
     ($(#[$doc:meta])* $name:ident: $($outcome:ident = $label:literal, $means:literal;)*) => {
         $(#[$doc])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-        pub enum $name {
+        pub(crate) enum $name {
             $(#[doc = $means] $outcome,)*
         }
 
@@ -36,7 +36,7 @@ macro_rules! outcomes {
             const ALL: &[Self] = &[$(Self::$outcome),*];
 
             /// The value of the label.
-            pub fn label(self) -> &'static str {
+            pub(crate) fn label(self) -> &'static str {
                 match self {
                     $(Self::$outcome => $label,)*
                 }
@@ -62,9 +62,9 @@ use prometheus_client::{
 };
 
 use crate::runtime::certificates::Expiry;
-pub use calls::CallMetrics;
+pub(crate) use calls::CallMetrics;
 use labels::Labels;
-pub use upstream::{LogonOutcome, RequestOutcome, UpstreamMetrics};
+pub(crate) use upstream::{LogonOutcome, RequestOutcome, UpstreamMetrics};
 
 metrics! {
     /// Metrics of the gateway's parts.
@@ -97,7 +97,7 @@ metrics! {
 
 /// All metrics of the gateway.
 #[derive(Debug)]
-pub struct Metrics {
+pub(crate) struct Metrics {
     registry: Registry,
     /// gRPC calls.
     pub calls: CallMetrics,
@@ -116,7 +116,7 @@ outcomes! {
 
 /// Counters of reads, by where their answer comes from.
 #[derive(Debug, Clone)]
-pub struct ReadCounters {
+pub(crate) struct ReadCounters {
     /// Enterprise Manager was asked.
     pub asked: Counter,
     /// An equal read was in flight.
@@ -127,7 +127,7 @@ pub struct ReadCounters {
 
 /// Counters of trace spans.
 #[derive(Debug, Clone)]
-pub struct SpanCounters {
+pub(crate) struct SpanCounters {
     /// Accepted by the collector.
     pub exported: Counter,
     /// Rejected by the collector, which has accepted others of the same batch.
@@ -140,7 +140,7 @@ pub struct SpanCounters {
 
 impl Metrics {
     /// Registers all metrics, at zero.
-    pub fn new() -> Arc<Self> {
+    pub(crate) fn new() -> Arc<Self> {
         let mut registry = Registry::default();
         let metrics = Self {
             calls: CallMetrics::registered(&mut registry),
@@ -162,24 +162,24 @@ impl Metrics {
     }
 
     /// Counts a connection, as open until the guard is dropped.
-    pub fn connection(&self) -> GaugeGuard {
+    pub(crate) fn connection(&self) -> GaugeGuard {
         self.parts.accepted.inc();
         GaugeGuard::new(&self.parts.connections)
     }
 
     /// Counts a connection that was closed unserved.
-    pub fn refused(&self, why: RefusedConnection) {
+    pub(crate) fn refused(&self, why: RefusedConnection) {
         self.parts.refused.get_or_create(&[("why", why.label())]).inc();
     }
 
     /// The counters of reads of sessions, pages and tasks.
-    pub fn reads(&self) -> ReadCounters {
+    pub(crate) fn reads(&self) -> ReadCounters {
         let from = |source| self.parts.answers.get_or_create_owned(&[("source", source)]);
         ReadCounters { asked: from("asked"), shared: from("shared"), reused: from("reused") }
     }
 
     /// The counters of trace spans.
-    pub fn spans(&self) -> SpanCounters {
+    pub(crate) fn spans(&self) -> SpanCounters {
         let of = |outcome| self.parts.spans.get_or_create_owned(&[("outcome", outcome)]);
         SpanCounters {
             exported: of("exported"),
@@ -190,22 +190,22 @@ impl Metrics {
     }
 
     /// Counts a watch until the guard is dropped.
-    pub fn watch(&self) -> GaugeGuard {
+    pub(crate) fn watch(&self) -> GaugeGuard {
         GaugeGuard::new(&self.parts.watches)
     }
 
     /// Counts the poller of a session until the guard is dropped.
-    pub fn poller(&self) -> GaugeGuard {
+    pub(crate) fn poller(&self) -> GaugeGuard {
         GaugeGuard::new(&self.parts.pollers)
     }
 
     /// Counts an event of a watch.
-    pub fn watch_event(&self) {
+    pub(crate) fn watch_event(&self) {
         self.parts.watch_events.inc();
     }
 
     /// Counts a change of files that was applied or refused.
-    pub fn reloaded(&self, what: &'static str, is_applied: bool) {
+    pub(crate) fn reloaded(&self, what: &'static str, is_applied: bool) {
         let outcome = if is_applied { "applied" } else { "refused" };
         let labels = [("what", what), ("outcome", outcome)];
         self.parts.reloads.get_or_create(&labels).inc();
@@ -214,7 +214,7 @@ impl Metrics {
     }
 
     /// Where to record when the certificate of this side expires.
-    pub fn expiry(&self, side: &'static str) -> Expiry {
+    pub(crate) fn expiry(&self, side: &'static str) -> Expiry {
         let expiry = Expiry::default();
         self.expiries.lock().push((side, expiry.clone()));
         expiry
@@ -222,7 +222,7 @@ impl Metrics {
 
     /// The metrics in Prometheus' text format. In contrast to `OpenMetrics` it has no `UNIT` and `EOF`
     /// lines, and `HELP` and `TYPE` lines name counters with `_total`.
-    pub fn plain_text(&self) -> String {
+    pub(crate) fn plain_text(&self) -> String {
         let text = self.text();
         let is_counter = |name: &str| text.contains(&format!("# TYPE {name} counter\n"));
         let lines = text.lines().filter_map(|line| {
@@ -237,7 +237,7 @@ impl Metrics {
     }
 
     /// The metrics in `OpenMetrics` format.
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         for (side, expiry) in self.expiries.lock().iter() {
             if let Some(seconds) = expiry.get() {
                 self.parts.certificate_expiry.get_or_create(&[("side", side)]).set(seconds);
@@ -251,7 +251,7 @@ impl Metrics {
 
 /// Keeps a gauge one higher until dropped.
 #[derive(Debug)]
-pub struct GaugeGuard(Gauge);
+pub(crate) struct GaugeGuard(Gauge);
 
 impl GaugeGuard {
     fn new(gauge: &Gauge) -> Self {

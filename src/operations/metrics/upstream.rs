@@ -123,7 +123,7 @@ impl UpstreamMetrics {
     }
 
     /// Counts a logon.
-    pub fn logon(&self, outcome: LogonOutcome) {
+    pub(crate) fn logon(&self, outcome: LogonOutcome) {
         let labels = [("outcome", outcome.label())];
         self.series.logons.get_or_create(&labels).inc();
     }
@@ -156,7 +156,7 @@ pub struct RequestMetrics<'u> {
 
 impl RequestMetrics<'_> {
     /// Counts the request with this outcome.
-    pub fn ended(mut self, outcome: RequestOutcome) {
+    pub(crate) fn ended(mut self, outcome: RequestOutcome) {
         self.outcome = outcome;
     }
 }

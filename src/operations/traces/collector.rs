@@ -56,7 +56,7 @@ const MOST_RETRIES: u32 = 4;
 /// # Errors
 ///
 /// When the address or its certificate authority cannot be used.
-pub fn endpoint(settings: &TraceSettings) -> Result<Endpoint, SettingError> {
+pub(crate) fn endpoint(settings: &TraceSettings) -> Result<Endpoint, SettingError> {
     let unusable = |error: tonic::transport::Error| {
         let cause = root_cause(&error).map_or_else(|| error.to_string(), ToString::to_string);
         let problem = format!("cannot be sent traces to: {cause}");

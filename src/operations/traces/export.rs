@@ -39,12 +39,12 @@ const LAST_SPANS: Duration = Duration::from_secs(2);
 
 /// Exports spans until it is stopped or dropped.
 #[derive(Debug)]
-pub struct Export(Option<SdkTracerProvider>);
+pub(crate) struct Export(Option<SdkTracerProvider>);
 
 /// Starts the export of traces; without settings there are neither traces nor an export, and the log
 /// says so if a setting cannot be used. Must be called within the runtime that will run the connection to
 /// the collector. The connection is established when it is first needed.
-pub fn start(
+pub(crate) fn start(
     settings: &Result<Option<TraceSettings>, SettingError>,
     counted: SpanCounters,
 ) -> (Traces, Export) {
@@ -100,7 +100,7 @@ fn export_to(
 
 impl Export {
     /// Exports the remaining spans and stops. Takes 2 s at most.
-    pub async fn stop(&mut self) {
+    pub(crate) async fn stop(&mut self) {
         let Some(provider) = self.0.take() else { return };
         let stop = move || provider.shutdown_with_timeout(LAST_SPANS);
         // This blocks, while the runtime has to keep running the connection.

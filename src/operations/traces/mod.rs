@@ -20,10 +20,10 @@ use opentelemetry::{
 };
 use opentelemetry_sdk::trace::SdkTracer;
 
-pub use collector::endpoint;
-pub use context::TraceContext;
-pub use export::{Export, start};
-pub use request_span::OutgoingRequest;
+pub(crate) use collector::endpoint;
+pub(crate) use context::TraceContext;
+pub(crate) use export::{Export, start};
+pub(crate) use request_span::OutgoingRequest;
 
 /// Creates spans if a collector is configured; clones create them for the same collector.
 #[derive(Debug, Clone, Default)]
