@@ -32,7 +32,7 @@ use crate::{
 #[derive(Debug, Clone, Args)]
 #[expect(clippy::doc_markdown, reason = "these comments are help texts")]
 pub struct HealthOptions {
-    /// Address that the gateway listens on, without TLS; an unspecified one such as [::] stands for
+    /// Address that the gateway listens on, without TLS; an unspecified one such as `[::]` stands for
     /// this machine
     #[arg(long, env = "GATEWAY_LISTEN", value_name = "IP:PORT")]
     #[arg(default_value = "127.0.0.1:50051", value_parser = socket_address)]
