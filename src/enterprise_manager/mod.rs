@@ -4,16 +4,16 @@
 //! [`SessionPage`], [`TaskReading`]) and EM's own kinds of errors ([`Error`]). One read goes
 //! through:
 //!
-//! 1. `mod.rs` or `query/`: a method of [`EnterpriseManager`] builds a request (`read_request.rs`).
+//! 1. `batch/` or `query/`: a method of [`EnterpriseManager`] builds a request (`read_request.rs`).
 //! 2. `read.rs`: waits for a permit, takes the shared logon session, sends, and retries.
 //! 3. `guard/`: the permits, the circuit breaker, the retry budget and whatever else protects EM.
 //! 4. `logon/`: the one logon session, its renewal and its pauses.
 //! 5. `http/`: sends one request, receives a bounded response, and classifies it.
 //! 6. `xml/`: parses the document into the model of `model.rs`.
 //!
-//! The methods of [`EnterpriseManager`] are spread over several files: those for one session are
-//! here, those for lists and tasks in `query/read.rs`, the common path of all reads in `read.rs`,
-//! and those for `check` in `direct.rs`.
+//! The methods of [`EnterpriseManager`] are spread over several files: those for one session are in
+//! `batch/mod.rs`, those for lists and tasks in `query/read.rs`, the common path of all reads in
+//! `read.rs`, and those for `check` in `direct.rs`.
 
 mod batch;
 mod direct;
@@ -29,8 +29,6 @@ mod session_id;
 mod xml;
 
 use std::sync::Arc;
-
-use jiff::Timestamp;
 
 pub use error::{BadResponse, Error, Setting, UnusableSetting};
 pub use guard::{LATELY, LastFailure, ReadContext, UpstreamHealth, UpstreamStatus};
@@ -58,10 +56,9 @@ use crate::{
     settings::EnterpriseManagerSettings,
 };
 use batch::Batches;
-use guard::{ConcurrencyLimit, RequestKind, RetryBudget};
+use guard::{ConcurrencyLimit, RetryBudget};
 use http::Http;
 use logon::LogonManager;
-use read_request::ReadRequest;
 
 /// One Enterprise Manager, and the gateway's one logon session there. Clones share everything.
 #[derive(Clone)]
@@ -151,32 +148,5 @@ impl EnterpriseManager {
     /// EM's response, if there is one.
     pub async fn log_off(&self) -> Option<u16> {
         self.logons.log_off().await.map(|status| status.as_u16())
-    }
-}
-
-/// One session, by its id.
-struct SessionRequest {
-    id: SessionId,
-    view: View,
-}
-
-impl ReadRequest for SessionRequest {
-    type Answer = Arc<Reading>;
-
-    const KIND: RequestKind = RequestKind::Entity;
-
-    fn path(&self) -> String {
-        let query = match self.view {
-            View::Reference => "",
-            View::Entity => "?format=Entity",
-        };
-        format!("api/replicaSessions/{}{query}", self.id)
-    }
-
-    async fn parse(&self, body: &[u8]) -> Result<Arc<Reading>, BadResponse> {
-        let session = parse_replica_session(body, self.id, self.view)?;
-        let read_at = Timestamp::now();
-        // Moved to the heap at once: it is a third of a kilobyte.
-        Ok(Arc::new(Reading { session, read_at }))
     }
 }

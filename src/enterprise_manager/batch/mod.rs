@@ -18,7 +18,7 @@
 //!
 //! * `mod.rs`: one read's way through all this.
 //! * `queue.rs`: the waiting reads.
-//! * `request.rs`: the query, and its answer by session.
+//! * `request.rs`: the request for one session, and the query for several.
 //! * `support.rs`: whether EM can answer such queries.
 
 mod queue;
@@ -37,14 +37,14 @@ use prometheus_client::metrics::{counter::Counter, gauge::Gauge};
 use tokio::time::Instant;
 
 use super::{
-    EnterpriseManager, ReadContext, SessionId, SessionRequest,
+    EnterpriseManager, ReadContext, SessionId,
     error::Error,
     guard::{Permit, RequestKind},
     model::{Reading, View},
 };
 use crate::operations::traces::TraceContext;
 use queue::{Member, Queue, Reply};
-use request::BatchRequest;
+use request::{BatchRequest, SessionRequest};
 use support::Support;
 
 /// The reads that wait, and whether EM can read them together.
