@@ -486,6 +486,8 @@ async fn the_last_spans_are_exported_before_the_gateway_stops() {
     };
     assert!(logoff.parent_span_id.is_empty());
     assert_eq!(attribute(logoff, "http.response.status_code"), "204");
+    // The id of the logon session is as good as its token.
+    assert!(attribute(logoff, "url.full").ends_with("/api/logonSessions/{id}"));
 }
 
 #[tokio::test]
