@@ -6,7 +6,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use crate::{operations::log::root_cause, runtime::reload::FileError};
+use crate::{
+    operations::log::root_cause,
+    runtime::{reload::FileError, text::breaks_lines},
+};
 
 /// Why EM gave no usable answer. Cheap to clone, since all callers of a shared read get it.
 ///
@@ -240,13 +243,29 @@ pub(crate) fn cause_excerpt(error: &dyn std::error::Error) -> String {
     excerpt(&cause.map_or_else(|| error.to_string(), ToString::to_string))
 }
 
-/// A text from outside, shortened for one log line: no control characters, at most 200 characters.
+/// A text from outside, shortened for one log line: no characters that end or reorder it, at most 200 characters.
 pub(crate) fn excerpt(text: &str) -> String {
     const LIMIT: usize = 200;
-    let clean = |c: char| if c.is_control() { ' ' } else { c };
+    let clean = |c: char| if breaks_lines(c) { ' ' } else { c };
     let mut excerpt: String = text.trim().chars().take(LIMIT).map(clean).collect();
     if text.trim().chars().nth(LIMIT).is_some() {
         excerpt.push('…');
     }
     excerpt
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_excerpt_has_no_character_that_ends_or_reorders_a_line() {
+        for c in
+            "\n\u{1b}\u{85}\u{61c}\u{200e}\u{200f}\u{2028}\u{2029}\u{202a}\u{202e}\u{2066}\u{2069}"
+                .chars()
+        {
+            assert_eq!(excerpt(&format!("a{c}b")), "a b", "{c:?}");
+        }
+        assert_eq!(excerpt(" é\u{200d}\u{2065}「x」 "), "é\u{200d}\u{2065}「x」");
+    }
 }

@@ -92,6 +92,25 @@ pub(crate) fn odd_end(text: &str, is_odd: impl Fn(char) -> bool) -> Option<Strin
     odd(text.chars().next(), "begins with").or_else(|| odd(text.chars().next_back(), "ends with"))
 }
 
+/// Whether this plainly is the path of a file, and neither a key nor a password: it begins as paths do, and has no
+/// segment as long as a line of base64.
+pub(crate) fn is_plain_path(text: &str) -> bool {
+    let is_letter = |c: char| c.is_ascii_alphanumeric() || "._-/ @".contains(c);
+    ["/", "./", "../"].iter().any(|begin| text.starts_with(begin))
+        && text.len() <= 128
+        && text.chars().all(is_letter)
+        && text.split('/').all(|segment| segment.len() <= 40)
+}
+
+/// Whether this character ends or reorders a line where it is shown.
+pub(crate) fn breaks_lines(c: char) -> bool {
+    c.is_control()
+        || matches!(
+            c,
+            '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
+        )
+}
+
 /// A value in a message about it; one that does not look like the value of a plain setting is not shown, since it
 /// may be a secret that has got into the wrong place.
 pub(crate) fn quoted(text: &str) -> String {

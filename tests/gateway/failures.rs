@@ -37,6 +37,9 @@ const XML: &str = "application/xml";
 const HTML: &str = "text/html";
 const JSON: &str = "application/json";
 
+/// A body of another product, which is no fixture.
+const FOREIGN: &str = r#"{"errorCode":"AccessDenied","message":"no"}"#;
+
 /// EM's response (status, media type, fixture), and the code and reason that the caller gets.
 #[rustfmt::skip]
 const ANSWERS: &[(u16, &str, &str, Code, &str)] = &[
@@ -58,6 +61,14 @@ const ANSWERS: &[(u16, &str, &str, Code, &str)] = &[
     (500, XML, "error-500-recorded.xml", Code::Internal, "EM_INTERNAL_ERROR"),
     (500, XML, "error-500-stack-trace.xml", Code::Internal, "EM_INTERNAL_ERROR"),
     (500, XML, "error-500-unknown-id.xml", Code::NotFound, "SESSION_NOT_FOUND"),
+    (400, JSON, FOREIGN, Code::FailedPrecondition, "NOT_ENTERPRISE_MANAGER"),
+    (401, JSON, FOREIGN, Code::FailedPrecondition, "NOT_ENTERPRISE_MANAGER"),
+    (403, JSON, FOREIGN, Code::FailedPrecondition, "NOT_ENTERPRISE_MANAGER"),
+    (404, JSON, FOREIGN, Code::Unavailable, "NOT_ENTERPRISE_MANAGER"),
+    (408, JSON, FOREIGN, Code::Unavailable, "EM_UNAVAILABLE"),
+    (422, XML, FOREIGN, Code::FailedPrecondition, "NOT_ENTERPRISE_MANAGER"),
+    (429, JSON, FOREIGN, Code::Unavailable, "EM_UNAVAILABLE"),
+    (400, "application/problem+json", FOREIGN, Code::Internal, "EM_REQUEST_REFUSED"),
     (501, XML, "error-501.xml", Code::Unimplemented, "EM_NOT_IMPLEMENTED"),
     (501, HTML, "web-ui-login.html", Code::FailedPrecondition, "NOT_ENTERPRISE_MANAGER"),
     (502, HTML, "proxy-502.html", Code::Unavailable, "EM_UNAVAILABLE"),
@@ -82,7 +93,8 @@ const ANSWERS: &[(u16, &str, &str, Code, &str)] = &[
 async fn every_response_that_is_not_a_session_has_its_code_and_reason() {
     let setup = start().await;
     for (status, media_type, body, code, expected) in ANSWERS {
-        let failure = read_with(&setup, *status, media_type, &fixture(body)).await;
+        let content = if *body == FOREIGN { body.as_bytes().to_vec() } else { fixture(body) };
+        let failure = read_with(&setup, *status, media_type, &content).await;
         let what = format!("{status} {media_type} {body}");
         assert_failure(&failure, *code, expected, &what);
     }

@@ -99,6 +99,18 @@ async fn an_answer_that_is_not_em_s_is_named_in_the_log_and_not_to_the_caller() 
             page,
             "403 Forbidden and an HTML page, titled \"Zscaler",
         ),
+        (
+            302,
+            ("location", "/login"),
+            Vec::new(),
+            "302 Found, which EM never sends: a proxy or login page redirects",
+        ),
+        (
+            403,
+            ("content-type", "application/json"),
+            b"{\"title\":\"no\"}".to_vec(),
+            "403 Forbidden and JSON: another Veeam product's port, or a proxy",
+        ),
         (200, ("content-encoding", "gzip"), b"\x1f\x8b".to_vec(), "compressed (gzip)"),
         (200, ("content-type", "application/json"), SESSION.to_vec(), "JSON in EM's own keys"),
     ] {

@@ -66,19 +66,24 @@ pub(crate) fn failure(response: &EmResponse) -> Error {
         let message = format!("{}{aside}", excerpt(&document.message));
         return by_status(status, message, true, retry_after);
     }
-    let is_foreign = match &foreign {
+    let is_foreign_body = match &foreign {
         // HTTP.sys answers a 404 so while the EM service is down.
         Some(ForeignBody::Html(_)) => status != StatusCode::NOT_FOUND,
         Some(ForeignBody::Compressed(_)) => true,
         Some(ForeignBody::EmJson) => status == StatusCode::NOT_FOUND,
+        // The layer below EM sends a problem document.
+        Some(ForeignBody::Json) => {
+            status != StatusCode::NOT_FOUND && response.media_type() != "application/problem+json"
+        }
         _ => false,
     };
-    let message = match (reason(response), foreign) {
+    let is_foreign = is_foreign_body && is_of_requests(status) && !has_em_challenge(response);
+    let message = match (reason(response).filter(|_| !is_foreign), foreign) {
         (Some(reason), _) => format!("a fault, not an Error document: {reason}"),
         (None, Some(body)) => body.to_string(),
         (None, None) => "an answer without an Error document".to_owned(),
     };
-    if is_foreign && is_of_requests(status) && !has_em_challenge(response) {
+    if is_foreign {
         let what = format!("status {status} and {message}");
         return Error::NotEnterpriseManager { what, passing: false };
     }
@@ -133,10 +138,12 @@ fn by_status(
         status if status.is_client_error() => {
             Error::RequestRefused { status: status.as_u16(), message }
         }
-        status => Error::NotEnterpriseManager {
-            what: format!("status {status}, which EM never gives to a read"),
-            passing: false,
-        },
+        status => {
+            let is_redirect = status.is_redirection() && status != StatusCode::NOT_MODIFIED;
+            let who = if is_redirect { ": a proxy or login page redirects" } else { "" };
+            let what = format!("status {status}, which EM never sends{who}");
+            Error::NotEnterpriseManager { what, passing: false }
+        }
     }
 }
 
