@@ -1,10 +1,14 @@
 //! Reads files that settings name. What they hold may be a secret, and so may be what was given for a path.
 
-use std::{fs::File, io::Read as _, path::Path};
+use std::{
+    fs::{self, File},
+    io::{Error, ErrorKind, Read as _},
+    path::Path,
+};
 
 use secrecy::SecretBox;
 
-use super::text::{is_quote, is_unseen, odd_end};
+use super::text::{is_plain_path, is_quote, is_unseen, odd_end};
 
 /// Maximum size of a file in bytes: enough for a bundle of all public authorities.
 const LARGEST: u64 = 1024 * 1024;
@@ -23,7 +27,7 @@ pub(crate) fn read(path: &Path) -> Result<FileContent, String> {
     File::open(path)
         // One more than enough shows that it is too large.
         .and_then(|file| file.take(LARGEST + 1).read_to_end(&mut content))
-        .map_err(|error| format!("{} cannot be read: {error}", shown(path)))?;
+        .map_err(|error| unreadable(path, &error))?;
     if content.len() as u64 > LARGEST {
         return Err(format!("{} is larger than {LARGEST} bytes", path.display()));
     }
@@ -33,18 +37,50 @@ pub(crate) fn read(path: &Path) -> Result<FileContent, String> {
     Ok(FileContent::new(Box::new(content)))
 }
 
-/// A path that cannot be opened, in a message about that. It is named only if a folder on its way exists: people
-/// also set a password or a key where its file is asked for.
-fn shown(path: &Path) -> String {
+/// Like [`read`], but refuses what is no regular file without opening it: opening a pipe waits for a writer, perhaps
+/// for ever.
+///
+/// # Errors
+///
+/// As [`read`], or that something else is at the path.
+pub(crate) fn read_regular(path: &Path) -> Result<FileContent, String> {
+    match fs::metadata(path) {
+        Ok(found) if !found.is_file() => {
+            Err(format!("{} is not a regular file, so it is not read again", path.display()))
+        }
+        _ => read(path),
+    }
+}
+
+/// Says that a file cannot be read. Its path is named only if it plainly is one, or if a folder on its way exists:
+/// people also set a password or a key where its file is asked for.
+fn unreadable(path: &Path, error: &Error) -> String {
     let text = path.to_string_lossy();
     if let Some(odd) = odd_end(&text, |c| is_unseen(c) || is_quote(c)) {
-        return format!("the path {odd}; a file of that name");
+        return format!("the path {odd}; a file of that name cannot be read: {error}");
     }
-    let is_plain = text.len() <= 200 && !text.contains(char::is_control);
+    let is_short = text.len() <= 200 && !text.contains(char::is_control);
     let is_folder = |folder: &Path| !matches!(folder.to_str(), Some("" | "/")) && folder.is_dir();
-    if is_plain && path.ancestors().skip(1).any(is_folder) {
-        return text.into_owned();
+    let is_shown = is_plain_path(&text) || is_short && path.ancestors().skip(1).any(is_folder);
+    if !is_shown {
+        return format!(
+            "the value has to be the path of a file, not what the file holds; a file of that name cannot be read: \
+             {error}"
+        );
     }
-    "the value has to be the path of a file, not what the file holds; a file of that name"
-        .to_owned()
+    match missing_folder(path) {
+        Some(folder) if error.kind() == ErrorKind::NotFound => {
+            format!("{text} cannot be read: the folder {} does not exist", folder.display())
+        }
+        _ => format!("{text} cannot be read: {error}"),
+    }
+}
+
+/// The first folder on the way to a file that does not exist, as where a volume is not mounted.
+fn missing_folder(path: &Path) -> Option<&Path> {
+    let folders: Vec<_> = path.ancestors().skip(1).collect();
+    let is_missing = |folder: &Path| {
+        !folder.as_os_str().is_empty() && folder.try_exists().is_ok_and(|exists| !exists)
+    };
+    folders.into_iter().rev().find(|folder| is_missing(folder))
 }

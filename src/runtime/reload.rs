@@ -61,7 +61,7 @@ impl<N: Copy + Send + 'static> Files<N> {
         what: &'static str,
         paths: Vec<(N, PathBuf)>,
     ) -> Result<(Self, Vec<FileContent>), FileError<N>> {
-        let contents = read(&paths)?;
+        let contents = read(&paths, file::read)?;
         let known = digest(Ok(&contents));
         Ok((Self { what, paths, known }, contents))
     }
@@ -76,7 +76,8 @@ impl<N: Copy + Send + 'static> Files<N> {
     ) -> WatchedFiles<E> {
         let mut seen = self.known;
         let look = move |is_complete: bool| {
-            let contents = read(&self.paths);
+            // What was a pipe at the start has nothing more to say either.
+            let contents = read(&self.paths, file::read_regular);
             let digest = digest(contents.as_deref().map_err(|error| &*error.problem));
             if digest == self.known {
                 return None;
@@ -143,9 +144,12 @@ pub async fn run<E: Display + Send + 'static>(
     }
 }
 
-fn read<N: Copy>(paths: &[(N, PathBuf)]) -> Result<Vec<FileContent>, FileError<N>> {
+fn read<N: Copy>(
+    paths: &[(N, PathBuf)],
+    file: fn(&Path) -> Result<FileContent, String>,
+) -> Result<Vec<FileContent>, FileError<N>> {
     let read = |(setting, path): &(N, PathBuf)| {
-        file::read(path).map_err(|problem| FileError { setting: *setting, problem })
+        file(path).map_err(|problem| FileError { setting: *setting, problem })
     };
     paths.iter().map(read).collect()
 }
@@ -168,7 +172,7 @@ fn digest(contents: Result<&[FileContent], &str>) -> Digest {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
+    use std::{fs, process::Command};
 
     use super::*;
 
@@ -197,6 +201,27 @@ mod tests {
         fs::write(&path, "new").unwrap();
         assert_eq!((watched.look)(true), Some(Ok(())));
         assert_eq!((watched.look)(true), None);
+    }
+
+    #[test]
+    fn what_is_no_longer_a_regular_file_is_refused_once_and_never_opened() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        fs::write(&path, "old").unwrap();
+        let (files, _) = Files::read("test", vec![("--file", path.clone())]).unwrap();
+        let mut watched = files.on_change(|_| Ok::<_, FileError<&str>>(()));
+        fs::remove_file(&path).unwrap();
+        // Opening it would wait for ever.
+        assert!(Command::new("mkfifo").arg(&path).status().unwrap().success());
+        let refused = (watched.look)(true).unwrap().unwrap_err();
+        assert!(refused.problem.contains("is not a regular file"), "{refused:?}");
+        assert_eq!((watched.look)(true), None);
+        fs::remove_file(&path).unwrap();
+        fs::create_dir(&path).unwrap();
+        assert_eq!((watched.look)(true), None);
+        fs::remove_dir(&path).unwrap();
+        fs::write(&path, "new").unwrap();
+        assert_eq!((watched.look)(true), Some(Ok(())));
     }
 
     #[test]

@@ -135,6 +135,10 @@ impl PasswordSource {
         if password.is_empty() {
             return Err("is empty".to_owned());
         }
+        // Two files are swapped; a private key must not be sent.
+        if password.contains("-----BEGIN ") {
+            return Err("holds a PEM section, not a password".to_owned());
+        }
         let is_odd = |c| is_unseen(c) && c != ' ';
         match unfit(password).or_else(|| odd_end(password, is_odd)) {
             Some(unfit) => Err(format!("{unfit}, as no password does: take it out")),

@@ -45,8 +45,8 @@ pub struct EnterpriseManagerOptions {
     /// contains the password]
     ///
     /// One newline at its end and a byte order mark before it are not part of the password, also in
-    /// GATEWAY_EM_PASSWORD. Control characters, invisible characters at the ends and UTF-16 are refused;
-    /// blanks at the ends are taken literally, with a warning. There is no option for the password
+    /// GATEWAY_EM_PASSWORD. Control characters, invisible characters at the ends, UTF-16 and PEM are
+    /// refused; blanks at the ends are taken literally, with a warning. There is no option for the password
     /// itself, because everyone on the machine can read a process's arguments.
     #[arg(long, env = "GATEWAY_EM_PASSWORD_FILE", value_name = "FILE", value_parser = path())]
     pub em_password_file: Option<PathBuf>,

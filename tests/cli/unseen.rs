@@ -153,6 +153,8 @@ async fn a_password_that_no_account_can_have_is_never_sent() {
         (utf16(u16::to_le_bytes), "is UTF-16"),
         (utf16(u16::to_be_bytes), "is UTF-16"),
         (b"passw\xf6rd".to_vec(), "is not UTF-8"),
+        (b"-----BEGIN PRIVATE KEY-----\npassw0rd".to_vec(), "holds a PEM section, not a password"),
+        (b"# -----BEGIN w0rd".to_vec(), "holds a PEM section, not a password"),
         (b"\n".to_vec(), "is empty"),
         (MARK.into(), "is empty"),
     ] {

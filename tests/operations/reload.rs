@@ -1,6 +1,8 @@
 //! SIGHUP, and changed files.
 
-use std::fs;
+use std::{fs, process::Command, time::Duration};
+
+use tokio::time::{sleep, timeout};
 
 use super::{
     certificates::{authority, issue},
@@ -33,5 +35,24 @@ async fn sighup_has_the_files_read_and_does_not_end_the_gateway() {
     gateway.logged("changed files are refused").await;
     let (code, _, err) = run(&mut program(&health)).await;
     assert_eq!(code, 0, "{err}");
+
+    fs::remove_file(&key).unwrap();
+    // Opening it would wait for ever.
+    assert!(Command::new("mkfifo").arg(&key).status().unwrap().success());
+    gateway.signal("HUP").await;
+    gateway.explained("is not a regular file").await;
+    gateway.signal("HUP").await;
+    let (code, _, err) = run(&mut program(&health)).await;
+    assert_eq!(code, 0, "{err}");
+    fs::remove_file(&key).unwrap();
+    issue(&new, &["localhost"]).write(folder.path());
+    gateway.signal("HUP").await;
+    let used_again = async {
+        while gateway.all_logged("changed files are in use").len() < 2 {
+            sleep(Duration::from_millis(10)).await;
+        }
+    };
+    timeout(Duration::from_secs(20), used_again).await.unwrap();
+    assert_eq!(gateway.whole_log().matches("is not a regular file").count(), 1);
     assert_eq!(gateway.stop().await, 0);
 }

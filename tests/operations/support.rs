@@ -133,6 +133,17 @@ impl Serving {
         found.unwrap_or_else(|_| panic!("{text:?} is not in {:#?}", self.log.lock().unwrap()))
     }
 
+    /// Waits for `text` anywhere in the log.
+    pub async fn explained(&self, text: &str) {
+        let found = async {
+            while !self.whole_log().contains(text) {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        let found = timeout(SOON, found).await;
+        found.unwrap_or_else(|_| panic!("{text:?} is not in {}", self.whole_log()));
+    }
+
     /// The whole log as text.
     pub fn whole_log(&self) -> String {
         let log = self.log.lock().unwrap();

@@ -27,6 +27,12 @@ async fn an_unusable_password_file_leaves_the_last_good_password_in_use_and_says
     assert_eq!(code, 0, "{err}");
     assert_eq!(simulator.counts().logons_rejected, 0);
 
+    fs::write(&path, "-----BEGIN PRIVATE KEY-----\nanother one").unwrap();
+    serving.explained("holds a PEM section, not a password").await;
+    simulator.invalidate_tokens();
+    let (code, _, err) = serving.get(FINISHED).await;
+    assert_eq!(code, 0, "{err}");
+
     fs::write(&path, "simulated ").unwrap();
     serving.logged("the new password ends with a blank (U+0020)").await;
     assert!(!serving.whole_log().contains("another one"), "{}", serving.whole_log());
