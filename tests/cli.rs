@@ -437,6 +437,40 @@ async fn a_closed_log_fails_no_call() {
 }
 
 #[tokio::test]
+async fn what_is_missing_is_named_with_the_setting_that_gives_it() {
+    for address in ["127.0.0.1:1", "em.example", "em.example:9398", "https://"] {
+        let (code, _, err) = run(&mut program(&["em-certificate", address])).await;
+        assert_eq!(code, 64, "{err}");
+        assert!(err.contains("is not an address; write it as https://HOST:9398"), "{err}");
+    }
+    let without = |arguments: &[&str]| {
+        let mut command = program(arguments);
+        command.env("GATEWAY_EM_PASSWORD", "secret");
+        command.env("SSL_CERT_FILE", "/does/not/exist").env("SSL_CERT_DIR", "/does/not/exist");
+        command
+    };
+    let em = ["serve", "--em-username=user", "--em-url=https://127.0.0.1:1"];
+    for (mut command, options) in [
+        (
+            without(&["get", FINISHED, "--server=https://127.0.0.1:1"]),
+            ["--ca-file", "SSL_CERT_FILE"],
+        ),
+        (without(&em), ["--em-ca-file: is not set", "SSL_CERT_FILE"]),
+    ] {
+        let (code, _, err) = run(&mut command).await;
+        assert_eq!(code, 64, "{err}");
+        assert!(err.contains("the system has no CA certificates"), "{err}");
+        assert!(options.iter().all(|option| err.contains(option)), "{err}");
+    }
+    let pin = format!("{}g{}", "0".repeat(40), "1".repeat(23));
+    let (code, _, err) =
+        run(program(&em).env("GATEWAY_EM_PASSWORD", "secret").args(["--em-pin-sha256", &pin]))
+            .await;
+    assert_eq!(code, 64, "{err}");
+    assert!(err.contains("character 41 of this one is none") && !err.contains("0g1"), "{err}");
+}
+
+#[tokio::test]
 async fn a_port_that_is_taken_is_named() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();

@@ -127,7 +127,13 @@ fn duration(text: &str) -> Option<Duration> {
 
 impl fmt::Display for ParseFaultError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "`{}` is not a fault; write one of:\n{}", self.text, Fault::FORMS)
+        // What is much longer than a fault is something else, perhaps a secret.
+        if self.text.len() > 60 {
+            formatter.write_str("the value")?;
+        } else {
+            write!(formatter, "`{}`", self.text)?;
+        }
+        write!(formatter, " is not a fault; write one of:\n{}", Fault::FORMS)
     }
 }
 

@@ -7,7 +7,10 @@ use tokio::time::timeout;
 use url::Url;
 
 use super::{CommandError, ExitCode, print};
-use crate::enterprise_manager::{PresentedCertificate, presented_certificate};
+use crate::{
+    enterprise_manager::{PresentedCertificate, presented_certificate},
+    runtime::text::line,
+};
 
 const TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -21,7 +24,15 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 #[expect(clippy::doc_markdown, reason = "these comments are help texts")]
 pub struct EmCertificateOptions {
     /// Address of Enterprise Manager, such as https://em.example:9398
+    #[arg(value_parser = address)]
     pub url: Url,
+}
+
+/// The value is left out, since it may hold a password.
+fn address(text: &str) -> Result<Url, String> {
+    let text = line(text).trim();
+    let url = text.contains("://").then(|| text.parse().ok()).flatten();
+    url.ok_or_else(|| "is not an address; write it as https://HOST:9398".to_owned())
 }
 
 /// Prints the certificate.

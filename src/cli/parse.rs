@@ -45,12 +45,8 @@ fn sentence(error: &clap::Error) -> String {
             format!("{option} (from {variable}): {problem}")
         };
     }
-    if error.kind() == ErrorKind::UnknownArgument
-        && let Some(ContextValue::String(argument)) = error.get(ContextKind::InvalidArg)
-        && !argument.starts_with('-')
-    {
-        // It is left out: it may be a secret that lacks its option.
-        return "an argument is not expected, since no option stands before it".to_owned();
+    if let Some(sentence) = without_content(error) {
+        return sentence;
     }
     if error.kind() == ErrorKind::InvalidUtf8 {
         let variable = env::vars_os().find(|(name, value)| {
@@ -59,6 +55,7 @@ fn sentence(error: &clap::Error) -> String {
         let name = variable.map(|(name, _)| name.to_string_lossy().into_owned());
         return format!("{}: is not UTF-8", name.as_deref().unwrap_or("an argument"));
     }
+    // From here on, all that clap quotes looks like a name.
     let text = error.to_string();
     let paragraphs: Vec<_> = text
         .split("\n\n")
@@ -70,4 +67,53 @@ fn sentence(error: &clap::Error) -> String {
         .trim_start_matches("error: ")
         .trim_end_matches("; For more information, try '--help'.")
         .to_owned()
+}
+
+/// The error as a sentence without the argument or value that is wrong, unless that looks like a name. It may be a
+/// secret that lacks its option, or a private key behind an option without `=`, which clap takes for an option.
+fn without_content(error: &clap::Error) -> Option<String> {
+    let text = |kind| match error.get(kind) {
+        Some(ContextValue::String(text)) => Some(text.as_str()),
+        _ => None,
+    };
+    let argument = text(ContextKind::InvalidArg).unwrap_or_default();
+    let option = argument.split([' ', '=']).next().unwrap_or_default();
+    match error.kind() {
+        ErrorKind::UnknownArgument if !argument.starts_with('-') => {
+            Some("an argument is not expected, since no option stands before it".to_owned())
+        }
+        ErrorKind::UnknownArgument if !is_option_name(argument) => Some(
+            "an argument that begins with - is no option of this subcommand; it is not shown, since it may be a \
+             secret; a value that begins with - is written --OPTION=VALUE"
+                .to_owned(),
+        ),
+        ErrorKind::InvalidSubcommand if !is_name(text(ContextKind::InvalidSubcommand)?) => Some(
+            "the first argument is no subcommand; it is not shown, since it may be a secret"
+                .to_owned(),
+        ),
+        ErrorKind::InvalidValue if !is_name(text(ContextKind::InvalidValue)?) => {
+            let known = match error.get(ContextKind::ValidValue) {
+                Some(ContextValue::Strings(known)) => known.join(", "),
+                _ => String::new(),
+            };
+            Some(format!("{option}: the value is none of these: {known}"))
+        }
+        ErrorKind::TooManyValues if !is_name(text(ContextKind::InvalidValue)?) => {
+            Some(format!("{option}: does not take that value"))
+        }
+        _ => None,
+    }
+}
+
+/// Whether this looks like `--option` or `-o`.
+fn is_option_name(argument: &str) -> bool {
+    match argument.strip_prefix("--") {
+        Some(name) => !name.is_empty() && is_name(name),
+        None => argument.len() == 2 && argument.ends_with(|c: char| c.is_ascii_lowercase()),
+    }
+}
+
+/// Whether this has the letters and the length of an option, a subcommand or a value with a name.
+fn is_name(text: &str) -> bool {
+    text.len() <= 40 && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-')
 }

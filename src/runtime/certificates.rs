@@ -34,6 +34,14 @@ pub(crate) fn roots(pem: &[u8]) -> Result<RootCertStore, String> {
     Ok(roots)
 }
 
+/// Whether TLS fails with this error because the system has no CA certificates, as in a container without them: in
+/// the words of tonic, and of the verifier for Enterprise Manager.
+pub(crate) fn lacks_authorities(error: &str) -> bool {
+    ["no native certs found", "No CA certificates were loaded"]
+        .iter()
+        .any(|words| error.contains(words))
+}
+
 /// The alternative names in a certificate, as far as they can be parsed.
 pub(crate) fn alternative_names(certificate: &Certificate) -> Vec<GeneralName> {
     match certificate.tbs_certificate().get_extension::<SubjectAltName>() {

@@ -45,11 +45,16 @@ impl FromStr for Pin {
         let mut pin = [0; 32];
         hex::decode_to_slice(text.replace(':', ""), &mut pin).map_err(|_| {
             // The value is left out: it may be a line of a file with a key.
-            let found = match text.chars().find(|c| text::is_unseen(*c)) {
-                Some(c) => text::name(c),
-                None => format!("{} characters", text.chars().count()),
-            };
-            format!("a pin is a SHA-256 of 64 hexadecimal digits; this one has {found}")
+            let is_odd = |c: char| c != ':' && !c.is_ascii_hexdigit();
+            let found =
+                match (text.chars().find(|c| text::is_unseen(*c)), text.chars().position(is_odd)) {
+                    (Some(c), _) => format!("this one has {}", text::name(c)),
+                    (None, Some(at)) if text.chars().filter(|c| *c != ':').count() == 64 => {
+                        format!("character {} of this one is none", at + 1)
+                    }
+                    (None, _) => format!("this one has {} characters", text.chars().count()),
+                };
+            format!("a pin is a SHA-256 of 64 hexadecimal digits; {found}")
         })?;
         Ok(Self(pin))
     }
@@ -84,5 +89,14 @@ mod tests {
         for wrong in ["", "ab", &plain[1..], &format!("g{}", &plain[1..])] {
             assert!(wrong.parse::<Pin>().is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn the_first_character_of_a_pin_that_is_no_digit_is_named_by_its_place() {
+        let refusal = |text: &str| text.parse::<Pin>().unwrap_err();
+        let told = refusal(&format!("0123:ghij{}", "0".repeat(56)));
+        assert!(told.ends_with("; character 6 of this one is none"), "{told}");
+        let told = refusal(&"z".repeat(63));
+        assert!(told.ends_with("; this one has 63 characters"), "{told}");
     }
 }

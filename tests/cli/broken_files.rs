@@ -148,6 +148,95 @@ async fn a_key_in_place_of_a_path_is_not_printed() {
     }
 }
 
+/// The options that a subcommand has, from its help.
+async fn options_of(subcommand: &str) -> Vec<String> {
+    let (_, help, _) = run(&mut program(&[subcommand, "--help"])).await;
+    let words = help.split(|c: char| !c.is_ascii_lowercase() && c != '-' && !c.is_ascii_digit());
+    let is_option = |word: &&str| word.len() > 3 && word.starts_with("--");
+    words.filter(is_option).map(str::to_owned).collect()
+}
+
+#[tokio::test]
+async fn a_key_behind_any_option_of_any_subcommand_is_not_printed() {
+    let secret = Secret::new();
+    let base64: String = secret.key.lines().filter(|line| !line.starts_with('-')).collect();
+    for subcommand in [
+        "serve",
+        "get",
+        "list",
+        "tasks",
+        "watch",
+        "health",
+        "check",
+        "em-certificate",
+        "demo",
+        "simulate",
+    ] {
+        for option in options_of(subcommand).await {
+            // Whatever ends the program at once stands behind it, so that nothing is served or called.
+            let end = "--nothing-of-this-name";
+            for arguments in [
+                vec![subcommand, &option, &secret.key, end],
+                vec![subcommand, &option, &base64, end],
+                vec![subcommand, &format!("{option}={}", secret.key), end],
+            ] {
+                let (code, out, err) = run(&mut program(&arguments)).await;
+                let what = format!("{subcommand} {option}");
+                assert!(code == 64 || out.contains("Usage:") || code == 0, "{what}: {code} {err}");
+                secret.assert_not_in(&(out + &err), &what);
+            }
+        }
+    }
+    for arguments in [vec![&*secret.key], vec![&base64], vec!["serve", &secret.key]] {
+        let (code, out, err) = run(&mut program(&arguments)).await;
+        assert_eq!(code, 64, "{err}");
+        secret.assert_not_in(&(out + &err), "without an option");
+    }
+}
+
+#[tokio::test]
+async fn a_value_that_clap_takes_for_an_option_is_not_shown_and_a_name_is() {
+    let secret = Secret::new();
+    for (arguments, told) in [
+        (vec!["serve", "--tls-key-file", &secret.key], "written --OPTION=VALUE"),
+        (vec!["get", "--key-file", &secret.key], "written --OPTION=VALUE"),
+        (vec!["serve", "--em-passw0rd"], "written --OPTION=VALUE"),
+        (vec!["serve", "--em-pasword-file=x"], "'--em-pasword-file' found; tip:"),
+        (vec!["get", "-p"], "'-p'"),
+        (vec!["serv"], "'serve'"),
+        (vec!["list", "--view=secret"], "reference, entity"),
+        (vec!["list", "--view=s3cret"], "--view: the value is none of these: reference, entity"),
+        (vec!["get", "x", "--json=s3cret"], "--json: does not take that value"),
+    ] {
+        let (code, _, err) = run(&mut program(&arguments)).await;
+        assert_eq!(code, 64, "{err}");
+        assert!(err.contains(told) && !err.contains("s3cret"), "{told}: {err}");
+        assert!(!err.contains("BEGIN"), "{err}");
+    }
+}
+
+#[tokio::test]
+async fn the_folder_of_a_volume_that_is_not_mounted_is_named() {
+    let files = Files::new();
+    for option in SERVE {
+        let told = "/no-secrets/em/file cannot be read: the folder /no-secrets does not exist";
+        let printed =
+            files.assert_kept(&mut files.serve(option, "/no-secrets/em/file"), option).await;
+        assert!(printed.contains(option) && printed.contains(told), "{printed}");
+    }
+    let told = "./no secrets/file cannot be read: the folder ./no secrets does not exist";
+    let mut get = files.get(&["get", super::FINISHED], "--ca-file", "./no secrets/file");
+    let printed = files.assert_kept(&mut get, "get").await;
+    assert!(printed.contains(told), "{printed}");
+    // What may be a secret is not shown.
+    let long = format!("/{}", "a".repeat(41));
+    for value in ["no-secrets/em-password", "/no-secrets/p%w", "/no-secrets/p=w", &long] {
+        let printed = files.assert_kept(&mut files.serve("--em-ca-file", value), value).await;
+        assert!(!printed.contains(value), "{printed}");
+        assert!(printed.contains("has to be the path of a file"), "{printed}");
+    }
+}
+
 #[tokio::test]
 async fn platform_authorities_with_a_broken_key_among_them_are_not_printed() {
     let files = Files::new();

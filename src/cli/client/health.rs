@@ -22,6 +22,7 @@ use super::{Refusal, TlsOptions, server::connect};
 use crate::{
     cli::{CommandError, ExitCode, print},
     operations::log::root_cause,
+    runtime::text::quoted,
     settings::{duration, socket_address},
 };
 
@@ -95,7 +96,8 @@ async fn check(options: &HealthOptions) -> Result<ServingStatus, Refusal> {
         .map(|answer| answer.into_inner().status())
         .map_err(|status| match status.code() {
             Code::NotFound => {
-                Status::not_found(format!("it reports no health for {:?}", options.service)).into()
+                Status::not_found(format!("it reports no health for {}", quoted(&options.service)))
+                    .into()
             }
             _ => status.into(),
         })

@@ -21,6 +21,7 @@ use crate::{
         ReplicaSessionFilter, ReplicaSessionOrder, TimeRange,
         replica_session::{Result as RunResult, State},
     },
+    runtime::text::quoted,
     settings::duration,
 };
 
@@ -217,16 +218,16 @@ fn backup_server(session: &ReplicaSession) -> String {
 
 fn state(text: &str) -> Result<State, String> {
     let name = format!("STATE_{}", constant(text));
-    State::from_str_name(&name)
-        .filter(|state| *state != State::Unspecified)
-        .ok_or_else(|| format!("{text:?} is not a state such as working, stopped or waiting-slot"))
+    State::from_str_name(&name).filter(|state| *state != State::Unspecified).ok_or_else(|| {
+        format!("{} is not a state such as working, stopped or waiting-slot", quoted(text))
+    })
 }
 
 fn result(text: &str) -> Result<RunResult, String> {
     let name = format!("RESULT_{}", constant(text));
     RunResult::from_str_name(&name)
         .filter(|result| *result != RunResult::Unspecified)
-        .ok_or_else(|| format!("{text:?} is not one of none, success, warning and failed"))
+        .ok_or_else(|| format!("{} is not one of none, success, warning and failed", quoted(text)))
 }
 
 fn constant(text: &str) -> String {
@@ -237,6 +238,9 @@ fn constant(text: &str) -> String {
 fn point_in_time(text: &str) -> Result<Timestamp, String> {
     let ago = |age| Timestamp::now().checked_sub(age).ok();
     text.parse().ok().or_else(|| ago(duration(text).ok()?)).ok_or_else(|| {
-        format!("{text:?} is neither a time such as 2025-10-07T20:00:00Z nor an age such as 24h")
+        format!(
+            "{} is neither a time such as 2025-10-07T20:00:00Z nor an age such as 24h",
+            quoted(text)
+        )
     })
 }

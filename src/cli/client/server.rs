@@ -15,7 +15,7 @@ use crate::{
     operations::log::root_cause,
     proto::v1::replica_session_service_client::ReplicaSessionServiceClient,
     runtime::{
-        certificates::{roots, signing_key},
+        certificates::{lacks_authorities, roots, signing_key},
         file,
         pem::certificates,
         text::line,
@@ -103,8 +103,13 @@ pub(super) async fn connect(
     if is_https {
         endpoint = endpoint.tls_config(tls).map_err(|error| {
             // rustls says nothing of the files, which have been checked already.
-            let cause = root_cause(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
-            Refusal::local(Code::InvalidArgument, format!("TLS cannot be set up{cause}"))
+            let cause = root_cause(&error).map_or_else(|| error.to_string(), ToString::to_string);
+            let why = if lacks_authorities(&cause) {
+                "the system has no CA certificates; set --ca-file, or SSL_CERT_FILE to a PEM file with them"
+            } else {
+                &cause
+            };
+            Refusal::local(Code::InvalidArgument, format!("TLS cannot be set up: {why}"))
         })?;
     }
     endpoint.connect().await.map_err(|error| {

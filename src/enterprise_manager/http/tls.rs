@@ -27,7 +27,7 @@ use super::unusable_certificate::Unusable;
 use crate::{
     enterprise_manager::error::{Setting, UnusableSetting},
     runtime::{
-        certificates::{Expiry, roots},
+        certificates::{Expiry, lacks_authorities, roots},
         file::FileContent,
         reload::Files,
     },
@@ -72,9 +72,15 @@ pub(super) fn client_config(
     let trusted = match trust {
         Trust::Platform => {
             Trusted::Chains(Arc::new(Verifier::new(provider.clone()).map_err(|error| {
-                let why =
-                    format!("is not set, and the platform's authorities cannot be used: {error}");
-                Setting::CaFile.unusable(why)
+                let error = error.to_string();
+                let why = if lacks_authorities(&error) {
+                    "the system has no CA certificates; set it, or SSL_CERT_FILE to a PEM file with them, or \
+                     trust a pin with --em-pin-sha256"
+                        .to_owned()
+                } else {
+                    format!("the platform's authorities cannot be used: {error}")
+                };
+                Setting::CaFile.unusable(format!("is not set, and {why}"))
             })?))
         }
         Trust::Authorities(path) => authorities(content, provider.clone())

@@ -42,6 +42,7 @@ use tonic_types::StatusExt as _;
 use crate::{
     operations::{log::root_cause, metrics::SpanCounters},
     proto::codes::code_name,
+    runtime::certificates::lacks_authorities,
     settings::{SettingError, TraceSettings},
 };
 
@@ -59,7 +60,13 @@ const MOST_RETRIES: u32 = 4;
 pub(crate) fn endpoint(settings: &TraceSettings) -> Result<Endpoint, SettingError> {
     let unusable = |error: tonic::transport::Error| {
         let cause = root_cause(&error).map_or_else(|| error.to_string(), ToString::to_string);
-        let problem = format!("cannot be sent traces to: {cause}");
+        let why = if lacks_authorities(&cause) {
+            "the system has no CA certificates; set OTEL_EXPORTER_OTLP_CERTIFICATE, or SSL_CERT_FILE to a PEM file \
+             with them"
+        } else {
+            &cause
+        };
+        let problem = format!("cannot be sent traces to: {why}");
         SettingError::new("OTEL_EXPORTER_OTLP_ENDPOINT", problem)
     };
     let endpoint = Endpoint::from_shared(settings.endpoint.clone())
