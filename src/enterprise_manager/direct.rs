@@ -28,8 +28,9 @@ impl EnterpriseManager {
         self.logons.is_without_id()
     }
 
-    /// Logs on, unless that has been done, and reads nothing.
+    /// Logs on, unless that has been done, and reads nothing. The password is sent once.
     pub(crate) async fn log_on(&self) -> Result<(), Error> {
+        self.logons.never_resend();
         let session = self.logons.logon_session(&TraceContext::Untraced).await;
         session.map(drop)
     }

@@ -169,7 +169,10 @@ impl Connection {
         // 2. Route. Calls of health and reflection go to tonic's router.
         let is_other = matches!(service, CalledService::Health | CalledService::Reflection);
         if denied.is_none() && is_other && protocol::is_grpc(request.headers()) {
-            return self.others.clone().call(request).await;
+            let (call, _) = self.context(&request);
+            let Ok(response) = self.others.clone().call(request).await;
+            let checked = protocol::check_response(response);
+            return Ok(checked.unwrap_or_else(|failure| fail(&call, &failure)));
         }
 
         // 3. Context. This validates the deadline; from now on the call has one. Refused calls are

@@ -53,12 +53,12 @@ pub(super) fn is_grpc(headers: &HeaderMap) -> bool {
         && matches!(rest.first(), None | Some(b'+' | b';' | b' '))
 }
 
-/// The response, unless tonic has refused the request's message. The gateway's own statuses have
+/// The response, unless tonic has refused the request. The gateway's own statuses have
 /// details, tonic's have none.
 ///
 /// # Errors
 ///
-/// Why the message is refused.
+/// Why the request is refused.
 pub(super) fn check_response(response: Response<Body>) -> Result<Response<Body>, Failure> {
     let Some(status) = Status::from_header_map(response.headers()) else {
         return Ok(response);
@@ -68,7 +68,11 @@ pub(super) fn check_response(response: Response<Body>) -> Result<Response<Body>,
     }
     let row = match status.code() {
         Code::OutOfRange | Code::ResourceExhausted => &MESSAGE_TOO_LARGE,
-        _ => &INVALID_MESSAGE,
+        Code::Internal => &INVALID_MESSAGE,
+        Code::Unimplemented if status.message().is_empty() => &UNKNOWN_METHOD,
+        Code::Unimplemented => &UNSUPPORTED_COMPRESSION,
+        // What the health service says of a service that it does not know.
+        _ => return Ok(response),
     };
     Err(Failure::Refused(row, status.message().to_owned()))
 }

@@ -1,17 +1,28 @@
 //! One logon session for all calls: renewed when EM ends it, not retried after a rejection.
 
-use std::{fs, time::Duration};
+use std::{
+    fs,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use futures_util::future::join_all;
-use replica_session_gateway::settings::PasswordSource;
+use replica_session_gateway::{serve, settings::PasswordSource};
 use simulator::{Canned, Options};
-use tokio::time::timeout;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpListener,
+    time::timeout,
+};
 use tonic::Code;
 use tonic_types::StatusExt as _;
 
 use super::support::{
-    FINISHED, Setup, USERNAME, eventually, fault, fixture, get, reason, request, send, start,
-    start_with,
+    FINISHED, SOON, Setup, USERNAME, connect, eventually, fault, fixture, get, reason, request,
+    send, settings, start, start_with,
 };
 
 #[tokio::test]
@@ -221,6 +232,58 @@ async fn a_logon_session_without_a_token_is_ended_by_its_id() {
     assert_eq!(logoff.method, "DELETE");
     assert_eq!(logoff.target, "/api/logonSessions/5496707f-c814-47ce-8d6d-110aa03cec03");
     assert!(logoff.headers.contains_key("x-restsvcsessionid"));
+}
+
+#[tokio::test]
+async fn a_rejection_counts_although_the_page_behind_its_status_is_cut_off() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let sent = Arc::new(AtomicUsize::new(0));
+    let count = sent.clone();
+    tokio::spawn(async move {
+        loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut request = [0; 4096];
+            let _ = stream.read(&mut request).await;
+            count.fetch_add(1, Ordering::Relaxed);
+            let answer = "HTTP/1.1 401 Unauthorized\r\nContent-Length: 100\r\n\r\nhalf";
+            let _ = stream.write_all(answer.as_bytes()).await;
+        }
+    });
+    let gateway = serve::start(settings(&url)).await.unwrap();
+    let client = connect(gateway.address()).await;
+    for _ in 0..3 {
+        let status = get(&client, FINISHED).await.unwrap_err();
+        assert_eq!(reason(&status), "EM_CREDENTIALS_REJECTED");
+    }
+    assert_eq!(sent.load(Ordering::Relaxed), 1);
+    gateway.stop().await;
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_password_file_that_cannot_be_read_to_its_end_stops_neither_calls_nor_the_gateway() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("password");
+    fs::write(&file, "wrong").unwrap();
+    let setup = start_with(Options::default(), |settings| {
+        settings.enterprise_manager.password = PasswordSource::File(file.clone());
+    })
+    .await;
+    let status = get(&setup.client, FINISHED).await.unwrap_err();
+    assert_eq!(reason(&status), "EM_CREDENTIALS_REJECTED");
+    fs::remove_file(&file).unwrap();
+    // As a file on a network drive that hangs: nobody writes, so nobody can open it for reading.
+    let made = std::process::Command::new("mkfifo").arg(&file).status().unwrap();
+    assert!(made.success());
+    let end = tokio::time::Instant::now() + Duration::from_millis(2500);
+    while tokio::time::Instant::now() < end {
+        let status = timeout(SOON, get(&setup.client, FINISHED)).await.unwrap().unwrap_err();
+        assert_eq!(reason(&status), "EM_CREDENTIALS_REJECTED");
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    drop(setup.client);
+    timeout(SOON, setup.gateway.stop()).await.unwrap();
 }
 
 /// How often the password has been sent.

@@ -106,6 +106,29 @@ async fn an_unknown_method_or_service_has_a_reason() {
 }
 
 #[tokio::test]
+async fn refused_probes_have_a_reason_too() {
+    let setup = start().await;
+    let address = setup.gateway.address();
+    let probe = |method: &str| {
+        http::Request::post(format!("http://{address}/grpc.health.v1.Health/{method}"))
+            .header("content-type", "application/grpc")
+            .body(())
+            .unwrap()
+    };
+    let deflate = with_header(probe("Check"), "grpc-encoding", "deflate");
+    for (request, body, expected) in [
+        (probe("Check"), message(0, 2, b"\x0a\xff"), "INVALID_MESSAGE"),
+        (deflate, message(1, 0, b""), "UNSUPPORTED_COMPRESSION"),
+        (probe("Other"), message(0, 0, b""), "UNKNOWN_METHOD"),
+    ] {
+        let (_, status) = send(&setup, request, body).await;
+        assert_eq!(reason(&status), expected);
+    }
+    let (_, status) = send(&setup, probe("Check"), message(0, 3, b"\x0a\x01x")).await;
+    assert_eq!(status.code(), Code::NotFound, "a service that health does not know");
+}
+
+#[tokio::test]
 async fn another_content_type_gets_http_415_on_every_path() {
     let setup = start().await;
     let address = setup.gateway.address();

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::enterprise_manager::{
     error::{BadResponse, Error, excerpt},
-    xml::{ErrorDocument, is_utf8, parse_error_document},
+    xml::{ErrorDocument, is_utf8},
 };
 
 /// The body of a response that may be the requested document.
@@ -44,16 +44,16 @@ pub(crate) fn unreadable(response: &EmResponse, error: BadResponse) -> Error {
     if !matches!(error, BadResponse::WrongRoot { .. }) {
         return error.into();
     }
-    // If EM answers 200 with an `Error` document, the document is right.
-    match parse_error_document(&response.body) {
-        Ok(Some(document)) => by_status(
-            status_of(&document),
-            excerpt(&document.message),
-            true,
-            response.retry_after(),
-        ),
-        _ => error.into(),
-    }
+    reported_failure(response).map_or_else(|| error.into(), |(_, error)| error)
+}
+
+/// The failure that an answer with status 200 reports all the same, and its status: the document is
+/// right.
+pub(crate) fn reported_failure(response: &EmResponse) -> Option<(StatusCode, Error)> {
+    let document = em_error(response)?;
+    let status = status_of(&document);
+    let message = excerpt(&document.message);
+    Some((status, by_status(status, message, true, response.retry_after())))
 }
 
 /// Classifies any status other than 200.
@@ -148,7 +148,7 @@ fn by_status(
 }
 
 /// The status in an `Error` document that came with status 200.
-pub(crate) fn status_of(document: &ErrorDocument) -> StatusCode {
+fn status_of(document: &ErrorDocument) -> StatusCode {
     document
         .status
         .and_then(|status| StatusCode::from_u16(status).ok())

@@ -2,8 +2,11 @@
 //! session, which may still be open. The error pages of some servers and proxies repeat the whole
 //! request, and the gateway logs messages from responses.
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use quick_xml::escape::escape;
 use reqwest::header::HeaderValue;
 use secrecy::{ExposeSecret as _, SecretString};
+use url::form_urlencoded::byte_serialize;
 
 use super::{
     exchange::SESSION_HEADER,
@@ -19,7 +22,8 @@ pub(crate) fn without_token(
     error: &Error,
     token: &HeaderValue,
 ) -> Option<EmResponse> {
-    let shows = shows(response, error, token.as_bytes())
+    let token = String::from_utf8_lossy(token.as_bytes());
+    let shows = shows(response, error, &token)
         || contains(&response.body.to_ascii_lowercase(), SESSION_HEADER.as_str().as_bytes());
     shows.then(|| without_body(response))
 }
@@ -28,16 +32,31 @@ pub(crate) fn without_token(
 pub(crate) fn without_password(
     response: &EmResponse,
     error: &Error,
+    username: &str,
     password: &SecretString,
 ) -> Option<EmResponse> {
-    let shows = shows(response, error, password.expose_secret().as_bytes())
+    let password = password.expose_secret();
+    let shows = shows(response, error, password)
+        || shows(response, error, &STANDARD.encode(format!("{username}:{password}")))
         || contains(&response.body.to_ascii_lowercase(), b"basic ");
     shows.then(|| without_body(response))
 }
 
-/// The body may contain the secret with XML's escapes, and the error without them.
-fn shows(response: &EmResponse, error: &Error, secret: &[u8]) -> bool {
-    contains(&response.body, secret) || contains(error.to_string().as_bytes(), secret)
+/// Whether body or error contain the secret, as it is or as markup, a URL or the log would write it.
+fn shows(response: &EmResponse, error: &Error, secret: &str) -> bool {
+    let error = error.to_string();
+    let quoted = format!("{secret:?}");
+    let forms = [
+        secret.to_owned(),
+        quoted[1..quoted.len() - 1].to_owned(),
+        escape(secret).into_owned(),
+        byte_serialize(secret.as_bytes()).collect(),
+        byte_serialize(secret.as_bytes()).collect::<String>().replace('+', "%20"),
+    ];
+    forms
+        .iter()
+        .map(String::as_bytes)
+        .any(|form| contains(&response.body, form) || contains(error.as_bytes(), form))
 }
 
 /// A page stays one, since it is classified by its first bytes too.
@@ -50,4 +69,38 @@ fn without_body(response: &EmResponse) -> EmResponse {
 
 fn contains(text: &[u8], part: &[u8]) -> bool {
     !part.is_empty() && memchr::memmem::find(text, part).is_some()
+}
+
+#[cfg(test)]
+mod tests {
+    use reqwest::{StatusCode, header::HeaderMap};
+
+    use super::*;
+
+    #[test]
+    fn a_password_is_found_in_every_form_that_a_page_or_the_log_may_give_it() {
+        let password = SecretString::from("Sommer\"2026 &+");
+        for body in [
+            "Sommer\"2026 &+",
+            "Sommer&quot;2026 &amp;+",
+            "Sommer%222026%20%26%2B",
+            "Sommer%222026+%26%2B",
+            "c3ZjOlNvbW1lciIyMDI2ICYr",
+            "Authorization: Basic eA==",
+        ] {
+            let (status, headers) = (StatusCode::FORBIDDEN, HeaderMap::new());
+            let response = EmResponse { status, headers, body: body.into() };
+            let error = Error::AccessDenied { message: "no".to_owned() };
+            assert!(without_password(&response, &error, "svc", &password).is_some(), "{body}");
+        }
+        let response = EmResponse {
+            status: StatusCode::FORBIDDEN,
+            headers: HeaderMap::new(),
+            body: Vec::new(),
+        };
+        let error = Error::AccessDenied { message: format!("titled {:?}", "Sommer\"2026 &+") };
+        assert!(without_password(&response, &error, "svc", &password).is_some());
+        let error = Error::AccessDenied { message: "Sommer 2026".to_owned() };
+        assert!(without_password(&response, &error, "svc", &password).is_none());
+    }
 }

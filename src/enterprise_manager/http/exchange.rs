@@ -212,6 +212,23 @@ impl Http {
             StatusCode::OK => kind,
             _ => RequestKind::Entity,
         };
+        let body = self.receive_body(&mut response, expected).await;
+        // The status of a refused logon counts, also if the page behind it is cut off or endless: the
+        // password has been looked at.
+        let is_refused_logon = kind == RequestKind::Logon && !response.status().is_success();
+        Ok(EmResponse {
+            status: response.status(),
+            headers: std::mem::take(response.headers_mut()),
+            body: if is_refused_logon { body.unwrap_or_default() } else { body? },
+        })
+    }
+
+    async fn receive_body(
+        &self,
+        response: &mut Response,
+        expected: RequestKind,
+    ) -> Result<Vec<u8>, Error> {
+        let lost = |error: reqwest::Error| connection_error(&error, &self.address);
         let limit = expected.max_body();
         let too_large = BadResponse::TooLarge { limit };
         let announced = response.content_length().unwrap_or(0);
@@ -226,11 +243,7 @@ impl Http {
             }
             body.extend_from_slice(&chunk);
         }
-        Ok(EmResponse {
-            status: response.status(),
-            headers: std::mem::take(response.headers_mut()),
-            body,
-        })
+        Ok(body)
     }
 }
 

@@ -28,7 +28,7 @@ mod tls;
 mod tls_error;
 mod unusable_certificate;
 
-pub(crate) use classify::{failure, readable_body, status_of, unreadable};
+pub(crate) use classify::{failure, readable_body, reported_failure, unreadable};
 pub use connect::{Handshake, HandshakeError};
 pub(crate) use connect::{resolve, shake_hands};
 pub(crate) use credential_echo::{without_password, without_token};

@@ -44,6 +44,10 @@ pub(super) struct Machine {
     rejections: u32,
     /// Other failures in a row, until a request succeeds with the token that a logon gave.
     failures: u32,
+    /// When EM last refused a token that others had used well, and until when none is renewed.
+    last_refusal: Option<Refusal>,
+    /// Whether an unanswered password is sent once more.
+    resends: bool,
     /// 1 while paused because a password was rejected or a token refused.
     suspended: Gauge,
 }
@@ -60,6 +64,13 @@ struct Pause {
     cause: Arc<Error>,
     /// A change of it ends the pause.
     rejected: Option<SecretString>,
+}
+
+/// EM accepts a token for some requests and answers 401 to others: a new logon would not help.
+struct Refusal {
+    cause: Arc<Error>,
+    until: Instant,
+    times: u32,
 }
 
 /// One sending of the password.
@@ -94,25 +105,46 @@ impl Machine {
             next_look: Instant::now(),
             rejections: 0,
             failures: 0,
+            last_refusal: None,
+            resends: true,
             suspended,
         }
     }
 
-    /// What a caller does who needs a session, but not the `refused` one. `read_password` returns
-    /// the current password.
-    pub(super) fn next(
-        &mut self,
-        refused: Option<&Arc<LogonSession>>,
-        read_password: impl Fn() -> SecretString,
-        now: Instant,
-    ) -> Step {
-        if let State::LoggedOn(session) = &self.state
-            && refused.is_none_or(|refused| !Arc::ptr_eq(refused, session))
-        {
-            return Step::Use(session.clone());
+    /// An unanswered password is not sent once more.
+    pub(super) fn never_resend(&mut self) {
+        self.resends = false;
+    }
+
+    /// Whether the current password has to be looked at before the next step.
+    pub(super) fn is_look_due(&self, refused: Option<&Arc<LogonSession>>, now: Instant) -> bool {
+        match &self.state {
+            State::LoggedOn(session) => {
+                refused.is_some_and(|refused| Arc::ptr_eq(refused, session))
+                    && self.renewal_pause(now).is_none()
+            }
+            _ => now >= self.next_look,
         }
-        if now >= self.next_look {
-            self.look(read_password(), now);
+    }
+
+    /// The password is this one now.
+    pub(super) fn look(&mut self, password: SecretString, now: Instant) {
+        if !is_same(&password, &self.password) {
+            self.rejections = 0;
+        }
+        self.password = password;
+        self.next_look = now + LOOK_INTERVAL;
+    }
+
+    /// What a caller does who needs a session, but not the `refused` one.
+    pub(super) fn next(&mut self, refused: Option<&Arc<LogonSession>>, now: Instant) -> Step {
+        if let State::LoggedOn(session) = &self.state {
+            if refused.is_none_or(|refused| !Arc::ptr_eq(refused, session)) {
+                return Step::Use(session.clone());
+            }
+            if let Some(error) = self.renewal_pause(now) {
+                return Step::Fail(error);
+            }
         }
         if let State::Paused(pause) = &self.state
             && now < pause.until
@@ -128,13 +160,14 @@ impl Machine {
             [] => false,
             // After a rejection, another sending of this password is more likely to be rejected too
             // than to be lost.
-            [resend_at] if self.rejections == 0 && now < *resend_at => {
-                return Step::Wait(Some(*resend_at));
+            [resend_at] if self.resends && self.rejections == 0 => {
+                if now < *resend_at {
+                    return Step::Wait(Some(*resend_at));
+                }
+                true
             }
-            [_] if self.rejections == 0 => true,
             _ => return Step::Wait(None),
         };
-        self.look(read_password(), now);
         Step::Send(self.sending(is_second, now))
     }
 
@@ -183,7 +216,8 @@ impl Machine {
     }
 
     /// EM has answered 401 to a session that it had just given: further logons would have the same
-    /// result, and EM keeps each session for 15 minutes. Returns the pause that begins.
+    /// result, and EM keeps each session for 15 minutes. A session that has served another request
+    /// stays in use. Returns the pause that begins.
     pub(super) fn refused(
         &mut self,
         session: &Arc<LogonSession>,
@@ -191,6 +225,16 @@ impl Machine {
         now: Instant,
     ) -> Option<Duration> {
         match &self.state {
+            State::LoggedOn(current) if Arc::ptr_eq(current, session) && session.is_accepted() => {
+                let times = self.last_refusal.as_ref().map_or(0, |refusal| {
+                    // After a while without any, it begins anew.
+                    if now > refusal.until + LONGEST_FAILURE_PAUSE { 0 } else { refusal.times }
+                });
+                let pause = doubled(FIRST_FAILURE_PAUSE, times, LONGEST_FAILURE_PAUSE);
+                let cause = Arc::new(error.clone());
+                self.last_refusal = Some(Refusal { cause, until: now + pause, times: times + 1 });
+                Some(pause)
+            }
             State::LoggedOn(current) if Arc::ptr_eq(current, session) => {
                 self.enter(State::LoggedOff);
                 let pause = self.pause_after_failure(error, now);
@@ -243,12 +287,11 @@ impl Machine {
         self.unanswered.retain(|unanswered| unanswered.number != sending.number);
     }
 
-    fn look(&mut self, password: SecretString, now: Instant) {
-        if !is_same(&password, &self.password) {
-            self.rejections = 0;
-        }
-        self.password = password;
-        self.next_look = now + LOOK_INTERVAL;
+    /// Why a session in use is not renewed for now.
+    fn renewal_pause(&self, now: Instant) -> Option<Error> {
+        let refusal = self.last_refusal.as_ref().filter(|refusal| now < refusal.until)?;
+        let (cause, retry_after) = (refusal.cause.clone(), refusal.until - now);
+        Some(Error::LogonPaused { cause, retry_after })
     }
 
     fn pause_after_failure(&mut self, error: &Error, now: Instant) -> Duration {
@@ -270,8 +313,13 @@ impl Machine {
         now: Instant,
     ) {
         let is_rejection = rejected.is_some();
+        // EM may have asked for a longer pause before.
+        let earlier = match &self.state {
+            State::Paused(pause) => pause.until,
+            _ => now,
+        };
         self.enter(State::Paused(Pause {
-            until: now + pause,
+            until: earlier.max(now + pause),
             cause: Arc::new(error.clone()),
             rejected,
         }));

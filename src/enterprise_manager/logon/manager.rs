@@ -7,7 +7,7 @@ use std::{sync::Arc, time::Duration};
 
 use parking_lot::Mutex;
 use reqwest::StatusCode;
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::ExposeSecret as _;
 use tokio::{
     sync::watch,
     time::{Instant, sleep_until, timeout},
@@ -15,6 +15,7 @@ use tokio::{
 
 use super::{
     machine::{Machine, RESEND_AFTER, Sending, Step},
+    password::CurrentPassword,
     request::{HttpClient, LOGOFF_TIMEOUT, LogonClient},
     response::{LogonFailure, Meaning},
     session::LogonSession,
@@ -38,9 +39,9 @@ pub(crate) struct LogonManager<C = HttpClient> {
     pub(super) client: C,
     pub(super) machine: Mutex<Machine>,
     username: String,
-    password: PasswordSource,
-    /// The last password that could be read: in use while its file cannot be read.
-    last_password: Mutex<SecretString>,
+    password: CurrentPassword,
+    /// Held while somebody looks at the password, so that the others step with what he finds.
+    looking: tokio::sync::Mutex<()>,
     /// Changes with each answer to a logon. Holds the error if the logon has failed.
     answers: watch::Sender<Option<Error>>,
     metrics: Arc<UpstreamMetrics>,
@@ -59,9 +60,11 @@ impl LogonManager {
         metrics: Arc<UpstreamMetrics>,
     ) -> Result<(Arc<Self>, Option<WatchedFiles<UnusableSetting>>), UnusableSetting> {
         let unusable = |why| Setting::PasswordFile.unusable(why);
+        let answers = watch::Sender::default();
         let password_file = match &settings.password {
             PasswordSource::Value(_) => None,
             PasswordSource::File(path) => {
+                let answers = answers.clone();
                 let paths = vec![(Setting::PasswordFile, path.clone())];
                 let (files, _) = Files::read("em_password", paths)?;
                 let path = path.clone();
@@ -72,13 +75,15 @@ impl LogonManager {
                     if let Some(doubt) = doubt(password.expose_secret()) {
                         tracing::warn!("the new password {doubt}");
                     }
+                    // Whoever waits for the answer to the old password tries the new one.
+                    answers.send_replace(None);
                     Ok(())
                 }))
             }
         };
         let EnterpriseManagerSettings { username, password, .. } = settings.clone();
         let client = HttpClient::new(http, settings);
-        let manager = Self::new(client, username, password, metrics).map_err(unusable)?;
+        let manager = Self::new(client, username, password, answers, metrics).map_err(unusable)?;
         Ok((manager, password_file))
     }
 
@@ -88,7 +93,7 @@ impl LogonManager {
     ///
     /// When there is no complete response.
     pub(crate) async fn ask(&self, version: &str) -> Result<EmResponse, Error> {
-        self.client.ask(version, &self.read_password()).await
+        self.client.ask(version, &self.password.read().await).await
     }
 }
 
@@ -102,19 +107,25 @@ impl<C: LogonClient> LogonManager<C> {
         client: C,
         username: String,
         password: PasswordSource,
+        answers: watch::Sender<Option<Error>>,
         metrics: Arc<UpstreamMetrics>,
     ) -> Result<Arc<Self>, String> {
-        let first = password.read()?;
+        let (password, first) = CurrentPassword::load(password)?;
         let suspended = metrics.logon_suspended.clone();
         Ok(Arc::new(Self {
             client,
-            machine: Mutex::new(Machine::new(first.clone(), suspended)),
-            last_password: Mutex::new(first),
+            machine: Mutex::new(Machine::new(first, suspended)),
+            looking: tokio::sync::Mutex::default(),
             username,
             password,
-            answers: watch::Sender::default(),
+            answers,
             metrics,
         }))
+    }
+
+    /// Sends an unanswered password no second time: for who tries a logon once, and looks.
+    pub(crate) fn never_resend(&self) {
+        self.machine.lock().never_resend();
     }
 
     /// The logon session to use; logs on first when there is none, and waits for that as long as the
@@ -144,9 +155,15 @@ impl<C: LogonClient> LogonManager<C> {
     }
 
     /// EM has answered `error` to a session that it had just given.
-    pub(crate) fn refused(&self, session: &Arc<LogonSession>, error: &Error) {
+    pub(crate) fn refused(self: &Arc<Self>, session: &Arc<LogonSession>, error: &Error) {
         let pause = self.machine.lock().refused(session, error, Instant::now());
         if let Some(pause) = pause {
+            if !session.is_accepted() {
+                let (manager, session) = (self.clone(), session.clone());
+                tokio::spawn(async move {
+                    timeout(LOGOFF_TIMEOUT, manager.client.log_off(&session)).await
+                });
+            }
             tracing::error!(
                 pause_seconds = pause.as_secs(),
                 "Enterprise Manager refuses the token that it has just given: check whether a load \
@@ -194,7 +211,8 @@ impl<C: LogonClient> LogonManager<C> {
     ) -> Result<Arc<LogonSession>, Error> {
         let mut answers = self.answers.subscribe();
         loop {
-            let step = self.machine.lock().next(refused, || self.read_password(), Instant::now());
+            self.look_if_due(refused).await;
+            let step = self.machine.lock().next(refused, Instant::now());
             let until = match step {
                 Step::Use(session) => return Ok(session),
                 Step::Fail(error) => return Err(error),
@@ -242,7 +260,7 @@ impl<C: LogonClient> LogonManager<C> {
             // A sending that a panic has ended would count as unanswered for ever.
             match answer.await.unwrap_or_else(|_| Err(without_outcome())) {
                 Ok(session) => manager.logged_on(&sending, session).await,
-                Err(failure) => manager.failed(&sending, failure),
+                Err(failure) => manager.failed(&sending, failure).await,
             }
         });
     }
@@ -259,9 +277,9 @@ impl<C: LogonClient> LogonManager<C> {
         let _ = timeout(LOGOFF_TIMEOUT, self.client.log_off(&unused)).await;
     }
 
-    fn failed(&self, sending: &Sending, failure: LogonFailure) {
+    async fn failed(&self, sending: &Sending, failure: LogonFailure) {
         self.metrics.logon(failure.outcome());
-        let password = self.read_password();
+        let password = self.password.read().await;
         let (pause, is_logged_on) = {
             let mut machine = self.machine.lock();
             let pause = machine.failed(sending, &failure, password, Instant::now());
@@ -273,15 +291,16 @@ impl<C: LogonClient> LogonManager<C> {
         self.answers.send_replace((!is_logged_on && !is_replaced).then_some(failure.error));
     }
 
-    /// The password as it is now, so that a rotated one needs no restart. The last readable one while
-    /// its file cannot be read, which is logged where the file is watched.
-    fn read_password(&self) -> SecretString {
-        let read = self.password.read();
-        let mut last = self.last_password.lock();
-        if let Ok(password) = read {
-            *last = password;
+    async fn look_if_due(&self, refused: Option<&Arc<LogonSession>>) {
+        let is_due = || self.machine.lock().is_look_due(refused, Instant::now());
+        if !is_due() {
+            return;
         }
-        last.clone()
+        let _looking = self.looking.lock().await;
+        if is_due() {
+            let password = self.password.read().await;
+            self.machine.lock().look(password, Instant::now());
+        }
     }
 }
 

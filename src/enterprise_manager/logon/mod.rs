@@ -17,27 +17,34 @@
 //!
 //! An answer counts whenever it comes. EM may take its time: a send ends after [`LONGEST_LOGON`],
 //! whether or not callers still wait for it. A password is never sent while a sending of the same one
-//! is unanswered, except once after 30 s; a changed one does not wait for the answer to the old. A token is used the moment it comes, and its rejection
-//! begins the same pause as one in time.
+//! is unanswered, except once after 30 s; a changed one does not wait for the answer to the old. A
+//! token is used the moment it comes, and a rejection begins the same pause as one in time.
 //!
 //! | the logon failed with | pause |
 //! | --- | --- |
 //! | 401 or 403 from anybody; any other 4xx or 500, unless a proxy or web server answers in EM's place, or the rate is limited (408, 429): EM has, or may have, rejected the password | 30 s, doubling to 15 min; a changed password ends it |
-//! | other 5xx, the exceptions above, 2xx without a token, a lost connection, no answer, a token that EM itself refuses | 1 s, doubling to 30 s; at least what `Retry-After` says |
-//! | no connection or no trust: the password was not sent | none: the circuit breaker spaces these |
+//! | other 5xx, the exceptions above, 2xx without a token, a lost connection, TLS that fails, no answer, a new token that EM refuses | 1 s, doubling to 30 s; at least what `Retry-After` says |
+//! | no connection or no trust: the password was not sent | none: the circuit breaker spaces failed connections |
+//!
+//! A 401 to a session that has served other requests is about that one request: the session stays in
+//! use, and is not renewed again for 1 s, doubling to 30 s.
 //!
 //! A shorter time limit for logons, with another sending after it, was tried and dropped: it sent a
 //! wrong password again and again when the directory was slow, and a right one never succeeded.
 //!
 //! * `manager.rs`: the [`LogonManager`], which drives the machine: tasks, waiting, logoff.
 //! * `machine.rs`: states, transitions and pauses; knows no clock, no task and no HTTP.
+//! * `password.rs`: the current password.
 //! * `request.rs`: the requests of a logon and a logoff.
 //! * `response.rs`: what the response to a logon means.
 //! * `session.rs`: the [`LogonSession`].
 //! * `shown.rs`: what operators see of it.
 
 mod machine;
+#[cfg(test)]
+mod machine_tests;
 mod manager;
+mod password;
 mod request;
 mod response;
 mod session;

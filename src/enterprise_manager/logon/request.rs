@@ -104,7 +104,7 @@ impl LogonClient for HttpClient {
         if let Some(id) = session_without_token(&response) {
             self.end_without_token(id).await;
         }
-        match without_password(&response, &failure.error, password) {
+        match without_password(&response, &failure.error, &self.settings.username, password) {
             Some(bare) => read_logon(&bare),
             None => Err(failure),
         }

@@ -1,15 +1,15 @@
 //! What the response to a logon means: a logon session, or how much the failure says about the
 //! password.
 
-use reqwest::StatusCode;
+use reqwest::{StatusCode, header::HeaderValue};
 use uuid::Uuid;
 
 use super::session::LogonSession;
 use crate::{
     enterprise_manager::{
-        error::{BadResponse, Error},
-        http::{EmResponse, SESSION_HEADER, failure, foreign_body, status_of, unreadable},
-        xml::{parse_error_document, parse_session_id},
+        error::Error,
+        http::{EmResponse, SESSION_HEADER, failure, foreign_body, reported_failure},
+        xml::parse_session_id,
     },
     operations::metrics::LogonOutcome,
 };
@@ -30,7 +30,7 @@ pub(crate) enum Meaning {
     Failed,
     /// It was sent, and no answer came.
     Unanswered,
-    /// It was not sent, or TLS was refused before anybody could look at it.
+    /// It was not sent.
     NotSent,
 }
 
@@ -40,8 +40,8 @@ impl LogonFailure {
         let meaning = match error {
             Error::Unreachable { .. }
             | Error::CircuitOpen { .. }
-            | Error::UntrustedCertificate { .. }
-            | Error::TlsFailed { .. } => Meaning::NotSent,
+            | Error::UntrustedCertificate { .. } => Meaning::NotSent,
+            // Mostly in the handshake, but an alert can also come when the request has been read.
             _ => Meaning::Failed,
         };
         Self { error, meaning }
@@ -68,9 +68,8 @@ pub(super) fn read_logon(response: &EmResponse) -> Result<LogonSession, LogonFai
         return Err(judge(status, failure(response)));
     }
     // EM may say 200 and mean an error.
-    if let Ok(Some(document)) = parse_error_document(&response.body) {
-        let wrong_root = BadResponse::WrongRoot { expected: "LogonSession", found: "Error".into() };
-        return Err(judge(status_of(&document), unreadable(response, wrong_root)));
+    if let Some((status, error)) = reported_failure(response) {
+        return Err(judge(status, error));
     }
     let Some(token) = response.headers.get(SESSION_HEADER).filter(|token| !token.is_empty()) else {
         let what = foreign_body(response).map_or_else(
@@ -89,8 +88,8 @@ pub(super) fn read_logon(response: &EmResponse) -> Result<LogonSession, LogonFai
 /// The id of the logon session that EM has opened, although the response has no token: a proxy has
 /// removed the header.
 pub(super) fn session_without_token(response: &EmResponse) -> Option<Uuid> {
-    let has_token = response.headers.contains_key(SESSION_HEADER);
-    let is_given = response.status.is_success() && !has_token;
+    let token = response.headers.get(SESSION_HEADER);
+    let is_given = response.status.is_success() && token.is_none_or(HeaderValue::is_empty);
     is_given.then(|| parse_session_id(&response.body).ok().flatten())?
 }
 

@@ -24,6 +24,11 @@ impl LogonSession {
         Self { token, id, since: Instant::now(), is_accepted: AtomicBool::new(false) }
     }
 
+    /// Whether EM has accepted the token in any request.
+    pub(super) fn is_accepted(&self) -> bool {
+        self.is_accepted.load(Ordering::Relaxed)
+    }
+
     /// EM has accepted the token. Returns whether that is news.
     pub(super) fn accept(&self) -> bool {
         !self.is_accepted.swap(true, Ordering::Relaxed)

@@ -5,16 +5,17 @@ use std::{sync::Arc, time::Duration};
 
 use futures_util::future::join_all;
 use parking_lot::Mutex;
-use prometheus_client::metrics::gauge::Gauge;
 use reqwest::{StatusCode, header::HeaderMap};
-use secrecy::{ExposeSecret as _, SecretString};
-use tokio::time::{Instant, sleep, timeout};
+use secrecy::SecretString;
+use tokio::{
+    sync::watch,
+    time::{Instant, sleep, timeout},
+};
 
 use super::{
     LogonManager, LogonSession,
-    machine::{Machine, RESEND_AFTER, Step},
     request::LogonClient,
-    response::{LogonFailure, Meaning, read_logon},
+    response::{LogonFailure, read_logon},
 };
 use crate::{
     enterprise_manager::{error::Error, guard::LONGEST_LOGON, http::EmResponse},
@@ -152,91 +153,6 @@ async fn em_may_ask_for_a_longer_pause() {
     assert_eq!(manager.client.sent.lock().len(), 2);
 }
 
-#[test]
-fn each_rejection_doubles_the_pause_up_to_fifteen_minutes_until_a_token_comes() {
-    let gauge = Gauge::default();
-    let mut machine = Machine::new("wrong".into(), gauge.clone());
-    let mut now = Instant::now();
-    for expected in [30, 60, 120, 240, 480, 900, 900] {
-        let pause = reject(&mut machine, "wrong", "wrong", now).unwrap();
-        assert_eq!(pause, Duration::from_secs(expected));
-        assert_eq!(gauge.get(), 1);
-        let early = now + pause - Duration::from_secs(1);
-        assert!(matches!(machine.next(None, || "wrong".into(), early), Step::Fail(_)));
-        now += pause;
-    }
-    let Step::Send(sending) = machine.next(None, || "wrong".into(), now) else {
-        panic!("the pause is over");
-    };
-    let session = LogonSession::new("token".parse().unwrap(), None);
-    assert!(machine.logged_on(&sending, Arc::new(session)).is_none());
-    assert_eq!(gauge.get(), 0);
-    machine.log_off().unwrap();
-    let pause = reject(&mut machine, "wrong", "wrong", now).unwrap();
-    assert_eq!(pause, Duration::from_secs(30));
-}
-
-#[test]
-fn a_changed_password_ends_the_pause_after_a_rejection_and_is_looked_for_once_a_second() {
-    let mut machine = Machine::new("wrong".into(), Gauge::default());
-    let now = Instant::now();
-    reject(&mut machine, "wrong", "wrong", now).unwrap();
-    assert!(matches!(machine.next(None, || unreachable!(), now), Step::Fail(_)));
-    let later = now + Duration::from_secs(1);
-    assert!(matches!(machine.next(None, || "right".into(), later), Step::Send(_)));
-}
-
-#[test]
-fn a_rejection_of_a_replaced_password_begins_no_pause() {
-    let mut machine = Machine::new("wrong".into(), Gauge::default());
-    let now = Instant::now();
-    assert_eq!(reject(&mut machine, "wrong", "right", now), None);
-    assert!(matches!(machine.next(None, || "right".into(), now), Step::Send(_)));
-}
-
-#[test]
-fn of_all_who_wait_for_an_answer_one_sends_the_password_once_more() {
-    let mut machine = Machine::new("secret".into(), Gauge::default());
-    let now = Instant::now();
-    let Step::Send(first) = machine.next(None, || "secret".into(), now) else {
-        panic!("nothing has been sent");
-    };
-    assert!(!first.is_second);
-    let later = now + RESEND_AFTER;
-    let Step::Send(second) = machine.next(None, || "secret".into(), later) else {
-        panic!("EM may have dropped the first sending");
-    };
-    assert!(second.is_second);
-    assert!(matches!(machine.next(None, || "secret".into(), later), Step::Wait(None)));
-}
-
-#[test]
-fn a_new_password_does_not_wait_for_the_answer_to_the_old_one() {
-    let mut machine = Machine::new("old".into(), Gauge::default());
-    let now = Instant::now();
-    assert!(matches!(machine.next(None, || "old".into(), now), Step::Send(_)));
-    let later = now + Duration::from_secs(1);
-    let Step::Wait(Some(until)) = machine.next(None, || "old".into(), later) else {
-        panic!("a sending is unanswered");
-    };
-    assert_eq!(until, now + RESEND_AFTER);
-    let later = later + Duration::from_secs(1);
-    assert!(matches!(machine.next(None, || "new".into(), later), Step::Send(_)));
-}
-
-/// Lets a logon with the password `sent` be rejected, when the current one is `current`.
-fn reject(machine: &mut Machine, sent: &str, current: &str, now: Instant) -> Option<Duration> {
-    let Step::Send(sending) = machine.next(None, || sent.into(), now) else {
-        panic!("no logon at {now:?}");
-    };
-    assert_eq!(sending.password.expose_secret(), sent);
-    let failure = LogonFailure {
-        error: Error::CredentialsRejected { why: "test".to_owned() },
-        meaning: Meaning::Rejected,
-    };
-    machine.failed(&sending, &failure, current.into(), now)
-}
-
 /// An EM that gives this answer to each logon after this delay.
 struct StandIn {
     answer: fn() -> Result<EmResponse, Error>,
@@ -271,7 +187,8 @@ fn manager(
     let client = StandIn { answer, delay, sent: Mutex::default(), logoffs: Mutex::default() };
     let metrics = Metrics::new().upstream.clone();
     let password = PasswordSource::Value("secret".into());
-    LogonManager::new(client, "user".to_owned(), password, metrics).unwrap()
+    LogonManager::new(client, "user".to_owned(), password, watch::Sender::default(), metrics)
+        .unwrap()
 }
 
 fn token() -> EmResponse {
