@@ -40,7 +40,7 @@ pub(crate) struct LogonManager<C = HttpClient> {
     pub(super) machine: Mutex<Machine>,
     username: String,
     password: CurrentPassword,
-    /// Held while somebody looks at the password, so that the others step with what he finds.
+    /// Held while one caller looks at the password, so that the others use what it finds.
     looking: tokio::sync::Mutex<()>,
     /// Changes with each answer to a logon. Holds the error if the logon has failed.
     answers: watch::Sender<Option<Error>>,
@@ -123,7 +123,7 @@ impl<C: LogonClient> LogonManager<C> {
         }))
     }
 
-    /// Sends an unanswered password no second time: for who tries a logon once, and looks.
+    /// Never sends an unanswered password a second time: for `check`, which tries one logon.
     pub(crate) fn never_resend(&self) {
         self.machine.lock().never_resend();
     }

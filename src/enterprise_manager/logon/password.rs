@@ -75,7 +75,7 @@ impl CurrentPassword {
                 );
                 Err("it is not read in time".to_owned())
             },
-            |read| read.unwrap_or_else(|_| Err("its reading has ended badly".to_owned())),
+            |read| read.unwrap_or_else(|_| Err("the thread that reads it has panicked".to_owned())),
         )
     }
 }
