@@ -11,6 +11,7 @@ use crate::enterprise_manager::{
     model::{Reading, ReplicaSession, View},
     query::{
         filter::sessions_of,
+        list::MAX_PAGE_SIZE,
         path::{Order, Query},
     },
     read_request::ReadRequest,
@@ -75,7 +76,8 @@ impl ReadRequest for BatchRequest {
     }
 
     async fn parse(&self, body: &[u8]) -> Result<Self::Answer, BadResponse> {
-        let rows = parse_session_rows(body, self.view, self.ids.len()).await?.items;
+        // More than were asked for are no harm: strangers and duplicates are left out below.
+        let rows = parse_session_rows(body, self.view, MAX_PAGE_SIZE.into()).await?.items;
         let is_empty = rows.is_empty();
         let mut sessions = HashMap::with_capacity(rows.len());
         for row in rows {
