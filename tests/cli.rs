@@ -10,6 +10,8 @@ mod broken_files;
 mod configuration;
 #[path = "cli/crowd.rs"]
 mod crowd;
+#[path = "cli/descriptor.rs"]
+mod descriptor;
 #[path = "cli/plaintext.rs"]
 mod plaintext;
 #[path = "cli/simulate.rs"]

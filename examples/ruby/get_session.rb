@@ -10,7 +10,7 @@ require 'google/protobuf/well_known_types'
 require 'google/rpc/error_details_pb'
 require 'enterprisemanager/v1/replica_session_service_services_pb'
 
-Api = Enterprisemanager::V1
+Api = EnterpriseManager::V1
 
 # One stub serves a whole process, from all threads.
 def connect

@@ -4,6 +4,7 @@ pub mod check;
 pub mod client;
 #[cfg(feature = "simulator")]
 mod demo;
+mod descriptor;
 mod em_certificate;
 mod error;
 mod exit_code;
@@ -39,6 +40,7 @@ pub enum Command {
     Health(client::health::HealthOptions),
     Check(Box<check::CheckOptions>),
     EmCertificate(em_certificate::EmCertificateOptions),
+    Descriptor(descriptor::DescriptorOptions),
     #[cfg(feature = "simulator")]
     Demo(demo::DemoOptions),
     #[cfg(feature = "simulator")]
@@ -61,6 +63,7 @@ impl Command {
             Self::Health(options) => client::health::run(&options).await,
             Self::Check(options) => check::run(*options).await,
             Self::EmCertificate(options) => em_certificate::run(&options).await,
+            Self::Descriptor(options) => descriptor::run(&options),
             #[cfg(feature = "simulator")]
             Self::Demo(options) => demo::run(&options).await,
             #[cfg(feature = "simulator")]

@@ -7,7 +7,7 @@ import (
 	"os"
 
 	"example.com/sessions/client"
-	pb "example.com/sessions/enterprisemanagerv1"
+	pb "replicasession.gateway/enterprisemanager/v1"
 )
 
 func main() {

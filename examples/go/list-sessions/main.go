@@ -14,7 +14,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"example.com/sessions/client"
-	pb "example.com/sessions/enterprisemanagerv1"
+	pb "replicasession.gateway/enterprisemanager/v1"
 )
 
 func main() {
