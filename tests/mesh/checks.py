@@ -12,6 +12,7 @@ from enterprisemanager.v1 import replica_session_service_pb2 as pb
 from enterprisemanager.v1 import replica_session_service_pb2_grpc as rpc
 
 from certificates import ENVOY, GATEWAY, issued, served
+from json_calls import curl_calls_in_json
 from load import HISTORY, RUNNING, SESSION, ask, channel, reason
 from parts import ENVOY_PORT, GATEWAY_PORT, Failed, eventually, expect, get
 from recorder import ADDRESS, Recorder
@@ -308,6 +309,7 @@ ALL = [
     calls_without_a_fault_are_not_retried,
     equal_questions_meet_in_one_replica,
     request_id_and_trace_context_pass_through,
+    curl_calls_in_json,
     a_deadline_shrinks_on_its_way,
     a_call_is_tried_again_and_a_watch_is_not,
     an_intruder_is_refused_by_envoy_and_by_the_gateway,

@@ -156,7 +156,12 @@ class Envoy(Process):
         authority.issue(certificates.ENVOY, self.folder / "tls")
         binary = str(WORK / "venv/bin/envoy")
         config = str(self.folder / "envoy.yaml")
-        await self.run(binary, "--config-path", config, "--concurrency", "2", env={"HOME": "/"})
+        with (self.folder / "replica_session.pb").open("wb") as descriptors:
+            await (await asyncio.create_subprocess_exec(PROGRAM, "descriptor", stdout=descriptors)).wait()
+        with_json = (self.folder / "json.yaml").read_text()
+        await self.run(
+            *(binary, "--config-path", config, "--config-yaml", with_json, "--concurrency", "2"), env={"HOME": "/"}
+        )
         await eventually(self.is_live, "Envoy is live", within=30)
 
     def is_live(self) -> bool:

@@ -1,0 +1,69 @@
+"""The check of deploy/envoy/json.yaml: calls in JSON, made by curl."""
+
+import asyncio
+import json
+
+import certificates
+from load import RUNNING, SESSION
+from parts import expect
+
+PORT = 50052
+SERVICE = "enterprisemanager.v1.ReplicaSessionService"
+UNKNOWN = "00000000-0000-4000-8000-000000000000"
+
+
+async def curl(tls, method: str, body: str, *options: str) -> tuple[int, str]:
+    """The HTTP status (0 if there is none) and the body of the answer."""
+    url = f"https://{certificates.HOST}:{PORT}/{SERVICE}/{method}"
+    process = await asyncio.create_subprocess_exec(
+        *("curl", "--silent", "--max-time", "10", "--resolve", f"{certificates.HOST}:{PORT}:127.0.0.1"),
+        *("--cacert", str(tls / "ca.crt"), "--cert", str(tls / "tls.crt"), "--key", str(tls / "tls.key")),
+        *("--header", "content-type: application/json", "--data", body, "--write-out", r"\n%{http_code}"),
+        *(*options, url),
+        stdout=asyncio.subprocess.PIPE,
+    )
+    output, _ = await process.communicate()
+    text, _, status = output.decode().rpartition("\n")
+    return int(status), text
+
+
+async def curl_calls_in_json(mesh):
+    tls = mesh.caller_tls
+    status, text = await curl(tls, "Get", json.dumps({"id": SESSION, "maxAge": "0s"}))
+    session = json.loads(text)["replicaSession"]
+    expect(status == 200, f"Get: {status} {text}")
+    expect((session["id"], session["result"]) == (SESSION, "RESULT_SUCCESS"), f"Get: {text}")
+
+    status, text = await curl(tls, "List", json.dumps({"pageSize": 2, "filter": {"states": ["STATE_WORKING"]}}))
+    found = json.loads(text)
+    expect(status == 200 and found["replicaSessions"], f"List: {status} {text}")
+    expect(all(each["state"] == "STATE_WORKING" for each in found["replicaSessions"]), f"List: {text}")
+
+    for body, code, grpc_code, reason in [
+        ({"id": UNKNOWN}, 404, 5, "SESSION_NOT_FOUND"),
+        ({"id": "fs02"}, 400, 3, "INVALID_ID"),
+    ]:
+        status, text = await curl(tls, "Get", json.dumps(body))
+        error = json.loads(text)
+        expect((status, error["code"]) == (code, grpc_code), f"{body}: {status} {text}")
+        info = [each for each in error["details"] if each["@type"].endswith("google.rpc.ErrorInfo")]
+        expect([each["reason"] for each in info] == [reason], f"{body}: {text}")
+
+    # What the contract does not have is refused by Envoy itself.
+    for method, body in [("Get", "{"), ("Get", '{"id": 5}'), ("GetAll", "{}")]:
+        status, text = await curl(tls, method, body)
+        expect(400 <= status < 500, f"{method} {body}: {status} {text}")
+
+    # A watch of a finished run is one event, one of a running one goes on: each is a line.
+    status, text = await curl(tls, "Watch", json.dumps({"id": SESSION}))
+    events = [json.loads(line) for line in text.splitlines()]
+    expect(status == 200 and len(events) == 1, f"Watch: {status} {text}")
+    expect(events[0]["snapshot"]["replicaSession"]["state"] == "STATE_STOPPED", f"Watch: {text}")
+    _, text = await curl(tls, "Watch", json.dumps({"id": RUNNING}), "--no-buffer", "--max-time", "2")
+    first = json.loads(text.splitlines()[0])
+    expect(first["snapshot"]["replicaSession"]["id"] == RUNNING, f"Watch: {text}")
+
+    # The same certificates as for gRPC.
+    status, _ = await curl(mesh.intruder_tls, "Get", json.dumps({"id": SESSION}))
+    expect(status == 0, f"an intruder got {status}")
+    return "Get, List, Watch, errors with their details"
