@@ -13,7 +13,7 @@ fuzz_target!(|document: &[u8]| {
     if let Ok(list) = block_on(parse_task_list(document, id)) {
         list.items.iter().for_each(|task| check(task, id));
     }
-    if let Ok(page) = block_on(parse_task_page(document, id, 3)) {
+    if let Ok(page) = block_on(parse_task_page(document, Some(id), 3)) {
         assert!(page.items.len() <= 3);
         page.items.iter().for_each(|task| check(task, id));
     }

@@ -40,9 +40,13 @@ pub use model::{
     TaskState, View,
 };
 pub use query::filter::{InvalidName, MAX_NAME, Name, Period, SessionFilter};
-pub use query::list::{MAX_PAGE_SIZE, SessionList, SessionPage};
+pub use query::list::{
+    ItemList, ItemPage, MAX_PAGE_SIZE, SessionList, SessionPage, TaskList, TaskPage,
+};
 pub use query::path::Order;
 pub use query::position::{MAX_GIVEN, Position};
+pub(crate) use query::selection::Selection;
+pub use query::task_filter::TaskFilter;
 pub use session_id::{InvalidSessionId, SessionId, parse_id, parse_uuid};
 pub(crate) use xml::parse_session_id;
 pub use xml::{

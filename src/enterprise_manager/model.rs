@@ -162,7 +162,8 @@ pub struct TaskSession {
     pub vm_name: String,
     /// Every link, in EM's order.
     pub links: Vec<Link>,
-    /// `JobSessionUid`, a URN. Unless empty, it has been checked to name the requested session.
+    /// `JobSessionUid`, a URN. Unless empty, it has been checked to name the requested session, if
+    /// one was requested.
     pub session_uid: String,
     /// `VmUid`; empty in older releases, which do not have it.
     pub vm_uid: String,

@@ -37,6 +37,11 @@ impl SessionId {
         parse_urn(uid, URN_PREFIX).map(Self)
     }
 
+    /// The bare identifier.
+    pub fn uuid(self) -> Uuid {
+        self.0
+    }
+
     /// The identifier in 16 bytes.
     pub fn as_bytes(&self) -> &[u8; 16] {
         self.0.as_bytes()

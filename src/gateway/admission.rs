@@ -68,7 +68,8 @@ impl Admission {
         kind: CallKind,
         connection: &ConnectionPermits,
     ) -> Option<CallPermits> {
-        let is_list = matches!(kind, CallKind::List | CallKind::ListTasks);
+        let is_list =
+            matches!(kind, CallKind::List | CallKind::ListTasks | CallKind::ListTaskSessions);
         let is_watch = kind == CallKind::Watch;
         let list = if is_list { Some(self.lists.acquire(&connection.lists)?) } else { None };
         Some(CallPermits {

@@ -5,7 +5,7 @@ pub(super) use crate::proto::time::to_protobuf as timestamp;
 use crate::{
     enterprise_manager::{
         EntityFields, Link, Reading, ReplicaSession, RunResult, SessionPage, SessionState,
-        TaskSession, TaskState, parse_uuid,
+        TaskPage, TaskSession, TaskState, parse_uuid,
     },
     proto::v1::{self, replica_session, replica_task_session},
 };
@@ -33,7 +33,19 @@ pub fn page_response(
     next_page_token: String,
 ) -> v1::ListReplicaSessionsResponse {
     v1::ListReplicaSessionsResponse {
-        replica_sessions: page.sessions.iter().map(session).collect(),
+        replica_sessions: page.items.iter().map(session).collect(),
+        next_page_token,
+        read_time: Some(timestamp(page.read_at)),
+    }
+}
+
+/// The response to a `ListTaskSessions`.
+pub(super) fn task_page_response(
+    page: &TaskPage,
+    next_page_token: String,
+) -> v1::ListTaskSessionsResponse {
+    v1::ListTaskSessionsResponse {
+        replica_task_sessions: page.items.iter().map(task).collect(),
         next_page_token,
         read_time: Some(timestamp(page.read_at)),
     }
@@ -58,12 +70,7 @@ pub(super) fn task(task: &TaskSession) -> v1::ReplicaTaskSession {
         unmapped: task.unmapped.clone(),
         ..v1::ReplicaTaskSession::default()
     };
-    message.set_state(match task.state {
-        None => replica_task_session::State::Unspecified,
-        Some(TaskState::Pending) => replica_task_session::State::Pending,
-        Some(TaskState::InProgress) => replica_task_session::State::InProgress,
-        Some(TaskState::Completed) => replica_task_session::State::Completed,
-    });
+    message.set_state(task.state.map_or(replica_task_session::State::Unspecified, task_state));
     message.set_result(task.result.map_or(replica_session::Result::Unspecified, result));
     message
 }
@@ -164,4 +171,9 @@ convert_enum! {
 convert_enum! {
     result, em_result, RunResult, replica_session::Result:
     None, Success, Warning, Failed,
+}
+
+convert_enum! {
+    task_state, em_task_state, TaskState, replica_task_session::State:
+    Pending, InProgress, Completed,
 }

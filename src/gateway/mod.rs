@@ -12,7 +12,7 @@
 //!
 //! ```text
 //! inbound ─▶ called_service, protocol, admission, deadline, unread     the layers around a call
-//!    ├────▶ service ─▶ list_validation ─▶ validation, page_token
+//!    ├────▶ service ─▶ list_validation ─▶ validation, filter_validation, page_token
 //!    │         ├─────▶ watch ─▶ convert
 //!    │         ▼         ▼
 //!    └────▶ completion ─▶ call_context ─▶ request_id
@@ -27,6 +27,7 @@ mod called_service;
 mod completion;
 mod convert;
 mod deadline;
+mod filter_validation;
 mod inbound;
 mod list_validation;
 mod page_token;

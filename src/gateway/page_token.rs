@@ -12,7 +12,7 @@ use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use crate::enterprise_manager::{MAX_GIVEN, MAX_PAGE_SIZE, Position, SessionId};
+use crate::enterprise_manager::{MAX_GIVEN, MAX_PAGE_SIZE, Position};
 
 /// The format of a token. Tokens of other versions are refused; the client then lists from the start.
 const VERSION: u8 = 2;
@@ -38,8 +38,8 @@ impl PageTokens {
         Self { key: hmac::Key::new(hmac::HMAC_SHA256, secret) }
     }
 
-    /// The token for a position in a list of sessions. `request` identifies the list.
-    pub(super) fn of_sessions(&self, position: &Position, request: &str) -> String {
+    /// The token for a position in a list. `request` identifies the list.
+    pub(super) fn of_list(&self, position: &Position, request: &str) -> String {
         let mut bytes = Vec::new();
         bytes.extend(position.skipped.to_be_bytes());
         bytes.extend(position.em_page_size.to_be_bytes());
@@ -52,8 +52,8 @@ impl PageTokens {
         self.seal(&bytes, request)
     }
 
-    /// The position in a token of [`of_sessions`](Self::of_sessions); `None` if it is not valid.
-    pub(super) fn sessions(&self, token: &str, request: &str) -> Option<Position> {
+    /// The position in a token of [`of_list`](Self::of_list); `None` if it is not valid.
+    pub(super) fn list(&self, token: &str, request: &str) -> Option<Position> {
         let bytes = self.open(token, request)?;
         let (skipped, rest) = bytes.split_first_chunk()?;
         let (em_page_size, rest) = rest.split_first_chunk()?;
@@ -62,7 +62,7 @@ impl PageTokens {
         let (has_page_begins, rest) = rest.split_first()?;
         let mut given = rest
             .chunks(16)
-            .map(|id| id.try_into().map(SessionId::from_bytes))
+            .map(|id| id.try_into().map(Uuid::from_bytes))
             .collect::<Result<Vec<_>, TryFromSliceError>>()
             .ok()?;
         let page_begins = (*has_page_begins == 1 && !given.is_empty()).then(|| given.remove(0));
@@ -80,7 +80,7 @@ impl PageTokens {
         (is_possible && is_allowed && position.given.len() <= MAX_GIVEN).then_some(position)
     }
 
-    /// The token for a position in a list of tasks. `request` identifies the list.
+    /// The token for a position among the tasks of a session. `request` identifies the list.
     pub(super) fn of_tasks(&self, (created_at, id): TaskPosition, request: &str) -> String {
         let mut bytes = Vec::new();
         bytes.extend(id.as_bytes());
@@ -151,12 +151,12 @@ mod tests {
     #[test]
     fn a_position_survives_a_restart_with_the_same_secret() {
         let id: Uuid = "04f694ad-664c-4603-a747-00edecae4f17".parse().unwrap();
-        let token = PageTokens::new(b"secret").of_sessions(&position(), "list");
+        let token = PageTokens::new(b"secret").of_list(&position(), "list");
         let again = PageTokens::new(b"secret");
-        assert_eq!(again.sessions(&token, "list"), Some(position()));
+        assert_eq!(again.list(&token, "list"), Some(position()));
         let start = Position::default();
-        let token = again.of_sessions(&start, "list");
-        assert_eq!(again.sessions(&token, "list"), Some(start));
+        let token = again.of_list(&start, "list");
+        assert_eq!(again.list(&token, "list"), Some(start));
         for created_at in [None, Some("1969-12-31T23:59:59.25Z".parse().unwrap())] {
             let token = again.of_tasks((created_at, id), "tasks");
             assert_eq!(again.tasks(&token, "tasks"), Some((created_at, id)));
@@ -168,30 +168,30 @@ mod tests {
         let tokens = PageTokens::new(b"known");
         for em_page_size in [0, MAX_PAGE_SIZE + 1] {
             let forged = Position { em_page_size, ..position() };
-            let token = tokens.of_sessions(&forged, "list");
-            assert_eq!(tokens.sessions(&token, "list"), None, "{em_page_size}");
+            let token = tokens.of_list(&forged, "list");
+            assert_eq!(tokens.list(&token, "list"), None, "{em_page_size}");
         }
     }
 
     #[test]
     fn a_token_that_was_changed_or_belongs_elsewhere_is_refused() {
         let tokens = PageTokens::new(b"secret");
-        let token = tokens.of_sessions(&position(), "list");
-        assert_eq!(tokens.sessions(&token, "another list"), None);
-        assert_eq!(PageTokens::new(b"other").sessions(&token, "list"), None);
+        let token = tokens.of_list(&position(), "list");
+        assert_eq!(tokens.list(&token, "another list"), None);
+        assert_eq!(PageTokens::new(b"other").list(&token, "list"), None);
         let bytes = BASE64_URL_SAFE_NO_PAD.decode(&token).unwrap();
         for at in 0..bytes.len() {
             for bit in 0..8 {
                 let mut changed = bytes.clone();
                 changed[at] ^= 1 << bit;
                 let changed = BASE64_URL_SAFE_NO_PAD.encode(changed);
-                assert_eq!(tokens.sessions(&changed, "list"), None);
+                assert_eq!(tokens.list(&changed, "list"), None);
             }
             let cut = BASE64_URL_SAFE_NO_PAD.encode(&bytes[..at]);
-            assert_eq!(tokens.sessions(&cut, "list"), None);
+            assert_eq!(tokens.list(&cut, "list"), None);
         }
         for text in ["", "?", "AQ", &format!("{token}A"), &"A".repeat(1_000_000)] {
-            assert_eq!(tokens.sessions(text, "list"), None, "{text:.20}");
+            assert_eq!(tokens.list(text, "list"), None, "{text:.20}");
         }
     }
 }

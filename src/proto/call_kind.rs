@@ -15,6 +15,8 @@ pub(crate) enum CallKind {
     List,
     /// Reads one page of a session's tasks.
     ListTasks,
+    /// Reads one page of tasks of any sessions.
+    ListTaskSessions,
     /// Follows one session: the response is a stream.
     Watch,
     /// A method that does not exist.
@@ -23,8 +25,14 @@ pub(crate) enum CallKind {
 
 impl CallKind {
     /// All kinds, in the order of their numbers.
-    pub(crate) const ALL: [Self; 5] =
-        [Self::Get, Self::List, Self::ListTasks, Self::Watch, Self::Unknown];
+    pub(crate) const ALL: [Self; 6] = [
+        Self::Get,
+        Self::List,
+        Self::ListTasks,
+        Self::ListTaskSessions,
+        Self::Watch,
+        Self::Unknown,
+    ];
 
     /// The kind of a call with this HTTP path, `/package.Service/Method`.
     pub(crate) fn of_path(path: &str) -> Self {
@@ -41,6 +49,7 @@ impl CallKind {
             Self::Get => "enterprisemanager.v1.ReplicaSessionService/Get",
             Self::List => "enterprisemanager.v1.ReplicaSessionService/List",
             Self::ListTasks => "enterprisemanager.v1.ReplicaSessionService/ListTasks",
+            Self::ListTaskSessions => "enterprisemanager.v1.ReplicaSessionService/ListTaskSessions",
             Self::Watch => "enterprisemanager.v1.ReplicaSessionService/Watch",
             Self::Unknown => return None,
         })

@@ -25,8 +25,9 @@ use tokio::time::Instant;
 
 use crate::{
     enterprise_manager::{
-        EnterpriseManager, Error, Position, ReadContext, Reading, SessionId, SessionList,
-        SessionPage, TaskReading, View,
+        EnterpriseManager, Error, ItemList, ItemPage, Position, ReadContext, Reading, Selection,
+        SessionFilter, SessionId, SessionList, SessionPage, TaskFilter, TaskList, TaskPage,
+        TaskReading, View,
     },
     operations::metrics::ReadCounters,
     settings::ReuseSettings,
@@ -38,7 +39,13 @@ pub(crate) use in_flight::SharedResult;
 /// Name of the span attribute that says where the session came from: `asked`, `shared` or `reused`.
 pub(crate) const SESSION_READ: &str = "gateway.read.session";
 
+/// Name of the span attribute that says where a page came from.
+const PAGE_READ: &str = "gateway.read.page";
+
 type SessionKey = (SessionId, View);
+
+/// The reads of pages under way.
+type Pages<F> = InFlight<(ItemList<F>, Position), ItemPage<<F as Selection>::Item>>;
 
 /// Reads through one worker's connections, and shares the reads with all workers.
 #[derive(Clone)]
@@ -50,7 +57,8 @@ pub(crate) struct SharedReads {
 /// The reads under way and the kept answers of all workers.
 pub(crate) struct ReadRegistry {
     sessions: Arc<InFlight<SessionKey, Reading>>,
-    pages: Arc<InFlight<(SessionList, Position), SessionPage>>,
+    pages: Arc<Pages<SessionFilter>>,
+    task_pages: Arc<Pages<TaskFilter>>,
     tasks: Arc<InFlight<SessionId, TaskReading>>,
     kept: Cache<SessionKey, Kept, ByBytes>,
     settings: ReuseSettings,
@@ -82,7 +90,8 @@ impl ReadRegistry {
         let capacity = settings.capacity;
         Arc::new(Self {
             sessions: InFlight::new(SESSION_READ, counters.clone()),
-            pages: InFlight::new("gateway.read.page", counters.clone()),
+            pages: InFlight::new(PAGE_READ, counters.clone()),
+            task_pages: InFlight::new(PAGE_READ, counters.clone()),
             tasks: InFlight::new("gateway.read.tasks", counters.clone()),
             kept: Cache::with_weighter(capacity / TYPICAL_ANSWER, capacity as u64, ByBytes),
             settings,
@@ -166,8 +175,8 @@ impl SharedReads {
         self.registry.sessions.join_or_start(key, &terms, kept, read).await
     }
 
-    /// Reads one page of a list: joins an equal read in flight, or asks EM. Pages are not kept,
-    /// because callers list sessions to see what is new.
+    /// Reads one page of a list of sessions: joins an equal read in flight, or asks EM. Pages are not
+    /// kept, because callers list sessions to see what is new.
     ///
     /// # Errors
     ///
@@ -178,13 +187,36 @@ impl SharedReads {
         position: Position,
         terms: CallerTerms<'_>,
     ) -> impl Future<Output = SharedResult<SessionPage>> + use<> {
+        self.page(&self.registry.pages, list, position, terms)
+    }
+
+    /// Reads one page of a list of tasks, in the same way.
+    ///
+    /// # Errors
+    ///
+    /// Why EM returned no page.
+    pub(crate) fn task_page(
+        &self,
+        list: TaskList,
+        position: Position,
+        terms: CallerTerms<'_>,
+    ) -> impl Future<Output = SharedResult<TaskPage>> + use<> {
+        self.page(&self.registry.task_pages, list, position, terms)
+    }
+
+    fn page<F: Selection>(
+        &self,
+        pages: &Arc<Pages<F>>,
+        list: ItemList<F>,
+        position: Position,
+        terms: CallerTerms<'_>,
+    ) -> impl Future<Output = SharedResult<ItemPage<F::Item>>> + use<F> {
         let enterprise_manager = self.enterprise_manager.clone();
         let key = (list.clone(), position.clone());
         let read = move |context: Arc<ReadContext>| async move {
-            let page = enterprise_manager.session_page(&list, &position, &context);
-            page.await.map(Arc::new)
+            enterprise_manager.page(&list, &position, &context).await.map(Arc::new)
         };
-        self.registry.pages.join_or_start(key, &terms, || None, read)
+        pages.join_or_start(key, &terms, || None, read)
     }
 
     /// Reads the tasks of one session, in the same way as a page.

@@ -3,7 +3,8 @@
 
 use proptest::{prelude::*, sample::subsequence};
 use replica_session_gateway::enterprise_manager::{
-    InvalidName, Name, Period, RunResult, SessionFilter, SessionState,
+    InvalidName, Name, Period, RunResult, SessionFilter, SessionId, SessionState, TaskFilter,
+    TaskState,
 };
 use simulator::{Comparison, Filter, Operator};
 
@@ -81,6 +82,64 @@ prop_compose! {
     }
 }
 
+prop_compose! {
+    fn task_filters()(
+        vm_names in prop::collection::vec(hostile().prop_map(|text| Name::new(&text).expect("a valid name")), 0..4),
+        sessions in prop::collection::vec(any::<[u8; 16]>().prop_map(SessionId::from_bytes), 0..3),
+        job_name in name(),
+        states in subsequence(vec![TaskState::Pending, TaskState::Completed], 0..=2),
+        results in subsequence(vec![RunResult::None, RunResult::Success, RunResult::Failed], 0..=3),
+    ) -> TaskFilter {
+        TaskFilter { vm_names, sessions, job_name, states, results, ..TaskFilter::default() }
+    }
+}
+
+/// The meaning that the expression for tasks must have, for a task with these values.
+fn means(filter: &TaskFilter, task: &TaskValues) -> bool {
+    let vm_is = |name: &Name| name.text() == task.vm_name;
+    // A task that is not completed has no result, whatever EM reports.
+    let result = if task.state == TaskState::Completed { task.result } else { RunResult::None };
+    (filter.vm_names.is_empty() || filter.vm_names.iter().any(vm_is))
+        && (filter.sessions.is_empty() || filter.sessions.contains(&task.session))
+        && filter.job_name.as_ref().is_none_or(|name| name.text() == task.job_name)
+        && (filter.states.is_empty() || filter.states.contains(&task.state))
+        && (filter.results.is_empty() || filter.results.contains(&result))
+}
+
+/// What EM knows of a task.
+#[derive(Debug)]
+struct TaskValues {
+    vm_name: String,
+    session: SessionId,
+    job_name: String,
+    state: TaskState,
+    result: RunResult,
+}
+
+/// Whether a task matches an expression, as EM compares.
+fn holds(expression: &Filter, task: &TaskValues) -> bool {
+    match expression {
+        Filter::All(all) => all.iter().all(|part| holds(part, task)),
+        Filter::Any(any) => any.iter().any(|part| holds(part, task)),
+        Filter::Compare(Comparison { property, operator, value }) => {
+            let session = format!("urn:veeam:ReplicaJobSession:{}", task.session);
+            let own = match property.as_str() {
+                "VmDisplayName" => &task.vm_name,
+                "JobSessionUid" => &session,
+                "JobName" => &task.job_name,
+                "State" => task.state.text(),
+                "Result" => task.result.text(),
+                other => panic!("{other}"),
+            };
+            match operator {
+                Operator::Equal => own == value,
+                Operator::NotEqual => own != value,
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+}
+
 /// The meaning that the expression must have.
 fn expected(filter: &SessionFilter) -> Vec<Filter> {
     let compare = |property: &str, operator, value: &str| {
@@ -141,5 +200,29 @@ proptest! {
         }
         let meant = if meant.len() == 1 { meant.remove(0) } else { Filter::All(meant) };
         prop_assert_eq!(Filter::parse(&expression), Ok(meant), "{}", expression);
+    }
+
+    #[test]
+    fn a_filter_of_tasks_selects_what_it_means(
+        filter in task_filters(),
+        other_name in hostile(),
+        picks in any::<[bool; 3]>(),
+        state in prop::sample::select(vec![TaskState::Pending, TaskState::InProgress, TaskState::Completed]),
+        result in prop::sample::select(vec![RunResult::None, RunResult::Success, RunResult::Failed]),
+    ) {
+        let expression = filter.expression();
+        let other = SessionId::from_bytes([7; 16]);
+        let pick = |name: Option<&Name>, is_own: bool| {
+            name.filter(|_| is_own).map_or(other_name.clone(), |name| name.text().to_owned())
+        };
+        let task = TaskValues {
+            vm_name: pick(filter.vm_names.last(), picks[0]),
+            session: filter.sessions.last().filter(|_| picks[1]).copied().unwrap_or(other),
+            job_name: pick(filter.job_name.as_ref(), picks[2]),
+            state,
+            result,
+        };
+        let found = expression.is_empty() || holds(&Filter::parse(&expression).expect("valid"), &task);
+        prop_assert_eq!(found, means(&filter, &task), "{}: {:?}", expression, task);
     }
 }

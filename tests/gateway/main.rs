@@ -28,6 +28,7 @@ mod retries;
 mod rotation;
 mod sharing;
 mod support;
+mod task_lists;
 mod tasks;
 mod tls_failures;
 mod tls_servers;

@@ -79,7 +79,7 @@ proptest! {
                 "/api/query?type=ReplicaTaskSession&format=Entities&filter=JobSessionUid==\"{}\"",
                 session.id
             );
-            let page = block_on(parse_task_page(&written(&query), id, 1000));
+            let page = block_on(parse_task_page(&written(&query), Some(id), 1000));
             prop_assert_eq!(page.map(|page| page.items), Ok(tasks.clone()));
             let list = block_on(parse_task_list(&written(&format!("{path}/replicaTaskSessions?format=Entity")), id));
             prop_assert_eq!(list.map(|list| list.items), Ok(tasks));

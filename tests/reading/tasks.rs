@@ -173,7 +173,7 @@ fn an_empty_list_and_a_query_page_are_read() {
         "<QueryResult xmlns=\"{EM}\"><Entities><ReplicaTaskSessions>{rows}</ReplicaTaskSessions>\
          </Entities><PagingInfo PagesCount=\"2\"/></QueryResult>"
     );
-    let page = block_on(parse_task_page(xml.as_bytes(), id(), 1000));
+    let page = block_on(parse_task_page(xml.as_bytes(), Some(id()), 1000));
     let page = page.unwrap();
     assert_eq!(page.pages_count, Some(2));
     assert_eq!(page.items, [task("<Reason>why</Reason>")]);

@@ -1,19 +1,22 @@
-//! Holds the sessions of a page against the question.
+//! Holds the sessions or tasks of a page against the question.
 //!
 //! A proxy that drops the query string, or an EM that reads a filter differently, would otherwise give
 //! callers sessions that they have excluded: a failed run among the successful ones, or a list that
 //! goes on for ever. Names are not compared: EM's collation decides which ones are equal.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 
 use super::{
     filter::{Period, SessionFilter},
-    position::{Position, second},
+    position::{Position, second_of_session},
+    task_filter::TaskFilter,
 };
 use crate::enterprise_manager::{
     error::{BadResponse, excerpt},
-    model::{EntityFields, ReplicaSession},
-    session_id::parse_uuid,
+    model::{EntityFields, ReplicaSession, TaskSession},
+    session_id::{SessionId, parse_uuid},
 };
 
 /// How far a time in an answer may be from the time that EM compares with: EM's releases write
@@ -26,7 +29,7 @@ const TOLERANCE: i128 = 1_000_000_000;
 /// # Errors
 ///
 /// Which element contradicts the request.
-pub(super) fn check(
+pub(super) fn of_session(
     filter: &SessionFilter,
     rest: Period,
     position: &Position,
@@ -35,19 +38,45 @@ pub(super) fn check(
     let found = match &session.entity {
         Some(fields) => contradiction(filter, rest, session, fields),
         // A reference has no field but its name, and that a time only by custom.
-        None => second(session)
+        None => second_of_session(session)
             .and_then(|second| Timestamp::from_second(second).ok())
             .filter(|at| position.second.is_some() && is_outside(rest, *at))
             .map(|_| ("Name", session.name.clone())),
     };
-    match found {
-        None => Ok(()),
-        Some((element, found)) => Err(BadResponse::Excluded {
-            id: session.id.to_string(),
-            element,
-            found: excerpt(&found),
-        }),
-    }
+    excluded(&session.id, found)
+}
+
+/// The same for a task, of tasks that were created in this period.
+///
+/// # Errors
+///
+/// Which element contradicts the request.
+pub(super) fn of_task(
+    filter: &TaskFilter,
+    created: Period,
+    task: &TaskSession,
+) -> Result<(), BadResponse> {
+    let session = SessionId::named_by(&task.session_uid);
+    let is_of_other_session = session.is_some_and(|id| !filter.sessions.contains(&id));
+    let state = task.state.map(|state| (filter.states.contains(&state), state.text()));
+    let result = task.result.map(|result| (filter.results.contains(&result), result.text()));
+    let found = if !filter.sessions.is_empty() && is_of_other_session {
+        Some(("JobSessionUid", task.session_uid.clone()))
+    } else if let Some(text) = unwanted(filter.states.is_empty(), state, &task.unmapped, "State") {
+        Some(("State", text))
+    } else if let Some(text) = unwanted(filter.results.is_empty(), result, &task.unmapped, "Result")
+    {
+        Some(("Result", text))
+    } else {
+        outside(created, task.created_at, "CreationTimeUTC")
+            .or_else(|| outside(filter.ended, task.ended_at, "EndTimeUTC"))
+    };
+    excluded(&task.id, found)
+}
+
+fn excluded(id: &impl ToString, found: Option<(&'static str, String)>) -> Result<(), BadResponse> {
+    let Some((element, found)) = found else { return Ok(()) };
+    Err(BadResponse::Excluded { id: id.to_string(), element, found: excerpt(&found) })
 }
 
 /// The element that contradicts the request, and its text. What is absent contradicts nothing.
@@ -62,11 +91,11 @@ fn contradiction(
         return Some(("JobUid", fields.job_uid.clone()));
     }
     let state = fields.state.map(|state| (filter.states.contains(&state), state.text()));
-    if let Some(text) = unwanted(filter.states.is_empty(), state, session, "State") {
+    if let Some(text) = unwanted(filter.states.is_empty(), state, &session.unmapped, "State") {
         return Some(("State", text));
     }
     let result = fields.result.map(|result| (filter.results.contains(&result), result.text()));
-    if let Some(text) = unwanted(filter.results.is_empty(), result, session, "Result") {
+    if let Some(text) = unwanted(filter.results.is_empty(), result, &session.unmapped, "Result") {
         return Some(("Result", text));
     }
     if let (Some(wanted), Some(is_retry)) = (filter.is_retry, fields.is_retry)
@@ -74,10 +103,17 @@ fn contradiction(
     {
         return Some(("IsRetry", is_retry.to_string()));
     }
-    let outside = |period, at: Option<Timestamp>| at.filter(|at| is_outside(period, *at));
-    let created = outside(created, fields.created_at).map(|at| ("CreationTimeUTC", at.to_string()));
-    created
-        .or_else(|| outside(filter.ended, fields.ended_at).map(|at| ("EndTimeUTC", at.to_string())))
+    outside(created, fields.created_at, "CreationTimeUTC")
+        .or_else(|| outside(filter.ended, fields.ended_at, "EndTimeUTC"))
+}
+
+/// The element and its time, if that is not in the period.
+fn outside(
+    period: Period,
+    at: Option<Timestamp>,
+    element: &'static str,
+) -> Option<(&'static str, String)> {
+    at.filter(|at| is_outside(period, *at)).map(|at| (element, at.to_string()))
 }
 
 /// The text of an enumeration that is not among those asked for: a known value, with whether it is
@@ -85,13 +121,13 @@ fn contradiction(
 fn unwanted(
     is_any: bool,
     known: Option<(bool, &str)>,
-    session: &ReplicaSession,
+    unmapped: &BTreeMap<String, String>,
     element: &str,
 ) -> Option<String> {
     match known {
         _ if is_any => None,
         Some((is_wanted, text)) => (!is_wanted).then(|| text.to_owned()),
-        None => session.unmapped.get(element).cloned(),
+        None => unmapped.get(element).cloned(),
     }
 }
 

@@ -40,7 +40,7 @@ pub struct SessionFilter {
 }
 
 /// A name that can be used in a filter.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Name(String);
 
 /// Why a name cannot be used in a filter.
@@ -88,43 +88,69 @@ impl SessionFilter {
     /// The expression in EM's filter language; empty if it matches all sessions. Equal filters have
     /// equal expressions.
     pub fn expression(&self) -> String {
-        let uid = |kind: &str, id: Uuid| format!("urn:veeam:{kind}:{id}");
-        let equal = |property: &str, value: &str| comparison(property, "==", value);
-        let mut all = Vec::new();
-        all.extend(self.job_id.map(|id| equal("JobUid", &uid("Job", id))));
-        all.extend(self.job_name.as_ref().map(|name| equal("JobName", &name.0)));
-        let server = self.backup_server_id.map(|id| uid("BackupServer", id));
-        all.extend(server.map(|uid| equal("BackupServerUid", &uid)));
-        all.extend(self.backup_server_name.as_ref().map(|name| equal("BackupServerName", &name.0)));
+        self.expression_within(self.created)
+    }
+
+    /// The same with this period of creation in place of the filter's own.
+    pub(super) fn expression_within(&self, created: Period) -> String {
+        let mut all = job_and_server(
+            (self.job_id, self.job_name.as_ref()),
+            (self.backup_server_id, self.backup_server_name.as_ref()),
+        );
         all.extend(any("State", self.states.iter().map(|state| state.text())));
         all.extend(any("Result", self.results.iter().map(|result| result.text())));
         all.extend(self.is_retry.map(|is_retry| equal("IsRetry", &is_retry.to_string())));
-        for (property, period) in [("CreationTime", self.created), ("EndTime", self.ended)] {
-            all.extend(period.from.map(|from| comparison(property, ">=", &time(from))));
-            all.extend(period.before.map(|before| comparison(property, "<", &time(before))));
-        }
+        all.extend(created.comparisons("CreationTime"));
+        all.extend(self.ended.comparisons("EndTime"));
         all.join(";")
     }
 }
 
+impl Period {
+    /// That the property lies in the period.
+    pub(super) fn comparisons(self, property: &str) -> impl Iterator<Item = String> {
+        let from = self.from.map(|from| comparison(property, ">=", &time(from)));
+        let before = self.before.map(|before| comparison(property, "<", &time(before)));
+        from.into_iter().chain(before)
+    }
+}
+
+/// That an item is of this job and of this backup server, each by id, by name, or by both.
+pub(super) fn job_and_server(
+    (job_id, job_name): (Option<Uuid>, Option<&Name>),
+    (server_id, server_name): (Option<Uuid>, Option<&Name>),
+) -> Vec<String> {
+    let uid = |kind: &str, id: Uuid| format!("urn:veeam:{kind}:{id}");
+    let mut all = Vec::new();
+    all.extend(job_id.map(|id| equal("JobUid", &uid("Job", id))));
+    all.extend(job_name.map(|name| equal("JobName", &name.0)));
+    all.extend(server_id.map(|id| equal("BackupServerUid", &uid("BackupServer", id))));
+    all.extend(server_name.map(|name| equal("BackupServerName", &name.0)));
+    all
+}
+
 /// The expression that selects these sessions.
 pub(crate) fn sessions_of(ids: &[SessionId]) -> String {
-    let urns: Vec<_> = ids.iter().map(|id| comparison("UID", "==", &id.urn())).collect();
+    let urns: Vec<_> = ids.iter().map(|id| equal("UID", &id.urn())).collect();
     urns.join(",")
 }
 
 /// The expression that selects the tasks of one session.
 pub(crate) fn tasks_of(session_uid: &str) -> String {
-    comparison("JobSessionUid", "==", session_uid)
+    equal("JobSessionUid", session_uid)
 }
 
-fn comparison(property: &str, operator: &str, value: &str) -> String {
+pub(super) fn equal(property: &str, value: &str) -> String {
+    comparison(property, "==", value)
+}
+
+pub(super) fn comparison(property: &str, operator: &str, value: &str) -> String {
     format!("{property}{operator}\"{}\"", value.replace('"', "\"\""))
 }
 
 /// That the property has one of these values; `None` if there are none.
-fn any<'v>(property: &str, values: impl Iterator<Item = &'v str>) -> Option<String> {
-    let all: Vec<_> = values.map(|value| comparison(property, "==", value)).collect();
+pub(super) fn any<'v>(property: &str, values: impl Iterator<Item = &'v str>) -> Option<String> {
+    let all: Vec<_> = values.map(|value| equal(property, value)).collect();
     (!all.is_empty()).then(|| format!("({})", all.join(",")))
 }
 

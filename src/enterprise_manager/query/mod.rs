@@ -1,10 +1,11 @@
 //! Requests to Enterprise Manager for more than a single session: pages and tasks.
 //!
-//! * `filter.rs`: EM's filter language.
+//! * `filter.rs`: EM's filter language, and the filter of sessions; `task_filter.rs`: that of tasks.
 //! * `path.rs`: the address of a query.
 //! * `position.rs`: where a list goes on.
-//! * `contradiction.rs`: whether a session is one that was asked for.
-//! * `list.rs`: lists of sessions, and where their next page begins.
+//! * `selection.rs`: what sessions and tasks have in common for a list.
+//! * `contradiction.rs`: whether an item is one that was asked for.
+//! * `list.rs`: lists, and where their next page begins.
 //! * `read.rs`: the methods that read pages and tasks.
 
 mod contradiction;
@@ -13,3 +14,5 @@ pub(crate) mod list;
 pub(crate) mod path;
 pub(crate) mod position;
 mod read;
+pub(crate) mod selection;
+pub(crate) mod task_filter;

@@ -6,29 +6,31 @@ use jiff::Timestamp;
 
 use super::{
     filter::tasks_of,
-    list::{MAX_PAGE_SIZE, SessionList, SessionPage},
+    list::{ItemList, ItemPage, MAX_PAGE_SIZE},
     path::{Order, Query},
     position::Position,
+    selection::Selection,
+    task_filter::TaskFilter,
 };
 use crate::enterprise_manager::{
     EnterpriseManager, ReadContext, SessionId,
     error::{BadResponse, Error},
     guard::RequestKind,
-    model::{ReplicaSession, RunResult, TaskReading, TaskSession, View},
+    model::{TaskReading, TaskSession, View},
     read_request::ReadRequest,
-    xml::{MAX_TASKS, QueryPage, parse_session_page, parse_task_list, parse_task_page},
+    xml::{MAX_TASKS, QueryPage, parse_task_list, parse_task_page},
 };
 
 impl EnterpriseManager {
     /// Reads the page of a list that begins at `position`. Otherwise like
     /// [`replica_session`](Self::replica_session).
-    pub(crate) async fn session_page(
+    pub(crate) async fn page<F: Selection>(
         &self,
-        list: &SessionList,
+        list: &ItemList<F>,
         position: &Position,
         context: &ReadContext,
-    ) -> Result<SessionPage, Error> {
-        let request = SessionPageRequest { list, position };
+    ) -> Result<ItemPage<F::Item>, Error> {
+        let request = PageRequest { list, position };
         let answer = match self.read(&request, context).await {
             Ok(answer) => answer,
             // The list has become shorter since the previous page. What EM answers past the end is
@@ -44,8 +46,8 @@ impl EnterpriseManager {
             }
             Err(error) => return Err(error),
         };
-        for session in &answer.items {
-            self.count_unmapped(&session.unmapped);
+        for item in &answer.items {
+            self.count_unmapped(F::unknown(item));
         }
         Ok(list.page(position, answer, Timestamp::now()))
     }
@@ -80,12 +82,7 @@ impl EnterpriseManager {
         tasks.sort_by_key(|task| (task.created_at, task.id));
         tasks.dedup_by_key(|task| task.id);
         for task in &tasks {
-            // A result that EM reports before completion is unmapped, but not unknown.
-            let is_early = |element: &str, text: &str| {
-                element == "Result" && RunResult::from_text(text).is_some()
-            };
-            let unknown = task.unmapped.iter();
-            self.count_unmapped(unknown.filter(|(element, text)| !is_early(element, text)));
+            self.count_unmapped(TaskFilter::unknown(task));
         }
         Ok(TaskReading { tasks, read_at })
     }
@@ -117,14 +114,14 @@ impl EnterpriseManager {
     }
 }
 
-/// Requests the page of a session list that begins at a position.
-struct SessionPageRequest<'a> {
-    list: &'a SessionList,
+/// Requests the page of a list that begins at a position.
+struct PageRequest<'a, F> {
+    list: &'a ItemList<F>,
     position: &'a Position,
 }
 
-impl ReadRequest for SessionPageRequest<'_> {
-    type Answer = QueryPage<ReplicaSession>;
+impl<F: Selection> ReadRequest for PageRequest<'_, F> {
+    type Answer = QueryPage<F::Item>;
 
     const KIND: RequestKind = RequestKind::List;
 
@@ -134,7 +131,7 @@ impl ReadRequest for SessionPageRequest<'_> {
 
     async fn parse(&self, body: &[u8]) -> Result<Self::Answer, BadResponse> {
         let limit = self.list.em_page_size(self.position).into();
-        let page = parse_session_page(body, self.list.view, limit).await?;
+        let page = F::parse(body, self.list.view, limit).await?;
         self.list.check(self.position, &page)?;
         Ok(page)
     }
@@ -169,7 +166,7 @@ impl ReadRequest for TasksRequest {
 
     async fn parse(&self, body: &[u8]) -> Result<Self::Answer, BadResponse> {
         match self.page {
-            Some(_) => parse_task_page(body, self.id, MAX_PAGE_SIZE.into()).await,
+            Some(_) => parse_task_page(body, Some(self.id), MAX_PAGE_SIZE.into()).await,
             None => parse_task_list(body, self.id).await,
         }
     }

@@ -44,17 +44,17 @@ pub async fn parse_task_list(
     id: SessionId,
 ) -> Result<QueryPage<TaskSession>, BadResponse> {
     let layout = Layout { root: LIST, path: &[], item: ITEM, limit: MAX_TASKS };
-    parse_list(xml, layout, id).await
+    parse_list(xml, layout, Some(id)).await
 }
 
-/// Parses a page of at most `limit` tasks of the session `id` from the query service.
+/// Parses a page of at most `limit` tasks from the query service: of the session `id`, or of any.
 ///
 /// # Errors
 ///
 /// As [`parse_task_list`], with `limit` in place of [`MAX_TASKS`].
 pub async fn parse_task_page(
     xml: &[u8],
-    id: SessionId,
+    id: Option<SessionId>,
     limit: usize,
 ) -> Result<QueryPage<TaskSession>, BadResponse> {
     let layout = Layout { root: QUERY_RESULT, path: &["Entities", LIST], item: ITEM, limit };
@@ -62,12 +62,12 @@ pub async fn parse_task_page(
 }
 
 impl ListItem for TaskSession {
-    type Request = SessionId;
+    type Request = Option<SessionId>;
 
     fn parse(
         document: &mut Document<'_>,
         identity: Identity,
-        session: SessionId,
+        session: Option<SessionId>,
     ) -> Result<Self, BadResponse> {
         let uid = identity.uid.clone();
         parse_task(document, identity, session).map_err(|error| error.within(&uid))
@@ -78,11 +78,11 @@ impl ListItem for TaskSession {
     }
 }
 
-/// Parses a task's open element to its end.
+/// Parses a task's open element to its end. The task must not name another session than this one.
 fn parse_task(
     document: &mut Document<'_>,
     identity: Identity,
-    session: SessionId,
+    session: Option<SessionId>,
 ) -> Result<TaskSession, BadResponse> {
     let Some(id) = parse_urn(&identity.uid, URN_PREFIX) else {
         let found = excerpt(&identity.uid);
@@ -91,7 +91,8 @@ fn parse_task(
     let mut children = Children::parse(document, ELEMENTS)?;
     // Some servers link to the job instead of the session; this element is reliable.
     let session_uid = children.identifier("JobSessionUid");
-    if !session_uid.is_empty() && !session.is_named_by(&session_uid) {
+    let is_other = session.is_some_and(|session| !session.is_named_by(&session_uid));
+    if !session_uid.is_empty() && is_other {
         return Err(BadResponse::Excluded {
             id: id.to_string(),
             element: "JobSessionUid",

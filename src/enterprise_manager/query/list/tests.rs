@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use proptest::{prelude::*, sample::Index};
+use uuid::Uuid;
 
 use super::*;
 use crate::enterprise_manager::{EntityFields, SessionId};
@@ -83,8 +84,8 @@ proptest! {
         let mut position = Position::default();
         loop {
             let page = list.page(&position, answer(&list, &position, &sessions, most), Timestamp::UNIX_EPOCH);
-            prop_assert!(page.sessions.len() <= usize::from(page_size));
-            given.extend(page.sessions.iter().map(|session| session.id));
+            prop_assert!(page.items.len() <= usize::from(page_size));
+            given.extend(page.items.iter().map(|session| session.id.uuid()));
             let Some(next) = page.next else { break };
             // Every page makes progress.
             prop_assert!(next != position);
@@ -98,7 +99,7 @@ proptest! {
             }
         }
         for (_, number) in all {
-            let id = SessionId::from_bytes(number.to_be_bytes());
+            let id = Uuid::from_u128(number);
             let times = given.iter().filter(|other| **other == id).count();
             prop_assert!(times == 1 || (times == 0 && gone.contains(&number)), "{number}: {times}");
         }
@@ -116,8 +117,8 @@ fn a_second_with_more_sessions_than_a_position_remembers_is_paged_by_number() {
             loop {
                 let answer = answer(&list, &position, &sessions, most);
                 let page = list.page(&position, answer, Timestamp::UNIX_EPOCH);
-                assert!(page.sessions.len() <= page_size.into());
-                given.extend(page.sessions.iter().map(|session| *session.id.as_bytes()));
+                assert!(page.items.len() <= page_size.into());
+                given.extend(page.items.iter().map(|session| *session.id.as_bytes()));
                 let Some(next) = page.next else { break };
                 assert!(next != position && next.given.len() <= MAX_GIVEN);
                 position = next;
@@ -137,7 +138,7 @@ fn a_list_without_times_is_paged_by_number() {
     items[1].name = "renamed".to_owned();
     let answer = QueryPage { items, page_size: None, pages_count: None, has_next: true };
     let page = list.page(&Position::default(), answer, Timestamp::UNIX_EPOCH);
-    let first = Some(SessionId::from_bytes(1_u128.to_be_bytes()));
+    let first = Some(Uuid::from_u128(1));
     let next = Position { skipped: 2, em_page_size: 2, page_begins: first, ..Position::default() };
     assert_eq!(page.next, Some(next));
 }
@@ -166,7 +167,7 @@ fn the_next_page_is_requested_by_time_with_the_caller_s_filter() {
     list.filter.created.from = Some("2025-01-01T00:00:00Z".parse().unwrap());
     let position = Position {
         second: Some(1_759_867_202),
-        given: vec![SessionId::from_bytes([1; 16])],
+        given: vec![Uuid::from_bytes([1; 16])],
         ..Position::default()
     };
     assert_eq!(
