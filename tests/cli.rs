@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "in a test, a failing unwrap is a failing test")]
 
+#[path = "cli/behind_proxy.rs"]
+mod behind_proxy;
 #[path = "cli/broken.rs"]
 mod broken;
 #[path = "cli/broken_files.rs"]

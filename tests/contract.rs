@@ -54,6 +54,9 @@ fn the_code_in_the_documents_is_that_of_the_example_clients() {
     for client in ["python/list_sessions.py", "go/list-sessions/main.go"] {
         assert_shown("docs/clients.md", client, "reasons");
     }
+    for client in ["python/watch_session.py", "connect/watch-session.ts"] {
+        assert_shown("docs/clients.md", client, "again");
+    }
 }
 
 /// Asserts that the document contains what the client has between the marks `begin` and `end`.

@@ -7,6 +7,7 @@ import {
   ReplicaSession_Result as Result,
   ReplicaSession_State as State,
 } from './generated/enterprisemanager/v1/replica_session_service_pb.js';
+import { ErrorInfoSchema } from './generated/google/rpc/error_details_pb.js';
 
 const [id] = process.argv.slice(2);
 const gateway = connect();
@@ -26,19 +27,30 @@ async function watch() {
   console.log(`result   RESULT_${Result[result]}`);
 }
 
+// again: begin
+/**
+ * Whether the gateway itself says why another watch would not help. Without a reason of the gateway, the
+ * connection or a proxy has failed, and what stands between decides which code that has.
+ */
+function isLasting(error: ConnectError): boolean {
+  const reasons = error.findDetails(ErrorInfoSchema).filter(({ domain }) => domain === 'replicasession.gateway');
+  return reasons.length > 0 && error.code !== Code.Unavailable && error.code !== Code.ResourceExhausted;
+}
+// again: end
+
 for (;;) {
   try {
     await watch();
     break;
   } catch (thrown) {
     const error = ConnectError.from(thrown);
-    // The gateway is stopping, or the connection has reached its maximum age: a new watch misses
-    // nothing.
-    if (error.code !== Code.Unavailable) {
+    if (isLasting(error)) {
       console.error(explain(error));
       process.exitCode = 1;
       break;
     }
+    // A new watch starts with the current state, so it misses nothing.
+    console.error(`again    ${error.message}`);
     await setTimeout(1000 + 1000 * Math.random());
   }
 }

@@ -6,6 +6,7 @@ import time
 
 import grpc
 from get_session import connect, explain, pb, rpc
+from list_sessions import reason
 
 
 def main():
@@ -15,10 +16,10 @@ def main():
             try:
                 return watch(rpc.ReplicaSessionServiceStub(channel), request)
             except grpc.RpcError as error:
-                # The gateway is stopping, or the connection has reached its maximum age: a new
-                # watch misses nothing.
-                if error.code() is not grpc.StatusCode.UNAVAILABLE:
+                if is_lasting(error):
                     sys.exit(explain(error))
+                # A new watch starts with the current state, so it misses nothing.
+                print("again   ", error.code().name, error.details(), file=sys.stderr, flush=True)
                 time.sleep(random.uniform(1, 2))
 
 
@@ -32,6 +33,15 @@ def watch(gateway, request):
             case "outage":
                 print("outage  ", event.outage.reason, flush=True)
     print("result  ", pb.ReplicaSession.Result.Name(session.result))
+
+
+# again: begin
+def is_lasting(error):
+    """Whether the gateway itself says why another watch would not help. Without a reason of the gateway, the
+    connection or a proxy has failed, and what stands between decides which code that has."""
+    passing = grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED
+    return reason(error) != "" and error.code() not in passing
+# again: end
 
 
 if __name__ == "__main__":

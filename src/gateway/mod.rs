@@ -18,7 +18,7 @@
 //!    └────▶ completion ─▶ call_context ─▶ request_id
 //!              ├────────▶ span
 //!              ▼
-//!            status                               maps errors to statuses
+//!            status ─▶ retry_signals              maps errors to statuses
 //! ```
 
 mod admission;
@@ -33,6 +33,7 @@ mod list_validation;
 mod page_token;
 mod protocol;
 mod request_id;
+mod retry_signals;
 mod service;
 mod span;
 pub mod status;

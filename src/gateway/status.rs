@@ -14,13 +14,14 @@
 //! `google.rpc.ErrorInfo`, is stable and for programs; the remedy, in the log and the runbook, is
 //! for the operator. The code depends on what the client can do: `UNAVAILABLE` or
 //! `RESOURCE_EXHAUSTED`, with a delay in `google.rpc.RetryInfo`, where another attempt may succeed,
-//! and a different code where it cannot.
+//! and a different code where it cannot. `retry_signals.rs` says the same to libraries and proxies.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 
+use super::retry_signals;
 use crate::enterprise_manager::{BadResponse, Error, SessionId};
 
 /// Domain of every `google.rpc.ErrorInfo` of this service.
@@ -40,6 +41,16 @@ pub struct Row {
     pub message: &'static str,
     /// What the operator can do. It is in the log and the runbook, and is never sent to the caller.
     pub remedy: &'static str,
+}
+
+impl Row {
+    /// Whether a client's library may repeat the call by itself. Only if it is this replica that
+    /// refuses it, for now. If Enterprise Manager fails, the gateway has already retried where that
+    /// helps, and more attempts would add load to what can bear it least: whether and when to ask
+    /// again is then for the program to decide, by `google.rpc.RetryInfo`.
+    fn is_repeatable(&self) -> bool {
+        [OVERLOADED, WATCH_INTERRUPTED].contains(self)
+    }
 }
 
 macro_rules! table {
@@ -242,10 +253,13 @@ impl Failure {
             }
             _ => {}
         }
+        let delay = self.retry_delay();
         if matches!(row.code, Code::Unavailable | Code::ResourceExhausted) {
-            details.set_retry_info(Some(self.retry_delay()));
+            details.set_retry_info(Some(delay));
         }
-        Status::with_error_details(row.code, row.message, details)
+        let mut status = Status::with_error_details(row.code, row.message, details);
+        retry_signals::add(status.metadata_mut(), row.is_repeatable().then_some(delay));
+        status
     }
 
     fn retry_delay(&self) -> Duration {

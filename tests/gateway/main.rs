@@ -25,6 +25,7 @@ mod overload;
 mod protocol;
 mod reread;
 mod retries;
+mod retry_signals;
 mod rotation;
 mod sharing;
 mod support;

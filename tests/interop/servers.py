@@ -3,7 +3,9 @@
 import os
 import re
 import signal
+import socket
 import subprocess
+import threading
 import time
 import urllib.request
 
@@ -32,12 +34,27 @@ class Gateway:
 
     def handled(self, code=r"\w+"):
         """How many calls of the session service have ended with this code, from the metrics."""
-        with urllib.request.urlopen(f"http://{self.admin}/metrics", timeout=5) as answer:
-            lines = answer.read().decode().splitlines()
-        line = re.compile(
+        return self.count(
             rf'grpc_server_handled_total\{{.*ReplicaSessionService".*grpc_code="{code}"\}} (\d+)'
         )
-        return sum(int(found[1]) for found in map(line.match, lines) if found)
+
+    def arrived(self):
+        """How many calls of the session service have arrived."""
+        return self.count(r'grpc_server_started_total\{.*ReplicaSessionService".*\} (\d+)')
+
+    def count(self, pattern):
+        """The sum of the metrics that match."""
+        with urllib.request.urlopen(f"http://{self.admin}/metrics", timeout=5) as answer:
+            lines = answer.read().decode().splitlines()
+        return sum(int(found[1]) for found in map(re.compile(pattern).match, lines) if found)
+
+    def wait_until(self, holds):
+        """Waits until `holds()` is true."""
+        end = time.monotonic() + STARTS_WITHIN
+        while not holds():
+            if time.monotonic() > end:
+                raise RuntimeError(f"waited for {STARTS_WITHIN} s:\n{self.log.read_text()}")
+            time.sleep(0.02)
 
     def signal(self, number):
         self.process.send_signal(number)
@@ -84,3 +101,47 @@ class Serve(Gateway):
         found = self.wait_for(r"\baddress=(\S+) admin_address=(\S+)")
         self.address, self.admin = found[1], found[2]
         return self
+
+
+class Balancer:
+    """An address that forwards each new connection to `target`, as a Service of Kubernetes does."""
+
+    def __init__(self, target):
+        self.target = target
+
+    def __enter__(self):
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.address = f"127.0.0.1:{self.listener.getsockname()[1]}"
+        threading.Thread(target=self._accept, daemon=True).start()
+        return self
+
+    def __exit__(self, *_):
+        # Ends `accept` as well, which closing alone would not.
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.listener.close()
+
+    def _accept(self):
+        while True:
+            try:
+                near, _ = self.listener.accept()
+                host, port = self.target.rsplit(":", 1)
+                far = socket.create_connection((host, int(port)), timeout=5)
+            except OSError:
+                return
+            far.settimeout(None)
+            for source, sink in (near, far), (far, near):
+                threading.Thread(target=forward, args=(source, sink), daemon=True).start()
+
+
+def forward(source, sink):
+    """Copies until one side closes, then closes both."""
+    try:
+        while data := source.recv(65536):
+            sink.sendall(data)
+    except OSError:
+        pass
+    for each in source, sink:
+        try:
+            each.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass

@@ -145,6 +145,10 @@ async fn health_uses_a_certificate_over_tls_and_none_at_the_admin_listener() {
         sleep(Duration::from_millis(5)).await;
     }
     assert!(refused().iter().all(|line| line["remedy"].is_string()));
+    // Without a flag: in plaintext.
+    let (code, _, err) = run(&mut program(&["health", "--address", &gateway.address])).await;
+    assert_eq!(code, 69, "{err}");
+    assert!(err.contains("--readyz") && err.contains("--server"), "{err}");
     let admin = ["health", "--readyz", "--admin-address", &gateway.admin];
     let (code, out, err) = run(&mut program(&admin)).await;
     assert_eq!((code, out.as_str()), (0, "SERVING\n"), "{err}");

@@ -18,7 +18,12 @@ use tonic_health::pb::{
     HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
 };
 
-use super::{Refusal, TlsOptions, server::connect};
+use super::{
+    Refusal, TlsOptions,
+    answer::{GrpcChannel, grpc_only},
+    refusal::wants_tls,
+    server::connect,
+};
 use crate::{
     cli::{CommandError, ExitCode, print},
     operations::log::root_cause,
@@ -99,17 +104,26 @@ async fn check(options: &HealthOptions) -> Result<ServingStatus, Refusal> {
                 Status::not_found(format!("it reports no health for {}", quoted(&options.service)))
                     .into()
             }
+            _ if options.server.is_none() && wants_tls(&status) => {
+                let address = reachable(options.address);
+                let hint = format!(
+                    "{address} does not speak gRPC without TLS: ask its admin listener with \
+                     --readyz, or set --server to its https:// address"
+                );
+                Status::unavailable(hint).into()
+            }
             _ => status.into(),
         })
 }
 
 /// A connection to the gateway on this machine.
-async fn plaintext(address: SocketAddr) -> Result<Channel, Refusal> {
+async fn plaintext(address: SocketAddr) -> Result<GrpcChannel, Refusal> {
     let address = reachable(address);
     Channel::from_shared(format!("http://{address}"))
         .expect("an address and port make a URL")
         .connect()
         .await
+        .map(grpc_only)
         .map_err(|error| {
             let cause = root_cause(&error).map_or_else(String::new, ToString::to_string);
             Status::unavailable(format!("no gateway answers at {address}: {cause}")).into()

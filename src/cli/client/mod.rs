@@ -1,6 +1,7 @@
 //! The subcommands that are clients of a gateway: they do what a developer's own client would do,
 //! but for people at a terminal.
 
+mod answer;
 pub mod get;
 pub mod health;
 mod json;

@@ -5,7 +5,7 @@ use std::{fmt, time::Duration};
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
 
-use crate::{operations::log::root_cause, proto::codes::code_name};
+use crate::{gateway::status::ERROR_DOMAIN, operations::log::root_cause, proto::codes::code_name};
 
 /// A status with its details, for printing.
 #[derive(Debug)]
@@ -26,9 +26,14 @@ impl Refusal {
         self.status.code()
     }
 
-    /// Whether trying again may help.
-    pub(super) fn is_transient(&self) -> bool {
-        matches!(self.code(), Code::Unavailable | Code::ResourceExhausted)
+    /// Whether a watch that has begun goes on with a new one: unless the gateway itself gives a reason
+    /// that does not pass. Everything else is a connection or a proxy that has failed, and which code
+    /// that has depends on what stands between.
+    pub(super) fn passes(&self) -> bool {
+        let is_passing = matches!(self.code(), Code::Unavailable | Code::ResourceExhausted);
+        let info = self.status.get_details_error_info();
+        let is_the_gateways = info.is_some_and(|info| info.domain == ERROR_DOMAIN);
+        is_passing || !(is_the_gateways || self.is_local)
     }
 
     /// One sentence.
@@ -68,6 +73,14 @@ impl fmt::Display for Refusal {
     }
 }
 
+/// What h2 says of a server that speaks TLS, or HTTP/1, where HTTP/2 without TLS was expected.
+const NOT_HTTP_2: &str = "frame with invalid size";
+
+/// Whether the call failed because the server does not speak HTTP/2 without TLS.
+pub(super) fn wants_tls(status: &Status) -> bool {
+    root_cause(status).is_some_and(|cause| cause.to_string().contains(NOT_HTTP_2))
+}
+
 /// Converts errors of tonic's client to the wording and codes that a gateway would use.
 fn explained(status: Status) -> Status {
     match (status.code(), root_cause(&status)) {
@@ -79,8 +92,9 @@ fn explained(status: Status) -> Status {
             let hint = hint(&cause);
             Status::unavailable(format!("the connection to the gateway was lost: {cause}{hint}"))
         }
-        (_, None) if status.message().contains("grpc-status header missing") => {
-            Status::unavailable("the server at --server is not a gRPC service")
+        // Some proxies end the response when the gateway's connection breaks.
+        (_, None) if status.message().contains("missing grpc-status trailer") => {
+            Status::unavailable("the connection to the gateway was lost: it ended without a status")
         }
         _ => status,
     }
@@ -89,8 +103,9 @@ fn explained(status: Status) -> Status {
 /// What to do about a lost connection, if its cause says so.
 pub(super) fn hint(cause: &str) -> &'static str {
     const NOT_ACCEPTED: &str = "; it does not accept the certificate in --cert-file";
-    const HINTS: [(&str, &str); 8] = [
+    const HINTS: [(&str, &str); 9] = [
         ("corrupt message", "; it does not speak TLS: use http://"),
+        (NOT_HTTP_2, "; it does not speak gRPC without TLS: use https://"),
         ("UnknownIssuer", "; trust its issuer with --ca-file"),
         ("not valid for name", "; connect with a name that its certificate contains"),
         (

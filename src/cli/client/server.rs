@@ -6,11 +6,15 @@ use clap::Args;
 use secrecy::ExposeSecret as _;
 use tonic::{
     Code, Status,
-    transport::{Channel, ClientTlsConfig, Endpoint, Identity},
+    transport::{ClientTlsConfig, Endpoint, Identity},
 };
 use url::Url;
 
-use super::{Refusal, refusal::hint};
+use super::{
+    Refusal,
+    answer::{GrpcChannel, grpc_only},
+    refusal::hint,
+};
 use crate::{
     operations::log::root_cause,
     proto::v1::replica_session_service_client::ReplicaSessionServiceClient,
@@ -66,7 +70,7 @@ impl ServerOptions {
     pub(super) async fn client(
         &self,
         timeout: Duration,
-    ) -> Result<ReplicaSessionServiceClient<Channel>, Refusal> {
+    ) -> Result<ReplicaSessionServiceClient<GrpcChannel>, Refusal> {
         let channel = connect(&self.server, &self.tls, timeout).await?;
         Ok(ReplicaSessionServiceClient::new(channel).max_decoding_message_size(MAX_ANSWER))
     }
@@ -77,7 +81,7 @@ pub(super) async fn connect(
     server: &str,
     tls: &TlsOptions,
     timeout: Duration,
-) -> Result<Channel, Refusal> {
+) -> Result<GrpcChannel, Refusal> {
     let server = line(server);
     // The value is left out: it may hold credentials.
     let not_an_address = || {
@@ -112,7 +116,7 @@ pub(super) async fn connect(
             Refusal::local(Code::InvalidArgument, format!("TLS cannot be set up: {why}"))
         })?;
     }
-    endpoint.connect().await.map_err(|error| {
+    endpoint.connect().await.map(grpc_only).map_err(|error| {
         let cause = root_cause(&error).map_or_else(String::new, ToString::to_string);
         let hint = hint(&cause);
         Status::unavailable(format!("no gateway answers at {server}: {cause}{hint}")).into()

@@ -63,8 +63,8 @@ pub struct WatchOptions {
 }
 
 /// Follows the session and prints its events to standard output, and remarks to standard error.
-/// After its first event, it watches again after every transient failure: a lost connection, or a
-/// gateway that stops or is overloaded.
+/// After its first event, it watches again after every failure, unless the gateway gives a reason that
+/// does not pass.
 pub(crate) async fn run(options: &WatchOptions) -> Result<ExitCode, CommandError> {
     let mut screen = Screen::new(Form::for_output(options.json));
     let followed = follow(options, &mut screen);
@@ -100,7 +100,7 @@ async fn follow(options: &WatchOptions, screen: &mut Screen) -> Result<ExitCode,
             Err(refusal) => refusal,
         };
         has_ever_had_events |= has_events;
-        if !has_ever_had_events || !refusal.is_transient() {
+        if !has_ever_had_events || !refusal.passes() {
             return Err(refusal);
         }
         if has_events {

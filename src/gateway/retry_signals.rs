@@ -1,0 +1,35 @@
+//! Tells client libraries and proxies whether to repeat a failed call on their own, so that retries
+//! do not multiply from layer to layer.
+//!
+//! Programs read `google.rpc.RetryInfo`; libraries and proxies do not. They obey:
+//!
+//! * `grpc-retry-pushback-ms`, which gRPC libraries with a `retryPolicy` read from the trailers: `-1`
+//!   ends their attempts, a number is the pause before the next one, in milliseconds.
+//! * `x-envoy-ratelimited`, with which an Envoy does not retry a response, whatever its `retry_on`
+//!   lists, unless that names `envoy-ratelimited`. Envoy looks for it in the headers, and finds it: a
+//!   call that fails has no message, so its status is in the headers (trailers-only).
+//!
+//! Every failure has both. A replica that is gone says nothing, so it is still covered by the
+//! retries of others; and an Envoy cannot keep to a pause, so it is never asked to repeat a call.
+
+use std::time::Duration;
+
+use tonic::metadata::{MetadataMap, MetadataValue};
+
+const PUSHBACK: &str = "grpc-retry-pushback-ms";
+const ENVOY_RATE_LIMITED: &str = "x-envoy-ratelimited";
+
+/// Adds the signals to the metadata of a status. A library may repeat the call after `pause`; without
+/// one, nobody may.
+pub(super) fn add(metadata: &mut MetadataMap, pause: Option<Duration>) {
+    metadata.insert(PUSHBACK, pause.map_or(-1, milliseconds).into());
+    metadata.insert(ENVOY_RATE_LIMITED, MetadataValue::from_static("true"));
+}
+
+/// The pause in milliseconds, at least 1: gRPC allows 0 too, with which calls of gRPC C++ and of the
+/// libraries built on it can wait for ever. Libraries keep to the pause exactly, so a random addition
+/// of up to half of it keeps calls apart that failed together.
+fn milliseconds(pause: Duration) -> i64 {
+    let pause = pause.mul_f64(1.0 + fastrand::f64() / 2.0);
+    i64::try_from(pause.as_millis()).unwrap_or(i64::MAX).max(1)
+}
