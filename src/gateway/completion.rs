@@ -15,6 +15,7 @@ use hyper::body::{Body as HttpBody, Frame, SizeHint};
 use tonic::{Code, Status, body::Body};
 
 use super::{call_context::CallContext, span, status::Failure};
+use crate::runtime::deadline::is_nearly_over;
 
 /// Logs a line with the fields that identify the call.
 macro_rules! line {
@@ -32,17 +33,20 @@ macro_rules! line {
         )
     };
 }
-/// A call that has not ended. If it is dropped without a code, its client has cancelled it.
+/// A call that has not ended. If it is dropped without a code, its client has left: at its deadline, or
+/// because it has cancelled the call.
 pub(super) struct CallCompletion {
     call: Arc<CallContext>,
     code: Option<Code>,
+    /// Whether the client is getting a stream: then a deadline is an end like any other, and no failure.
+    is_streaming: bool,
 }
 
 impl CallCompletion {
     /// Counts the call as started.
     pub(super) fn new(call: Arc<CallContext>) -> Self {
         call.metrics.calls.started(call.kind);
-        Self { call, code: None }
+        Self { call, code: None, is_streaming: false }
     }
 
     /// Reports that the call has ended with this code. A failure was reported before, by [`failed`].
@@ -51,15 +55,28 @@ impl CallCompletion {
     }
 }
 
+impl CallCompletion {
+    /// The client has left before the call ended.
+    fn code_of_leaving(&self) -> Code {
+        let call = &*self.call;
+        if !is_nearly_over(call.arrived, call.deadline) {
+            line!(DEBUG, call, {}, "call cancelled by its caller");
+            return Code::Cancelled;
+        }
+        if !self.is_streaming {
+            failed(call, &Failure::DeadlineExceeded);
+        }
+        Code::DeadlineExceeded
+    }
+}
+
 impl Drop for CallCompletion {
     fn drop(&mut self) {
         let call = &*self.call;
-        match self.code {
-            None => line!(DEBUG, call, {}, "call cancelled by its caller"),
-            Some(Code::Ok) => line!(DEBUG, call, {}, "call answered"),
-            Some(_) => {}
+        let code = self.code.unwrap_or_else(|| self.code_of_leaving());
+        if code == Code::Ok {
+            line!(DEBUG, call, {}, "call answered");
         }
-        let code = self.code.unwrap_or(Code::Cancelled);
         span::ended(&call.trace, code);
         call.metrics.calls.ended(call.kind, code, call.elapsed());
     }
@@ -110,7 +127,8 @@ pub(super) struct CompletedByTrailers {
 }
 
 impl CompletedByTrailers {
-    pub(super) fn wrap(body: Body, completion: CallCompletion) -> Body {
+    pub(super) fn wrap(body: Body, mut completion: CallCompletion) -> Body {
+        completion.is_streaming = true;
         let completion = Some(completion);
         Body::new(Self { body, completion })
     }

@@ -2,6 +2,7 @@
 //! files.
 
 pub(crate) mod certificates;
+pub(crate) mod deadline;
 pub(crate) mod file;
 pub(crate) mod pem;
 pub(crate) mod reload;

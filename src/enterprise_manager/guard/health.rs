@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use super::ReadContext;
-use crate::enterprise_manager::error::Error;
+use crate::{enterprise_manager::error::Error, runtime::deadline::is_nearly_over};
 
 /// How long the last read says anything about EM: a third of the interval at which EM itself
 /// collects its data.
@@ -110,7 +110,8 @@ impl TrackedRead<'_> {
 impl Drop for TrackedRead<'_> {
     fn drop(&mut self) {
         // If the callers left before their deadline, that says nothing about EM.
-        let was_silent = self.context.is_expired() && self.began.elapsed() >= SHORTEST_SILENCE;
+        let was_silent = is_nearly_over(self.began, self.context.deadline())
+            && self.began.elapsed() >= SHORTEST_SILENCE;
         if !self.has_ended && was_silent {
             self.health.failed(None);
         }
@@ -141,7 +142,8 @@ mod tests {
         drop(health.track(&context));
         assert_eq!(health.status(), UpstreamStatus::Unknown);
         let read = health.track(&context);
-        tokio::time::advance(Duration::from_secs(60)).await;
+        // The reset of a caller at its deadline arrives a little before it.
+        tokio::time::advance(Duration::from_millis(59_500)).await;
         drop(read);
         assert_eq!(health.status(), UpstreamStatus::Fails);
     }

@@ -35,7 +35,7 @@ metrics! {
     Series:
     started: Family<Labels<2>, Counter> = "grpc_server_started", "Calls that have arrived";
     handled: Family<Labels<3>, Counter> = "grpc_server_handled",
-        "Calls that have ended, by code; Canceled when the caller left";
+        "Calls that have ended, by code; Canceled when the caller left before its deadline";
     seconds: Family<Labels<2>, Durations> = "grpc_server_handling_seconds",
         "Time from a call's arrival to its end";
     failures: Family<Labels<1>, Counter> = "gateway_call_failures",
