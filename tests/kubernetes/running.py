@@ -157,7 +157,7 @@ def check_hosts(objects: list) -> None:
     """Istio's objects refer to the Service for callers."""
     rules = [each["spec"]["host"] for each in objects if each["kind"] == "DestinationRule"]
     for each in (each["spec"] for each in objects if each["kind"] == "VirtualService"):
-        rules += each["hosts"] + [to["destination"]["host"] for route in each["http"] for to in route["route"]]
+        rules += each["hosts"] + [to["destination"]["host"] for route in each["http"] for to in route.get("route", [])]
     for host in rules:
         name, namespace = host.removesuffix(".svc.cluster.local").split(".")
         expect(names_service(objects, name, None, namespace), f"{host} is no Service")

@@ -1,0 +1,307 @@
+"""The checks: each returns what it found, by proxy."""
+
+import asyncio
+import os
+import signal
+import sys
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import grpc
+from enterprisemanager.v1 import replica_session_service_pb2 as pb
+from enterprisemanager.v1 import replica_session_service_pb2_grpc as rpc
+from load import HISTORY, RUNNING, SESSION, ask, reason
+from parts import eventually, expect
+from replay import Replay
+from setup import NOTICED, Setup
+from steady import SERVICE_CONFIG, WITH_HEALTH, Load, channel
+
+RATE = float(os.environ.get("PROXIES_RATE", "20"))
+SECONDS = float(os.environ.get("PROXIES_SECONDS", "8"))
+WATCH_SECONDS = float(os.environ.get("PROXIES_WATCH_SECONDS", "5"))
+
+# Calls that each proxy may lose when a replica is killed, since it cannot send them once more: deploy/README.md.
+NOT_SENT_TWICE = {"nginx"}
+
+
+@asynccontextmanager
+async def _replay(setup: Setup):
+    """A server with prescribed failures in the place of both gateways."""
+    replay = Replay(setup.gateway_tls)
+    for gateway in setup.gateways:
+        await setup.kill(gateway)
+    await replay.start()
+    try:
+        yield replay
+    finally:
+        await replay.stop()
+        for gateway in setup.gateways:
+            await gateway.start()
+        await setup.settle()
+
+
+async def every_error_passes_with_its_details(setup: Setup) -> dict[str, str]:
+    """In headers and in trailers, byte for byte, with the longest request id."""
+    async with _replay(setup) as replay:
+        found = await asyncio.gather(*(_errors(setup, proxy, replay) for proxy in setup.proxies))
+    return {proxy.name: each for proxy, each in zip(setup.proxies, found)}
+
+
+async def _errors(setup: Setup, proxy, replay: Replay) -> str:
+    request = pb.GetReplicaSessionRequest(id=SESSION)
+    async with channel(setup.caller_tls, proxy.port) as own:
+        stub = rpc.ReplicaSessionServiceStub(own)
+        for number, row in enumerate(replay.rows):
+            for where in "headers", "trailers":
+                what = f"{proxy.name}, {row.reason} in {where}"
+                metadata = [("x-row", str(number)), ("x-in", where), ("x-request-id", f"{number:0128}")]
+                error = await _failure(stub.Get(request, timeout=20, metadata=metadata), row.reason)
+                expect(error.code() == row.code, f"{what}: {error.code()}: {error.details()}")
+                trailers = dict(error.trailing_metadata())
+                expect(trailers.get("grpc-status-details-bin") == row.status, f"{what}: details are {trailers}")
+                expect(trailers.get("grpc-retry-pushback-ms") == "-1", f"{what}: no pushback in {trailers}")
+                expect(trailers.get("x-request-id") == f"{number:0128}", f"{what}: no request id in {trailers}")
+    return f"{len(replay.rows)} of {len(replay.rows)}"
+
+
+async def _failure(call, otherwise: str) -> grpc.aio.AioRpcError:
+    try:
+        await call
+    except grpc.aio.AioRpcError as error:
+        return error
+    raise AssertionError(f"no failure: {otherwise}")
+
+
+async def a_page_of_a_thousand_sessions_passes(setup: Setup) -> dict[str, str]:
+    request = pb.ListReplicaSessionsRequest(page_size=1000)
+    found = {}
+    for proxy in setup.proxies:
+        async with channel(setup.caller_tls, proxy.port) as own:
+            page = await rpc.ReplicaSessionServiceStub(own).List(request, timeout=30)
+        expect(len({each.id for each in page.replica_sessions}) == 1000, f"{proxy.name}: {len(page.replica_sessions)}")
+        found[proxy.name] = f"{page.ByteSize() / 1e6:.1f} MB"
+    return found
+
+
+async def a_caller_that_leaves_ends_the_request_to_enterprise_manager(setup: Setup) -> dict[str, str]:
+    """By cancelling, by its deadline, and by dying."""
+    await setup.simulator.restart()
+    await setup.settle()
+    await setup.simulator.restart("--fault=silence")
+    found = {}
+    for proxy in setup.proxies:
+        async with channel(setup.caller_tls, proxy.port) as own:
+            stub = rpc.ReplicaSessionServiceStub(own)
+            cancelled = asyncio.ensure_future(ask(stub, SESSION, timeout=60))
+            await _in_flight(setup, 1, f"{proxy.name}: the call arrives")
+            cancelled.cancel()
+            await _in_flight(setup, 0, f"{proxy.name}: a cancelled call ends")
+
+            error = await _failure(ask(stub, SESSION, timeout=1), "a silent Enterprise Manager answers")
+            expect(error.code() == grpc.StatusCode.DEADLINE_EXCEEDED, f"{proxy.name}: {error.code()}")
+            await _in_flight(setup, 0, f"{proxy.name}: a late call ends")
+
+        dying = await asyncio.create_subprocess_exec(
+            sys.executable, "-c", DIES, str(setup.caller_tls), str(proxy.port), env=dict(os.environ)
+        )
+        await _in_flight(setup, 1, f"{proxy.name}: the other program's call arrives")
+        dying.kill()
+        await dying.wait()
+        await _in_flight(setup, 0, f"{proxy.name}: the call of a killed program ends")
+        found[proxy.name] = "yes"
+    await setup.simulator.restart()
+    await setup.settle()
+    return found
+
+
+DIES = """
+import asyncio, sys
+sys.path.append("tests/proxies")
+from pathlib import Path
+from enterprisemanager.v1 import replica_session_service_pb2_grpc as rpc
+from load import SESSION, ask
+from steady import channel
+
+async def main():
+    async with channel(Path(sys.argv[1]), int(sys.argv[2])) as own:
+        await ask(rpc.ReplicaSessionServiceStub(own), SESSION, timeout=60)
+
+asyncio.run(main())
+"""
+
+
+async def _in_flight(setup: Setup, number: int, otherwise: str) -> None:
+    """Waits until so many requests to Enterprise Manager are under way."""
+    await _counted(setup, "gateway_em_requests_in_flight", number, otherwise)
+
+
+async def _counted(setup: Setup, metric: str, number: int, otherwise: str) -> None:
+    """Waits until this metric of both gateways together has this value."""
+    await eventually(lambda: setup.metric(metric) == number, otherwise, within=5)
+
+
+async def a_rolling_restart_fails_no_call(setup: Setup) -> dict[str, str]:
+    async def fault() -> None:
+        for gateway in setup.gateways:
+            await asyncio.sleep(SECONDS / 4)
+            await gateway.restart()
+            await asyncio.sleep(NOTICED)
+
+    return await _under_load(setup, fault)
+
+
+async def calls_in_flight_are_answered_when_all_replicas_stop(setup: Setup) -> dict[str, str]:
+    """Fifty at a time on one connection, which get their answers in the same instant, the last before the connection
+    is closed."""
+    count, found = 50, {}
+    await setup.simulator.restart("--fault=latency=1500ms")
+    await setup.restart({"GATEWAY_LAME_DUCK": "0s"})
+    for proxy, session in zip(setup.proxies, HISTORY):
+        async with channel(setup.caller_tls, proxy.port) as own:
+            stub = rpc.ReplicaSessionServiceStub(own)
+            calls = [asyncio.ensure_future(ask(stub, session, fresh=False)) for _ in range(count)]
+            await _counted(setup, "gateway_calls_in_flight", count, f"{proxy.name}: {count} calls arrive")
+            for gateway in setup.gateways:
+                gateway.send(signal.SIGTERM)
+            answers = await asyncio.gather(*calls, return_exceptions=True)
+        lost = [each for each in answers if isinstance(each, grpc.aio.AioRpcError)]
+        expect(not lost, f"{proxy.name}: {len(lost)} of {count} lost: {lost[:1]}")
+        found[proxy.name] = f"{len(lost)} of {count}"
+        for gateway in setup.gateways:
+            expect(await gateway.ended() == 0, f"{gateway.address} did not end with 0")
+            await gateway.start()
+        await setup.settle()
+    await setup.simulator.restart()
+    await setup.restart({})
+    return found
+
+
+async def a_killed_replica_fails_no_call(setup: Setup) -> dict[str, str]:
+    async def fault() -> None:
+        for gateway in setup.gateways:
+            await asyncio.sleep(SECONDS / 4)
+            await setup.kill(gateway)
+            await asyncio.sleep(1)
+            await gateway.start()
+            await asyncio.sleep(NOTICED)
+
+    return await _under_load(setup, fault, allowed=NOT_SENT_TWICE)
+
+
+async def connections_that_end_by_age_fail_no_call(setup: Setup) -> dict[str, str]:
+    await setup.restart({"GATEWAY_MAX_CONNECTION_AGE": "500ms"})
+
+    async def nothing() -> None:
+        await asyncio.sleep(SECONDS)
+
+    found = await _under_load(setup, nothing)
+    await setup.restart({})
+    return found
+
+
+async def _under_load(setup: Setup, fault, allowed: set = frozenset()) -> dict[str, str]:
+    """Injects the fault while calls go through each proxy: without a service config, with that of the examples, and with
+    health checking as well. Returns how many of each have failed. Those in `allowed` may lose a few calls that nobody
+    repeats."""
+    async with AsyncExitStack() as stack:
+        loads = {
+            proxy.name: [
+                await stack.enter_async_context(Load(setup.caller_tls, proxy.port, RATE, config))
+                for config in (None, SERVICE_CONFIG, WITH_HEALTH)
+            ]
+            for proxy in setup.proxies
+        }
+        begun = asyncio.get_running_loop().time()
+        await fault()
+        await asyncio.sleep(begun + SECONDS - asyncio.get_running_loop().time())
+    for name, (bare, *configured) in loads.items():
+        for load in bare, *configured:
+            few = load.made * 0.02 if name in allowed and load is bare else 0
+            what = f"{name}: {[load.failed for load in loads[name]]} of {load.made} failed: {load.failures()}"
+            expect(load.failed <= few, what)
+            expect(load.made > RATE * SECONDS * 0.8, f"{name}: only {load.made} calls: too little load")
+    return {name: f"{', '.join(str(load.failed) for load in own)} of {own[0].made}" for name, own in loads.items()}
+
+
+async def silent_watches_stay_open(setup: Setup) -> dict[str, str]:
+    """Several watches of a session that does not change."""
+
+    async def watch(stub) -> int:
+        """How many events there were when a watch ended, or the time was over."""
+        events = 0
+
+        async def read() -> None:
+            nonlocal events
+            async for _ in stub.Watch(pb.WatchReplicaSessionRequest(id=RUNNING)):
+                events += 1
+
+        try:
+            await asyncio.wait_for(read(), WATCH_SECONDS)
+        except asyncio.TimeoutError:
+            return events
+        raise AssertionError("the run has ended")
+
+    await setup.simulator.restart("--run-length=12h")
+    await setup.restart({})
+    async with AsyncExitStack() as stack:
+        watches = []
+        for proxy in setup.proxies:
+            own = await stack.enter_async_context(channel(setup.caller_tls, proxy.port))
+            watches += [watch(rpc.ReplicaSessionServiceStub(own)) for _ in range(4)]
+        ended = await asyncio.gather(*watches, return_exceptions=True)
+    found = {}
+    for number, proxy in enumerate(setup.proxies):
+        own = ended[4 * number : 4 * number + 4]
+        failed = [each for each in own if isinstance(each, Exception)]
+        expect(not failed, f"{proxy.name}: {failed}")
+        expect(all(own), f"{proxy.name}: events {own}")
+        found[proxy.name] = f"4 for {WATCH_SECONDS:.0f} s"
+    await setup.simulator.restart()
+    await setup.settle()
+    return found
+
+
+async def layers_repeat_what_says_nothing_about_it(setup: Setup) -> dict[str, str]:
+    """What the gateway's signals prevent: a client with the service config makes three attempts, Envoy three of each."""
+    found = {}
+    async with _replay(setup) as replay:
+        for proxy in setup.proxies:
+            async with channel(setup.caller_tls, proxy.port, SERVICE_CONFIG) as own:
+                before = replay.tries
+                await _failure(ask(rpc.ReplicaSessionServiceStub(own), SESSION), "it answers")
+            found[proxy.name] = str(replay.tries - before)
+            expect(found[proxy.name] == ("9" if proxy.name == "envoy" else "3"), f"{proxy.name}: {found}")
+    return found
+
+
+async def no_layer_repeats_a_call_when_enterprise_manager_fails(setup: Setup) -> dict[str, str]:
+    """The gateway has retried: neither the proxy nor a client with the service config of the examples does so again."""
+
+    started = lambda: setup.metric(r'grpc_server_started_total\{.*method="Get"\}')
+    await setup.simulator.restart("--fault=503")
+    found = {}
+    for proxy in setup.proxies:
+        async with channel(setup.caller_tls, proxy.port, SERVICE_CONFIG) as own:
+            stub, before = rpc.ReplicaSessionServiceStub(own), started()
+            for session in HISTORY[:5]:
+                error = await _failure(ask(stub, session), "an Enterprise Manager that is down answers")
+                expect(reason(error) == "EM_UNAVAILABLE", f"{proxy.name}: {error.code()} {error.details()}")
+        tries = (started() - before) / 5
+        expect(tries == 1, f"{proxy.name}: {tries} tries of each call")
+        found[proxy.name] = "1"
+    await setup.simulator.restart()
+    await setup.settle()
+    return found
+
+
+ALL = [
+    every_error_passes_with_its_details,
+    a_page_of_a_thousand_sessions_passes,
+    a_caller_that_leaves_ends_the_request_to_enterprise_manager,
+    layers_repeat_what_says_nothing_about_it,
+    no_layer_repeats_a_call_when_enterprise_manager_fails,
+    silent_watches_stay_open,
+    connections_that_end_by_age_fail_no_call,
+    a_rolling_restart_fails_no_call,
+    calls_in_flight_are_answered_when_all_replicas_stop,
+    a_killed_replica_fails_no_call,
+]
