@@ -8,7 +8,7 @@ use std::{sync::Arc, time::Duration};
 
 use crate::{
     operations::log::root_cause,
-    runtime::{reload::FileError, text::breaks_lines},
+    runtime::{readable::duration, reload::FileError, text::breaks_lines},
 };
 
 /// Why EM gave no usable answer. Cheap to clone, since all callers of a shared read get it.
@@ -36,7 +36,7 @@ pub enum Error {
     TokenRefused { why: String },
 
     /// No logon is tried for now, since the last one failed.
-    #[error("the last logon failed, the next is tried in {} s: {cause}", retry_after.as_secs() + 1)]
+    #[error("the last logon failed, the next is tried in {}: {cause}", duration(*retry_after))]
     LogonPaused {
         /// Why the last logon failed.
         cause: Arc<Error>,
@@ -45,7 +45,7 @@ pub enum Error {
 
     /// The certificate that EM presents is not trusted.
     #[error("Enterprise Manager's certificate is not trusted: {why}")]
-    UntrustedCertificate { why: String },
+    UntrustedCertificate { why: String, fault: CertificateFault },
 
     /// TLS cannot work with this server, or its certificate, until somebody changes something.
     #[error("TLS with Enterprise Manager cannot work: {why}; {remedy}")]
@@ -61,7 +61,7 @@ pub enum Error {
     Unreachable { why: String },
 
     /// Recent connection attempts failed, so the gateway made none for this read.
-    #[error("Enterprise Manager cannot be reached; next try in {retry_after:?}")]
+    #[error("Enterprise Manager cannot be reached; next try in {}", duration(*retry_after))]
     CircuitOpen { retry_after: Duration },
 
     /// The connection was lost, or the gateway stopped waiting, before the answer was complete.
@@ -169,6 +169,25 @@ impl From<FileError<Setting>> for UnusableSetting {
     fn from(error: FileError<Setting>) -> Self {
         error.setting.unusable(error.problem)
     }
+}
+
+/// What is wrong with a certificate that is not trusted, as far as it decides what to do about it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CertificateFault {
+    /// It has expired.
+    Expired,
+    /// It is not valid yet.
+    NotValidYet,
+    /// It is for other names than the one in the address.
+    OtherName,
+    /// Somebody has issued it who is not trusted, often the server itself.
+    UnknownIssuer,
+    /// It is not one of the pinned ones.
+    NotPinned,
+    /// It is marked as that of an authority, which only a pin can trust.
+    Authority,
+    /// Something else: it has to be replaced.
+    Other,
 }
 
 /// What is wrong with the body of an answer.

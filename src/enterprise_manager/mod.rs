@@ -30,7 +30,7 @@ mod xml;
 
 use std::sync::Arc;
 
-pub use error::{BadResponse, Error, Setting, UnusableSetting};
+pub use error::{BadResponse, CertificateFault, Error, Setting, UnusableSetting};
 pub use guard::{LATELY, LastFailure, ReadContext, UpstreamHealth, UpstreamStatus};
 pub(crate) use http::{EmResponse, ForeignBody, SPEAKS, foreign_body, resolve, shake_hands};
 pub use http::{Handshake, HandshakeError, PresentedCertificate, presented_certificate};

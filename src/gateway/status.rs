@@ -22,7 +22,7 @@ use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 
 use super::retry_signals;
-use crate::enterprise_manager::{BadResponse, Error, SessionId};
+use crate::enterprise_manager::{BadResponse, CertificateFault, Error, SessionId};
 
 /// Domain of every `google.rpc.ErrorInfo` of this service.
 pub const ERROR_DOMAIN: &str = "replicasession.gateway";
@@ -122,9 +122,27 @@ table! {
     EM_CREDENTIALS_REJECTED = FailedPrecondition, "EM_CREDENTIALS_REJECTED",
         "Enterprise Manager rejects the gateway's own credentials; the gateway's operator has to correct them",
         "write the correct password to the file of --em-password-file, or correct --em-username; make sure that the account is not locked";
-    EM_UNTRUSTED_CERTIFICATE = FailedPrecondition, "EM_UNTRUSTED_CERTIFICATE",
+    EM_CERTIFICATE_NOT_PINNED = FailedPrecondition, "EM_UNTRUSTED_CERTIFICATE",
         "The gateway does not trust Enterprise Manager's certificate; the gateway's operator has to configure which one to trust",
-        "if Enterprise Manager's certificate was renewed, trust the new one (--em-pin-sha256, --em-pin-file or --em-ca-file); `check` shows it";
+        "if Enterprise Manager's certificate was renewed, trust the new one (--em-pin-sha256 or --em-pin-file); `check` shows it";
+    EM_CERTIFICATE_OF_UNKNOWN_ISSUER = FailedPrecondition, "EM_UNTRUSTED_CERTIFICATE",
+        "The gateway does not trust Enterprise Manager's certificate; the gateway's operator has to configure which one to trust",
+        "trust the authority of Enterprise Manager's certificate (--em-ca-file) or, if it is self-signed, its pin (--em-pin-sha256); `check` shows it";
+    EM_CERTIFICATE_FOR_OTHER_NAME = FailedPrecondition, "EM_UNTRUSTED_CERTIFICATE",
+        "The gateway does not trust Enterprise Manager's certificate; the gateway's operator has to configure which one to trust",
+        "write a name in --em-url that Enterprise Manager's certificate is for, or trust its pin (--em-pin-sha256); `check` shows both";
+    EM_CERTIFICATE_OF_AUTHORITY = FailedPrecondition, "EM_UNTRUSTED_CERTIFICATE",
+        "The gateway does not trust Enterprise Manager's certificate; the gateway's operator has to configure which one to trust",
+        "trust Enterprise Manager's certificate by its pin (--em-pin-sha256), since it is marked as an authority's own; `check` shows it";
+    EM_CERTIFICATE_EXPIRED = FailedPrecondition, "EM_UNTRUSTED_CERTIFICATE",
+        "Enterprise Manager's certificate cannot be trusted; the gateway's operator has to have it replaced",
+        "have Enterprise Manager's administrator renew its certificate, which has expired; until then only a pin trusts it (--em-pin-sha256), which `check` shows";
+    EM_CERTIFICATE_NOT_VALID_YET = FailedPrecondition, "EM_UNTRUSTED_CERTIFICATE",
+        "Enterprise Manager's certificate cannot be trusted; the gateway's operator has to have it replaced",
+        "correct this machine's clock or, if it is right, have Enterprise Manager's certificate replaced, which is not valid yet";
+    EM_CERTIFICATE_BROKEN = FailedPrecondition, "EM_UNTRUSTED_CERTIFICATE",
+        "Enterprise Manager's certificate cannot be trusted; the gateway's operator has to have it replaced",
+        "have Enterprise Manager's administrator replace its certificate, for the reason that the log and `check` give";
     EM_TLS_FAILED = FailedPrecondition, "EM_TLS_FAILED",
         "TLS with Enterprise Manager cannot work; the gateway's operator has to have its server's certificate or TLS settings changed",
         "have the server's certificate or TLS settings changed, or the host in --em-url, as this log line says; `check` says it too";
@@ -280,7 +298,15 @@ fn row_of(error: &Error) -> &'static Row {
         Error::SessionNotFound { .. } => &SESSION_NOT_FOUND,
         Error::AccessDenied { .. } => &EM_ACCESS_DENIED,
         Error::CredentialsRejected { .. } | Error::TokenRefused { .. } => &EM_CREDENTIALS_REJECTED,
-        Error::UntrustedCertificate { .. } => &EM_UNTRUSTED_CERTIFICATE,
+        Error::UntrustedCertificate { fault, .. } => match fault {
+            CertificateFault::NotPinned => &EM_CERTIFICATE_NOT_PINNED,
+            CertificateFault::UnknownIssuer => &EM_CERTIFICATE_OF_UNKNOWN_ISSUER,
+            CertificateFault::OtherName => &EM_CERTIFICATE_FOR_OTHER_NAME,
+            CertificateFault::Authority => &EM_CERTIFICATE_OF_AUTHORITY,
+            CertificateFault::Expired => &EM_CERTIFICATE_EXPIRED,
+            CertificateFault::NotValidYet => &EM_CERTIFICATE_NOT_VALID_YET,
+            CertificateFault::Other => &EM_CERTIFICATE_BROKEN,
+        },
         Error::TlsFailed { .. } => &EM_TLS_FAILED,
         Error::Unreachable { .. }
         | Error::CircuitOpen { .. }

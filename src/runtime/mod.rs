@@ -5,6 +5,7 @@ pub(crate) mod certificates;
 pub(crate) mod deadline;
 pub(crate) mod file;
 pub(crate) mod pem;
+pub(crate) mod readable;
 pub(crate) mod reload;
 pub(crate) mod text;
 pub(crate) mod workers;

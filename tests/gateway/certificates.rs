@@ -81,7 +81,8 @@ pub fn issue_expired(authority: &Issuer<'_, KeyPair>, names: &[&str]) -> Issued 
     })
 }
 
-fn issue_with(
+/// Issues a certificate with something changed.
+pub fn issue_with(
     authority: &Issuer<'_, KeyPair>,
     names: &[&str],
     change: impl FnOnce(&mut CertificateParams),

@@ -12,7 +12,7 @@ use super::support::{FINISHED, Serving, start};
 const PAGE: &str = include_str!("../../docs/status.md");
 
 /// `/status` of this gateway.
-async fn status(gateway: &Serving) -> Value {
+pub async fn status(gateway: &Serving) -> Value {
     let mut stream = TcpStream::connect(&gateway.admin).await.unwrap();
     let request = b"GET /status HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
     stream.write_all(request).await.unwrap();

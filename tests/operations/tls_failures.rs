@@ -1,16 +1,22 @@
 //! `check`, `em-certificate`, the log and the runbook agree on why TLS cannot work, in words for
 //! people.
 
+use std::fs;
+
+use rcgen::{BasicConstraints, IsCa, date_time_ymd};
 use rustls::version::{TLS12, TLS13};
 use simulator::{Options, Simulator};
 
 use super::{
-    certificates::authority,
+    certificates::{Issued, authority, issue, issue_expired, issue_with},
+    status::status,
     support::{FINISHED, program, run, serve},
     tls_servers::{
         TLS_1_1, UNUSABLE, alert, answering, demanding_a_client_certificate, presenting,
     },
 };
+
+const OTHER_PIN: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
 
 /// What `check` says of this server at the step that fails; `pin` is trusted.
 async fn checked(url: &str, pin: &str) -> String {
@@ -100,5 +106,111 @@ async fn what_the_server_would_have_to_support_is_said() {
         let (code, text) = shown(&url).await;
         assert_eq!(code, 69, "{text}");
         assert_says(&text, &words);
+    }
+}
+
+/// An Enterprise Manager with this certificate, and how the gateway is told to trust it.
+struct Distrusted {
+    what: &'static str,
+    certificate: Issued,
+    trust: Trusting,
+    /// In the log line of a call, and in `check`.
+    found: &'static str,
+    /// In the remedy of the log line, of `/status` and of `check`.
+    remedy: &'static str,
+}
+
+enum Trusting {
+    OwnAuthority,
+    AnotherAuthority,
+    AnotherPin,
+}
+
+#[tokio::test]
+async fn what_to_do_about_a_certificate_depends_on_what_is_wrong_with_it_and_log_status_and_check_agree()
+ {
+    let own = authority();
+    let cases = [
+        Distrusted {
+            what: "expired",
+            certificate: issue_expired(&own, &["localhost"]),
+            trust: Trusting::OwnAuthority,
+            found: "it has expired on 2021-01-01 00:00 UTC",
+            remedy: "renew",
+        },
+        Distrusted {
+            what: "not valid yet",
+            certificate: issue_with(&own, &["localhost"], |certificate| {
+                certificate.not_before = date_time_ymd(2039, 1, 1);
+            }),
+            trust: Trusting::OwnAuthority,
+            found: "it is not valid before 2039-01-01 00:00 UTC",
+            remedy: "this machine's clock",
+        },
+        Distrusted {
+            what: "another name",
+            certificate: issue(&own, &["em.example"]),
+            trust: Trusting::OwnAuthority,
+            found: "it is not valid for name localhost, but for em.example",
+            remedy: "a name in --em-url",
+        },
+        Distrusted {
+            what: "another authority",
+            certificate: issue(&own, &["localhost"]),
+            trust: Trusting::AnotherAuthority,
+            found: "no trusted authority has issued it",
+            remedy: "--em-ca-file",
+        },
+        Distrusted {
+            what: "an authority's own",
+            certificate: issue_with(&own, &["localhost"], |certificate| {
+                certificate.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+            }),
+            trust: Trusting::OwnAuthority,
+            found: "it is marked as the certificate of an authority",
+            remedy: "pin",
+        },
+        Distrusted {
+            what: "another pin",
+            certificate: issue(&own, &["localhost"]),
+            trust: Trusting::AnotherPin,
+            found: "pin",
+            remedy: "was renewed",
+        },
+    ];
+    for Distrusted { what, certificate, trust, found, remedy } in cases {
+        let options = Options { tls: Some(certificate.server_config()), ..Options::default() };
+        let simulator = Simulator::start(options).await.unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("ca.crt");
+        let trusted = match trust {
+            Trusting::OwnAuthority => {
+                fs::write(&file, own.pem()).unwrap();
+                ["--em-ca-file", file.to_str().unwrap()]
+            }
+            Trusting::AnotherAuthority => {
+                fs::write(&file, authority().pem()).unwrap();
+                ["--em-ca-file", file.to_str().unwrap()]
+            }
+            Trusting::AnotherPin => ["--em-pin-sha256", OTHER_PIN],
+        };
+        let url = simulator.url();
+        let mut command = program(&["check", "--em-url", &url, r"--em-username=TECH\gateway"]);
+        command.args(trusted).env("GATEWAY_EM_PASSWORD", "simulated");
+        let (code, out, _) = run(&mut command).await;
+        assert_eq!(code, 78, "{what}: {out}");
+        let line = out.lines().find(|line| line.starts_with("✗ tls")).unwrap();
+        assert_says(line, &[found, remedy]);
+        assert_eq!(line.matches(&certificate.pin().to_string()).count(), 1, "{what}: {line}");
+
+        let gateway = serve(&url, &trusted).await;
+        assert_eq!(gateway.get(FINISHED).await.0, 78, "{what}");
+        let line = gateway.logged("call failed").await;
+        assert_eq!(line["reason"], "EM_UNTRUSTED_CERTIFICATE", "{what}");
+        assert_says(line["message"].as_str().unwrap(), &[found]);
+        assert_says(line["remedy"].as_str().unwrap(), &[remedy]);
+        let failure = &status(&gateway).await["enterprise_manager"]["last_failure"];
+        assert_eq!(failure["remedy"], line["remedy"], "{what}");
+        assert_eq!(simulator.counts().requests, 0, "{what}: nothing is sent");
     }
 }

@@ -19,6 +19,7 @@ use crate::{
         EnterpriseManager, Error, Handshake, HandshakeError, SPEAKS, presented_certificate,
         resolve, shake_hands,
     },
+    runtime::readable::{date, duration},
     settings::{EnterpriseManagerSettings, SettingError},
 };
 
@@ -62,7 +63,8 @@ pub(super) async fn connect_to_any(
                 was_refused |= error.kind() == io::ErrorKind::ConnectionRefused;
                 failures.push(format!("{address}: {error}"));
             }
-            Err(_) => failures.push(format!("{address}: no connection within {CONNECT_TIMEOUT:?}")),
+            Err(_) => failures
+                .push(format!("{address}: no connection within {}", duration(CONNECT_TIMEOUT))),
         }
     }
     let what = if was_refused {
@@ -84,9 +86,9 @@ pub(super) async fn establish_tls(
     let handshake = match shake_hands(url, trust, stream).await {
         Ok(handshake) => handshake,
         Err(HandshakeError::Setting(error)) => return Err(SettingError::from(error).into()),
-        Err(HandshakeError::Failed(Error::UntrustedCertificate { why })) => {
+        Err(HandshakeError::Failed(Error::UntrustedCertificate { why, fault })) => {
             let presented = presented_certificate(url).await.ok();
-            return Err(untrusted(&why, presented.as_ref(), trust));
+            return Err(untrusted(&why, fault, presented.as_ref(), trust));
         }
         Err(HandshakeError::Failed(Error::NotEnterpriseManager { .. })) => {
             return Err(Problem::misconfigured(
@@ -112,7 +114,8 @@ pub(super) async fn establish_tls(
     let Some(Ok(expires)) = expires else {
         return Ok(Success::new(handshake, format!("{version}, trusted")));
     };
-    let success = Success::new(handshake, format!("{version}, trusted, valid until {expires}"));
+    let success =
+        Success::new(handshake, format!("{version}, trusted, valid until {}", date(expires)));
     if expires.as_second() - Timestamp::now().as_second() < EXPIRES_SOON {
         return Ok(success.but(
             "renew Enterprise Manager's certificate; before that, add the new pin or authority to these settings",

@@ -7,7 +7,8 @@ use url::Url;
 
 use crate::{
     cli::ExitCode,
-    enterprise_manager::{Error, PresentedCertificate},
+    enterprise_manager::{CertificateFault, Error, PresentedCertificate},
+    runtime::readable,
     settings::{EnterpriseManagerSettings, PasswordSource, SettingError, Trust},
 };
 
@@ -54,7 +55,7 @@ impl Problem {
     pub(super) fn timed_out(time_limit: Duration) -> Self {
         Self::new(
             ExitCode::TEMPORARY_FAILURE,
-            format!("no answer within {time_limit:?}"),
+            format!("no answer within {}", readable::duration(time_limit)),
             "check Enterprise Manager's load; if it is only slow, raise --step-timeout for this check \
              and --default-deadline for the gateway",
         )
@@ -134,7 +135,7 @@ pub(super) fn of_error(error: &Error, settings: &EnterpriseManagerSettings) -> P
                 port_hint(url)
             ),
         ),
-        Error::UntrustedCertificate { why } => Problem::misconfigured(
+        Error::UntrustedCertificate { why, .. } => Problem::misconfigured(
             format!("the certificate is not trusted: {why}"),
             "display the certificate with em-certificate",
         ),
@@ -168,16 +169,22 @@ pub(super) fn of_error(error: &Error, settings: &EnterpriseManagerSettings) -> P
 /// The certificate is not trusted. `presented` is the server's certificate, if it could be read.
 pub(super) fn untrusted(
     why: &str,
+    fault: CertificateFault,
     presented: Option<&PresentedCertificate>,
     trust: &Trust,
 ) -> Problem {
-    let text = format!("the certificate is not trusted: {why}");
+    use CertificateFault as Fault;
     let Some(certificate) = presented else {
+        let text = format!("the certificate is not trusted: {why}");
         return Problem::misconfigured(text, "display it with em-certificate");
     };
-    let pin = &certificate.pin;
+    // The remedy has the pin: once is enough to copy it.
+    let why = match fault {
+        Fault::NotPinned => "it is not the pinned one",
+        _ => why,
+    };
     let text = format!(
-        "{text}; the certificate is for {}, valid from {} to {}, pin {pin}",
+        "the certificate is not trusted: {why}; it is for {}, valid from {} to {}",
         match certificate.names.join(", ") {
             names if names.is_empty() => "no name".to_owned(),
             names => names,
@@ -185,26 +192,28 @@ pub(super) fn untrusted(
         certificate.not_before,
         certificate.not_after,
     );
-    let compare = "compare the pin with the one that Enterprise Manager's administrator sees";
-    let remedy = match trust {
-        Trust::Pins { file: Some(_), .. } => {
-            format!("if the certificate was renewed, {compare}, then add it to the --em-pin-file")
+    let pin = &certificate.pin;
+    let pinned = format!(
+        "compare its pin with the one that Enterprise Manager's administrator sees, then {}",
+        match trust {
+            Trust::Pins { file: Some(path), .. } => format!("add {pin} to {}", path.display()),
+            _ => format!("set --em-pin-sha256 {pin}"),
         }
-        Trust::Pins { .. } => {
-            format!("if the certificate was renewed, {compare}, then set --em-pin-sha256 {pin}")
+    );
+    let remedy = match fault {
+        Fault::NotPinned => format!("if the certificate was renewed, {pinned}"),
+        Fault::Expired => {
+            format!("ask Enterprise Manager's administrator to renew it; until then, {pinned}")
         }
-        _ if why.contains("expired") => format!(
-            "ask Enterprise Manager's administrator to renew it; until then, {compare}, and set \
-             --em-pin-sha256 {pin}"
-        ),
-        _ if why.contains("valid for name") => format!(
-            "use a name in --em-url that the certificate contains; or {compare}, then set \
-             --em-pin-sha256 {pin}"
-        ),
-        _ => format!(
-            "trust its authority with --em-ca-file; or, if it is self-signed, {compare}, then set \
-             --em-pin-sha256 {pin}"
-        ),
+        Fault::NotValidYet => format!("correct this machine's clock; if it is right, {pinned}"),
+        Fault::OtherName => {
+            format!("write a name in --em-url that the certificate is for; or {pinned}")
+        }
+        Fault::UnknownIssuer => {
+            format!("trust its authority with --em-ca-file; or, if it is self-signed, {pinned}")
+        }
+        Fault::Authority => pinned,
+        Fault::Other => "ask Enterprise Manager's administrator to replace it".to_owned(),
     };
     Problem::misconfigured(text, remedy)
 }

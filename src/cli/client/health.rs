@@ -27,7 +27,7 @@ use super::{
 use crate::{
     cli::{CommandError, ExitCode, print},
     operations::log::root_cause,
-    runtime::text::quoted,
+    runtime::{readable, text::quoted},
     settings::{duration, socket_address},
 };
 
@@ -78,7 +78,7 @@ pub(crate) async fn run(options: &HealthOptions) -> Result<ExitCode, CommandErro
         if options.readyz { readyz(options.admin_address).await } else { check(options).await }
     };
     let status = timeout(options.timeout, asked).await.unwrap_or_else(|_| {
-        let message = format!("no answer within {:?}", options.timeout);
+        let message = format!("no answer within {}", readable::duration(options.timeout));
         Err(Refusal::from(Status::deadline_exceeded(message)))
     })?;
     print(&format!("{}\n", status.as_str_name()));

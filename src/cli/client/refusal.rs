@@ -5,7 +5,10 @@ use std::{fmt, time::Duration};
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
 
-use crate::{gateway::status::ERROR_DOMAIN, operations::log::root_cause, proto::codes::code_name};
+use crate::{
+    gateway::status::ERROR_DOMAIN, operations::log::root_cause, proto::codes::code_name,
+    runtime::readable::duration,
+};
 
 /// A status with its details, for printing.
 #[derive(Debug)]
@@ -67,7 +70,7 @@ impl fmt::Display for Refusal {
             write!(f, "\n  field   {} {}", violation.field, violation.description)?;
         }
         if let Some(delay) = self.retry_delay() {
-            write!(f, "\n  retry   after {delay:?}")?;
+            write!(f, "\n  retry   after {}", duration(delay))?;
         }
         Ok(())
     }

@@ -6,7 +6,10 @@
 use std::error::Error as StdError;
 
 use super::{client::CONNECT_TIMEOUT, tls_error::tls_error};
-use crate::enterprise_manager::error::{Error, cause_excerpt};
+use crate::{
+    enterprise_manager::error::{Error, cause_excerpt},
+    runtime::readable::duration,
+};
 
 /// Classifies an error of reqwest. `address` is for the operator's log.
 pub(crate) fn connection_error(error: &reqwest::Error, address: &str) -> Error {
@@ -20,7 +23,7 @@ pub(crate) fn connection_error(error: &reqwest::Error, address: &str) -> Error {
         };
     }
     let why = if error.is_timeout() {
-        format!("{address}: no connection within {CONNECT_TIMEOUT:?}")
+        format!("{address}: no connection within {}", duration(CONNECT_TIMEOUT))
     } else {
         format!("{address}: {}", cause_excerpt(error))
     };

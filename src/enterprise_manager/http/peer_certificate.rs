@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use rustls::pki_types::CertificateDer;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use url::Url;
-use x509_cert::{Certificate, der::Decode as _, ext::pkix::name::GeneralName};
+use x509_cert::{Certificate, der::Decode as _, ext::pkix::name::GeneralName, time::Time};
 
 use super::{
     connect::{address as host_and_port, resolve, server_name},
@@ -14,7 +15,9 @@ use super::{
     tls::{Presented, trusting_anything},
 };
 use crate::{
-    enterprise_manager::error::Error, runtime::certificates::alternative_names, settings::Pin,
+    enterprise_manager::error::Error,
+    runtime::{certificates::alternative_names, readable::date},
+    settings::Pin,
 };
 
 /// The content of a server's certificate. None of it is verified.
@@ -80,11 +83,16 @@ fn describe(certificate: &CertificateDer<'_>, failure: Option<Error>) -> Present
         pin,
         subject: content.subject().to_string(),
         issuer: content.issuer().to_string(),
-        not_before: content.validity().not_before.to_string(),
-        not_after: content.validity().not_after.to_string(),
+        not_before: at(&content.validity().not_before),
+        not_after: at(&content.validity().not_after),
         names: alternative_names(&parsed).iter().map(name).collect(),
         failure,
     }
+}
+
+fn at(time: &Time) -> String {
+    let seconds = i64::try_from(time.to_unix_duration().as_secs()).unwrap_or(i64::MAX);
+    Timestamp::from_second(seconds).map_or_else(|_| time.to_string(), date)
 }
 
 fn name(name: &GeneralName) -> String {

@@ -9,8 +9,11 @@
 use jiff::Timestamp;
 use rustls::{AlertDescription as Alert, CertificateError, PeerMisbehaved, pki_types::UnixTime};
 
-use super::unusable_certificate::Unusable;
-use crate::enterprise_manager::error::Error;
+use super::{tls::Refused, unusable_certificate::Unusable};
+use crate::{
+    enterprise_manager::error::{CertificateFault, Error},
+    runtime::readable::date,
+};
 
 /// What the gateway supports: the default of rustls with aws-lc-rs.
 pub(crate) const SPEAKS: &str = "the gateway speaks TLS 1.3, and TLS 1.2 with ECDHE and AES-GCM or \
@@ -45,11 +48,13 @@ pub(super) fn tls_error(error: &rustls::Error, address: &str) -> Error {
             failed(&format!("TLS cannot use its certificate: {}", other.0), OTHER_CERTIFICATE)
         }
         Tls::InvalidCertificate(why) => {
-            Error::UntrustedCertificate { why: format!("{address}: {}", not_trusted(why)) }
+            let (why, fault) = not_trusted(why);
+            Error::UntrustedCertificate { why: format!("{address}: {why}"), fault }
         }
-        Tls::NoCertificatesPresented => {
-            Error::UntrustedCertificate { why: format!("{address}: it presents none") }
-        }
+        Tls::NoCertificatesPresented => Error::UntrustedCertificate {
+            why: format!("{address}: it presents none"),
+            fault: CertificateFault::Other,
+        },
         Tls::InvalidMessage(_) => Error::NotEnterpriseManager {
             what: format!("{address} does not speak TLS; plain HTTP on this port?"),
             passing: false,
@@ -111,17 +116,19 @@ fn refusal(alert: Alert) -> Option<(&'static str, &'static str)> {
     })
 }
 
-fn not_trusted(why: &CertificateError) -> String {
-    let time = |time: &UnixTime| {
+/// Why a certificate is not trusted, and what kind of fault that is.
+fn not_trusted(why: &CertificateError) -> (String, CertificateFault) {
+    use CertificateFault as Fault;
+    let date = |time: &UnixTime| {
         let seconds = i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
-        Timestamp::from_second(seconds).map_or_else(|_| "?".to_owned(), |time| time.to_string())
+        Timestamp::from_second(seconds).map_or_else(|_| "?".to_owned(), date)
     };
     match why {
         CertificateError::ExpiredContext { not_after, .. } => {
-            format!("it has expired, at {}", time(not_after))
+            (format!("it has expired on {}", date(not_after)), Fault::Expired)
         }
         CertificateError::NotValidYetContext { not_before, .. } => {
-            format!("it is not valid before {}", time(not_before))
+            (format!("it is not valid before {}", date(not_before)), Fault::NotValidYet)
         }
         CertificateError::NotValidForNameContext { expected, presented } => {
             // Each has the form `DnsName("em.example")`.
@@ -130,33 +137,41 @@ fn not_trusted(why: &CertificateError) -> String {
                 None => "an address".to_owned(),
             };
             let names: Vec<_> = presented.iter().map(name).collect();
+            let names = match names.join(", ") {
+                names if names.is_empty() => "none".to_owned(),
+                names => names,
+            };
             let expected = expected.to_str();
-            match names.join(", ") {
-                names if names.is_empty() => format!("it is not valid for name {expected}"),
-                names => format!("it is not valid for name {expected}, but for {names}"),
-            }
+            (format!("it is not valid for name {expected}, but for {names}"), Fault::OtherName)
         }
-        CertificateError::UnknownIssuer => "no trusted authority has issued it".to_owned(),
-        CertificateError::Revoked => "it is revoked".to_owned(),
+        CertificateError::UnknownIssuer => {
+            ("no trusted authority has issued it".to_owned(), Fault::UnknownIssuer)
+        }
+        CertificateError::Other(other) => match other.0.downcast_ref::<Refused>() {
+            Some(refused @ Refused::NotPinned(_)) => (refused.to_string(), Fault::NotPinned),
+            Some(refused @ Refused::WithoutKey) => (refused.to_string(), Fault::Other),
+            None if other.to_string().contains("CaUsedAsEndEntity") => {
+                ("it is marked as the certificate of an authority".to_owned(), Fault::Authority)
+            }
+            None => (BROKEN.to_owned(), Fault::Other),
+        },
+        CertificateError::Revoked => ("it is revoked".to_owned(), Fault::Other),
+        // Most often an authority was made anew under its old name.
         CertificateError::BadSignature => {
-            "its signature, or that of an authority above it, is wrong".to_owned()
+            let what = "no trusted authority has issued it: the trusted one with the name of its issuer has \
+                        another key";
+            (what.to_owned(), Fault::UnknownIssuer)
         }
         CertificateError::InvalidPurposeContext { .. } => {
-            "its extended key usage does not allow it for servers".to_owned()
+            ("its extended key usage does not allow it for servers".to_owned(), Fault::Other)
         }
         CertificateError::UnsupportedSignatureAlgorithmContext { .. }
         | CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => {
-            "it, or an authority above it, is signed in a way that is not accepted, such as SHA-1"
-                .to_owned()
+            let what = "it, or an authority above it, is signed in a way that is not accepted, such as SHA-1";
+            (what.to_owned(), Fault::Other)
         }
-        CertificateError::Other(other) if other.0.is::<super::tls::Refused>() => {
-            other.0.to_string()
-        }
-        CertificateError::Other(other) if other.to_string().contains("CaUsedAsEndEntity") => {
-            "its certificate is one of an authority, which no server may present as its own; trust \
-             it by its pin instead"
-                .to_owned()
-        }
-        _ => "it, or an authority above it, breaks a rule of X.509".to_owned(),
+        _ => (BROKEN.to_owned(), Fault::Other),
     }
 }
+
+const BROKEN: &str = "it, or an authority above it, breaks a rule of X.509";

@@ -30,7 +30,10 @@ use crate::{
         metrics::{LogonOutcome, UpstreamMetrics},
         traces::TraceContext,
     },
-    runtime::reload::{Files, WatchedFiles},
+    runtime::{
+        readable::duration,
+        reload::{Files, WatchedFiles},
+    },
     settings::{EnterpriseManagerSettings, PasswordSource, doubt},
 };
 
@@ -323,7 +326,7 @@ fn log(failure: &LogonFailure, pause: Option<Duration>) {
 }
 
 fn unanswered() -> LogonFailure {
-    let why = format!("no answer to the logon within {LONGEST_LOGON:?}");
+    let why = format!("no answer to the logon within {}", duration(LONGEST_LOGON));
     LogonFailure { error: Error::Disconnected { why }, meaning: Meaning::Unanswered }
 }
 

@@ -42,7 +42,7 @@ use tonic_types::StatusExt as _;
 use crate::{
     operations::{log::root_cause, metrics::SpanCounters},
     proto::codes::code_name,
-    runtime::certificates::lacks_authorities,
+    runtime::{certificates::lacks_authorities, readable::duration},
     settings::{SettingError, TraceSettings},
 };
 
@@ -171,7 +171,7 @@ impl SpanExporter for CollectorClient {
                 Some(cause) => format!("{}: {cause}", code_name(status.code())),
                 None => code_name(status.code()).to_owned(),
             },
-            Ok(Err(_)) => format!("no answer within {limit:?}"),
+            Ok(Err(_)) => format!("no answer within {}", duration(limit)),
             Err(_) => "the gateway stops".to_owned(),
         };
         self.counted.failed.inc_by(spans);
