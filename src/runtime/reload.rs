@@ -104,13 +104,13 @@ impl<E: 'static> WatchedFiles<E> {
 }
 
 /// Checks all files every `interval` and whenever `reread` is notified, and reports to `reloaded` which
-/// files have changed and whether the change is in use. A notification also means that the files are
-/// complete. Runs until it is dropped.
+/// files have changed and whether the change is in use, or why it is refused. A notification also means
+/// that the files are complete. Runs until it is dropped.
 pub async fn run<E: Display + Send + 'static>(
     mut watched: Vec<WatchedFiles<E>>,
     interval: Duration,
     reread: Arc<Notify>,
-    reloaded: impl Fn(&'static str, bool),
+    reloaded: impl Fn(&'static str, Result<(), &E>),
 ) {
     loop {
         let is_complete = tokio::select! {
@@ -133,7 +133,7 @@ pub async fn run<E: Display + Send + 'static>(
             tracing::info!("no file has changed");
         }
         for (what, outcome) in outcomes {
-            reloaded(what, outcome.is_ok());
+            reloaded(what, outcome.as_ref().copied());
             match outcome {
                 Ok(()) => tracing::info!(what, "changed files are in use"),
                 Err(error) => {

@@ -11,6 +11,7 @@
 mod error;
 mod health;
 mod listening;
+mod refused_files;
 mod services;
 mod status;
 
@@ -19,7 +20,7 @@ use std::{net::SocketAddr, sync::Arc};
 use tokio::{
     sync::Notify,
     task::{AbortHandle, JoinSet},
-    time::sleep,
+    time::{Instant, sleep},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -40,6 +41,7 @@ use crate::{
 pub use error::StartError;
 use health::Health;
 use listening::listen;
+use refused_files::RefusedFiles;
 use services::CommonParts;
 use status::StatusPage;
 
@@ -114,10 +116,22 @@ pub async fn start(settings: Settings) -> Result<RunningGateway, StartError> {
     };
     listener.spawn(clients.run(socket, workers));
     let counted = metrics.clone();
-    let reloaded = move |what, is_applied| counted.reloaded(what, is_applied);
+    let refused_files = Arc::new(RefusedFiles::default());
+    let refused = refused_files.clone();
+    let reloaded = move |what, outcome: Result<(), &SettingError>| {
+        counted.reloaded(what, outcome.is_ok());
+        refused.changed(what, outcome.err().map(ToString::to_string));
+    };
     let reread = Arc::new(Notify::new());
     tasks.spawn(reload::run(files, settings.reload_interval, reread.clone(), reloaded));
-    let status = StatusPage::new(&settings, enterprise_manager.clone(), stopping.clone(), expiries);
+    let status = StatusPage {
+        started: Instant::now(),
+        settings: settings.in_effect.clone(),
+        enterprise_manager: enterprise_manager.clone(),
+        stopping: stopping.clone(),
+        expiries,
+        refused_files,
+    };
     let routes = admin::routes(stopping.clone(), move || status.text(), metrics);
     tasks.spawn(admin::serve(admin_socket, routes));
     let em_health = tasks.spawn(health.clone().report(enterprise_manager.health().clone()));

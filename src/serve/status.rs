@@ -4,28 +4,30 @@
 //! It reads the state of the modules themselves, not the metrics about them, and sends nothing to
 //! Enterprise Manager: it must answer at once, especially during an outage.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::refused_files::{Refusal, RefusedFiles};
 use crate::{
     enterprise_manager::{EnterpriseManager, LastFailure, LogonState, UpstreamStatus},
     gateway::Failure,
     runtime::certificates::Expiry,
-    settings::{Settings, SettingsInEffect},
+    settings::SettingsInEffect,
 };
 
 /// The sources of `/status`.
 pub(super) struct StatusPage {
-    started: Instant,
-    settings: SettingsInEffect,
-    enterprise_manager: EnterpriseManager,
-    stopping: CancellationToken,
+    pub(super) started: Instant,
+    pub(super) settings: SettingsInEffect,
+    pub(super) enterprise_manager: EnterpriseManager,
+    pub(super) stopping: CancellationToken,
     /// By the side that the certificate belongs to.
-    expiries: [(&'static str, Expiry); 2],
+    pub(super) expiries: [(&'static str, Expiry); 2],
+    pub(super) refused_files: Arc<RefusedFiles>,
 }
 
 #[derive(Serialize)]
@@ -36,6 +38,7 @@ struct StatusReport<'s> {
     ready: bool,
     enterprise_manager: EnterpriseManagerReport,
     certificates: BTreeMap<&'static str, Option<CertificateReport>>,
+    refused_files: Vec<RefusedFilesReport>,
     settings: &'s SettingsInEffect,
 }
 
@@ -69,6 +72,14 @@ struct CertificateReport {
     expires_in_seconds: i64,
 }
 
+#[derive(Serialize)]
+struct RefusedFilesReport {
+    what: &'static str,
+    #[serde(flatten)]
+    moment: Moment,
+    problem: String,
+}
+
 /// A moment in the past.
 #[derive(Serialize)]
 struct Moment {
@@ -77,17 +88,6 @@ struct Moment {
 }
 
 impl StatusPage {
-    /// The sources for a gateway that starts now.
-    pub(super) fn new(
-        settings: &Settings,
-        enterprise_manager: EnterpriseManager,
-        stopping: CancellationToken,
-        expiries: [(&'static str, Expiry); 2],
-    ) -> Self {
-        let settings = settings.in_effect.clone();
-        Self { started: Instant::now(), settings, enterprise_manager, stopping, expiries }
-    }
-
     /// The current state, as indented JSON.
     pub(super) fn text(&self) -> String {
         let start = Moment::from(self.started);
@@ -101,6 +101,7 @@ impl StatusPage {
             certificates: certificates
                 .map(|(side, expiry)| (*side, expiry.get().map(CertificateReport::of)))
                 .collect(),
+            refused_files: self.refused_files.all().into_iter().map(Into::into).collect(),
             settings: &self.settings,
         };
         let text = serde_json::to_string_pretty(&report).expect("all keys are strings");
@@ -141,6 +142,12 @@ impl From<LastFailure> for FailureReport {
         }
         .row();
         Self { moment: failure.at.into(), reason: row.reason, remedy: row.remedy }
+    }
+}
+
+impl From<(&'static str, Refusal)> for RefusedFilesReport {
+    fn from((what, refusal): (&'static str, Refusal)) -> Self {
+        Self { what, moment: refusal.at.into(), problem: refusal.problem }
     }
 }
 

@@ -6,6 +6,7 @@ use tokio::time::{sleep, timeout};
 
 use super::{
     certificates::{authority, issue},
+    status::status,
     support::{program, run, start},
 };
 
@@ -32,7 +33,12 @@ async fn sighup_has_the_files_read_and_does_not_end_the_gateway() {
 
     fs::write(&key, "broken").unwrap();
     gateway.signal("HUP").await;
-    gateway.logged("changed files are refused").await;
+    let line = gateway.logged("changed files are refused").await;
+    let refused = &status(&gateway).await["refused_files"];
+    assert_eq!(refused[0]["what"], "listener_certificate", "{refused}");
+    assert_eq!(refused[0]["problem"], line["error"], "{refused}");
+    assert!(refused[0]["age_seconds"].is_u64(), "{refused}");
+    assert_eq!(refused.as_array().unwrap().len(), 1, "{refused}");
     let (code, _, err) = run(&mut program(&health)).await;
     assert_eq!(code, 0, "{err}");
 
@@ -53,6 +59,7 @@ async fn sighup_has_the_files_read_and_does_not_end_the_gateway() {
         }
     };
     timeout(Duration::from_secs(20), used_again).await.unwrap();
+    assert_eq!(status(&gateway).await["refused_files"], serde_json::json!([]));
     assert_eq!(gateway.whole_log().matches("is not a regular file").count(), 1);
     assert_eq!(gateway.stop().await, 0);
 }
