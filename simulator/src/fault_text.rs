@@ -24,6 +24,7 @@ impl Fault {
     /// number of requests (`20`) or a duration (`30s`); a fault without one stays active.
     pub const FORMS: &str = "\
 latency=300ms, latency=100ms..400ms  responses are delayed
+query-latency=1s                     responses of the query service are delayed so much longer
 logon-latency=300ms                  responses to logons are delayed
 silence, silence=EXTENT              requests are accepted and never answered
 503, 503=EXTENT                      requests are answered with this status
@@ -59,6 +60,7 @@ impl FromStr for Fault {
 fn fault(name: &str, value: Option<&str>) -> Option<Fault> {
     match name {
         "latency" => latency(value?).map(Fault::Latency),
+        "query-latency" => latency(value?).map(Fault::QueryLatency),
         "logon-latency" => latency(value?).map(Fault::LogonLatency),
         "silence" => extent(value).map(Fault::Silence),
         "html" => extent(value).map(Fault::WebUi),

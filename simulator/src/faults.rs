@@ -30,6 +30,8 @@ use crate::{
 pub enum Fault {
     /// Responses are delayed.
     Latency(Latency),
+    /// Responses of the query service are delayed, in addition to [`Fault::Latency`].
+    QueryLatency(Latency),
     /// Responses to logon and logoff are delayed.
     LogonLatency(Latency),
     /// Requests are accepted and never answered.
@@ -208,11 +210,23 @@ impl Faults {
 
     /// The delay of a logon or logoff.
     pub(crate) fn logon_delay(&self) -> Duration {
-        let active = self.active.lock();
-        let delays = active.faults.iter().filter_map(|fault| match fault {
-            Fault::LogonLatency(latency) => Some(latency.draw()),
+        self.delay(|fault| match fault {
+            Fault::LogonLatency(latency) => Some(*latency),
             _ => None,
-        });
+        })
+    }
+
+    /// The additional delay of a query.
+    pub(crate) fn query_delay(&self) -> Duration {
+        self.delay(|fault| match fault {
+            Fault::QueryLatency(latency) => Some(*latency),
+            _ => None,
+        })
+    }
+
+    fn delay(&self, latency: impl Fn(&Fault) -> Option<Latency>) -> Duration {
+        let active = self.active.lock();
+        let delays = active.faults.iter().filter_map(latency).map(Latency::draw);
         delays.fold(Duration::ZERO, Duration::saturating_add)
     }
 
@@ -257,7 +271,8 @@ impl Effects {
             Fault::Trickle(interval) => self.pace = Pace::Trickle(*interval),
             Fault::Stale(interval) => self.collection = Some(*interval),
             Fault::UnknownId500 => self.unknown_id_500 = true,
-            Fault::LogonLatency(_)
+            Fault::QueryLatency(_)
+            | Fault::LogonLatency(_)
             | Fault::Expire(_)
             | Fault::KeepAlive(_)
             | Fault::Answers(_)

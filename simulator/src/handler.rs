@@ -118,6 +118,9 @@ impl Handler<'_> {
         }
         let effects = self.shared.faults.next_effects();
         pause(effects.delay).await;
+        if matches!(route, Route::Query) {
+            pause(self.shared.faults.query_delay()).await;
+        }
         let reply = match &effects.replacement {
             Some(Replacement::Silence) => future::pending().await,
             Some(Replacement::Status(error)) => error.reply(self.format, self.shared.views.style),

@@ -143,9 +143,10 @@ fn account(Account { user, password, role }: &Account) -> String {
 fn counts(simulator: &Simulator) -> String {
     let counts = simulator.counts();
     format!(
-        "Connections    {}\nRequests       {}\nLogons         {}\nSession reads  {}\nLogoffs        {}\n",
+        "Connections    {}\nRequests       {}\nMost at once   {}\nLogons         {}\nSession reads  {}\nLogoffs        {}\n",
         counts.connections,
         counts.requests,
+        counts.in_flight_highest,
         counts.logons_accepted,
         counts.session_reads,
         counts.logoffs

@@ -30,8 +30,9 @@ mod xml;
 
 use std::sync::Arc;
 
+pub(crate) use batch::{Deadline, Wait};
 pub use error::{BadResponse, CertificateFault, Error, Setting, UnusableSetting};
-pub use guard::{LATELY, LastFailure, ReadContext, UpstreamHealth, UpstreamStatus};
+pub use guard::{LATELY, LastFailure, ReadContext, Share, UpstreamHealth, UpstreamStatus};
 pub(crate) use http::{EmResponse, ForeignBody, SPEAKS, foreign_body, resolve, shake_hands};
 pub use http::{Handshake, HandshakeError, PresentedCertificate, presented_certificate};
 pub use logon::LogonState;
@@ -139,6 +140,11 @@ impl EnterpriseManager {
     /// Whether requests fail at once because no connection to EM can be established.
     pub fn is_circuit_open(&self) -> bool {
         self.http.is_circuit_open()
+    }
+
+    /// Whether sessions are read together: `used`, `suspended` or `off`.
+    pub fn batches(&self) -> &'static str {
+        self.batches.state()
     }
 
     /// Counts elements that the contract has no field for.

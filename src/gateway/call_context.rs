@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use super::request_id::RequestId;
 use crate::{
-    enterprise_manager::SessionId,
+    enterprise_manager::{SessionId, Share},
     listener::ConnectionHandle,
     operations::{metrics::Metrics, traces::TraceContext},
     proto::CallKind,
@@ -51,7 +51,7 @@ impl CallContext {
 
     /// How to read a session, page or tasks for this call.
     pub(super) fn caller_terms(&self, max_age: Option<Duration>) -> CallerTerms<'_> {
-        CallerTerms { max_age, deadline: self.deadline, trace: &self.trace }
+        CallerTerms { max_age, deadline: self.deadline, trace: &self.trace, share: Share::Calls }
     }
 
     /// How long the call has taken so far.

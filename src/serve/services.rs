@@ -42,12 +42,7 @@ pub(super) fn workers(
 ) -> Result<Vec<Worker<Inbound>>, String> {
     let CommonParts { settings, enterprise_manager, health, metrics, traces } = parts;
     let reads_registry = ReadRegistry::new(settings.reuse, metrics.reads());
-    let pollers = PollerRegistry::new(
-        settings.watch,
-        settings.enterprise_manager.concurrency,
-        metrics.clone(),
-        traces.clone(),
-    );
+    let pollers = PollerRegistry::new(settings.watch, metrics.clone(), traces.clone());
     let tokens = PageTokens::new(&settings.page_token_secret());
     let layers = Layers::new(settings.calls, metrics.clone(), traces);
     let worker = |runtime: &tokio::runtime::Handle| {

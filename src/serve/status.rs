@@ -49,6 +49,7 @@ struct EnterpriseManagerReport {
     last_failure: Option<FailureReport>,
     logon: LogonReport,
     circuit: &'static str,
+    batches: &'static str,
 }
 
 #[derive(Serialize)]
@@ -130,6 +131,7 @@ impl EnterpriseManagerReport {
                 suspended: enterprise_manager.is_logon_paused(),
             },
             circuit: if enterprise_manager.is_circuit_open() { "open" } else { "closed" },
+            batches: enterprise_manager.batches(),
         }
     }
 }

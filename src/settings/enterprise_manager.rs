@@ -85,8 +85,9 @@ pub struct EnterpriseManagerOptions {
 
     /// Maximum number of sessions that one query to Enterprise Manager reads; 1 reads each alone
     ///
-    /// Only reads that wait for a free request are read together. A query for 64 sessions has an
-    /// address of 6 kB; proxies often refuse more than 8 kB, Windows more than 16 kB.
+    /// Calls are read together if they wait for a free request, polls of watched sessions if they are due
+    /// within half a second. A query for 64 sessions has an address of 6 kB; proxies often refuse more
+    /// than 8 kB, Windows more than 16 kB.
     #[arg(long, env = "GATEWAY_EM_BATCH", value_name = "N", default_value = "64", value_parser = batch)]
     pub em_batch: usize,
 }

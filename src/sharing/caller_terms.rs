@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::operations::traces::TraceContext;
+use crate::{enterprise_manager::Share, operations::traces::TraceContext};
 
 /// One caller's requirements for a read. The [`ReadContext`](crate::enterprise_manager::ReadContext) of a
 /// read combines those of all callers that wait for it.
@@ -20,6 +20,8 @@ pub(crate) struct CallerTerms<'t> {
     pub deadline: Instant,
     /// The caller's trace.
     pub trace: &'t TraceContext,
+    /// The share of EM's permits that a read which begins for this caller takes.
+    pub share: Share,
 }
 
 impl CallerTerms<'_> {

@@ -46,11 +46,13 @@ where
     }
 
     /// Joins the read under way for `key` if the terms allow it; otherwise starts a new one. Calls
-    /// `kept` in between, because a read that has just ended may have stored its answer.
+    /// `kept` in between, because a read that has just ended may have stored its answer. A new read
+    /// starts now, or has `started` together with others.
     pub(super) fn join_or_start<F>(
         self: &Arc<Self>,
         key: K,
         terms: &CallerTerms<'_>,
+        started: Option<Instant>,
         kept: impl FnOnce() -> Option<Arc<A>>,
         read: impl FnOnce(Arc<ReadContext>) -> F + Send + 'static,
     ) -> Shared<BoxedRead<A>>
@@ -70,8 +72,9 @@ where
             }
         }
         self.note(&self.counters.asked, "asked", terms.trace);
-        let started = Instant::now();
-        let context = Arc::new(ReadContext::new(terms.deadline, terms.trace.clone()));
+        let started = started.unwrap_or_else(Instant::now);
+        let context = ReadContext::new(terms.deadline, terms.trace.clone(), terms.share);
+        let context = Arc::new(context);
         let removal = Removal { in_flight: self.clone(), key: key.clone(), started };
         let read_context = context.clone();
         // Call `read` inside the box: outside, its future of three kilobytes would be copied twice.

@@ -17,6 +17,8 @@
 
 mod caller_terms;
 mod in_flight;
+mod patience;
+mod watch_terms;
 
 use std::{future::Future, sync::Arc, time::Duration};
 
@@ -27,7 +29,7 @@ use crate::{
     enterprise_manager::{
         EnterpriseManager, Error, ItemList, ItemPage, Position, ReadContext, Reading, Selection,
         SessionFilter, SessionId, SessionList, SessionPage, TaskFilter, TaskList, TaskPage,
-        TaskReading, View,
+        TaskReading, View, Wait,
     },
     operations::metrics::ReadCounters,
     settings::ReuseSettings,
@@ -35,6 +37,8 @@ use crate::{
 pub(crate) use caller_terms::CallerTerms;
 use in_flight::InFlight;
 pub(crate) use in_flight::SharedResult;
+pub(crate) use patience::Patience;
+pub(crate) use watch_terms::WatchTerms;
 
 /// Name of the span attribute that says where the session came from: `asked`, `shared` or `reused`.
 pub(crate) const SESSION_READ: &str = "gateway.read.session";
@@ -159,12 +163,10 @@ impl SharedReads {
     ) -> SharedResult<Reading> {
         let key = (id, view);
         let accepts_earlier = terms.accepts_earlier();
-        let kept = || self.registry.kept(key, terms.max_age);
-        if accepts_earlier && let Some(reading) = kept() {
-            self.registry.counters.reused.inc();
-            terms.trace.set_attribute(SESSION_READ, || "reused");
+        if let Some(reading) = self.reused(key, &terms) {
             return Ok(reading);
         }
+        let kept = || self.registry.kept(key, terms.max_age);
         let (enterprise_manager, registry) =
             (self.enterprise_manager.clone(), self.registry.clone());
         let read = move |context: Arc<ReadContext>| async move {
@@ -172,7 +174,60 @@ impl SharedReads {
             registry.keep(key, &result, accepts_earlier);
             result
         };
-        self.registry.sessions.join_or_start(key, &terms, kept, read).await
+        self.registry.sessions.join_or_start(key, &terms, None, kept, read).await
+    }
+
+    /// Reads a watched session in the same way, when its turn has come.
+    pub(crate) async fn watched_session(
+        &self,
+        id: SessionId,
+        terms: WatchTerms<'_>,
+    ) -> SharedResult<Reading> {
+        let key = (id, View::Entity);
+        let WatchTerms { max_age, share, company, trace, .. } = terms;
+        let caller = |deadline| CallerTerms { max_age, deadline, trace, share };
+        if let Some(reading) = self.reused(key, &caller(terms.patience.until())) {
+            return Ok(reading);
+        }
+        // Outside of the shared read: a call that comes in the meantime does not wait for this turn.
+        let wait = Wait { share, company, deadline: terms.patience.deadline(), trace };
+        let turn = self.enterprise_manager.turn(id, View::Entity, &wait).await;
+        let began = turn.began;
+        terms.patience.has_turn(began);
+
+        let kept = || self.registry.kept(key, max_age);
+        let (enterprise_manager, registry) =
+            (self.enterprise_manager.clone(), self.registry.clone());
+        let caller = caller(terms.patience.until());
+        let patience = terms.patience;
+        let read = move |context: Arc<ReadContext>| async move {
+            let in_turn = enterprise_manager.replica_session_in(turn, id, View::Entity, &context);
+            let result = if let Some(result) = in_turn.await {
+                result
+            } else {
+                // The batch says nothing about it.
+                patience.is_queued();
+                let permit = enterprise_manager.permit(share).await;
+                patience.has_turn(Instant::now());
+                context.extend(patience.until());
+                let permit = Some(permit);
+                enterprise_manager.replica_session_alone(id, View::Entity, &context, permit).await
+            };
+            registry.keep(key, &result, true);
+            result
+        };
+        self.registry.sessions.join_or_start(key, &caller, Some(began), kept, read).await
+    }
+
+    /// The kept answer, if the terms accept it.
+    fn reused(&self, key: SessionKey, terms: &CallerTerms<'_>) -> Option<Arc<Reading>> {
+        if !terms.accepts_earlier() {
+            return None;
+        }
+        let reading = self.registry.kept(key, terms.max_age)?;
+        self.registry.counters.reused.inc();
+        terms.trace.set_attribute(SESSION_READ, || "reused");
+        Some(reading)
     }
 
     /// Reads one page of a list of sessions: joins an equal read in flight, or asks EM. Pages are not
@@ -216,7 +271,7 @@ impl SharedReads {
         let read = move |context: Arc<ReadContext>| async move {
             enterprise_manager.page(&list, &position, &context).await.map(Arc::new)
         };
-        pages.join_or_start(key, &terms, || None, read)
+        pages.join_or_start(key, &terms, None, || None, read)
     }
 
     /// Reads the tasks of one session, in the same way as a page.
@@ -233,6 +288,6 @@ impl SharedReads {
         let read = move |context: Arc<ReadContext>| async move {
             enterprise_manager.tasks(id, &context).await.map(Arc::new)
         };
-        self.registry.tasks.join_or_start(id, &terms, || None, read)
+        self.registry.tasks.join_or_start(id, &terms, None, || None, read)
     }
 }

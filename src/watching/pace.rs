@@ -9,6 +9,11 @@ use crate::settings::WatchSettings;
 /// The longest pause that settings can have, so that the time of the next read is representable.
 const LONGEST: Duration = Duration::from_secs(24 * 3600);
 
+/// The longest that a poll waits for others. With the shortest pause of the defaults, 30 s, their jitter
+/// spreads polls over 6 s, of which this gathers a twelfth. What EM says is up to 15 minutes old anyway,
+/// so nobody notices half a second; and a query of 64 is full sooner, if 800 sessions are watched.
+const LONGEST_COMPANY: Duration = Duration::from_millis(500);
+
 /// The pause before the next read. EM renews all its data every 15 minutes: frequent reads just
 /// after a change gain nothing, and pauses that grow while nothing changes cost little.
 #[derive(Debug)]
@@ -44,6 +49,11 @@ impl Pace {
     /// The pause after a failed read: the shortest one, or EM's `Retry-After` if that is longer.
     pub(super) fn after_error(&self, retry_after: Option<Duration>) -> Duration {
         with_jitter(self.shortest.max(retry_after.unwrap_or_default()).min(LONGEST))
+    }
+
+    /// How long a poll waits for those of other sessions, so that they are read together.
+    pub(super) fn company(&self) -> Duration {
+        (self.pause / 10).min(LONGEST_COMPANY)
     }
 
     /// The maximum age at which the answer to another caller still counts as new.

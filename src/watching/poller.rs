@@ -7,8 +7,8 @@ use std::{future::Future, pin::pin, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use tokio::{
-    sync::{Semaphore, SemaphorePermit, watch},
-    time::{Instant, sleep, timeout, timeout_at},
+    sync::watch,
+    time::{Instant, sleep},
 };
 
 use super::{
@@ -17,9 +17,10 @@ use super::{
     state::{End, Outage, PollerState},
 };
 use crate::{
-    enterprise_manager::{EntityFields, Error, Reading, SessionId, View},
+    enterprise_manager::{EntityFields, Error, Reading, SessionId, Share},
     operations::{metrics::GaugeGuard, traces::TraceContext},
-    sharing::{CallerTerms, SharedReads, SharedResult},
+    settings::WatchSettings,
+    sharing::{Patience, SharedReads, SharedResult, WatchTerms},
 };
 
 /// Reads one session repeatedly while it is watched.
@@ -73,32 +74,35 @@ impl Poller {
         }
     }
 
-    /// Reads the session like a `Get` without a maximum age. The deadline includes the wait for a
+    /// Reads the session like a `Get` without a maximum age. The time limit includes the wait for a
     /// permit, since the first watcher waits for this read.
     async fn first_read(&self) -> SharedResult<Reading> {
-        let deadline = Instant::now() + self.registry.settings.read_timeout;
-        let read = async {
-            let _permit = acquire(&self.registry.first_read_permits).await;
-            self.read(None, deadline, &self.begun_by).await
-        };
-        timeout_at(deadline, read).await.unwrap_or_else(|_| Err(no_answer()))
+        let patience = Patience::in_all(self.registry.settings.read_timeout);
+        self.read(WatchTerms {
+            max_age: None,
+            share: Share::FirstReads,
+            company: Duration::ZERO,
+            patience: Arc::new(patience),
+            trace: &self.begun_by,
+        })
+        .await
     }
 
-    /// Reads the session once more. The wait for a permit has a separate timeout: many sessions may
-    /// queue here, and watchers have to learn if theirs cannot be polled.
+    /// Reads the session once more. The wait for a permit has a separate time limit: many sessions may
+    /// queue, and watchers have to learn if theirs cannot be polled.
     async fn poll(&self) -> SharedResult<Reading> {
-        let wait = self.registry.settings.queue_timeout;
-        let Ok(_permit) = timeout(wait, acquire(&self.registry.poll_permits)).await else {
-            return Err(Error::Disconnected {
-                why: format!(
-                    "too many sessions are watched, so the poll did not start within {wait:?}"
-                ),
-            });
-        };
-        let deadline = Instant::now() + self.registry.settings.read_timeout;
+        let WatchSettings { queue_timeout, read_timeout, .. } = self.registry.settings;
+        let is_only_one = self.registry.pollers.lock().len() == 1;
+        let company = if is_only_one { Duration::ZERO } else { self.pace.company() };
         let trace = self.registry.traces.poll(&self.begun_by, self.id);
-        let read = self.read(Some(self.pace.acceptable_age()), deadline, &trace);
-        let result = timeout_at(deadline, read).await.unwrap_or_else(|_| Err(no_answer()));
+        let terms = WatchTerms {
+            max_age: Some(self.pace.acceptable_age()),
+            share: Share::Polls,
+            company,
+            patience: Arc::new(Patience::renewed(queue_timeout, read_timeout)),
+            trace: &trace,
+        };
+        let result = self.read(terms).await;
         if result.is_err() {
             trace.set_error();
         }
@@ -106,14 +110,13 @@ impl Poller {
         result
     }
 
-    async fn read(
-        &self,
-        max_age: Option<Duration>,
-        deadline: Instant,
-        trace: &TraceContext,
-    ) -> SharedResult<Reading> {
-        let terms = CallerTerms { max_age, deadline, trace };
-        self.reads.replica_session(self.id, View::Entity, terms).await
+    async fn read(&self, terms: WatchTerms<'_>) -> SharedResult<Reading> {
+        let patience = terms.patience.clone();
+        tokio::select! {
+            biased;
+            result = self.reads.watched_session(self.id, terms) => result,
+            error = patience.exhausted() => Err(error),
+        }
     }
 
     /// Does the work unless the last watcher leaves in the meantime. In that case it removes this
@@ -213,15 +216,6 @@ impl Drop for Poller {
             pollers.remove(&self.id);
         }
     }
-}
-
-fn no_answer() -> Error {
-    Error::Disconnected { why: "the time limit of the read has passed".to_owned() }
-}
-
-async fn acquire(limit: &Semaphore) -> SemaphorePermit<'_> {
-    let permit = limit.acquire().await;
-    permit.expect("the semaphores are never closed")
 }
 
 /// Whether an error ends the watch. A missing session does not come back; every other error may

@@ -5,7 +5,7 @@
 use std::{collections::HashMap, sync::Arc};
 
 use parking_lot::Mutex;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 
 use super::state::PollerState;
 use crate::{
@@ -17,14 +17,9 @@ use crate::{
     settings::WatchSettings,
 };
 
-/// The pollers of all workers, and their limits.
+/// The pollers of all workers.
 pub(crate) struct PollerRegistry {
     pub(super) pollers: Mutex<HashMap<SessionId, Published>>,
-    /// Limits concurrent polls to half of EM's concurrency limit.
-    pub(super) poll_permits: Semaphore,
-    /// Limits concurrent first reads to a quarter of it, so that a new watcher does not have to
-    /// wait for the polls of all others, and calls still get permits.
-    pub(super) first_read_permits: Semaphore,
     pub(super) settings: WatchSettings,
     pub(super) metrics: Arc<Metrics>,
     pub(super) traces: Traces,
@@ -39,20 +34,8 @@ pub(super) struct Published {
 }
 
 impl PollerRegistry {
-    /// Without any pollers. `em_concurrency` is the maximum number of concurrent requests to EM.
-    pub(crate) fn new(
-        settings: WatchSettings,
-        em_concurrency: usize,
-        metrics: Arc<Metrics>,
-        traces: Traces,
-    ) -> Arc<Self> {
-        Arc::new(Self {
-            pollers: Mutex::default(),
-            poll_permits: Semaphore::new((em_concurrency / 2).max(1)),
-            first_read_permits: Semaphore::new((em_concurrency / 4).max(1)),
-            settings,
-            metrics,
-            traces,
-        })
+    /// Without any pollers.
+    pub(crate) fn new(settings: WatchSettings, metrics: Arc<Metrics>, traces: Traces) -> Arc<Self> {
+        Arc::new(Self { pollers: Mutex::default(), settings, metrics, traces })
     }
 }

@@ -37,4 +37,5 @@ mod traces;
 mod trust;
 mod unknown;
 mod watch;
+mod watch_batches;
 mod watchers;

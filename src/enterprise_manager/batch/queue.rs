@@ -1,24 +1,59 @@
 //! The reads that wait for a permit, in the order of their arrival.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+    time::Duration,
+};
 
 use parking_lot::Mutex;
-use tokio::{sync::oneshot, time::Instant};
+use tokio::{
+    sync::oneshot,
+    time::{Instant, sleep_until},
+};
 
 use crate::{
     enterprise_manager::{
-        ReadContext, SessionId,
+        SessionId,
         error::Error,
+        guard::Share,
         model::{Reading, View},
     },
     operations::traces::TraceContext,
 };
 
-/// What a waiting read gets.
+/// What a read that waits for a permit says about itself.
+#[derive(Clone, Copy)]
+pub(crate) struct Wait<'t> {
+    /// Whose permits it takes.
+    pub(crate) share: Share,
+    /// How long it waits for company even if a permit is free.
+    pub(crate) company: Duration,
+    /// When its callers stop waiting.
+    pub(crate) deadline: Deadline,
+    pub(crate) trace: &'t TraceContext,
+}
+
+/// When the callers of a waiting read stop waiting.
+#[derive(Clone, Copy)]
+pub(crate) enum Deadline {
+    /// At this time.
+    At(Instant),
+    /// So long after the read has got a permit.
+    After(Duration),
+}
+
+/// What a batch says about one of its sessions.
 pub(super) enum Reply {
     Read(Result<Arc<Reading>, Error>),
-    /// The batch says nothing about the session.
+    /// Nothing: the session has to be read alone.
     ReadAlone,
+}
+
+/// A read's place in a batch that has begun.
+pub(super) struct Seat {
+    pub(super) began: Instant,
+    pub(super) reply: oneshot::Receiver<Reply>,
 }
 
 /// A read that a batch has taken along.
@@ -29,77 +64,114 @@ pub(super) struct Member {
     reply: oneshot::Sender<Reply>,
 }
 
-struct Waiting {
-    number: u64,
+/// Reads that can go together.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+struct Kind {
     view: View,
-    member: Member,
+    share: Share,
+}
+
+struct Waiting {
+    id: SessionId,
+    /// When it no longer waits for company.
+    gathered: Instant,
+    deadline: Deadline,
+    trace: TraceContext,
+    seat: oneshot::Sender<Seat>,
 }
 
 #[derive(Default)]
-struct Line {
+struct Lines {
     next_number: u64,
-    waiting: VecDeque<Waiting>,
+    /// By number, so in the order of arrival.
+    waiting: HashMap<Kind, BTreeMap<u64, Waiting>>,
 }
 
 /// All waiting reads of all workers.
 #[derive(Default)]
-pub(super) struct Queue(Mutex<Line>);
+pub(super) struct Queue(Mutex<Lines>);
 
 /// A place in the queue; dropping it leaves the queue.
 pub(super) struct Ticket<'q> {
     queue: &'q Queue,
     number: u64,
-    view: View,
+    kind: Kind,
+    gathered: Instant,
 }
 
 impl Queue {
+    /// Joins the reads that wait. `size` of them need no more company.
     pub(super) fn join(
         &self,
         id: SessionId,
         view: View,
-        context: &ReadContext,
-    ) -> (Ticket<'_>, oneshot::Receiver<Reply>) {
-        let (reply, receiver) = oneshot::channel();
-        let (deadline, trace) = (context.deadline(), context.trace().clone());
-        let mut line = self.0.lock();
-        line.next_number += 1;
-        let number = line.next_number;
-        let member = Member { id, deadline, trace, reply };
-        line.waiting.push_back(Waiting { number, view, member });
-        (Ticket { queue: self, number, view }, receiver)
+        wait: &Wait<'_>,
+        size: usize,
+    ) -> (Ticket<'_>, oneshot::Receiver<Seat>) {
+        let (seat, receiver) = oneshot::channel();
+        let kind = Kind { view, share: wait.share };
+        let now = Instant::now();
+        let mut lines = self.0.lock();
+        lines.next_number += 1;
+        let number = lines.next_number;
+        let line = lines.waiting.entry(kind).or_default();
+        // The first one to come waits longest; nobody waits longer than it.
+        let first = line.first_key_value().map(|(_, first)| first.gathered);
+        let own = if line.len() + 1 < size { now + wait.company } else { now };
+        let gathered = first.map_or(own, |first| own.min(first));
+        let (deadline, trace) = (wait.deadline, wait.trace.clone());
+        line.insert(number, Waiting { id, gathered, deadline, trace, seat });
+        (Ticket { queue: self, number, kind, gathered }, receiver)
     }
 }
 
 impl Ticket<'_> {
-    /// Takes this read and those that have waited longest with the same view: `size` in all. `None` if
-    /// another batch has taken this read.
-    pub(super) fn take_with_others(&self, size: usize) -> Option<Vec<Member>> {
-        let mut line = self.queue.0.lock();
-        let own = line.waiting.iter().position(|waiting| waiting.number == self.number)?;
-        let mut members = vec![line.waiting.remove(own)?.member];
-        let mut left = VecDeque::new();
-        for waiting in line.waiting.drain(..) {
-            if waiting.view == self.view && members.len() < size {
-                members.push(waiting.member);
-            } else {
-                left.push_back(waiting);
-            }
+    /// Returns when this read no longer waits for company.
+    pub(super) async fn gathered(&self) {
+        if self.gathered > Instant::now() {
+            sleep_until(self.gathered).await;
         }
-        line.waiting = left;
-        Some(members)
+    }
+
+    /// Begins a batch of this read and those of its kind that have waited longest: `size` in all. `None`
+    /// if another batch has taken this read.
+    pub(super) fn take_with_others(&self, size: usize) -> Option<Vec<Member>> {
+        let mut lines = self.queue.0.lock();
+        let line = lines.waiting.get_mut(&self.kind)?;
+        let own = line.remove(&self.number)?;
+        let others = std::iter::from_fn(|| line.pop_first()).map(|(_, waiting)| waiting);
+        let began = Instant::now();
+        let members = std::iter::once(own).chain(others).take(size);
+        Some(members.map(|waiting| waiting.into_member(began)).collect())
     }
 }
 
 impl Drop for Ticket<'_> {
     fn drop(&mut self) {
-        self.queue.0.lock().waiting.retain(|waiting| waiting.number != self.number);
+        if let Some(line) = self.queue.0.lock().waiting.get_mut(&self.kind) {
+            line.remove(&self.number);
+        }
+    }
+}
+
+impl Waiting {
+    /// Lets the read know that its batch has begun.
+    fn into_member(self, began: Instant) -> Member {
+        let (reply, receiver) = oneshot::channel();
+        // Whoever has left needs no seat.
+        drop(self.seat.send(Seat { began, reply: receiver }));
+        let deadline = match self.deadline {
+            Deadline::At(deadline) => deadline,
+            Deadline::After(time) => began + time,
+        };
+        Member { id: self.id, deadline, trace: self.trace, reply }
     }
 }
 
 impl Member {
     pub(super) fn reply(self, reply: Reply) {
         // Whoever has left needs no reply.
-        let _ = self.reply.send(reply);
+        drop(self.reply.send(reply));
     }
 
     /// Returns when nobody waits for the reply any longer.

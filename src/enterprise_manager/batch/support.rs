@@ -61,3 +61,18 @@ pub(super) fn is_missing(error: &Error) -> bool {
         _ => false,
     }
 }
+
+/// Whether single reads would fail in the same way, and must not be tried in great number.
+pub(super) fn meets_all(error: &Error) -> bool {
+    matches!(
+        error,
+        Error::CredentialsRejected { .. }
+            | Error::TokenRefused { .. }
+            | Error::LogonPaused { .. }
+            | Error::UntrustedCertificate { .. }
+            | Error::TlsFailed { .. }
+            | Error::Unreachable { .. }
+            | Error::CircuitOpen { .. }
+            | Error::Throttled { .. }
+    )
+}

@@ -7,7 +7,7 @@
 //! 2. [`RetryBudget`]: the gateway retries a failed read, but not so often that retries become the
 //!    load.
 //! 3. [`ConcurrencyLimit`]: each attempt waits for a permit, so that EM never has more requests than
-//!    the setting allows.
+//!    the setting allows, and nobody more than its [`Share`] of them.
 //! 4. [`CircuitBreaker`]: a request fails at once while no connection can be established.
 //! 5. [`StallDetector`]: a request that EM has dropped ends once EM has answered later ones.
 //!
@@ -21,6 +21,7 @@ mod health;
 mod read_context;
 mod request_kind;
 mod retry;
+mod share;
 mod stall;
 
 pub(crate) use circuit_breaker::CircuitBreaker;
@@ -29,4 +30,5 @@ pub use health::{LATELY, LastFailure, UpstreamHealth, UpstreamStatus};
 pub use read_context::ReadContext;
 pub(crate) use request_kind::{LONGEST_LOGON, RequestKind};
 pub(crate) use retry::RetryBudget;
+pub use share::Share;
 pub(crate) use stall::StallDetector;

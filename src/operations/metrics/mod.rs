@@ -64,7 +64,7 @@ use prometheus_client::{
 use crate::runtime::certificates::Expiry;
 pub(crate) use calls::CallMetrics;
 use labels::Labels;
-pub(crate) use upstream::{LogonOutcome, RequestOutcome, UpstreamMetrics};
+pub(crate) use upstream::{BatchOf, LogonOutcome, RequestOutcome, UpstreamMetrics};
 
 metrics! {
     /// Metrics of the gateway's parts.

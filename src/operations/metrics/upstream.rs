@@ -41,6 +41,14 @@ outcomes! {
     Failed = "failed", "Anything else.";
 }
 
+outcomes! {
+    /// Whose reads went together in a query.
+    BatchOf:
+    Calls = "calls", "Calls that waited for a permit.";
+    FirstReads = "first_reads", "The first reads of watches that waited for a permit.";
+    Polls = "polls", "Polls of watched sessions that were due at about the same time.";
+}
+
 /// Metrics of Enterprise Manager.
 #[derive(Debug)]
 pub struct UpstreamMetrics {
@@ -82,6 +90,8 @@ metrics! {
          Enterprise Manager can be established";
     logon_suspended: Gauge = "gateway_em_logon_suspended",
         "1 while logons are suspended because the password was rejected, or a new token refused";
+    batches: Family<Labels<1>, Counter> = "gateway_em_batches",
+        "Queries for several sessions at once, by whose reads they were for";
     batch_sessions: Counter = "gateway_em_batch_sessions",
         "Sessions that were read together with others, in one query";
     batches_suspended: Gauge = "gateway_em_batches_suspended",
@@ -101,6 +111,9 @@ impl UpstreamMetrics {
         let requests = RequestOutcome::ALL.iter().map(of_outcome).collect();
         for outcome in LogonOutcome::ALL {
             drop(series.logons.get_or_create(&[("outcome", outcome.label())]));
+        }
+        for of in BatchOf::ALL {
+            drop(series.batches.get_or_create(&[("of", of.label())]));
         }
         for what in UNKNOWN {
             drop(series.unknown_values.get_or_create(&[("what", what)]));
@@ -126,6 +139,11 @@ impl UpstreamMetrics {
     pub(crate) fn logon(&self, outcome: LogonOutcome) {
         let labels = [("outcome", outcome.label())];
         self.series.logons.get_or_create(&labels).inc();
+    }
+
+    /// Counts a query for several sessions.
+    pub(crate) fn batch(&self, of: BatchOf) {
+        self.series.batches.get_or_create(&[("of", of.label())]).inc();
     }
 
     /// Counts a retry.

@@ -1,0 +1,140 @@
+//! How a read comes to its turn: with a permit of its own, or with a place in a batch.
+
+use std::{pin::pin, sync::Arc};
+
+use tokio::{sync::oneshot, time::Instant};
+
+use super::{
+    batches::Batches,
+    queue::{Reply, Seat, Wait},
+    request::SessionRequest,
+};
+use crate::{
+    enterprise_manager::{
+        EnterpriseManager, ReadContext, SessionId,
+        error::Error,
+        guard::{Permit, Share},
+        model::{Reading, View},
+    },
+    operations::metrics::BatchOf,
+};
+
+/// The right of one read to be answered now. Dropping it leaves it to others.
+pub(crate) struct Turn {
+    /// When it came.
+    pub(crate) began: Instant,
+    way: Way,
+}
+
+enum Way {
+    /// Alone, with this permit if there is one.
+    Alone(Option<Permit>),
+    /// By a batch that has begun.
+    Together(oneshot::Receiver<Reply>),
+}
+
+impl Turn {
+    /// Alone; waits for a permit if there is none yet.
+    pub(super) fn alone(permit: Option<Permit>) -> Self {
+        Self { began: Instant::now(), way: Way::Alone(permit) }
+    }
+
+    fn together(seat: Seat) -> Self {
+        Self { began: seat.began, way: Way::Together(seat.reply) }
+    }
+}
+
+impl EnterpriseManager {
+    /// Waits for the turn of a read of one session. Dropping the future leaves the queue.
+    pub(crate) async fn turn(&self, id: SessionId, view: View, wait: &Wait<'_>) -> Turn {
+        let Batches { queue, size, .. } = &*self.batches;
+        if !self.batches.are_used() {
+            return Turn::alone(Some(self.permit(wait.share).await));
+        }
+        if wait.company.is_zero()
+            && let Some(permit) = self.limit.try_acquire(wait.share)
+        {
+            return Turn::alone(Some(permit));
+        }
+        let (ticket, mut seat) = queue.join(id, view, wait, *size);
+        let permit = pin!(async {
+            ticket.gathered().await;
+            self.limit.acquire(wait.share).await
+        });
+        let permit = tokio::select! {
+            biased;
+            seat = &mut seat => return seat.map_or_else(|_| Turn::alone(None), Turn::together),
+            permit = permit => permit,
+        };
+        // The spare permit is held for a moment only: too short for a batch.
+        let size = if permit.is_spare() { 1 } else { *size };
+        match ticket.take_with_others(size) {
+            // Somebody else's batch has taken this read along in the meantime.
+            None => drop(permit),
+            Some(members) if members.len() == 1 => return Turn::alone(Some(permit)),
+            Some(members) => {
+                for other in members.iter().filter(|member| member.id != id) {
+                    other.trace.link_to(wait.trace);
+                }
+                self.metrics.batch(match wait.share {
+                    Share::FirstReads => BatchOf::FirstReads,
+                    Share::Polls => BatchOf::Polls,
+                    Share::Calls | Share::Lists => BatchOf::Calls,
+                });
+                let latest = members.iter().map(|member| member.deadline).max();
+                let deadline = latest.unwrap_or_else(Instant::now);
+                let context = ReadContext::new(deadline, wait.trace.clone(), wait.share);
+                let enterprise_manager = self.clone();
+                // A task of its own: the read whose permit it is may be given up without harm to the
+                // others.
+                tokio::spawn(async move {
+                    enterprise_manager.read_batch(view, members, permit, context).await;
+                });
+            }
+        }
+        seat.await.map_or_else(|_| Turn::alone(None), Turn::together)
+    }
+
+    /// Waits for the permit of a read that goes alone.
+    pub(crate) async fn permit(&self, share: Share) -> Permit {
+        self.limit.acquire(share).await
+    }
+
+    /// Reads a session in its turn. `None` if the batch that it was for says nothing about it.
+    pub(crate) async fn replica_session_in(
+        &self,
+        turn: Turn,
+        id: SessionId,
+        view: View,
+        context: &ReadContext,
+    ) -> Option<Result<Arc<Reading>, Error>> {
+        let reply = match turn.way {
+            Way::Alone(permit) => {
+                return Some(self.replica_session_alone(id, view, context, permit).await);
+            }
+            Way::Together(reply) => reply,
+        };
+        match reply.await {
+            Ok(Reply::Read(outcome)) => {
+                if let Ok(reading) = &outcome {
+                    self.count_unmapped(&reading.session.unmapped);
+                }
+                Some(outcome)
+            }
+            Ok(Reply::ReadAlone) | Err(_) => None,
+        }
+    }
+
+    /// Reads a session by its id, first with this permit if there is one.
+    pub(crate) async fn replica_session_alone(
+        &self,
+        id: SessionId,
+        view: View,
+        context: &ReadContext,
+        permit: Option<Permit>,
+    ) -> Result<Arc<Reading>, Error> {
+        let reading = self.read_with(&SessionRequest { id, view }, context, permit).await?;
+        self.count_unmapped(&reading.session.unmapped);
+        Ok(reading)
+    }
+}

@@ -1,0 +1,21 @@
+//! The requirements for one read of a watched session: other than a call's, since nobody waits for a
+//! poll.
+
+use std::{sync::Arc, time::Duration};
+
+use super::patience::Patience;
+use crate::{enterprise_manager::Share, operations::traces::TraceContext};
+
+/// The requirements for one read of a watched session.
+pub(crate) struct WatchTerms<'t> {
+    /// Maximum age of the answer; with `None`, the settings decide.
+    pub max_age: Option<Duration>,
+    /// Whose permits the read takes.
+    pub share: Share,
+    /// How long the read waits for others that can go together with it.
+    pub company: Duration,
+    /// How long it may take.
+    pub patience: Arc<Patience>,
+    /// The trace that it belongs to.
+    pub trace: &'t TraceContext,
+}
