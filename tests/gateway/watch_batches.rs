@@ -8,7 +8,7 @@ use simulator::{Canned, Options, RUNNING_SESSION_ID};
 use tonic::Code;
 
 use super::support::{
-    Events, Setup, ended, fault, fixture, metric, reason, running, snapshot, start_with, watch,
+    Events, Setup, fault, fixture, metric, reason, running, snapshot, start_with, watch,
 };
 
 /// The number of watched sessions.

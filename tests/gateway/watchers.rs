@@ -56,6 +56,8 @@ async fn two_thousand_watchers_of_twenty_sessions_load_em_like_twenty_watchers()
         settings.watch.interval = INTERVAL;
         settings.watch.longest_interval = INTERVAL;
         settings.workers = 2;
+        // No query would return what is set here for each session.
+        settings.enterprise_manager.batch = 1;
     })
     .await;
     let began = Instant::now();
@@ -172,6 +174,7 @@ async fn polls_leave_permits_for_em_to_calls() {
     let setup = start_with(Options::default(), |settings| {
         settings.watch.interval = Duration::from_millis(20);
         settings.enterprise_manager.concurrency = 4;
+        settings.enterprise_manager.batch = 1;
     })
     .await;
     let _crowd = crowd(&setup, 50, 1, 1).await;
@@ -191,6 +194,7 @@ async fn a_poll_that_never_gets_a_permit_is_reported_as_an_outage() {
         settings.watch.queue_timeout = Duration::from_millis(50);
         settings.watch.read_timeout = NEVER;
         settings.enterprise_manager.concurrency = 4;
+        settings.enterprise_manager.batch = 1;
     })
     .await;
     let mut crowd = crowd(&setup, 3, 1, 1).await;
