@@ -39,7 +39,7 @@ use simulator::{Account, Canned, Options, Role, Simulator};
 use tokio::time::{sleep, timeout};
 use tracing::Level;
 
-use certificates::{authority, caller_tls, issue, trusting};
+use certificates::{authority, caller_tls, issue, patterns, trusting};
 use collector::Collector;
 use support::{Client, FINISHED, UNKNOWN, USERNAME, fault, fixture, request};
 
@@ -248,7 +248,8 @@ async fn no_secret_is_in_a_trace_level_log_or_anywhere_else() {
     .await
     .unwrap();
     let mut settings: Settings = support::settings(&simulator.url());
-    settings.tls = Some(caller_tls(folder.path(), Some(&ours), &["reporter.example"]));
+    settings.tls = Some(caller_tls(folder.path(), Some(&ours)));
+    settings.callers.allowed = patterns(&["reporter.example"]);
     settings.enterprise_manager.trust = Trust::Authorities(path("em-ca.crt"));
     settings.enterprise_manager.password = PasswordSource::File(path("password"));
     settings.reload_interval = Duration::from_millis(10);

@@ -17,8 +17,8 @@ use super::{
 use crate::{
     serve::{self, RunningGateway, StartError},
     settings::{
-        CallerTls, CallerTlsOptions, EnterpriseManagerSettings, LogFormat, PasswordSource,
-        ServeOptions, SettingError, Settings, TraceSettings, parse,
+        CallerOptions, CallerTls, CallerTlsOptions, EnterpriseManagerSettings, LogFormat,
+        PasswordSource, ServeOptions, SettingError, Settings, TraceSettings, parse,
     },
 };
 
@@ -56,6 +56,10 @@ pub struct DemoOptions {
     /// TLS towards callers.
     #[command(flatten)]
     pub caller_tls: CallerTlsOptions,
+
+    /// Who calls, and who may.
+    #[command(flatten)]
+    pub callers: CallerOptions,
 }
 
 pub(super) fn fault_help() -> String {
@@ -230,7 +234,9 @@ fn settings(simulator: &Simulator, options: &DemoOptions) -> Result<Settings, Se
         PasswordSource::Value(PASSWORD.into()),
     );
     let tls = options.caller_tls.clone().check()?;
-    Ok(serve.with(enterprise_manager, tls, TraceSettings::from_environment()))
+    let has_client_ca = tls.as_ref().is_some_and(|tls| tls.client_ca_file.is_some());
+    let callers = options.callers.clone().check(has_client_ca)?;
+    Ok(serve.with(enterprise_manager, tls, callers, TraceSettings::from_environment()))
 }
 
 /// The command that runs this program again: `cargo run --` if cargo started it.

@@ -27,6 +27,8 @@ pub(super) struct CallContext {
     pub(super) request_id: RequestId,
     /// The trace that the call belongs to, and its span.
     pub(super) trace: TraceContext,
+    /// The names of the caller, if they are known.
+    pub(super) caller: Option<Arc<str>>,
     /// The call's connection: its peer, and whether it has to end.
     pub(super) connection: ConnectionHandle,
     pub(super) metrics: Arc<Metrics>,

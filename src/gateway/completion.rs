@@ -28,7 +28,8 @@ macro_rules! line {
             session_id = $call.session().map(tracing::field::display),
             request_id = %$call.request_id,
             trace_id = $call.trace.trace_id().map(tracing::field::display),
-            peer = %$call.connection.peer(),
+            caller = $call.caller.as_deref(),
+            peer = %$call.connection.peer().address,
             $($text)+
         )
     };
@@ -102,8 +103,8 @@ pub(super) fn failed(call: &CallContext, failure: &Failure) {
         Failure::EnterpriseManager(error, _) => {
             line!(WARN, call, {?code, reason, remedy,}, "call failed: {error}");
         }
-        Failure::CallerNotAllowed(caller) => {
-            line!(WARN, call, {?code, reason, remedy, ?caller,}, "call refused: --allow-caller does not list its caller");
+        Failure::CallerNotAllowed(why) => {
+            line!(WARN, call, {?code, reason, remedy,}, "call refused: {why}");
         }
         Failure::DeadlineExceeded => {
             line!(WARN, call, {?code, reason, remedy,}, "call failed: deadline exceeded");

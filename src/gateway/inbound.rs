@@ -40,6 +40,7 @@ use super::{
     admission::{Admission, ConnectionPermits},
     call_context::CallContext,
     called_service::CalledService,
+    caller::{Caller, Callers, PeerRole},
     completion::{self, CallCompletion, CompletedByTrailers},
     deadline, protocol,
     request_id::{REQUEST_ID, RequestId},
@@ -52,7 +53,7 @@ use crate::{
     listener::{ConnectionHandle, NewService},
     operations::{metrics::Metrics, traces::Traces},
     proto::CallKind,
-    settings::CallSettings,
+    settings::{CallSettings, CallerSettings},
 };
 
 /// Everything that clients can call, through one worker's connections to Enterprise Manager. Creates
@@ -67,6 +68,7 @@ pub(crate) struct Inbound {
 /// What all workers share: limits, metrics, traces.
 pub(crate) struct Layers {
     settings: CallSettings,
+    callers: Callers,
     admission: Admission,
     metrics: Arc<Metrics>,
     traces: Traces,
@@ -83,15 +85,22 @@ struct Connection {
     layers: Arc<Layers>,
     others: Routes,
     handle: ConnectionHandle,
+    role: PeerRole,
     permits: ConnectionPermits,
 }
 
 impl Layers {
     /// Limits calls according to `settings`, counts them in `metrics`, and creates their spans.
-    pub(crate) fn new(settings: CallSettings, metrics: Arc<Metrics>, traces: Traces) -> Arc<Self> {
+    pub(crate) fn new(
+        settings: CallSettings,
+        callers: CallerSettings,
+        metrics: Arc<Metrics>,
+        traces: Traces,
+    ) -> Arc<Self> {
         metrics.calls.reasons(TABLE.iter().map(|row| row.reason));
         Arc::new(Self {
             settings,
+            callers: Callers::new(callers, metrics.caller_headers()),
             admission: Admission::new(&settings, metrics.clone()),
             metrics,
             traces,
@@ -114,6 +123,7 @@ impl NewService for Inbound {
             connection: Arc::new(Connection {
                 layers: self.layers.clone(),
                 others: self.others.clone(),
+                role: self.layers.callers.role(handle.peer()),
                 handle,
                 permits: ConnectionPermits::default(),
             }),
@@ -161,15 +171,15 @@ impl Connection {
         // 1. Identity. A client that is not allowed gets health and nothing else. This step comes
         //    first, so that it protects every service. (A client without a certificate gets this
         //    far only if no certificate is required.)
-        let denied = connection
-            .identity()
-            .filter(|identity| !identity.is_allowed && service != CalledService::Health)
-            .map(|identity| Failure::CallerNotAllowed(identity.name.clone()));
+        let caller = (service != CalledService::Health)
+            .then(|| layers.callers.caller(&self.role, request.headers()));
+        let denied = caller.as_ref().and_then(Caller::refusal).map(Failure::CallerNotAllowed);
+        let caller = caller.as_ref().and_then(Caller::names);
 
         // 2. Route. Calls of health and reflection go to tonic's router.
         let is_other = matches!(service, CalledService::Health | CalledService::Reflection);
         if denied.is_none() && is_other && protocol::is_grpc(request.headers()) {
-            let (call, _) = self.context(&request);
+            let (call, _) = self.context(&request, caller);
             let Ok(response) = self.others.clone().call(request).await;
             let checked = protocol::check_response(response);
             return Ok(checked.unwrap_or_else(|failure| fail(&call, &failure)));
@@ -177,7 +187,7 @@ impl Connection {
 
         // 3. Context. This validates the deadline; from now on the call has one. Refused calls are
         //    logged, counted and traced like all others.
-        let (call, deadline) = self.context(&request);
+        let (call, deadline) = self.context(&request, caller);
         let completion = is_session_call.then(|| CallCompletion::new(call.clone()));
         let request_id = call.request_id.to_header();
         if let Some(failure) = denied {
@@ -229,7 +239,11 @@ impl Connection {
     }
 
     /// The context of a call that arrives now, and whether its deadline is invalid.
-    fn context<B>(&self, request: &Request<B>) -> (Arc<CallContext>, Result<(), Failure>) {
+    fn context<B>(
+        &self,
+        request: &Request<B>,
+        caller: Option<&Arc<str>>,
+    ) -> (Arc<CallContext>, Result<(), Failure>) {
         let Layers { settings, metrics, traces, .. } = &*self.layers;
         let arrived = Instant::now();
         let headers = request.headers();
@@ -241,8 +255,16 @@ impl Connection {
         let request_id = RequestId::of_call(headers);
         let call = CallContext {
             kind,
-            trace: span::begin(traces, kind, request, self.handle.peer(), &request_id),
+            trace: span::begin(
+                traces,
+                kind,
+                request,
+                self.handle.peer().address,
+                caller.map(AsRef::as_ref),
+                &request_id,
+            ),
             request_id,
+            caller: caller.cloned(),
             connection: self.handle.clone(),
             metrics: metrics.clone(),
             arrived,
@@ -291,56 +313,4 @@ fn panic_text(panic: &(dyn Any + Send)) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::net::SocketAddr;
-
-    use super::*;
-    use crate::proto::v1::replica_session_service_server::SERVICE_NAME;
-
-    #[tokio::test]
-    async fn a_panic_is_answered_internal_and_counted_and_harms_no_other_call() {
-        let settings = CallSettings { max_in_flight: 1, ..CallSettings::default() };
-        let metrics = Metrics::new();
-        let peer = SocketAddr::from(([127, 0, 0, 1], 1));
-        let connection = Connection {
-            layers: Layers::new(settings, metrics.clone(), Traces::default()),
-            others: Routes::default(),
-            handle: ConnectionHandle::new(peer, None),
-            permits: ConnectionPermits::default(),
-        };
-        let call = async |method: &str| {
-            let path = format!("/{SERVICE_NAME}/{method}");
-            let request = Request::post(path).header("content-type", "application/grpc");
-            let request = request.body(Body::empty()).unwrap();
-            let method = |_, request: Request<Body>| async move {
-                assert!(request.uri().path().ends_with("/Get"), "no other method");
-                Ok(Response::new(Body::empty()))
-            };
-            let response = connection.serve_call(request, method).await.unwrap();
-            Status::from_header_map(response.headers())
-        };
-        let told = call("List").await.unwrap();
-        assert_eq!(told.code(), Code::Internal);
-        assert!(!told.message().contains("no other method"));
-        assert!(call("Get").await.is_none());
-
-        let text = metrics.text();
-        let handled = |method, code| {
-            format!(
-                "grpc_server_handled_total{{grpc_service=\"{SERVICE_NAME}\",\
-                 grpc_method=\"{method}\",grpc_code=\"{code}\"}} 1"
-            )
-        };
-        for line in [
-            "gateway_panics_total 1".to_owned(),
-            "gateway_calls_in_flight 0".to_owned(),
-            format!(
-                "grpc_server_started_total{{grpc_service=\"{SERVICE_NAME}\",grpc_method=\"List\"}} 1"
-            ),
-            handled("List", "Internal"),
-            handled("Get", "OK"),
-        ] {
-            assert!(text.contains(&line), "{line}: {text}");
-        }
-    }
-}
+mod tests;

@@ -11,7 +11,8 @@
 //! The files use each other in one direction only:
 //!
 //! ```text
-//! inbound ─▶ called_service, protocol, admission, deadline, unread     the layers around a call
+//! inbound ─▶ caller ─▶ xfcc                                            who calls
+//!    ├────▶ called_service, protocol, admission, deadline, unread     the layers around a call
 //!    ├────▶ service ─▶ list_validation ─▶ validation, filter_validation, page_token
 //!    │         ├─────▶ watch ─▶ convert
 //!    │         ▼         ▼
@@ -24,6 +25,7 @@
 mod admission;
 mod call_context;
 mod called_service;
+mod caller;
 mod completion;
 mod convert;
 mod deadline;
@@ -40,6 +42,7 @@ pub mod status;
 mod unread;
 mod validation;
 mod watch;
+mod xfcc;
 
 pub use convert::{page_response, response};
 pub(crate) use inbound::{Inbound, Layers};

@@ -22,6 +22,7 @@ pub(super) fn begin<B>(
     kind: CallKind,
     request: &Request<B>,
     peer: SocketAddr,
+    caller: Option<&str>,
     request_id: &RequestId,
 ) -> TraceContext {
     let no_traces = Traces::default();
@@ -37,6 +38,9 @@ pub(super) fn begin<B>(
             KeyValue::new("client.address", peer.ip().to_string()),
             KeyValue::new("client.port", i64::from(peer.port())),
         ];
+        if let Some(caller) = caller {
+            attributes.push(KeyValue::new("gateway.caller", caller.to_owned()));
+        }
         let uri = request.uri();
         if let Some(host) = uri.host() {
             attributes.push(KeyValue::new("server.address", host.to_owned()));

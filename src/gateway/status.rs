@@ -16,7 +16,7 @@
 //! `RESOURCE_EXHAUSTED`, with a delay in `google.rpc.RetryInfo`, where another attempt may succeed,
 //! and a different code where it cannot. `retry_signals.rs` says the same to libraries and proxies.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{collections::HashMap, time::Duration};
 
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
@@ -111,8 +111,8 @@ table! {
         "The request exceeds 65536 bytes, which no valid request needs",
         "tell the caller's owner: the message is larger than any valid request";
     CALLER_NOT_ALLOWED = PermissionDenied, "CALLER_NOT_ALLOWED",
-        "No name in the caller's certificate is allowed to call; the gateway's operator has to allow one",
-        "add the caller to --allow-caller, or tell its owner";
+        "The caller is not allowed to call; the gateway's operator has to allow it",
+        "add the caller to --allow-caller, or tell its owner; if the caller is unknown, correct --caller-identity, --trusted-proxies or the proxy";
     SESSION_NOT_FOUND = NotFound, "SESSION_NOT_FOUND",
         "Enterprise Manager does not know this session; a new one can take its collection interval, 15 minutes by default, to appear",
         "no action needed: the session is too new (up to 15 minutes), too old (13 weeks), or belongs to another Enterprise Manager";
@@ -219,8 +219,8 @@ pub enum Failure {
     /// Reading from Enterprise Manager failed; with the session that the call is about, if there is
     /// one.
     EnterpriseManager(Error, Option<SessionId>),
-    /// The client's certificate has only these names, and none of them is allowed.
-    CallerNotAllowed(Arc<str>),
+    /// The client is not allowed to call, or it is not known who it is: why, for the log.
+    CallerNotAllowed(String),
     /// The client's deadline, or the gateway's limit, has passed.
     DeadlineExceeded,
     /// The maximum number of calls is in flight, or the maximum number of watches is open.

@@ -1,6 +1,6 @@
 //! Serves one HTTP/2 connection, from its first byte to its GOAWAY; sets its limits, and ends it.
 
-use std::{net::SocketAddr, pin::pin, sync::atomic::Ordering, time::Duration};
+use std::{pin::pin, sync::atomic::Ordering, time::Duration};
 
 use hyper::server::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -11,8 +11,10 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    client_identity::ClientIdentity, connection_handle::ConnectionHandle, first_bytes::FirstBytes,
-    gathered::Gathered, new_service::NewService,
+    connection_handle::{ConnectionHandle, Peer},
+    first_bytes::FirstBytes,
+    gathered::Gathered,
+    new_service::NewService,
 };
 use crate::settings::ListenerSettings;
 
@@ -57,10 +59,8 @@ pub(super) const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 pub(super) struct NewConnection<I> {
     /// The stream, after the TLS handshake if TLS is enabled.
     pub(super) io: I,
-    /// The address of the peer.
-    pub(super) peer: SocketAddr,
-    /// The identity in the client's certificate.
-    pub(super) identity: Option<ClientIdentity>,
+    /// Who has opened it.
+    pub(super) peer: Peer,
     /// Cancelled when the client has to be verified again.
     pub(super) outdated: CancellationToken,
     /// When the HTTP/2 preface must have arrived.
@@ -79,7 +79,7 @@ pub(super) async fn serve_connection<I, N>(
     I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     N: NewService,
 {
-    let handle = ConnectionHandle::new(new.peer, new.identity);
+    let handle = ConnectionHandle::new(new.peer);
     let first_bytes = FirstBytes::new(new.io, new.preface_deadline);
     let has_preface = first_bytes.has_preface();
     let io = Gathered::new(first_bytes);

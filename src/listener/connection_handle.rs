@@ -23,14 +23,24 @@ use tonic::{Status, body::Body};
 
 use super::client_identity::ClientIdentity;
 
+/// The other end of a connection.
+#[derive(Debug, Clone)]
+pub(crate) struct Peer {
+    pub(crate) address: SocketAddr,
+    /// Whether it is a program on this machine, or in this pod: it uses a loopback address, or the one
+    /// that it connects to. From elsewhere nobody can, since the answers would never leave this machine.
+    pub(crate) is_local: bool,
+    /// The identity in its certificate, if it has one.
+    pub(crate) identity: Option<ClientIdentity>,
+}
+
 /// One connection. Clones refer to the same one.
 #[derive(Debug, Clone)]
 pub(crate) struct ConnectionHandle(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
-    peer: SocketAddr,
-    identity: Option<ClientIdentity>,
+    peer: Peer,
     /// The number of calls whose responses have not been sent completely.
     open: AtomicUsize,
     /// The number of complete responses that have not been sent completely.
@@ -59,12 +69,21 @@ enum Waiting {
     Message,
 }
 
+impl Peer {
+    /// A peer with this address that has connected to `local`, before it has shown a certificate.
+    pub(super) fn at(address: SocketAddr, local: SocketAddr) -> Self {
+        // An IPv4 address, if the connection came over IPv4 to a socket of both.
+        let [ip, local] = [address, local].map(|address| address.ip().to_canonical());
+        let address = SocketAddr::new(ip, address.port());
+        Self { address, is_local: ip.is_loopback() || ip == local, identity: None }
+    }
+}
+
 impl ConnectionHandle {
     /// A connection without calls.
-    pub(crate) fn new(peer: SocketAddr, identity: Option<ClientIdentity>) -> Self {
+    pub(crate) fn new(peer: Peer) -> Self {
         Self(Arc::new(Shared {
             peer,
-            identity,
             open: AtomicUsize::new(0),
             unsent: AtomicUsize::new(0),
             untaken: AtomicUsize::new(0),
@@ -74,14 +93,9 @@ impl ConnectionHandle {
         }))
     }
 
-    /// The address of the peer.
-    pub(crate) fn peer(&self) -> SocketAddr {
-        self.0.peer
-    }
-
-    /// The peer's identity, from its certificate; `None` without a certificate.
-    pub(crate) fn identity(&self) -> Option<&ClientIdentity> {
-        self.0.identity.as_ref()
+    /// The other end.
+    pub(crate) fn peer(&self) -> &Peer {
+        &self.0.peer
     }
 
     /// Begins a call.
@@ -201,5 +215,28 @@ impl<H: Unpin> HttpBody for SentBody<H> {
 
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_peer_is_local_if_it_has_a_loopback_address_or_the_one_that_it_connects_to() {
+        for (peer, local, is_local) in [
+            ("127.0.0.6:4", "10.1.2.3:50051", true),
+            ("[::1]:4", "[::1]:50051", true),
+            ("10.1.2.3:4", "10.1.2.3:50051", true),
+            ("[::ffff:10.1.2.3]:4", "[::ffff:10.1.2.3]:50051", true),
+            ("[::ffff:127.0.0.1]:4", "[::ffff:10.1.2.3]:50051", true),
+            ("[fd00::1]:4", "[fd00::1]:50051", true),
+            ("10.1.2.4:4", "10.1.2.3:50051", false),
+            ("[::ffff:10.1.2.4]:4", "[::ffff:10.1.2.3]:50051", false),
+            ("[fd00::2]:4", "[fd00::1]:50051", false),
+        ] {
+            let peer = Peer::at(peer.parse().unwrap(), local.parse().unwrap());
+            assert_eq!(peer.is_local, is_local, "{peer:?}");
+        }
     }
 }

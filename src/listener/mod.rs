@@ -29,7 +29,7 @@ use crate::{
     settings::ListenerSettings,
 };
 use connection::{NewConnection, serve_connection};
-pub(crate) use connection_handle::ConnectionHandle;
+pub(crate) use connection_handle::{ConnectionHandle, Peer};
 pub(crate) use new_service::NewService;
 pub(crate) use tls::{Tls, TlsFile, TlsFileError};
 
@@ -72,8 +72,6 @@ impl Listener {
                     }
                     Ok((stream, peer)) => {
                         let Some(worker) = turns.next() else { break };
-                        // An IPv4 address, if the connection came over IPv4 to a socket of both.
-                        let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
                         let serving =
                             self.clone().serve(stream, peer, worker.new_service.clone());
                         connections.spawn_on(serving, &worker.runtime);
@@ -98,19 +96,22 @@ impl Listener {
     }
 
     /// Serves the connection on the current runtime, after the TLS handshake if TLS is enabled.
-    async fn serve<N: NewService>(self, stream: TcpStream, peer: SocketAddr, new_service: N) {
+    async fn serve<N: NewService>(self, stream: TcpStream, address: SocketAddr, new_service: N) {
         let Self { tls, settings, metrics, drain } = self;
         let _counted = metrics.connection();
-        let stream = match on_this_runtime(stream) {
-            Ok(stream) => stream,
+        let stream = on_this_runtime(stream);
+        let opened =
+            stream.and_then(|stream| Ok((Peer::at(address, stream.local_addr()?), stream)));
+        let (peer, stream) = match opened {
+            Ok(opened) => opened,
             Err(error) => return tracing::debug!(%error, "connection lost"),
         };
+        let address = peer.address;
         let deadline = Instant::now() + settings.handshake_timeout;
         let Some(tls) = tls else {
             let plain = NewConnection {
                 io: stream,
                 peer,
-                identity: None,
                 outdated: CancellationToken::new(),
                 preface_deadline: deadline,
             };
@@ -124,11 +125,11 @@ impl Listener {
             Ok(Ok(secured)) => serve_connection(secured, new_service, settings, drain).await,
             Ok(Err(failed)) => {
                 metrics.refused(RefusedConnection::Tls);
-                failed.refuse(peer).await;
+                failed.refuse(address).await;
             }
             Err(_) => {
                 metrics.refused(RefusedConnection::Tls);
-                tracing::debug!(address = %peer, "connection ended: no TLS handshake in time");
+                tracing::debug!(%address, "connection ended: no TLS handshake in time");
             }
         }
     }

@@ -31,6 +31,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     client_identity::ClientIdentity,
     connection::{CLOSE_TIMEOUT, NewConnection},
+    connection_handle::Peer,
 };
 use crate::{
     runtime::{
@@ -39,7 +40,7 @@ use crate::{
         pem::certificates,
         reload::{FileError, Files, WatchedFiles},
     },
-    settings::{CallerPattern, CallerTls},
+    settings::CallerTls,
 };
 
 /// A file for TLS towards clients. This module does not know which option names it.
@@ -57,7 +58,6 @@ pub(crate) type TlsFileError = FileError<TlsFile>;
 #[derive(Clone)]
 pub(crate) struct Tls {
     current: watch::Receiver<TlsState>,
-    allowed: Arc<[CallerPattern]>,
 }
 
 /// The configuration for new connections.
@@ -117,15 +117,14 @@ impl Tls {
             renewal.renew_pair(pair);
             Ok(())
         }));
-        let allowed = settings.allowed.into();
-        Ok((Self { current, allowed }, watched))
+        Ok((Self { current }, watched))
     }
 
     /// Performs the handshake on a new connection. It has no timeout of its own.
     pub(super) async fn accept(
         self,
         stream: TcpStream,
-        peer: SocketAddr,
+        peer: Peer,
         preface_deadline: Instant,
     ) -> Result<NewConnection<TlsStream<TcpStream>>, FailedHandshake> {
         let TlsState { acceptor, outdated } = self.current.borrow().clone();
@@ -136,8 +135,13 @@ impl Tls {
             .map_err(|(error, stream)| FailedHandshake { error, stream })?;
         let (_, session) = stream.get_ref();
         let certificate = session.peer_certificates().and_then(<[_]>::first);
-        let identity = certificate.map(|owned| ClientIdentity::of(owned, &self.allowed));
-        Ok(NewConnection { io: stream, peer, identity, outdated, preface_deadline })
+        let identity = certificate.map(ClientIdentity::of);
+        Ok(NewConnection {
+            io: stream,
+            peer: Peer { identity, ..peer },
+            outdated,
+            preface_deadline,
+        })
     }
 }
 

@@ -44,7 +44,7 @@ pub(super) fn workers(
     let reads_registry = ReadRegistry::new(settings.reuse, metrics.reads());
     let pollers = PollerRegistry::new(settings.watch, metrics.clone(), traces.clone());
     let tokens = PageTokens::new(&settings.page_token_secret());
-    let layers = Layers::new(settings.calls, metrics.clone(), traces);
+    let layers = Layers::new(settings.calls, settings.callers.clone(), metrics.clone(), traces);
     let worker = |runtime: &tokio::runtime::Handle| {
         let enterprise_manager = enterprise_manager.with_own_connections()?;
         let reads = SharedReads::new(enterprise_manager, reads_registry.clone());

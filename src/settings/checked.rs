@@ -5,8 +5,8 @@ use std::{net::SocketAddr, time::Duration};
 use secrecy::{ExposeSecret as _, SecretSlice};
 
 use super::{
-    CallSettings, CallerTls, EnterpriseManagerSettings, ListenerSettings, ReuseSettings,
-    SettingError, SettingsInEffect, TraceSettings, WatchSettings,
+    CallSettings, CallerSettings, CallerTls, EnterpriseManagerSettings, ListenerSettings,
+    ReuseSettings, SettingError, SettingsInEffect, TraceSettings, WatchSettings,
 };
 
 /// Checked settings of the gateway.
@@ -18,6 +18,8 @@ pub struct Settings {
     pub admin_listen: SocketAddr,
     /// TLS towards callers; `None` is plaintext.
     pub tls: Option<CallerTls>,
+    /// Who calls, and who may.
+    pub callers: CallerSettings,
     /// Limits on clients' connections.
     pub listener: ListenerSettings,
     /// Limits on their calls.

@@ -67,7 +67,8 @@ macro_rules! logged {
 }
 
 logged! {
-    listen admin_listen tls_cert_file tls_key_file client_ca_file allow_caller
+    listen admin_listen tls_cert_file tls_key_file client_ca_file
+    caller_identity trusted_proxies allow_caller
     em_url em_username em_password_file em_api_version em_ca_file em_pin_sha256 em_pin_file
     em_allow_plaintext em_concurrency em_batch
     default_deadline max_deadline max_in_flight max_watches page_token_key_file

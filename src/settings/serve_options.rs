@@ -13,9 +13,9 @@ use clap::{ArgMatches, Args, Command, FromArgMatches, ValueEnum};
 use secrecy::{ExposeSecret as _, SecretSlice};
 
 use super::{
-    CallSettings, CallerTls, CallerTlsOptions, EnterpriseManagerOptions, EnterpriseManagerSettings,
-    ListenerSettings, ReuseSettings, SettingError, Settings, SettingsInEffect, TraceSettings,
-    WatchSettings,
+    CallSettings, CallerOptions, CallerSettings, CallerTls, CallerTlsOptions,
+    EnterpriseManagerOptions, EnterpriseManagerSettings, ListenerSettings, ReuseSettings,
+    SettingError, Settings, SettingsInEffect, TraceSettings, WatchSettings,
     arguments::defaults,
     values::{at_least_one, duration, given, path, socket_address},
 };
@@ -48,6 +48,10 @@ pub struct ServeOptions {
     /// TLS towards callers.
     #[command(flatten)]
     pub caller_tls: CallerTlsOptions,
+
+    /// Who calls, and who may.
+    #[command(flatten)]
+    pub callers: CallerOptions,
 
     /// The options for Enterprise Manager.
     #[command(flatten)]
@@ -110,7 +114,12 @@ pub enum LogFormat {
 impl Settings {
     /// Defaults for everything except Enterprise Manager.
     pub fn new(enterprise_manager: EnterpriseManagerSettings) -> Self {
-        defaults::<ServeOptions>().with(enterprise_manager, None, Ok(None))
+        defaults::<ServeOptions>().with(
+            enterprise_manager,
+            None,
+            CallerSettings::default(),
+            Ok(None),
+        )
     }
 }
 
@@ -124,11 +133,13 @@ impl ServeOptions {
     pub fn check(mut self) -> Result<Settings, SettingError> {
         let enterprise_manager = mem::take(&mut self.enterprise_manager).check()?;
         let tls = mem::take(&mut self.caller_tls).check()?;
+        let has_client_ca = tls.as_ref().is_some_and(|tls| tls.client_ca_file.is_some());
+        let callers = self.callers.clone().check(has_client_ca)?;
         let page_token_key = given(self.page_token_key_file.take())
             .map(|path| read_page_token_key(&path))
             .transpose()?;
         let traces = TraceSettings::from_environment();
-        Ok(Settings { page_token_key, ..self.with(enterprise_manager, tls, traces) })
+        Ok(Settings { page_token_key, ..self.with(enterprise_manager, tls, callers, traces) })
     }
 
     /// Settings with these checked parts, without a key for page tokens.
@@ -136,6 +147,7 @@ impl ServeOptions {
         mut self,
         enterprise_manager: EnterpriseManagerSettings,
         tls: Option<CallerTls>,
+        callers: CallerSettings,
         traces: Result<Option<TraceSettings>, SettingError>,
     ) -> Settings {
         // In a demonstration, these do not come from the command line.
@@ -153,6 +165,7 @@ impl ServeOptions {
             listen: self.listen,
             admin_listen: self.admin_listen,
             tls,
+            callers,
             listener: ListenerSettings {
                 connection_grace: self.calls.max_deadline,
                 ..self.listener

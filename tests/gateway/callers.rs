@@ -25,7 +25,7 @@ use tonic_reflection::pb::v1::{
 };
 
 use super::{
-    certificates::{Authority, authority, caller_tls, issue, issue_expired, trusting},
+    certificates::{Authority, authority, caller_tls, issue, issue_expired, patterns, trusting},
     support::{
         Client, FINISHED, assert_ok, bare_request, closed, framed, get, reason, request, settings,
     },
@@ -55,7 +55,8 @@ pub async fn secured(allowed: &[&str], change: impl FnOnce(&mut Settings)) -> Se
     let simulator = Simulator::start(Options::default()).await.unwrap();
     let mut settings = settings(&simulator.url());
     let client_ca = (!allowed.is_empty()).then_some(&authority);
-    settings.tls = Some(caller_tls(folder.path(), client_ca, allowed));
+    settings.tls = Some(caller_tls(folder.path(), client_ca));
+    settings.callers.allowed = patterns(allowed);
     change(&mut settings);
     Secured { gateway: serve::start(settings).await.unwrap(), simulator, authority, folder }
 }
@@ -202,7 +203,7 @@ async fn a_caller_without_a_valid_certificate_cannot_connect() {
 #[tokio::test]
 async fn without_allowed_names_every_certificate_of_the_authority_is_accepted() {
     let setup = secured(&["spiffe://mesh/*"], |settings| {
-        settings.tls.as_mut().unwrap().allowed.clear();
+        settings.callers.allowed.clear();
     })
     .await;
     let client = setup.client(setup.named(&["anybody.example"]));

@@ -102,8 +102,8 @@ pub fn issue_with(
     }
 }
 
-/// The settings for TLS towards callers, with the files of a folder and the allowed names.
-pub fn caller_tls(folder: &Path, client_ca: Option<&Authority>, allowed: &[&str]) -> CallerTls {
+/// The settings for TLS towards callers, with the files of a folder.
+pub fn caller_tls(folder: &Path, client_ca: Option<&Authority>) -> CallerTls {
     CallerTls {
         cert_file: folder.join("tls.crt"),
         key_file: folder.join("tls.key"),
@@ -112,8 +112,12 @@ pub fn caller_tls(folder: &Path, client_ca: Option<&Authority>, allowed: &[&str]
             fs::write(&path, authority.pem()).unwrap();
             path
         }),
-        allowed: allowed.iter().map(|name| name.parse::<CallerPattern>().unwrap()).collect(),
     }
+}
+
+/// The patterns of `--allow-caller`.
+pub fn patterns(names: &[&str]) -> Vec<CallerPattern> {
+    names.iter().map(|name| name.parse().unwrap()).collect()
 }
 
 /// TLS settings of a caller that trusts this authority.

@@ -17,6 +17,7 @@ mod drain;
 mod failures;
 mod filters;
 mod hostile_upstream;
+mod identity;
 mod listening;
 mod listing;
 mod logon;

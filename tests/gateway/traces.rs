@@ -14,7 +14,7 @@ use simulator::Options;
 use tonic::{Code, Request, transport::Channel};
 
 use super::{
-    certificates::{authority, caller_tls, issue, trusting},
+    certificates::{authority, caller_tls, issue, patterns, trusting},
     collector::{Collector, attribute},
     support::{
         FINISHED, Setup, UNKNOWN, eventually, fault, get, metric, metric_becomes, request, running,
@@ -441,7 +441,8 @@ async fn a_caller_without_permission_has_a_span_and_an_unknown_method_has_none()
     let ours = authority();
     issue(&ours, &["127.0.0.1"]).write(folder.path());
     let (collector, setup) = traced(|settings| {
-        settings.tls = Some(caller_tls(folder.path(), Some(&ours), &["other.example"]));
+        settings.tls = Some(caller_tls(folder.path(), Some(&ours)));
+        settings.callers.allowed = patterns(&["other.example"]);
     })
     .await;
     let tls = trusting(&ours).identity(issue(&ours, &["reporter.example"]).identity());
@@ -466,6 +467,7 @@ async fn a_caller_without_permission_has_a_span_and_an_unknown_method_has_none()
     let spans = spans(&collector, 1).await;
     assert_eq!(spans[0].name, METHOD);
     assert_eq!(attribute(&spans[0], "gateway.reason"), "CALLER_NOT_ALLOWED");
+    assert_eq!(attribute(&spans[0], "gateway.caller"), "reporter.example");
     let code = attribute(&spans[0], "rpc.response.status_code");
     assert_eq!(code, "PERMISSION_DENIED");
 }

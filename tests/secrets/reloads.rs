@@ -12,7 +12,7 @@ use tokio::time::{sleep, timeout};
 use super::{
     Log,
     broken::Secret,
-    certificates::{authority, caller_tls, issue},
+    certificates::{authority, caller_tls, issue, patterns},
     support,
 };
 
@@ -69,7 +69,8 @@ impl Running {
         fs::write(path("pins"), Pin::of(b"a certificate").to_string()).unwrap();
         fs::write(path("password"), "password").unwrap();
         let mut settings = support::settings("https://127.0.0.1:1");
-        settings.tls = Some(caller_tls(folder.path(), Some(&authority), &["reporter.example"]));
+        settings.tls = Some(caller_tls(folder.path(), Some(&authority)));
+        settings.callers.allowed = patterns(&["reporter.example"]);
         settings.enterprise_manager.trust = if has_pins {
             Trust::Pins { given: Vec::new(), file: Some(path("pins")) }
         } else {

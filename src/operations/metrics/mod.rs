@@ -74,6 +74,10 @@ metrics! {
     refused: Family<Labels<1>, Counter> = "gateway_connections_refused",
         "Client connections that were closed because too many were open (limit) or the TLS \
          handshake failed (tls)";
+    caller_headers: Family<Labels<1>, Counter> = "gateway_caller_headers",
+        "Headers that name the caller of a call: believed (used), not sent by a trusted proxy \
+         (missing), not well-formed (unreadable), dropped since the peer is no trusted proxy \
+         (untrusted)";
     answers: Family<Labels<1>, Counter> = "gateway_reads",
         "Reads of sessions, pages and tasks: Enterprise Manager was asked (asked), an equal read \
          was in flight (shared), a kept answer was young enough (reused)";
@@ -125,6 +129,19 @@ pub(crate) struct ReadCounters {
     pub reused: Counter,
 }
 
+/// Counters of headers that name callers, by what becomes of them.
+#[derive(Debug, Clone)]
+pub(crate) struct CallerHeaders {
+    /// Believed.
+    pub used: Counter,
+    /// A trusted proxy has sent none.
+    pub missing: Counter,
+    /// A trusted proxy has sent one that is not well-formed.
+    pub unreadable: Counter,
+    /// Dropped, because the peer is no trusted proxy.
+    pub untrusted: Counter,
+}
+
 /// Counters of trace spans.
 #[derive(Debug, Clone)]
 pub(crate) struct SpanCounters {
@@ -157,7 +174,7 @@ impl Metrics {
         for why in RefusedConnection::ALL {
             drop(metrics.parts.refused.get_or_create(&[("why", why.label())]));
         }
-        drop((metrics.reads(), metrics.spans()));
+        drop((metrics.reads(), metrics.spans(), metrics.caller_headers()));
         Arc::new(metrics)
     }
 
@@ -176,6 +193,17 @@ impl Metrics {
     pub(crate) fn reads(&self) -> ReadCounters {
         let from = |source| self.parts.answers.get_or_create_owned(&[("source", source)]);
         ReadCounters { asked: from("asked"), shared: from("shared"), reused: from("reused") }
+    }
+
+    /// The counters of headers that name callers.
+    pub(crate) fn caller_headers(&self) -> CallerHeaders {
+        let of = |outcome| self.parts.caller_headers.get_or_create_owned(&[("outcome", outcome)]);
+        CallerHeaders {
+            used: of("used"),
+            missing: of("missing"),
+            unreadable: of("unreadable"),
+            untrusted: of("untrusted"),
+        }
     }
 
     /// The counters of trace spans.
