@@ -171,6 +171,16 @@ async fn a_wrong_setting_of_tls_towards_callers_is_named_as_well() {
         ),
         (with(&all, &["--client-ca-file=/does/not/exist"]), "--client-ca-file"),
         (with(&all, &[&cert_file, &key_file, "--allow-caller=a.example"]), "--allow-caller"),
+        (with(&all, &["--caller-identity=header"]), "--caller-identity"),
+        (with(&all, &["--trusted-proxies=10.0.0.0/8"]), "--trusted-proxies"),
+        (
+            with(&all, &["--caller-identity=xfcc", "--trusted-proxies=10.0.0.1/8"]),
+            "--trusted-proxies",
+        ),
+        (
+            with(&all, &["--caller-identity=xfcc", "--trusted-proxies=a.example"]),
+            "--trusted-proxies",
+        ),
         (
             with(&all, &[&cert_file, &key_file, &client_ca_file, "--allow-caller=spiffe://a/*/b"]),
             "--allow-caller",

@@ -14,6 +14,7 @@ from cloudcoil.models.istio.security import v1 as security
 from cloudcoil.models.prometheus_operator import v1 as monitoring
 
 import running
+from callers import check_callers
 from common import Help, expect, only, seconds
 from program import Program
 from routes import check_routes
@@ -63,6 +64,7 @@ def main() -> None:
             running.check_services(objects, deployment["template"]["metadata"]["labels"], ports, started)
             running.check_probes(container, ports, started)
             running.check_scaling(objects, pod, settings, ports, started)
+            check_callers(mesh, ports["grpc"], ports["admin"], started)
             running.check_mesh(mesh, objects, deployment, ports, times)
             longest = settings.get("GATEWAY_MAX_DEADLINE", says.defaults["GATEWAY_MAX_DEADLINE"])
             check_routes(objects, started.methods(ports["grpc"]), seconds(longest))

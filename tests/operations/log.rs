@@ -48,6 +48,36 @@ async fn a_request_id_is_accepted_or_generated_and_returned_and_logged() {
 }
 
 #[tokio::test]
+async fn the_caller_that_a_proxy_names_is_in_the_log_and_in_no_metric() {
+    let arguments = ["--caller-identity=xfcc", "--allow-caller=spiffe://mesh/ns/reports/sa/*"];
+    let (_simulator, gateway) = start(&arguments).await;
+    let header =
+        "By=spiffe://mesh/gateway;Hash=00;URI=spiffe://mesh/ns/reports/sa/nightly;DNS=n.example";
+    ask(&gateway, UNKNOWN, &[("x-forwarded-client-cert", header)]).await;
+    let line = gateway.logged("call failed").await;
+    assert_eq!(line["caller"], "spiffe://mesh/ns/reports/sa/nightly n.example");
+
+    ask(&gateway, FINISHED, &[("x-forwarded-client-cert", "URI=spiffe://mesh/other")]).await;
+    let line = gateway.logged("call refused: --allow-caller does not list its caller").await;
+    assert_eq!(line["caller"], "spiffe://mesh/other");
+    assert_eq!(line["reason"], "CALLER_NOT_ALLOWED");
+
+    ask(&gateway, FINISHED, &[("x-forwarded-client-cert", "By=\",URI=spiffe://mesh/other")]).await;
+    let line = gateway.logged("its caller is unknown").await;
+    let message = line["message"].as_str().unwrap();
+    assert!(
+        message.ends_with("the proxy's header has a quotation mark that does not end"),
+        "{line}"
+    );
+    assert!(line.get("caller").is_none(), "{line}");
+
+    let metrics = reqwest::get(format!("http://{}/metrics", gateway.admin)).await.unwrap();
+    let metrics = metrics.text().await.unwrap();
+    assert!(metrics.contains("gateway_caller_headers_total{outcome=\"used\"} 2"), "{metrics}");
+    assert!(!metrics.contains("mesh"), "{metrics}");
+}
+
+#[tokio::test]
 async fn a_failed_call_has_one_line_with_its_ids_and_em_s_message() {
     let (simulator, gateway) = start(&[]).await;
     let fault: Fault = "500".parse().unwrap();
