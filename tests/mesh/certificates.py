@@ -12,6 +12,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 GATEWAY = "spiffe://cluster.local/ns/replica-session-gateway/sa/replica-session-gateway"
 ENVOY = "spiffe://cluster.local/ns/replica-session-gateway/sa/envoy"
+CALLERS = "spiffe://cluster.local/ns/reports/sa/*"
 CALLER = "spiffe://cluster.local/ns/reports/sa/nightly"
 INTRUDER = "spiffe://cluster.local/ns/elsewhere/sa/intruder"
 

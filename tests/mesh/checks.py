@@ -12,6 +12,7 @@ import grpc
 from enterprisemanager.v1 import replica_session_service_pb2 as pb
 from enterprisemanager.v1 import replica_session_service_pb2_grpc as rpc
 
+from callers import envoy_says_who_calls_and_nobody_else_can
 from certificates import ENVOY, GATEWAY, issued, served
 from json_calls import curl_calls_in_json
 from load import HISTORY, RUNNING, SESSION, ask, channel, reason
@@ -107,11 +108,10 @@ async def an_intruder_is_refused_by_envoy_and_by_the_gateway(mesh):
     text = get(f"http://127.0.0.1:9901/stats?filter={handshakes}")
     for why in ("san", "error"):
         expect(re.search(rf"{handshakes}{why}: [1-9]", text), f"Envoy did not refuse by {why}: {text}")
-    # Directly to the gateway, bypassing Envoy: even a caller that Envoy accepts may not call there.
+    # Directly to the gateway, bypassing Envoy.
     direct = f"{mesh.gateways[0].address}:{GATEWAY_PORT}"
-    for tls in (mesh.intruder_tls, mesh.caller_tls):
-        error = await refused(tls, grpc.StatusCode.PERMISSION_DENIED, target=direct)
-        expect(reason(error) == "CALLER_NOT_ALLOWED", f"the reason is {reason(error)}")
+    error = await refused(mesh.intruder_tls, grpc.StatusCode.PERMISSION_DENIED, target=direct)
+    expect(reason(error) == "CALLER_NOT_ALLOWED", f"the reason is {reason(error)}")
     await refused(mesh.stranger_tls, unavailable, target=direct)
     return "wrong identity and wrong authority, at Envoy and at the gateway"
 
@@ -349,6 +349,7 @@ ALL = [
     a_deadline_shrinks_on_its_way,
     a_call_is_tried_again_and_a_watch_is_not,
     an_intruder_is_refused_by_envoy_and_by_the_gateway,
+    envoy_says_who_calls_and_nobody_else_can,
     a_rolling_restart_fails_and_retries_no_call,
     a_killed_replica_fails_no_call,
     a_replica_that_hangs_fails_no_call,

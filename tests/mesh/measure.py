@@ -20,7 +20,8 @@ from certificates import tls_context
 from load import HISTORY, NOW, RUNNING, SESSION, ask, channel
 from parts import GATEWAY_PORT, PROGRAM, WORK, Gateway, expect
 
-PLAINTEXT = ("GATEWAY_TLS_CERT_FILE", "GATEWAY_TLS_KEY_FILE", "GATEWAY_CLIENT_CA_FILE", "GATEWAY_ALLOW_CALLER")
+PLAINTEXT = [f"GATEWAY_{name}" for name in ("TLS_CERT_FILE", "TLS_KEY_FILE", "CLIENT_CA_FILE", "ALLOW_CALLER")]
+PLAINTEXT += ["GATEWAY_CALLER_IDENTITY", "GATEWAY_TRUSTED_PROXIES"]
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])
 
 

@@ -105,7 +105,9 @@ class Gateway(Process):
             "GATEWAY_TLS_CERT_FILE": str(self.tls / "tls.crt"),
             "GATEWAY_TLS_KEY_FILE": str(self.tls / "tls.key"),
             "GATEWAY_CLIENT_CA_FILE": str(self.tls / "ca.crt"),
-            "GATEWAY_ALLOW_CALLER": certificates.ENVOY,
+            "GATEWAY_CALLER_IDENTITY": "xfcc",
+            "GATEWAY_TRUSTED_PROXIES": certificates.ENVOY,
+            "GATEWAY_ALLOW_CALLER": certificates.CALLERS,
             "GATEWAY_LOG_FORMAT": "json",
             **self.settings,
         }
