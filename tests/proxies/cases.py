@@ -188,7 +188,7 @@ async def a_killed_replica_fails_no_call(setup: Setup) -> dict[str, str]:
 
 
 async def connections_that_end_by_age_fail_no_call(setup: Setup) -> dict[str, str]:
-    await setup.restart({"GATEWAY_MAX_CONNECTION_AGE": "500ms"})
+    await setup.restart({"GATEWAY_MAX_CONNECTION_AGE": "1s"})
 
     async def nothing() -> None:
         await asyncio.sleep(SECONDS)
