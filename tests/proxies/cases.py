@@ -17,6 +17,9 @@ from steady import SERVICE_CONFIG, WITH_HEALTH, Load, channel
 
 RATE = float(os.environ.get("PROXIES_RATE", "20"))
 SECONDS = float(os.environ.get("PROXIES_SECONDS", "8"))
+# The callers of a load: without retries, with the service config of the examples, and with health checking as well.
+CLIENTS = {"bare": None, "example": SERVICE_CONFIG, "health": WITH_HEALTH}
+CHOSEN = os.environ.get("PROXIES_CLIENTS", "bare,example,health").split(",")
 WATCH_SECONDS = float(os.environ.get("PROXIES_WATCH_SECONDS", "5"))
 
 # Calls that each proxy may lose when a replica is killed, since it cannot send them once more: deploy/README.md.
@@ -199,27 +202,27 @@ async def connections_that_end_by_age_fail_no_call(setup: Setup) -> dict[str, st
 
 
 async def _under_load(setup: Setup, fault, allowed: set = frozenset()) -> dict[str, str]:
-    """Injects the fault while calls go through each proxy: without a service config, with that of the examples, and with
-    health checking as well. Returns how many of each have failed. Those in `allowed` may lose a few calls that nobody
-    repeats."""
+    """Injects the fault while calls go through each proxy, from each kind of client. Returns how many of each have failed.
+    Those in `allowed` may lose a few calls that nobody repeats."""
     async with AsyncExitStack() as stack:
         loads = {
-            proxy.name: [
-                await stack.enter_async_context(Load(setup.caller_tls, proxy.port, RATE, config))
-                for config in (None, SERVICE_CONFIG, WITH_HEALTH)
-            ]
+            (proxy.name, client): await stack.enter_async_context(
+                Load(setup.caller_tls, proxy.port, RATE, CLIENTS[client])
+            )
             for proxy in setup.proxies
+            for client in CHOSEN
         }
         begun = asyncio.get_running_loop().time()
         await fault()
         await asyncio.sleep(begun + SECONDS - asyncio.get_running_loop().time())
-    for name, (bare, *configured) in loads.items():
-        for load in bare, *configured:
-            few = load.made * 0.02 if name in allowed and load is bare else 0
-            what = f"{name}: {[load.failed for load in loads[name]]} of {load.made} failed: {load.failures()}"
-            expect(load.failed <= few, what)
-            expect(load.made > RATE * SECONDS * 0.8, f"{name}: only {load.made} calls: too little load")
-    return {name: f"{', '.join(str(load.failed) for load in own)} of {own[0].made}" for name, own in loads.items()}
+    for (name, client), load in loads.items():
+        few = load.made * 0.02 if name in allowed and client == "bare" else 0
+        expect(load.failed <= few, f"{name}, {client}: {load.failed} of {load.made} failed: {load.failures()}")
+        expect(load.made > RATE * SECONDS * 0.8, f"{name}, {client}: only {load.made} calls: too little load")
+    return {
+        proxy.name: ", ".join(f"{loads[proxy.name, client].failed} of {loads[proxy.name, client].made}" for client in CHOSEN)
+        for proxy in setup.proxies
+    }
 
 
 async def silent_watches_stay_open(setup: Setup) -> dict[str, str]:
