@@ -18,6 +18,8 @@ mod descriptor;
 mod plaintext;
 #[path = "cli/simulate.rs"]
 mod simulate;
+#[path = "cli/terminal.rs"]
+mod terminal;
 #[path = "cli/unseen.rs"]
 mod unseen;
 #[path = "cli/watch.rs"]
@@ -261,7 +263,9 @@ async fn the_demonstration_answers_and_the_exit_codes_of_get_differ() {
     assert_eq!(json["replicaSession"]["createTime"], "2025-10-07T20:00:02.420Z");
     let (code, out, _) = run(&mut program(&["get", FINISHED, &server, "--view=reference"])).await;
     assert_eq!(code, 0);
-    assert!(out.contains("Links") && !out.contains("State"), "{out}");
+    assert!(out.contains("Job") && !out.contains("State") && !out.contains("Links"), "{out}");
+    let (_, out, _) = run(&mut program(&["get", FINISHED, &server, "--links"])).await;
+    assert!(out.contains("Links          Up         BackupServerReference"), "{out}");
 
     let (code, out, _) = run(&mut program(&["list", &server, "--result=failed"])).await;
     assert_eq!(code, 0);
@@ -297,15 +301,12 @@ async fn the_demonstration_answers_and_the_exit_codes_of_get_differ() {
         let (code, _, err) = run(&mut program(&["list", &server, wrong])).await;
         assert_eq!(code, 64, "{wrong}: {err}");
     }
+    let (_, _, err) = run(&mut program(&["list", &server, "--job-name=a\nb"])).await;
+    assert!(err.contains("INVALID_ARGUMENT: filter.job_name must not have control"), "{err}");
 
-    for (id, expected, told) in [
-        (UNKNOWN, 66, ["NOT_FOUND", "SESSION_NOT_FOUND"]),
-        ("nonsense", 64, ["INVALID_ARGUMENT", "INVALID_ID"]),
-    ] {
-        let (code, out, err) = run(&mut program(&["get", id, &server])).await;
-        assert_eq!((code, out.as_str()), (expected, ""), "{err}");
-        assert!(told.iter().all(|part| err.contains(part)), "{err}");
-    }
+    let (code, out, err) = run(&mut program(&["get", UNKNOWN, &server])).await;
+    assert_eq!((code, out.as_str()), (66, ""), "{err}");
+    assert!(err.contains("NOT_FOUND") && err.contains("SESSION_NOT_FOUND"), "{err}");
 
     signal(&demo, "INT").await;
     let status = timeout(SOON, demo.wait()).await.unwrap().unwrap();
@@ -452,10 +453,33 @@ async fn a_closed_log_fails_no_call() {
 
 #[tokio::test]
 async fn what_is_missing_is_named_with_the_setting_that_gives_it() {
-    for address in ["127.0.0.1:1", "em.example", "em.example:9398", "https://"] {
+    for address in ["", "em example", "https://", "127.0.0.1:99999"] {
         let (code, _, err) = run(&mut program(&["em-certificate", address])).await;
         assert_eq!(code, 64, "{err}");
         assert!(err.contains("is not an address; write it as https://HOST:9398"), "{err}");
+    }
+    // Without a scheme it is one for TLS.
+    for (address, told) in [
+        ("127.0.0.1:1", "https://127.0.0.1:1/: cannot connect"),
+        ("127.0.0.1", "without a port this is 443, and Enterprise Manager usually has 9398"),
+    ] {
+        let (code, _, err) = run(&mut program(&["em-certificate", address])).await;
+        assert_eq!(code, 69, "{err}");
+        assert!(err.contains(told), "{err}");
+    }
+    for (arguments, told) in [
+        (["get", "fs02"], "`list "),
+        (["tasks", "fs02"], "`list "),
+        (["watch", "fs02"], "`list "),
+        (["list", "--job=fs02"], "--job: \"fs02\" is not the id of a job"),
+        (["list", "--job=fs02"], "use --job-name"),
+        (["list", "--backup-server=vbr"], "use --backup-server-name"),
+        (["list", "--result=fail"], "use failed, warning, success or none"),
+        (["list", "--created-from=soon"], "7d"),
+    ] {
+        let (code, _, err) = run(&mut program(&arguments)).await;
+        assert_eq!(code, 64, "{err}");
+        assert!(err.lines().count() == 1 && err.contains(told), "{err}");
     }
     let without = |arguments: &[&str]| {
         let mut command = program(arguments);

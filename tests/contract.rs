@@ -104,6 +104,7 @@ const SERVICE_METHODS: i32 = 2;
 const MESSAGE_FIELDS: i32 = 2;
 const MESSAGE_MESSAGES: i32 = 3;
 const MESSAGE_ENUMS: i32 = 4;
+const MESSAGE_ONEOFS: i32 = 8;
 const ENUM_VALUES: i32 = 2;
 
 impl<'f> FilePage<'f> {
@@ -164,6 +165,9 @@ impl<'f> FilePage<'f> {
     ) {
         let name = format!("{outer}{}", message.name());
         writeln!(page, "## {name}\n\n{}", self.comment(path)).unwrap();
+        for (index, oneof) in message.oneof_decl.iter().enumerate() {
+            self.write_oneof(page, message, index, oneof.name(), path);
+        }
         if !message.field.is_empty() {
             page.push_str("| field | type | number | |\n| --- | --- | --- | --- |\n");
             for (field, number) in message.field.iter().zip(0..) {
@@ -184,6 +188,28 @@ impl<'f> FilePage<'f> {
                 let path = [path, &[MESSAGE_MESSAGES, number]].concat();
                 self.write_message(page, inner, &outer, &path);
             }
+        }
+    }
+
+    /// Which fields exclude each other. Nothing for an `optional` field, which protoc wraps into a oneof of its own.
+    fn write_oneof(
+        &self,
+        page: &mut String,
+        message: &DescriptorProto,
+        index: usize,
+        name: &str,
+        path: &[i32],
+    ) {
+        let index = i32::try_from(index).unwrap();
+        let members = message
+            .field
+            .iter()
+            .filter(|field| field.oneof_index == Some(index) && !field.proto3_optional());
+        let members: Vec<_> = members.map(|field| format!("`{}`", field.name())).collect();
+        if !members.is_empty() {
+            let comment = self.comment(&[path, &[MESSAGE_ONEOFS, index]].concat());
+            let members = members.join(", ");
+            writeln!(page, "`{name}`, which is one of {members}: {comment}").unwrap();
         }
     }
 

@@ -279,6 +279,7 @@ async fn no_secret_is_in_a_trace_level_log_or_anywhere_else() {
         deadline: Duration::from_secs(5),
         max_age: None,
         failed_tasks: false,
+        links: false,
     };
     write!(output, "{options:?} {:?}", get(&options).await).unwrap();
 

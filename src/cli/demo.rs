@@ -13,6 +13,7 @@ use super::{
     print,
     serve::{run_until_signal, start_log},
     signals::Signals,
+    terminal,
 };
 use crate::{
     serve::{self, RunningGateway, StartError},
@@ -75,14 +76,27 @@ pub(super) async fn run(options: &DemoOptions) -> Result<ExitCode, CommandError>
     let mut signals = Signals::new()?;
     start_log(LogFormat::Text, &options.log_filter)?;
     let demo = Demo::start(options).await?;
-    print(&demo.heading());
+    print(&fitted(&demo.heading()));
     tokio::select! {
         answer = demo.ask() => print(&answer),
         () = signals.next() => return Ok(ExitCode::SUCCESS),
     }
-    print(&demo.suggestions());
+    print(&fitted(&demo.suggestions()));
     let (gateway, _simulator) = (demo.gateway, demo.simulator);
     Ok(run_until_signal(gateway, signals).await)
+}
+
+/// The text in lines that fit the terminal. What is indented by four is a command, and stays one.
+fn fitted(text: &str) -> String {
+    let width = terminal::width();
+    let fitted = text.split('\n').map(|line| {
+        if line.starts_with("    ") {
+            terminal::wrapped_command(line, width)
+        } else {
+            terminal::wrapped(line, 0, width)
+        }
+    });
+    fitted.collect::<Vec<_>>().join("\n")
 }
 
 /// A running demonstration.
@@ -138,8 +152,8 @@ impl Demo {
         };
         format!(
             "\
-SIMULATED DATA: no Veeam Backup Enterprise Manager is involved. A simulator stands in for it,
-and everything below is invented.
+SIMULATED DATA: no Veeam Backup Enterprise Manager is involved. A simulator
+stands in for it, and everything below is invented.
 
 Gateway    {server}{taken}
 Probes     http://{admin}/readyz

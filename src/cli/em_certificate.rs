@@ -23,16 +23,18 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 #[derive(Debug, Clone, Args)]
 #[expect(clippy::doc_markdown, reason = "these comments are help texts")]
 pub struct EmCertificateOptions {
-    /// Address of Enterprise Manager, such as https://em.example:9398
+    /// Address of Enterprise Manager, such as https://em.example:9398 or em.example:9398
     #[arg(value_parser = address)]
     pub url: Url,
 }
 
-/// The value is left out, since it may hold a password.
+/// Parses an address; without a scheme it is one for TLS, as for other programs that show certificates. The value is
+/// left out of the error, since it may hold a password.
 fn address(text: &str) -> Result<Url, String> {
     let text = line(text).trim();
-    let url = text.contains("://").then(|| text.parse().ok()).flatten();
-    url.ok_or_else(|| "is not an address; write it as https://HOST:9398".to_owned())
+    let text = if text.contains("://") { text.to_owned() } else { format!("https://{text}") };
+    text.parse()
+        .map_err(|_| "is not an address; write it as https://HOST:9398 or HOST:9398".to_owned())
 }
 
 /// Prints the certificate.
@@ -45,14 +47,18 @@ pub(super) async fn run(options: &EmCertificateOptions) -> Result<ExitCode, Comm
         .await
         .unwrap_or_else(|_| Err(format!("no answer within {TIMEOUT:?}")))
         .map_err(|why| {
-            CommandError::new(ExitCode::UNAVAILABLE, format!("{}: {why}", options.url))
+            let port = match options.url.port() {
+                Some(_) => "",
+                None => "; without a port this is 443, and Enterprise Manager usually has 9398",
+            };
+            CommandError::new(ExitCode::UNAVAILABLE, format!("{}: {why}{port}", options.url))
         })?;
     print(&rendered(&certificate));
     Ok(ExitCode::SUCCESS)
 }
 
 fn rendered(certificate: &PresentedCertificate) -> String {
-    let PresentedCertificate { pin, subject, issuer, not_before, not_after, names, failure } =
+    let PresentedCertificate { pin, sha1, subject, issuer, not_before, not_after, names, failure } =
         certificate;
     let self_signed = if subject == issuer { " (self-signed)" } else { "" };
     let names = match names.as_slice() {
@@ -62,7 +68,7 @@ fn rendered(certificate: &PresentedCertificate) -> String {
     let advice = match failure {
         Some(failure) => format!("The TLS handshake has failed after it. {failure}"),
         None => format!(
-            "If this is your Enterprise Manager's certificate, trust it with\n  --em-pin-sha256 {pin}"
+            "If this is your Enterprise Manager's certificate, trust it with\n--em-pin-sha256 {pin}"
         ),
     };
     format!(
@@ -73,6 +79,7 @@ Names       {names}
 Valid from  {not_before}
 Valid to    {not_after}
 Pin         {pin}
+Thumbprint  {sha1} (SHA-1, as Windows shows it; to compare only)
 
 {advice}
 "

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{ExitCode, client::Refusal, print_error};
+use super::{ExitCode, client::Refusal, print_error, terminal};
 use crate::{serve::StartError, settings::SettingError};
 
 /// A message for standard error, and an exit code.
@@ -25,9 +25,9 @@ impl CommandError {
         Self::new(ExitCode::USAGE, message.to_string())
     }
 
-    /// Prints the message, and returns the exit code.
+    /// Prints the message, in lines that fit the terminal, and returns the exit code.
     pub fn report(&self) -> ExitCode {
-        print_error(&format!("error: {self}\n"));
+        print_error(&terminal::wrapped(&format!("error: {self}\n"), 2, terminal::error_width()));
         self.exit_code
     }
 }

@@ -13,6 +13,7 @@ mod serve;
 mod signals;
 #[cfg(feature = "simulator")]
 mod simulate;
+mod terminal;
 
 use std::io::{self, Write};
 

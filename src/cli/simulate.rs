@@ -11,7 +11,9 @@ use crate::settings::{LogFormat, Pin, duration};
 
 /// Run only the simulated Enterprise Manager
 ///
-/// Prints its address and accounts when it starts, and the number of requests when it stops.
+/// Its accounts, all with the password simulated, are TECH\gateway (Portal User, which is what a gateway needs),
+/// TECH\administrator (Portal Administrator), TECH\operator (may log on, and not read sessions) and TECH\guest (has
+/// no role). Prints its address and accounts when it starts, and the number of requests when it stops.
 ///
 /// Exit codes: 0 stopped by a signal, 64 wrong arguments.
 #[derive(Debug, Clone, Args)]

@@ -113,8 +113,7 @@ impl ValidTasks {
 }
 
 fn invalid_token() -> Failure {
-    let problem =
-        "must be the previous response's next_page_token, in an otherwise identical request";
+    let problem = "must be the previous response's next_page_token, in an otherwise identical request; start again without it";
     Failure::InvalidRequest(&INVALID_PAGE_TOKEN, "page_token", problem)
 }
 

@@ -37,7 +37,8 @@ pub struct Row {
     pub reason: &'static str,
     /// The gRPC code.
     pub code: Code,
-    /// The message: one sentence that tells people what to do.
+    /// The message: one sentence that tells people what to do. For an invalid request, callers get the
+    /// name of the field and what is wrong with it instead.
     pub message: &'static str,
     /// What the operator can do. It is in the log and the runbook, and is never sent to the caller.
     pub remedy: &'static str,
@@ -90,7 +91,7 @@ table! {
         "order_by must be a value of ReplicaSessionOrder",
         "tell the caller's owner: `order_by` is not a value that the contract defines";
     INVALID_FILTER = InvalidArgument, "INVALID_FILTER",
-        "filter has a value that Enterprise Manager cannot filter by; the details name the field",
+        "filter has a value that Enterprise Manager cannot filter by",
         "tell the caller's owner: the message names the invalid field of the filter";
     INVALID_TIMEOUT = InvalidArgument, "INVALID_TIMEOUT",
         "grpc-timeout must be up to eight digits followed by one of H, M, S, m, u, n",
@@ -275,7 +276,11 @@ impl Failure {
         if matches!(row.code, Code::Unavailable | Code::ResourceExhausted) {
             details.set_retry_info(Some(delay));
         }
-        let mut status = Status::with_error_details(row.code, row.message, details);
+        let message = match self {
+            Self::InvalidRequest(_, field, problem) => format!("{field} {problem}"),
+            _ => row.message.to_owned(),
+        };
+        let mut status = Status::with_error_details(row.code, message, details);
         retry_signals::add(status.metadata_mut(), row.is_repeatable().then_some(delay));
         status
     }

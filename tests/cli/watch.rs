@@ -70,7 +70,6 @@ async fn the_exit_code_says_how_the_run_went_or_why_that_is_not_known() {
     }
     for (arguments, expected, told) in [
         (vec![UNKNOWN, &server], 66, "SESSION_NOT_FOUND"),
-        (vec!["nonsense", &server], 64, "INVALID_ID"),
         (vec![RUNNING_SESSION_ID, &server, "--timeout=300ms"], 75, "--timeout"),
         (vec![RUNNING_SESSION_ID, "--server=http://127.0.0.1:9"], 69, "no gateway answers"),
     ] {

@@ -407,6 +407,7 @@ async fn assert_invalid(
     assert_eq!((status.code(), &*reason(&status)), (Code::InvalidArgument, why), "{field}");
     let details = status.get_error_details();
     assert_eq!(details.bad_request().unwrap().field_violations[0].field, field);
+    assert!(status.message().starts_with(&format!("{field} must ")), "{}", status.message());
 }
 
 #[tokio::test]

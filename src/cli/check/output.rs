@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::problem::Problem;
-use crate::cli::{self, ExitCode};
+use crate::cli::{self, ExitCode, terminal};
 
 /// The result of a step that succeeded.
 pub(super) struct Success<T> {
@@ -127,7 +127,8 @@ impl Output {
             };
             let arrow = if remedy.is_some() { " → " } else { "" };
             let remedy = remedy.as_deref().unwrap_or_default();
-            cli::print(&format!("{mark} {step:<10}{text}{arrow}{remedy}\n"));
+            let line = format!("{mark} {step:<10}{text}{arrow}{remedy}\n");
+            cli::print(&terminal::wrapped(&line, 12, terminal::width()));
         }
         self.summary.steps.push(Step { outcome, remedy, name: step, text });
     }

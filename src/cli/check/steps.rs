@@ -234,10 +234,13 @@ async fn role(
     let path = format!("api/jobs/{}/replicaSessions", job.unwrap_or_default());
     let answer = enterprise_manager.ask_logged_on(&path).await;
     Ok(match answer.map(|answer| answer.status.as_u16()) {
-        Ok(403) => Success::new((), "may read replica sessions but no jobs: Portal User"),
-        Ok(200) => Success::new((), "may read replica sessions and jobs: Portal Administrator")
+        Ok(403) => Success::new(
+            (),
+            "Portal User: may read replica sessions, which is all that the gateway needs",
+        ),
+        Ok(200) => Success::new((), "Portal Administrator: may read replica sessions, and more")
             .but("Portal User is enough"),
-        _ => Success::new((), "may read replica sessions: Portal User or Portal Administrator"),
+        _ => Success::new((), "Portal User or Portal Administrator: may read replica sessions"),
     })
 }
 

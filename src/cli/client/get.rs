@@ -1,6 +1,6 @@
 //! `get`: asks a gateway for one session and prints it.
 
-use std::{fmt::Write as _, time::Duration};
+use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use jiff::{SignedDuration, Timestamp};
@@ -8,12 +8,12 @@ use tonic::{Code, Request};
 
 use super::{
     Refusal, json,
+    parse::session_id,
     server::ServerOptions,
-    session_id,
     text::{clean, clock, human, moment, result_text, state_text},
 };
 use crate::{
-    cli::{CommandError, ExitCode, print},
+    cli::{CommandError, ExitCode, print, terminal},
     proto::v1::{
         GetReplicaSessionRequest, GetReplicaSessionResponse, ReplicaSession, ReplicaSessionView,
         ReplicaTaskSession,
@@ -43,6 +43,10 @@ pub struct GetOptions {
     /// Also show which virtual machines failed, and why
     #[arg(long)]
     pub failed_tasks: bool,
+
+    /// Also show the links that Enterprise Manager sent
+    #[arg(long)]
+    pub links: bool,
 
     /// Print the answer as proto3 JSON
     #[arg(long)]
@@ -82,7 +86,7 @@ pub(crate) async fn run(options: &GetOptions) -> Result<ExitCode, CommandError> 
     Ok(ExitCode::SUCCESS)
 }
 
-/// Asks the gateway and returns the text to print.
+/// Asks the gateway and returns the text to print, in lines that fit the terminal.
 ///
 /// # Errors
 ///
@@ -105,14 +109,19 @@ pub async fn get(options: &GetOptions) -> Result<String, Refusal> {
     Ok(if options.json {
         json::pretty("GetReplicaSessionResponse", &response)
     } else {
-        rendered(&response, Timestamp::now())
+        rendered(&response, options.links, Timestamp::now(), terminal::width())
     })
 }
 
 /// Aligned lines: the run first, links last. Ages are relative to `now`.
-fn rendered(response: &GetReplicaSessionResponse, now: Timestamp) -> String {
+fn rendered(
+    response: &GetReplicaSessionResponse,
+    with_links: bool,
+    now: Timestamp,
+    width: Option<usize>,
+) -> String {
     let session = response.replica_session.clone().unwrap_or_default();
-    let mut page = Page::default();
+    let mut page = Page { text: String::new(), width };
     page.line("Session", &session.id);
     page.line("Name", &session.name);
     if session.r#type != "ReplicaJobSessionReference" {
@@ -137,12 +146,13 @@ fn rendered(response: &GetReplicaSessionResponse, now: Timestamp) -> String {
             &format!("{} UTC; up to 15 minutes behind the backup server", clock(read)),
         );
     }
-    for (number, link) in session.links.iter().enumerate() {
+    let links = session.links.iter().filter(|_| with_links);
+    for (number, link) in links.enumerate() {
         let label = if number == 0 { "Links" } else { "" };
         let kind = if link.r#type.is_empty() { "-" } else { &link.r#type };
         page.line(label, &format!("{:<10} {kind:<32} {}", link.rel, link.href));
     }
-    page.0
+    page.text
 }
 
 fn render_run(page: &mut Page, session: &ReplicaSession, now: Timestamp) {
@@ -194,16 +204,19 @@ fn render_failure(page: &mut Page, session: &ReplicaSession, tasks: &[ReplicaTas
     }
 }
 
-#[derive(Default)]
-struct Page(String);
+struct Page {
+    text: String,
+    width: Option<usize>,
+}
 
 impl Page {
-    /// One line; nothing for an empty value.
+    /// A label and its value, over several lines if the terminal is narrow; nothing for an empty value.
     fn line(&mut self, label: &str, value: &str) {
-        if value.is_empty() {
-            return;
+        if !value.is_empty() {
+            let line = format!("{label:<15}{}", clean(value));
+            self.text += &terminal::lines(&line, 15, self.width).join("\n");
+            self.text.push('\n');
         }
-        writeln!(self.0, "{label:<15}{}", clean(value)).expect("a String takes everything");
     }
 }
 

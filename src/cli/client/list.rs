@@ -10,18 +10,19 @@ use super::{
     Refusal,
     get::ViewOption,
     json,
+    parse::{backup_server_id, job_id, point_in_time, result, state},
     server::ServerOptions,
-    text::{result_text, started_and_took, state_text, table},
+    table::Table,
+    text::{result_text, started_and_took, state_text},
 };
 use crate::{
-    cli::{CommandError, ExitCode, print},
+    cli::{CommandError, ExitCode, print, terminal},
     proto::time::to_protobuf,
     proto::v1::{
         ListReplicaSessionsRequest, ListReplicaSessionsResponse, ReplicaSession,
         ReplicaSessionFilter, ReplicaSessionOrder, TimeRange,
         replica_session::{Result as RunResult, State},
     },
-    runtime::text::quoted,
     settings::duration,
 };
 
@@ -29,13 +30,14 @@ use crate::{
 ///
 /// Exit codes: as for get; 0 also if there are no sessions.
 #[derive(Debug, Clone, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub struct ListOptions {
     /// The gateway.
     #[command(flatten)]
     pub server: ServerOptions,
 
     /// Only sessions of this job: a UUID or urn:veeam:Job:<UUID>
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", value_parser = job_id)]
     pub job: Option<String>,
 
     /// Only sessions of the job with this name
@@ -43,7 +45,7 @@ pub struct ListOptions {
     pub job_name: Option<String>,
 
     /// Only sessions of this backup server: a UUID or urn:veeam:BackupServer:<UUID>
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", value_parser = backup_server_id)]
     pub backup_server: Option<String>,
 
     /// Only sessions of the backup server with this name
@@ -62,8 +64,8 @@ pub struct ListOptions {
     #[arg(long, value_name = "true|false")]
     pub retry: Option<bool>,
 
-    /// Only sessions created at or after this time, such as 2025-10-07T20:00:00Z, or 24h for 24
-    /// hours ago
+    /// Only sessions created at or after this time: 2025-10-07T20:00:00Z, 2025-10-07 (UTC), 24h or 7d for
+    /// that long ago, today, or yesterday
     #[arg(long, value_name = "TIME", value_parser = point_in_time)]
     pub created_from: Option<Timestamp>,
 
@@ -99,6 +101,10 @@ pub struct ListOptions {
     #[arg(long)]
     pub all: bool,
 
+    /// Print each session on one line, however narrow the terminal is, as into a file or a pipe
+    #[arg(long)]
+    pub wide: bool,
+
     /// Print the answer as proto3 JSON
     #[arg(long)]
     pub json: bool,
@@ -114,7 +120,8 @@ pub(crate) async fn run(options: &ListOptions) -> Result<ExitCode, CommandError>
     print(&if options.json {
         json::pretty("ListReplicaSessionsResponse", &found)
     } else {
-        rendered(&found, options.view, Timestamp::now())
+        let width = if options.wide { None } else { terminal::width() };
+        rendered(&found, options.view, Timestamp::now(), width)
     });
     Ok(ExitCode::SUCCESS)
 }
@@ -171,21 +178,34 @@ fn range(from: Option<Timestamp>, before: Option<Timestamp>) -> Option<TimeRange
         .then(|| TimeRange { start_time: from.map(to_protobuf), end_time: before.map(to_protobuf) })
 }
 
-fn rendered(found: &ListReplicaSessionsResponse, view: ViewOption, now: Timestamp) -> String {
+/// The sessions in full, with the order in which a person asks for them.
+const SESSIONS: Table<7> = Table {
+    heading: ["ID", "STARTED (UTC)", "TOOK", "STATE", "RESULT", "BACKUP SERVER", "JOB"],
+    by_importance: [4, 6, 1, 2, 3, 5, 0],
+};
+
+/// The sessions of the reference view.
+const REFERENCES: Table<3> =
+    Table { heading: ["ID", "BACKUP SERVER", "NAME"], by_importance: [2, 0, 1] };
+
+fn rendered(
+    found: &ListReplicaSessionsResponse,
+    view: ViewOption,
+    now: Timestamp,
+    width: Option<usize>,
+) -> String {
     let sessions = found.replica_sessions.iter();
     let mut text = if found.replica_sessions.is_empty() {
         "no sessions\n".to_owned()
     } else if view == ViewOption::Reference {
-        let rows: Vec<_> = sessions.map(reference_row).collect();
-        table(["ID", "BACKUP SERVER", "NAME"], &rows)
+        REFERENCES.render(&sessions.map(reference_row).collect::<Vec<_>>(), width)
     } else {
-        let rows: Vec<_> = sessions.map(|session| row(session, now)).collect();
-        let heading = ["ID", "STARTED (UTC)", "TOOK", "STATE", "RESULT", "BACKUP SERVER", "JOB"];
-        table(heading, &rows)
+        SESSIONS.render(&sessions.map(|session| row(session, now)).collect::<Vec<_>>(), width)
     };
     if !found.next_page_token.is_empty() {
         let token = &found.next_page_token;
-        text = format!("{text}\nmore with --all, or --page-token {token}\n");
+        text +=
+            &terminal::wrapped(&format!("\nmore with --all, or --page-token {token}\n"), 2, width);
     }
     text
 }
@@ -214,33 +234,4 @@ fn reference_row(session: &ReplicaSession) -> [String; 3] {
 
 fn backup_server(session: &ReplicaSession) -> String {
     session.backup_server.as_ref().map(|server| server.name.clone()).unwrap_or_default()
-}
-
-fn state(text: &str) -> Result<State, String> {
-    let name = format!("STATE_{}", constant(text));
-    State::from_str_name(&name).filter(|state| *state != State::Unspecified).ok_or_else(|| {
-        format!("{} is not a state such as working, stopped or waiting-slot", quoted(text))
-    })
-}
-
-fn result(text: &str) -> Result<RunResult, String> {
-    let name = format!("RESULT_{}", constant(text));
-    RunResult::from_str_name(&name)
-        .filter(|result| *result != RunResult::Unspecified)
-        .ok_or_else(|| format!("{} is not one of none, success, warning and failed", quoted(text)))
-}
-
-fn constant(text: &str) -> String {
-    text.trim().to_uppercase().replace(['-', ' '], "_")
-}
-
-/// Parses a time, or an age that is subtracted from the current time.
-fn point_in_time(text: &str) -> Result<Timestamp, String> {
-    let ago = |age| Timestamp::now().checked_sub(age).ok();
-    text.parse().ok().or_else(|| ago(duration(text).ok()?)).ok_or_else(|| {
-        format!(
-            "{} is neither a time such as 2025-10-07T20:00:00Z nor an age such as 24h",
-            quoted(text)
-        )
-    })
 }

@@ -8,12 +8,13 @@ use tonic::Request;
 
 use super::{
     Refusal, json,
+    parse::session_id,
     server::ServerOptions,
-    session_id,
-    text::{started_and_took, table, value_text},
+    table::Table,
+    text::{started_and_took, value_text},
 };
 use crate::{
-    cli::{CommandError, ExitCode, print},
+    cli::{CommandError, ExitCode, print, terminal},
     proto::v1::{
         ListReplicaTaskSessionsRequest, ListReplicaTaskSessionsResponse, ReplicaTaskSession,
         replica_task_session::State,
@@ -34,6 +35,10 @@ pub struct TasksOptions {
     #[command(flatten)]
     pub server: ServerOptions,
 
+    /// Print each task on one line, however narrow the terminal is, as into a file or a pipe
+    #[arg(long)]
+    pub wide: bool,
+
     /// Print the answer as proto3 JSON
     #[arg(long)]
     pub json: bool,
@@ -49,7 +54,8 @@ pub(crate) async fn run(options: &TasksOptions) -> Result<ExitCode, CommandError
     print(&if options.json {
         json::pretty("ListReplicaTaskSessionsResponse", &found)
     } else {
-        rendered(&found.replica_task_sessions, Timestamp::now())
+        let width = if options.wide { None } else { terminal::width() };
+        rendered(&found.replica_task_sessions, Timestamp::now(), width)
     });
     Ok(ExitCode::SUCCESS)
 }
@@ -75,13 +81,17 @@ async fn tasks(options: &TasksOptions) -> Result<ListReplicaTaskSessionsResponse
     }
 }
 
-fn rendered(tasks: &[ReplicaTaskSession], now: Timestamp) -> String {
+const TASKS: Table<7> = Table {
+    heading: ["VM", "STARTED (UTC)", "TOOK", "STATE", "RESULT", "SIZE", "REASON"],
+    by_importance: [4, 0, 1, 2, 3, 5, 6],
+};
+
+fn rendered(tasks: &[ReplicaTaskSession], now: Timestamp, width: Option<usize>) -> String {
     if tasks.is_empty() {
         return "no tasks\n".to_owned();
     }
     let rows: Vec<_> = tasks.iter().map(|task| row(task, now)).collect();
-    let heading = ["VM", "STARTED (UTC)", "TOOK", "STATE", "RESULT", "SIZE", "REASON"];
-    table(heading, &rows)
+    TASKS.render(&rows, width)
 }
 
 fn row(task: &ReplicaTaskSession, now: Timestamp) -> [String; 7] {

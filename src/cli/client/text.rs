@@ -1,6 +1,6 @@
-//! Formats the words, times and tables that the subcommands print.
+//! Formats the words and times that the subcommands print.
 
-use std::{collections::BTreeMap, fmt::Write as _};
+use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -69,25 +69,4 @@ pub(super) fn started_and_took(
     let until = ended.and_then(moment).or(now);
     let took = created.zip(until).map(|(from, until)| human(until.duration_since(from)));
     [created.map(clock).unwrap_or_default(), took.unwrap_or_default()]
-}
-
-/// Rows below a heading, each column as wide as its widest cell. The last one is not padded.
-pub(super) fn table<const N: usize>(heading: [&str; N], rows: &[[String; N]]) -> String {
-    let rows: Vec<_> = rows.iter().map(|row| row.each_ref().map(|cell| clean(cell))).collect();
-    let mut widths = heading.map(str::len);
-    for row in &rows {
-        for (width, cell) in widths.iter_mut().zip(row) {
-            *width = (*width).max(cell.chars().count());
-        }
-    }
-    let mut table = String::new();
-    for row in [heading.map(str::to_owned)].iter().chain(&rows) {
-        let mut line = String::new();
-        for (cell, width) in row.iter().zip(widths) {
-            write!(line, "{cell:<width$}  ").expect("a String takes everything");
-        }
-        table += line.trim_end();
-        table.push('\n');
-    }
-    table
 }

@@ -8,8 +8,8 @@ use tonic::{Code, Streaming};
 
 use super::{
     Refusal, ServerOptions,
+    parse::session_id,
     screen::{Form, Screen},
-    session_id,
 };
 use crate::{
     cli::{CommandError, ExitCode},

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
 use jiff::Timestamp;
 use rustls::pki_types::CertificateDer;
 use tokio::net::TcpStream;
@@ -25,6 +26,9 @@ use crate::{
 pub struct PresentedCertificate {
     /// The pin with which to trust it.
     pub pin: Pin,
+    /// SHA-1 in hexadecimal digits: what Windows shows as the thumbprint. For people who compare it; SHA-1 is too
+    /// weak to trust a certificate by.
+    pub sha1: String,
     /// Its subject.
     pub subject: String,
     /// Its issuer; the same as the subject if it is self-signed.
@@ -66,10 +70,12 @@ pub async fn presented_certificate(address: &Url) -> Result<PresentedCertificate
 
 fn describe(certificate: &CertificateDer<'_>, failure: Option<Error>) -> PresentedCertificate {
     let pin = Pin::of(certificate);
+    let sha1 = hex::encode(digest(&SHA1_FOR_LEGACY_USE_ONLY, certificate));
     let unknown = || "cannot be read".to_owned();
     let Ok(parsed) = Certificate::from_der(certificate) else {
         return PresentedCertificate {
             pin,
+            sha1,
             subject: unknown(),
             issuer: unknown(),
             not_before: unknown(),
@@ -81,6 +87,7 @@ fn describe(certificate: &CertificateDer<'_>, failure: Option<Error>) -> Present
     let content = parsed.tbs_certificate();
     PresentedCertificate {
         pin,
+        sha1,
         subject: content.subject().to_string(),
         issuer: content.issuer().to_string(),
         not_before: at(&content.validity().not_before),
