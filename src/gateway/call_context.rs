@@ -11,7 +11,7 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::request_id::RequestId;
+use super::{failure_log::FailureLog, request_id::RequestId};
 use crate::{
     enterprise_manager::{SessionId, Share},
     listener::ConnectionHandle,
@@ -32,6 +32,7 @@ pub(super) struct CallContext {
     /// The call's connection: its peer, and whether it has to end.
     pub(super) connection: ConnectionHandle,
     pub(super) metrics: Arc<Metrics>,
+    pub(super) failures: FailureLog,
     pub(super) arrived: Instant,
     /// The deadline of the call. If the client of a watch sets none, it is far in the future.
     pub(super) deadline: Instant,

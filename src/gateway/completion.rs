@@ -1,39 +1,40 @@
 //! Reports to metrics, log and span how a call ends.
 //!
 //! The `Drop` of a guard reports each call exactly once, even if its future is dropped because the
-//! client left. This module also logs failures, because only the operator, and not the client, may
-//! see the details.
+//! client left. `failure_log.rs` has the lines of failed calls.
 
 use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use bytes::Bytes;
 use hyper::body::{Body as HttpBody, Frame, SizeHint};
+use jiff::Timestamp;
 use tonic::{Code, Status, body::Body};
+use tracing::Level;
 
-use super::{call_context::CallContext, span, status::Failure};
-use crate::runtime::deadline::is_nearly_over;
+use super::{call_context::CallContext, failure_log::FailedCall, span, status::Failure};
+use crate::{enterprise_manager::Error, runtime::deadline::is_nearly_over};
 
-/// Logs a line with the fields that identify the call.
-macro_rules! line {
-    ($level:ident, $call:expr, {$($field:tt)*}, $($text:tt)+) => {
-        tracing::event!(
-            tracing::Level::$level,
+/// Logs a line at DEBUG with the fields that identify the call.
+macro_rules! debug {
+    ($call:expr, $text:literal) => {
+        tracing::debug!(
             method = $call.kind.name(),
-            $($field)*
-            duration_ms = u64::try_from($call.elapsed().as_millis()).unwrap_or(u64::MAX),
+            duration_ms = milliseconds($call.elapsed()),
             session_id = $call.session().map(tracing::field::display),
             request_id = %$call.request_id,
             trace_id = $call.trace.trace_id().map(tracing::field::display),
             caller = $call.caller.as_deref(),
             peer = %$call.connection.peer().address,
-            $($text)+
+            $text
         )
     };
 }
+
 /// A call that has not ended. If it is dropped without a code, its client has left: at its deadline, or
 /// because it has cancelled the call.
 pub(super) struct CallCompletion {
@@ -61,7 +62,7 @@ impl CallCompletion {
     fn code_of_leaving(&self) -> Code {
         let call = &*self.call;
         if !is_nearly_over(call.arrived, call.deadline) {
-            line!(DEBUG, call, {}, "call cancelled by its caller");
+            debug!(call, "call cancelled by its caller");
             return Code::Cancelled;
         }
         if !self.is_streaming {
@@ -76,49 +77,69 @@ impl Drop for CallCompletion {
         let call = &*self.call;
         let code = self.code.unwrap_or_else(|| self.code_of_leaving());
         if code == Code::Ok {
-            line!(DEBUG, call, {}, "call answered");
+            debug!(call, "call answered");
         }
         span::ended(&call.trace, code);
         call.metrics.calls.ended(call.kind, code, call.elapsed());
     }
 }
 
-/// Logs the failure of a call, counts it by its reason, and records it in the span.
+/// Counts the failure of a call by its reason, logs it, and records it in the span.
 pub(super) fn failed(call: &CallContext, failure: &Failure) {
-    let row = failure.row();
-    let (code, reason, remedy) = (row.code, row.reason, row.remedy);
+    let reason = failure.row().reason;
     call.metrics.calls.failed(reason);
     span::failed(&call.trace, reason);
+    let line = || line(call, failure);
+    if matches!(failure, Failure::Interrupted) {
+        // Not told to the operator: all watches of a replica end so when it stops.
+        if tracing::enabled!(Level::DEBUG) {
+            line().tell(Level::DEBUG);
+        }
+    } else {
+        call.failures.failed(failure.row(), line);
+    }
+}
+
+/// What the log says of this failure.
+fn line(call: &CallContext, failure: &Failure) -> FailedCall {
+    let (level, text) = described(failure);
+    FailedCall {
+        level,
+        row: failure.row(),
+        text,
+        at: Timestamp::now(),
+        method: call.kind.name(),
+        duration_ms: milliseconds(call.elapsed()),
+        session_id: call.session(),
+        request_id: call.request_id.clone(),
+        trace_id: call.trace.trace_id().map(|id| id.to_string()),
+        caller: call.caller.clone(),
+        peer: call.connection.peer().address,
+    }
+}
+
+/// The level and the text of a failure.
+fn described(failure: &Failure) -> (Level, String) {
     match failure {
         Failure::InvalidRequest(_, field, problem) => {
-            line!(INFO, call, {?code, reason, remedy,}, "call refused: {field} {problem}");
+            (Level::INFO, format!("call refused: {field} {problem}"))
         }
-        Failure::Refused(_, why) => {
-            line!(INFO, call, {?code, reason, remedy,}, "call refused: {why}");
-        }
+        Failure::Refused(_, why) => (Level::INFO, format!("call refused: {why}")),
         // INFO, because nothing is broken: the client asked for a session that does not exist.
-        Failure::EnterpriseManager(error, _) if code == Code::NotFound => {
-            line!(INFO, call, {?code, reason, remedy,}, "call failed: {error}");
+        Failure::EnterpriseManager(error @ Error::SessionNotFound { .. }, _) => {
+            (Level::INFO, format!("call failed: {error}"))
         }
-        Failure::EnterpriseManager(error, _) => {
-            line!(WARN, call, {?code, reason, remedy,}, "call failed: {error}");
-        }
-        Failure::CallerNotAllowed(why) => {
-            line!(WARN, call, {?code, reason, remedy,}, "call refused: {why}");
-        }
-        Failure::DeadlineExceeded => {
-            line!(WARN, call, {?code, reason, remedy,}, "call failed: deadline exceeded");
-        }
-        Failure::Overloaded => {
-            line!(WARN, call, {?code, reason, remedy,}, "call refused: too many calls in flight");
-        }
-        Failure::Interrupted => {
-            line!(DEBUG, call, {?code, reason, remedy,}, "watch ended with its connection");
-        }
-        Failure::Panic(text) => {
-            line!(ERROR, call, {?code, reason, remedy,}, "call failed: panic: {text}");
-        }
+        Failure::EnterpriseManager(error, _) => (Level::WARN, format!("call failed: {error}")),
+        Failure::CallerNotAllowed(why) => (Level::WARN, format!("call refused: {why}")),
+        Failure::DeadlineExceeded => (Level::WARN, "call failed: deadline exceeded".to_owned()),
+        Failure::Overloaded => (Level::WARN, "call refused: too many calls in flight".to_owned()),
+        Failure::Interrupted => (Level::DEBUG, "watch ended with its connection".to_owned()),
+        Failure::Panic(text) => (Level::ERROR, format!("call failed: panic: {text}")),
     }
+}
+
+fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// The body of a stream. It completes the call with the status in its trailers.

@@ -42,7 +42,9 @@ use super::{
     called_service::CalledService,
     caller::{Caller, Callers, PeerRole},
     completion::{self, CallCompletion, CompletedByTrailers},
-    deadline, protocol,
+    deadline,
+    failure_log::FailureLog,
+    protocol,
     request_id::{REQUEST_ID, RequestId},
     service::SessionMethods,
     span,
@@ -71,6 +73,7 @@ pub(crate) struct Layers {
     callers: Callers,
     admission: Admission,
     metrics: Arc<Metrics>,
+    failures: FailureLog,
     traces: Traces,
 }
 
@@ -90,11 +93,13 @@ struct Connection {
 }
 
 impl Layers {
-    /// Limits calls according to `settings`, counts them in `metrics`, and creates their spans.
+    /// Limits calls according to `settings`, counts them in `metrics`, logs their failures, and creates
+    /// their spans.
     pub(crate) fn new(
         settings: CallSettings,
         callers: CallerSettings,
         metrics: Arc<Metrics>,
+        failures: FailureLog,
         traces: Traces,
     ) -> Arc<Self> {
         metrics.calls.reasons(TABLE.iter().map(|row| row.reason));
@@ -103,6 +108,7 @@ impl Layers {
             callers: Callers::new(callers, metrics.caller_headers()),
             admission: Admission::new(&settings, metrics.clone()),
             metrics,
+            failures,
             traces,
         })
     }
@@ -244,7 +250,7 @@ impl Connection {
         request: &Request<B>,
         caller: Option<&Arc<str>>,
     ) -> (Arc<CallContext>, Result<(), Failure>) {
-        let Layers { settings, metrics, traces, .. } = &*self.layers;
+        let Layers { settings, metrics, failures, traces, .. } = &*self.layers;
         let arrived = Instant::now();
         let headers = request.headers();
         let kind = CallKind::of_path(request.uri().path());
@@ -267,6 +273,7 @@ impl Connection {
             caller: caller.cloned(),
             connection: self.handle.clone(),
             metrics: metrics.clone(),
+            failures: failures.clone(),
             arrived,
             deadline,
             session: OnceLock::new(),

@@ -16,8 +16,9 @@
 //!    ├────▶ service ─▶ list_validation ─▶ validation, filter_validation, page_token
 //!    │         ├─────▶ watch ─▶ convert
 //!    │         ▼         ▼
-//!    └────▶ completion ─▶ call_context ─▶ request_id
-//!              ├────────▶ span
+//!    └────▶ completion ─▶ call_context ─▶ failure_log ─▶ request_id
+//!              ├────────▶ span                 │
+//!              │    ┌──────────────────────────┘
 //!              ▼
 //!            status ─▶ retry_signals              maps errors to statuses
 //! ```
@@ -29,6 +30,7 @@ mod caller;
 mod completion;
 mod convert;
 mod deadline;
+mod failure_log;
 mod filter_validation;
 mod inbound;
 mod list_validation;
@@ -45,6 +47,7 @@ mod watch;
 mod xfcc;
 
 pub use convert::{page_response, response};
+pub(crate) use failure_log::FailureLog;
 pub(crate) use inbound::{Inbound, Layers};
 pub(crate) use page_token::PageTokens;
 pub(crate) use service::SessionMethods;

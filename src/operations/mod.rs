@@ -4,4 +4,5 @@
 pub(crate) mod admin;
 pub(crate) mod log;
 pub(crate) mod metrics;
+pub(crate) mod repeats;
 pub(crate) mod traces;

@@ -26,6 +26,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     enterprise_manager::EnterpriseManager,
+    gateway::FailureLog,
     listener::{Listener, Tls},
     operations::{
         admin,
@@ -57,6 +58,7 @@ pub struct RunningGateway {
     drain: CancellationToken,
     /// Notified when the files have to be read at once.
     reread: Arc<Notify>,
+    failures: FailureLog,
     /// One task. Like the others, it is aborted when this is dropped.
     listener: JoinSet<()>,
     em_health: AbortHandle,
@@ -96,11 +98,13 @@ pub async fn start(settings: Settings) -> Result<RunningGateway, StartError> {
     // Services.
     let threads = WorkerThreads::start(settings.workers).map_err(StartError::Threads)?;
     let health = Health::serving().await;
+    let failures = FailureLog::new();
     let parts = CommonParts {
         settings: &settings,
         enterprise_manager: &enterprise_manager,
         health: &health,
         metrics: &metrics,
+        failures: failures.clone(),
         traces,
     };
     let workers = services::workers(&threads, parts).map_err(StartError::Connections)?;
@@ -134,6 +138,7 @@ pub async fn start(settings: Settings) -> Result<RunningGateway, StartError> {
     };
     let routes = admin::routes(stopping.clone(), move || status.text(), metrics);
     tasks.spawn(admin::serve(admin_socket, routes));
+    tasks.spawn(failures.clone().run());
     let em_health = tasks.spawn(health.clone().report(enterprise_manager.health().clone()));
 
     settings.in_effect.log();
@@ -147,6 +152,7 @@ pub async fn start(settings: Settings) -> Result<RunningGateway, StartError> {
         stopping,
         drain,
         reread,
+        failures,
         listener,
         em_health,
         _tasks: tasks,
@@ -204,6 +210,7 @@ impl RunningGateway {
         if let Some(Err(error)) = self.listener.join_next().await {
             tracing::error!(%error, "the listener's task panicked or was aborted");
         }
+        self.failures.flush();
         self.enterprise_manager.log_off().await;
         self.export.stop().await;
         tracing::info!("stopped");

@@ -11,7 +11,7 @@ use tonic_health::pb::health_server::HealthServer;
 use super::health::Health;
 use crate::{
     enterprise_manager::EnterpriseManager,
-    gateway::{Inbound, Layers, PageTokens, SessionMethods},
+    gateway::{FailureLog, Inbound, Layers, PageTokens, SessionMethods},
     listener::Worker,
     operations::{metrics::Metrics, traces::Traces},
     proto::FILE_DESCRIPTOR_SET,
@@ -27,6 +27,7 @@ pub(super) struct CommonParts<'p> {
     pub(super) enterprise_manager: &'p EnterpriseManager,
     pub(super) health: &'p Health,
     pub(super) metrics: &'p Arc<Metrics>,
+    pub(super) failures: FailureLog,
     pub(super) traces: Traces,
 }
 
@@ -40,11 +41,12 @@ pub(super) fn workers(
     threads: &WorkerThreads,
     parts: CommonParts<'_>,
 ) -> Result<Vec<Worker<Inbound>>, String> {
-    let CommonParts { settings, enterprise_manager, health, metrics, traces } = parts;
+    let CommonParts { settings, enterprise_manager, health, metrics, failures, traces } = parts;
     let reads_registry = ReadRegistry::new(settings.reuse, metrics.reads());
     let pollers = PollerRegistry::new(settings.watch, metrics.clone(), traces.clone());
     let tokens = PageTokens::new(&settings.page_token_secret());
-    let layers = Layers::new(settings.calls, settings.callers.clone(), metrics.clone(), traces);
+    let layers =
+        Layers::new(settings.calls, settings.callers.clone(), metrics.clone(), failures, traces);
     let worker = |runtime: &tokio::runtime::Handle| {
         let enterprise_manager = enterprise_manager.with_own_connections()?;
         let reads = SharedReads::new(enterprise_manager, reads_registry.clone());

@@ -1,12 +1,17 @@
-//! The log has one line per call, which identifies the call and has no secrets.
+//! The log has a line for a failed call, which identifies it, or one for many; and no secrets.
 
+use futures_util::future::join_all;
 use replica_session_gateway::proto::v1::{
     GetReplicaSessionRequest, replica_session_service_client::ReplicaSessionServiceClient,
 };
+use serde_json::Value;
 use simulator::{Canned, Fault};
 use tonic::{Request, metadata::MetadataMap, transport::Channel};
 
-use super::support::{FINISHED, Serving, UNKNOWN, start};
+use super::support::{FINISHED, Serving, UNKNOWN, metrics, start};
+
+const RUNBOOK: &str = include_str!("../../docs/runbook.md");
+const FAILURE_LOG: &str = include_str!("../../src/gateway/failure_log.rs");
 
 /// Calls `Get` with metadata; returns the metadata of the response or the error.
 async fn ask(gateway: &Serving, id: &str, metadata: &[(&'static str, &str)]) -> MetadataMap {
@@ -120,7 +125,6 @@ async fn answered_calls_are_logged_only_at_debug() {
 #[tokio::test]
 async fn an_answer_that_is_not_em_s_is_named_in_the_log_and_not_to_the_caller() {
     const SESSION: &[u8] = include_bytes!("../fixtures/enterprise-manager/session-entity-v12.json");
-    let (simulator, gateway) = start(&[]).await;
     let page = b"<html><title>Zscaler\x1b[2J blocks this</title></html>".to_vec();
     for (status, header, body, words) in [
         (
@@ -146,6 +150,7 @@ async fn an_answer_that_is_not_em_s_is_named_in_the_log_and_not_to_the_caller() 
     ] {
         let mut canned = Canned::new(status.try_into().unwrap(), body);
         canned.headers.insert(header.0, header.1.parse().unwrap());
+        let (simulator, gateway) = start(&[]).await;
         simulator.answer_with(FINISHED, canned);
         let (code, out, err) = gateway.get(FINISHED).await;
         assert_eq!(code, 78, "{out}{err}");
@@ -155,4 +160,84 @@ async fn an_answer_that_is_not_em_s_is_named_in_the_log_and_not_to_the_caller() 
         assert!(!line["message"].as_str().unwrap().contains('\u{1b}'), "{line}");
         assert!(line["remedy"].as_str().unwrap().contains("proxy"), "{line}");
     }
+}
+
+/// Makes this many calls that fail, then stops the gateway, which tells what it has held back.
+async fn fail(count: usize, arguments: &[&str]) -> Vec<Value> {
+    let (simulator, gateway) = start(arguments).await;
+    simulator.set_faults(["503".parse::<Fault>().unwrap()]);
+    let server = format!("http://{}", gateway.address);
+    let channel = Channel::from_shared(server).unwrap().connect().await.unwrap();
+    let calls = (0..count).map(|number| {
+        let mut client = ReplicaSessionServiceClient::new(channel.clone());
+        let mut request = Request::new(GetReplicaSessionRequest {
+            id: FINISHED.to_owned(),
+            ..GetReplicaSessionRequest::default()
+        });
+        let id = format!("call-{number}").parse().unwrap();
+        request.metadata_mut().insert("x-request-id", id);
+        async move { client.get(request).await.unwrap_err() }
+    });
+    join_all(calls).await;
+    let counted = format!("gateway_call_failures_total{{reason=\"EM_UNAVAILABLE\"}} {count}");
+    assert!(metrics(&gateway).await.contains(&counted), "metrics count each");
+    gateway.stop_and_read().await
+}
+
+fn says(line: &Value, text: &str) -> bool {
+    line["message"].as_str().is_some_and(|message| message.contains(text))
+}
+
+#[tokio::test]
+async fn many_failures_for_one_reason_have_two_lines_in_which_none_is_missing() {
+    let log = fail(200, &[]).await;
+    let own: Vec<_> = log.iter().filter(|line| says(line, "call failed")).collect();
+    let [first, sum] = own[..] else { panic!("{own:#?}") };
+    assert_eq!(first["level"], "WARN");
+    assert_eq!(first["reason"], "EM_UNAVAILABLE");
+    assert!(says(first, "status 503"), "{first}");
+    assert_eq!(sum["level"], "WARN");
+    assert!(says(sum, "199 more calls failed"), "{sum}");
+    assert!(says(sum, "status 503"), "{sum}");
+    assert_eq!((sum["calls"].as_u64(), sum["calls_in_all"].as_u64()), (Some(199), Some(200)));
+    for field in ["reason", "code", "remedy", "session_id", "method"] {
+        assert_eq!(sum[field], first[field], "{field}");
+    }
+    assert_ne!(sum["request_id"], first["request_id"]);
+    assert!(sum["request_id"].as_str().unwrap().starts_with("call-"), "{sum}");
+    for text in [
+        "199 more calls failed or were refused for the same reason in 5 s; one of them: ",
+        "no more calls fail or are refused for this reason",
+    ] {
+        let runbook = RUNBOOK.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(runbook.contains(text.trim_end()), "{text}");
+        assert!(says(sum, text) || FAILURE_LOG.contains(text), "{text}");
+    }
+    for time in ["since", "example_at"] {
+        assert!(sum[time].as_str().unwrap().ends_with('Z'), "{sum}");
+    }
+}
+
+#[tokio::test]
+async fn a_second_failure_has_a_line_of_its_own_too() {
+    let log = fail(2, &[]).await;
+    let own: Vec<_> = log.iter().filter(|line| says(line, "call failed: ")).collect();
+    let [first, second] = own[..] else { panic!("{own:#?}") };
+    assert_eq!(first["remedy"], second["remedy"]);
+    assert_ne!(first["request_id"], second["request_id"]);
+    assert!(!log.iter().any(|line| says(line, "more calls")), "{log:#?}");
+}
+
+#[tokio::test]
+async fn the_log_at_debug_has_a_line_for_each_failure() {
+    let log = fail(20, &["--log-filter=replica_session_gateway=debug"]).await;
+    let mut ids: Vec<_> = log
+        .iter()
+        .filter(|line| says(line, "call failed: ") && !says(line, "more calls"))
+        .map(|line| line["request_id"].as_str().unwrap())
+        .collect();
+    ids.sort_unstable();
+    let mut wanted: Vec<_> = (0..20).map(|number| format!("call-{number}")).collect();
+    wanted.sort_unstable();
+    assert_eq!(ids, wanted);
 }

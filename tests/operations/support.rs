@@ -95,6 +95,12 @@ pub async fn serve_in(em: &str, arguments: &[&str], variables: &[(&str, &str)]) 
     serving
 }
 
+/// The metrics of this gateway.
+pub async fn metrics(gateway: &Serving) -> String {
+    let url = format!("http://{}/metrics", gateway.admin);
+    reqwest::get(url).await.unwrap().text().await.unwrap()
+}
+
 /// Starts a simulator with default options and a gateway for it.
 pub async fn start(arguments: &[&str]) -> (Simulator, Serving) {
     let simulator = Simulator::start(Options::default()).await.unwrap();
@@ -156,6 +162,18 @@ impl Serving {
         let kill = format!("kill -{name} {}", self.child.id().unwrap());
         let status = Command::new("sh").args(["-c", &kill]).status().await;
         assert!(status.unwrap().success());
+    }
+
+    /// The same, and returns the whole log.
+    pub async fn stop_and_read(self) -> Vec<Value> {
+        let log = self.log.clone();
+        assert_eq!(self.stop().await, 0);
+        // The last line, after which the reader of the log has nothing more to add.
+        let is_whole = || log.lock().unwrap().iter().any(|line| line["message"] == "stopped");
+        while !is_whole() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        log.lock().unwrap().clone()
     }
 
     /// Sends SIGTERM, waits for the process to exit, and returns its exit code.

@@ -11,8 +11,13 @@ async fn a_panic_is_answered_internal_and_counted_and_harms_no_other_call() {
     let metrics = Metrics::new();
     let peer =
         Peer { address: SocketAddr::from(([127, 0, 0, 1], 1)), is_local: true, identity: None };
-    let layers =
-        Layers::new(settings, CallerSettings::default(), metrics.clone(), Traces::default());
+    let layers = Layers::new(
+        settings,
+        CallerSettings::default(),
+        metrics.clone(),
+        FailureLog::new(),
+        Traces::default(),
+    );
     let connection = Connection {
         role: layers.callers.role(&peer),
         layers,
