@@ -99,6 +99,9 @@ impl EnterpriseManager {
                 Err(AttemptError::Logon(error)) => return Err(error),
                 Err(AttemptError::Request(error)) => error,
             };
+            if !R::KIND.is_retried() {
+                return Err(error);
+            }
             let Some(pause) = attempts.pause_after(&error) else { return Err(error) };
             self.metrics.retried();
             tracing::debug!(path, ?pause, "retrying: {error}");

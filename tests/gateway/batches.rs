@@ -1,5 +1,7 @@
 //! Reads that wait for a permit are read together, and nobody gets a worse answer for that.
 
+use std::time::Duration;
+
 use futures_util::future::join_all;
 use replica_session_gateway::proto::v1::{
     GetReplicaSessionRequest, ListReplicaSessionsRequest, ReplicaSession,
@@ -7,7 +9,9 @@ use replica_session_gateway::proto::v1::{
 use simulator::{Canned, Options};
 use tonic::{Code, Status};
 
-use super::support::{FINISHED, Setup, UNKNOWN, fault, fixture, get, metric, reason, start_with};
+use super::support::{
+    FINISHED, Setup, UNKNOWN, fault, fixture, get, metric, reason, request, send, start_with,
+};
 
 /// A gateway with two permits, before an EM that takes a moment, and the ids of its sessions.
 async fn busy() -> (Setup, Vec<String>) {
@@ -42,7 +46,8 @@ async fn reads_that_wait_travel_together_and_each_gets_its_own_session() {
         assert_eq!(&answer.unwrap().id, id);
     }
     let (alone, together) = targets(&setup);
-    assert!(alone <= 4 && (1..=6).contains(&together), "{alone} alone, {together} together");
+    // Some go alone while the first query shows how long one takes.
+    assert!(alone <= 8 && (1..=6).contains(&together), "{alone} alone, {together} together");
     assert_eq!(setup.simulator.counts().in_flight_highest, 2);
     let read_together = metric(&setup, "gateway_em_batch_sessions_total").await;
     assert_eq!(usize::try_from(read_together).unwrap(), ids.len() - alone);
@@ -164,4 +169,67 @@ async fn a_batch_of_one_switches_batches_off() {
         answer.unwrap();
     }
     assert_eq!(targets(&setup), (ids.len(), 0));
+}
+
+/// Asks for these sessions at the same time, each with this deadline.
+async fn get_all_within(setup: &Setup, ids: &[String], deadline: Duration) {
+    let calls = ids.iter().map(|id| {
+        let mut request = request(id);
+        request.set_timeout(deadline);
+        send(&setup.client, request)
+    });
+    for answer in join_all(calls).await {
+        answer.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_query_that_takes_ten_times_as_long_as_a_read_fails_nobody() {
+    let (setup, ids) = busy().await;
+    setup.simulator.set_faults([fault("latency=20ms"), fault("query-latency=180ms")]);
+    for _ in 0..3 {
+        get_all_within(&setup, &ids, Duration::from_secs(5)).await;
+    }
+    let (alone, together) = targets(&setup);
+    assert!(alone < ids.len() * 3 / 2 && together >= 3, "{alone} alone, {together} together");
+    assert_eq!(metric(&setup, "gateway_em_batches_suspended").await, 0);
+    assert_eq!(setup.simulator.counts().in_flight_highest, 2);
+}
+
+#[tokio::test]
+async fn a_call_without_the_time_for_a_slow_query_is_read_alone() {
+    let (setup, ids) = busy().await;
+    setup.simulator.set_faults([fault("latency=20ms"), fault("query-latency=2s")]);
+    // How long a query takes is known after these.
+    get_all_within(&setup, &ids, Duration::from_secs(20)).await;
+    let hurried = async {
+        // In the middle of others that have more time, and that go together.
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        get_all_within(&setup, &ids[..5], Duration::from_secs(2)).await;
+    };
+    tokio::join!(get_all_within(&setup, &ids[5..], Duration::from_secs(20)), hurried);
+}
+
+#[tokio::test]
+async fn the_sessions_of_a_query_that_is_never_answered_are_read_alone_in_time() {
+    let (setup, ids) = busy().await;
+    setup.simulator.set_faults([fault("latency=20ms"), fault("query-latency=1h")]);
+    get_all_within(&setup, &ids, Duration::from_secs(5)).await;
+    get_all_within(&setup, &ids, Duration::from_secs(5)).await;
+    assert_eq!(metric(&setup, "gateway_em_batches_suspended").await, 1);
+    let (alone, together) = targets(&setup);
+    assert!(alone >= 2 * ids.len() && together <= 2, "{alone} alone, {together} together");
+}
+
+#[tokio::test]
+async fn a_query_that_fails_while_single_reads_succeed_fails_nobody() {
+    for (status, body) in [(503, "error-503.xml"), (504, "proxy-502.html")] {
+        let (setup, ids) = busy().await;
+        let mut canned = Canned::xml(fixture(body));
+        canned.status = status.try_into().unwrap();
+        setup.simulator.answer_query_with(canned);
+        for answer in get_all(&setup, &ids).await {
+            answer.unwrap();
+        }
+    }
 }

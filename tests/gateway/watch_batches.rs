@@ -190,3 +190,26 @@ async fn a_query_that_takes_ten_times_as_long_as_a_read_is_no_outage() {
     setup.simulator.set_faults([fault("latency=30ms"), fault("query-latency=270ms")]);
     polls(&mut watches, 3).await;
 }
+
+#[tokio::test]
+async fn a_query_that_is_never_answered_is_no_outage() {
+    let setup = start().await;
+    setup.simulator.set_faults([fault("query-latency=1h")]);
+    let mut watches = watch_all(&setup, &known()).await;
+    polls(&mut watches, 3).await;
+}
+
+#[tokio::test]
+async fn the_time_limit_of_a_poll_leaves_out_its_waits_for_a_permit() {
+    let setup = start_with(options(), |settings| {
+        poll_often(settings);
+        settings.enterprise_manager.concurrency = 4;
+        settings.watch.read_timeout = Duration::from_secs(1);
+    })
+    .await;
+    let mut watches = watch_all(&setup, &hidden(&setup)).await;
+    // Two at a time, all thirty need a second and a half.
+    setup.simulator.set_faults([fault("latency=100ms")]);
+    polls(&mut watches, 2).await;
+    assert!(requests(&setup).1 > 0);
+}

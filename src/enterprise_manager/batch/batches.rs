@@ -1,14 +1,20 @@
 //! What the reads of all workers have in common.
 
-use prometheus_client::metrics::{counter::Counter, gauge::Gauge};
-use tokio::time::Instant;
+use std::sync::Arc;
 
-use super::{queue::Queue, support::Support};
+use prometheus_client::metrics::{counter::Counter, gauge::Gauge};
+
+use super::{
+    queue::Queue,
+    support::Support,
+    worth::{Plan, Worth},
+};
 
 /// The reads that wait, and whether EM can read them together.
 pub(in crate::enterprise_manager) struct Batches {
     pub(super) queue: Queue,
     pub(super) support: Support,
+    pub(super) worth: Arc<Worth>,
     /// The maximum number of sessions in one query; 1 switches batches off.
     pub(super) size: usize,
     /// Sessions that queries have returned.
@@ -21,12 +27,13 @@ impl Batches {
         sessions: Counter,
         suspended: Gauge,
     ) -> Self {
-        Self { queue: Queue::default(), support: Support::new(suspended), size, sessions }
+        let (queue, worth) = (Queue::default(), Arc::default());
+        Self { queue, support: Support::new(suspended), worth, size, sessions }
     }
 
     /// `used`, `suspended` because EM could not answer the last query, or `off`.
     pub(in crate::enterprise_manager) fn state(&self) -> &'static str {
-        match (self.size, self.support.is_given(Instant::now())) {
+        match (self.size, self.support.is_given()) {
             (..=1, _) => "off",
             (_, true) => "used",
             (_, false) => "suspended",
@@ -35,6 +42,21 @@ impl Batches {
 
     /// Whether reads that wait are read together.
     pub(super) fn are_used(&self) -> bool {
-        self.size > 1 && self.support.is_given(Instant::now())
+        self.size > 1 && self.support.is_given()
+    }
+
+    /// How many reads go together now.
+    pub(super) fn plan(&self) -> Plan {
+        if !self.are_used() {
+            return Plan::ALONE;
+        }
+        self.worth.plan(self.size).unwrap_or_else(|| {
+            self.worth.forget_queries();
+            self.support.suspend(
+                "Enterprise Manager takes longer for a query for several sessions than for reading them \
+                 one after another",
+            );
+            Plan::ALONE
+        })
     }
 }

@@ -15,7 +15,10 @@
 //! * A session that the query does not return is read alone before anything is said of it: a query
 //!   may be filtered, cut into pages, or answered by something else than EM.
 //! * Where EM cannot answer such queries, the same reads go alone, and for some minutes no batch is
-//!   tried. After any other failure that need not be one of the single reads, they go alone too.
+//!   tried. After any other failure that need not be one of the single reads, they go alone too, and
+//!   early enough for their deadlines if a query takes too long.
+//! * Only as many reads go together as take EM longer one after another than the query, and only those
+//!   whose deadlines leave time for it.
 //!
 //! Not done: letting calls wait for company although a permit is free. It would make the quiet case
 //! slower to make the busy one, which gathers by itself, no faster.
@@ -27,6 +30,7 @@
 //! * `queue.rs`: the waiting reads.
 //! * `request.rs`: the request for one session, and the query for several.
 //! * `support.rs`: whether EM can answer such queries.
+//! * `worth.rs`: whether they are worth it.
 
 mod batches;
 mod queue;
@@ -34,6 +38,7 @@ mod request;
 mod support;
 mod together;
 mod turn;
+mod worth;
 
 use std::{sync::Arc, time::Duration};
 

@@ -12,6 +12,7 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
+use super::worth::Plan;
 use crate::{
     enterprise_manager::{
         SessionId,
@@ -41,6 +42,16 @@ pub(crate) enum Deadline {
     At(Instant),
     /// So long after the read has got a permit.
     After(Duration),
+}
+
+impl Deadline {
+    /// The deadline of a read that has got its permit at this time.
+    fn of_read(self, began: Instant) -> Instant {
+        match self {
+            Self::At(deadline) => deadline,
+            Self::After(time) => began + time,
+        }
+    }
 }
 
 /// What a batch says about one of its sessions.
@@ -133,15 +144,27 @@ impl Ticket<'_> {
         }
     }
 
-    /// Begins a batch of this read and those of its kind that have waited longest: `size` in all. `None`
-    /// if another batch has taken this read.
-    pub(super) fn take_with_others(&self, size: usize) -> Option<Vec<Member>> {
+    /// Begins a batch of this read and those of its kind that have waited longest, as many as planned;
+    /// or takes this read alone. `None` if another batch has taken it.
+    pub(super) fn take_with_others(&self, plan: Plan) -> Option<Vec<Member>> {
         let mut lines = self.queue.0.lock();
         let line = lines.waiting.get_mut(&self.kind)?;
         let own = line.remove(&self.number)?;
-        let others = std::iter::from_fn(|| line.pop_first()).map(|(_, waiting)| waiting);
         let began = Instant::now();
-        let members = std::iter::once(own).chain(others).take(size);
+        let has_time = |waiting: &Waiting| match plan.time {
+            Some(time) => waiting.deadline.of_read(began) >= began + 2 * time,
+            None => true,
+        };
+        let mut others = Vec::new();
+        if has_time(&own) {
+            let with_time = line.iter().filter(|(_, waiting)| has_time(waiting));
+            others.extend(with_time.map(|(number, _)| *number).take(plan.most - 1));
+        }
+        if 1 + others.len() < plan.least {
+            others.clear();
+        }
+        let others = others.into_iter().filter_map(|number| line.remove(&number));
+        let members = std::iter::once(own).chain(others);
         Some(members.map(|waiting| waiting.into_member(began)).collect())
     }
 }
@@ -160,10 +183,7 @@ impl Waiting {
         let (reply, receiver) = oneshot::channel();
         // Whoever has left needs no seat.
         drop(self.seat.send(Seat { began, reply: receiver }));
-        let deadline = match self.deadline {
-            Deadline::At(deadline) => deadline,
-            Deadline::After(time) => began + time,
-        };
+        let deadline = self.deadline.of_read(began);
         Member { id: self.id, deadline, trace: self.trace, reply }
     }
 }

@@ -1,6 +1,6 @@
 //! Whether this EM, and what stands before it, can read sessions together.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use parking_lot::Mutex;
 use prometheus_client::metrics::gauge::Gauge;
@@ -24,9 +24,9 @@ impl Support {
     }
 
     /// Whether a batch may be tried.
-    pub(super) fn is_given(&self, now: Instant) -> bool {
+    pub(super) fn is_given(&self) -> bool {
         let mut suspended_until = self.suspended_until.lock();
-        if suspended_until.is_some_and(|until| now < until) {
+        if suspended_until.is_some_and(|until| Instant::now() < until) {
             return false;
         }
         if suspended_until.take().is_some() {
@@ -35,14 +35,13 @@ impl Support {
         true
     }
 
-    /// EM could not answer a batch.
-    pub(super) fn suspend(&self, error: &Error, now: Instant) {
-        if self.suspended_until.lock().replace(now + PAUSE).is_none() {
+    /// Reads go alone for some minutes, for this reason.
+    pub(super) fn suspend(&self, why: impl fmt::Display) {
+        if self.suspended_until.lock().replace(Instant::now() + PAUSE).is_none() {
             self.gauge.set(1);
             tracing::warn!(
                 pause_seconds = PAUSE.as_secs(),
-                "Enterprise Manager's query service does not return sessions by id; each session \
-                 is read alone during the pause: {error}"
+                "no sessions are read together during the pause: {why}"
             );
         }
     }

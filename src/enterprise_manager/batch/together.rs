@@ -8,40 +8,63 @@ use std::{
 
 use futures_util::future::join_all;
 use jiff::Timestamp;
-use tokio::time::Instant;
+use tokio::time::sleep_until;
 
 use super::{
     queue::{Member, Reply},
     request::BatchRequest,
     support,
+    worth::Attempt,
 };
-use crate::enterprise_manager::{
-    EnterpriseManager, ReadContext,
-    error::Error,
-    guard::Permit,
-    model::{Reading, View},
+use crate::{
+    enterprise_manager::{
+        EnterpriseManager, ReadContext,
+        error::Error,
+        guard::{Permit, Share},
+        model::{Reading, View},
+    },
+    operations::traces::TraceContext,
 };
+
+/// Reads that go together.
+pub(super) struct Batch {
+    pub(super) view: View,
+    /// Whose permits they take.
+    pub(super) share: Share,
+    /// The trace of the read whose permit it is.
+    pub(super) trace: TraceContext,
+    pub(super) members: Vec<Member>,
+    pub(super) attempt: Attempt,
+}
 
 impl EnterpriseManager {
     /// Reads these sessions, first with this permit. Ends early if all who wait for them have left.
-    pub(super) async fn read_batch(
-        &self,
-        view: View,
-        mut members: Vec<Member>,
-        permit: Permit,
-        context: ReadContext,
-    ) {
+    pub(super) async fn read_batch(&self, batch: Batch, permit: Permit) {
+        let Batch { view, share, trace, mut members, attempt } = batch;
         // Several may wait for the same session, if each wants an answer newer than its call.
         let ids: BTreeSet<_> = members.iter().map(|member| member.id).collect();
+        let count = ids.len();
         let request = BatchRequest { ids: ids.into_iter().collect(), view };
+        let deadlines = || members.iter().map(|member| member.deadline);
+        let (Some(first), Some(last)) = (deadlines().min(), deadlines().max()) else { return };
+        let context = ReadContext::new(last, trace, share);
+        let until = attempt.until(count, self.limit.count(share), first);
         let outcome = {
             let read = pin!(self.read_with(&request, &context, Some(permit)));
             let all_left = join_all(members.iter_mut().map(Member::left));
             tokio::select! {
-                outcome = read => outcome,
+                outcome = read => outcome.inspect_err(|_| attempt.failed(count)),
+                () = sleep_until(until) => {
+                    attempt.given_up();
+                    Err(Error::Disconnected { why: "the query takes too long".to_owned() })
+                }
                 _ = all_left => return,
             }
         };
+        // A query that returns none of the sessions may have been spared the work.
+        if matches!(&outcome, Ok(rows) if !rows.is_empty()) {
+            attempt.answered();
+        }
         let read_at = Timestamp::now();
         match outcome {
             Ok(rows) => {
@@ -65,7 +88,9 @@ impl EnterpriseManager {
             }
             Err(error) => {
                 if support::is_missing(&error) {
-                    self.batches.support.suspend(&error, Instant::now());
+                    self.batches.support.suspend(format_args!(
+                        "Enterprise Manager's query service does not return sessions by id: {error}"
+                    ));
                 }
                 for member in members {
                     member.reply(Reply::ReadAlone);

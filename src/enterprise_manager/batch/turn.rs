@@ -8,6 +8,8 @@ use super::{
     batches::Batches,
     queue::{Reply, Seat, Wait},
     request::SessionRequest,
+    together::Batch,
+    worth::Plan,
 };
 use crate::{
     enterprise_manager::{
@@ -67,8 +69,8 @@ impl EnterpriseManager {
             permit = permit => permit,
         };
         // The spare permit is held for a moment only: too short for a batch.
-        let size = if permit.is_spare() { 1 } else { *size };
-        match ticket.take_with_others(size) {
+        let plan = if permit.is_spare() { Plan::ALONE } else { self.batches.plan() };
+        match ticket.take_with_others(plan) {
             // Somebody else's batch has taken this read along in the meantime.
             None => drop(permit),
             Some(members) if members.len() == 1 => return Turn::alone(Some(permit)),
@@ -81,14 +83,14 @@ impl EnterpriseManager {
                     Share::Polls => BatchOf::Polls,
                     Share::Calls | Share::Lists => BatchOf::Calls,
                 });
-                let latest = members.iter().map(|member| member.deadline).max();
-                let deadline = latest.unwrap_or_else(Instant::now);
-                let context = ReadContext::new(deadline, wait.trace.clone(), wait.share);
+                let (trace, share) = (wait.trace.clone(), wait.share);
+                let attempt = self.batches.worth.begin(plan);
+                let batch = Batch { view, share, trace, members, attempt };
                 let enterprise_manager = self.clone();
                 // A task of its own: the read whose permit it is may be given up without harm to the
                 // others.
                 tokio::spawn(async move {
-                    enterprise_manager.read_batch(view, members, permit, context).await;
+                    enterprise_manager.read_batch(batch, permit).await;
                 });
             }
         }
@@ -133,7 +135,12 @@ impl EnterpriseManager {
         context: &ReadContext,
         permit: Option<Permit>,
     ) -> Result<Arc<Reading>, Error> {
+        // Without a permit, it would have to be waited for.
+        let began = permit.as_ref().map(|_| Instant::now());
         let reading = self.read_with(&SessionRequest { id, view }, context, permit).await?;
+        if let Some(began) = began {
+            self.batches.worth.read_alone(began.elapsed());
+        }
         self.count_unmapped(&reading.session.unmapped);
         Ok(reading)
     }

@@ -31,6 +31,7 @@ pub(crate) struct ConcurrencyLimit {
     first_reads: Arc<Semaphore>,
     polls: Arc<Semaphore>,
     lists: Arc<Semaphore>,
+    count: usize,
 }
 
 /// Permission to send one request to EM; dropping it returns the permit.
@@ -46,14 +47,20 @@ impl ConcurrencyLimit {
     /// `count` permits in all, at least one. A single permit is a regular one.
     pub(crate) fn new(count: usize) -> Self {
         let spare = usize::from(count > 1);
-        let part = |count: usize| Arc::new(Semaphore::new(count.max(1)));
+        let part = |share| Arc::new(Semaphore::new(size(share, count)));
         Self {
             regular: Arc::new(Semaphore::new(count - spare)),
             spare: Arc::new(Semaphore::new(spare)),
-            first_reads: part(count / 4),
-            polls: part(count / 2),
-            lists: part(count / 4),
+            first_reads: part(Share::FirstReads),
+            polls: part(Share::Polls),
+            lists: part(Share::Lists),
+            count,
         }
+    }
+
+    /// The number of permits of a share.
+    pub(crate) fn count(&self, share: Share) -> usize {
+        size(share, self.count)
     }
 
     fn of(&self, share: Share) -> Option<&Arc<Semaphore>> {
@@ -91,6 +98,15 @@ impl ConcurrencyLimit {
             permit = self.spare.clone().acquire_owned() => (permit, Some(Instant::now() + SPARE_TIME)),
         };
         Permit { _held: (permit.expect(NEVER_CLOSED), part), expires }
+    }
+}
+
+/// The number of permits of a share, of so many in all.
+fn size(share: Share, count: usize) -> usize {
+    match share {
+        Share::Calls => count,
+        Share::Polls => (count / 2).max(1),
+        Share::FirstReads | Share::Lists => (count / 4).max(1),
     }
 }
 

@@ -32,12 +32,17 @@ impl RequestKind {
         }
     }
 
+    /// Whether a read of this kind is sent again after a failure. The sessions of a batch are read alone
+    /// instead, which is more likely to succeed, and each of these reads is retried.
+    pub(crate) fn is_retried(self) -> bool {
+        self != Self::Batch
+    }
+
     /// The age at which an unanswered request counts as stalled, if EM answers later ones.
     pub(crate) fn stalls_after(self) -> Duration {
         match self {
             Self::Entity => Duration::from_secs(2),
-            Self::Batch => Duration::from_secs(5),
-            Self::List => Duration::from_secs(20),
+            Self::Batch | Self::List => Duration::from_secs(20),
             Self::Logon => LONGEST_LOGON,
         }
     }
