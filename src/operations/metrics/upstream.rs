@@ -96,7 +96,7 @@ metrics! {
         "Sessions that were read together with others, in one query";
     batches_suspended: Gauge = "gateway_em_batches_suspended",
         "1 while sessions are read one by one, because Enterprise Manager could not answer the last \
-         query for several";
+         query for several, or took longer than for single reads";
     last_success: Gauge<f64, AtomicU64> = "gateway_em_last_success_timestamp_seconds",
         "Time of the last read that Enterprise Manager answered, in seconds since 1970; 0 if none";
 }
