@@ -9,7 +9,7 @@ use std::time::Duration;
 use http::HeaderMap;
 use tokio::time::Instant;
 
-use super::status::{Failure, INVALID_TIMEOUT};
+use super::{reasons::INVALID_TIMEOUT, status::Failure};
 use crate::{proto::CallKind, settings::CallSettings};
 
 /// The gRPC header that says how long the client waits.

@@ -7,7 +7,7 @@ use std::{net::SocketAddr, sync::Arc};
 use jiff::Timestamp;
 use tracing::Level;
 
-use super::{request_id::RequestId, status::Row};
+use super::{reasons::Row, request_id::RequestId};
 use crate::{
     enterprise_manager::SessionId,
     operations::repeats::{Due, INTERVAL, Repeats, Sum},

@@ -5,7 +5,8 @@ use uuid::Uuid;
 
 use super::{
     convert::{em_result, em_state, em_task_state},
-    status::{Failure, INVALID_FILTER},
+    reasons::INVALID_FILTER,
+    status::Failure,
 };
 use crate::{
     enterprise_manager::{

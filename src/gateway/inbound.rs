@@ -45,10 +45,11 @@ use super::{
     deadline,
     failure_log::FailureLog,
     protocol,
+    reasons::TABLE,
     request_id::{REQUEST_ID, RequestId},
     service::SessionMethods,
     span,
-    status::{Failure, TABLE},
+    status::Failure,
     unread,
 };
 use crate::{

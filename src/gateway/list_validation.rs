@@ -5,7 +5,8 @@ use std::time::Duration;
 use super::{
     filter_validation::{session_filter, task_filter},
     page_token::{PageTokens, TaskPosition},
-    status::{Failure, INVALID_FILTER, INVALID_ORDER_BY, INVALID_PAGE_SIZE, INVALID_PAGE_TOKEN},
+    reasons::{INVALID_FILTER, INVALID_ORDER_BY, INVALID_PAGE_SIZE, INVALID_PAGE_TOKEN},
+    status::Failure,
     validation::{checked_id, checked_max_age, checked_view},
 };
 use crate::{

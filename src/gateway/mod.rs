@@ -20,7 +20,7 @@
 //!              ├────────▶ span                 │
 //!              │    ┌──────────────────────────┘
 //!              ▼
-//!            status ─▶ retry_signals              maps errors to statuses
+//!            status ─▶ reasons, retry_signals     maps errors to statuses
 //! ```
 
 mod admission;
@@ -36,6 +36,7 @@ mod inbound;
 mod list_validation;
 mod page_token;
 mod protocol;
+pub mod reasons;
 mod request_id;
 mod retry_signals;
 mod service;

@@ -7,8 +7,11 @@
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header::CONTENT_TYPE};
 use tonic::{Code, Status, body::Body};
 
-use super::status::{
-    Failure, INVALID_MESSAGE, MESSAGE_TOO_LARGE, NOT_GRPC, UNKNOWN_METHOD, UNSUPPORTED_COMPRESSION,
+use super::{
+    reasons::{
+        INVALID_MESSAGE, MESSAGE_TOO_LARGE, NOT_GRPC, UNKNOWN_METHOD, UNSUPPORTED_COMPRESSION,
+    },
+    status::Failure,
 };
 use crate::proto::CallKind;
 

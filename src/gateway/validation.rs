@@ -3,7 +3,10 @@
 
 use std::time::Duration;
 
-use super::status::{Failure, INVALID_ID, INVALID_MAX_AGE, INVALID_VIEW};
+use super::{
+    reasons::{INVALID_ID, INVALID_MAX_AGE, INVALID_VIEW},
+    status::Failure,
+};
 use crate::{
     enterprise_manager::{SessionId, View},
     proto::v1::{GetReplicaSessionRequest, ReplicaSessionView},

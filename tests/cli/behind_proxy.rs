@@ -10,7 +10,7 @@ use h2::{Ping, PingPong, Reason, server::SendResponse};
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header::CONTENT_TYPE};
 use prost::Message as _;
 use replica_session_gateway::{
-    gateway::status::{Failure, SESSION_NOT_FOUND},
+    gateway::{Failure, reasons::SESSION_NOT_FOUND},
     proto::v1::{
         ReplicaSession, ReplicaSessionSnapshot, WatchReplicaSessionResponse,
         replica_session::{Result as RunResult, State},

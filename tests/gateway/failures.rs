@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use replica_session_gateway::{gateway::status::TABLE, proto::v1::GetReplicaSessionRequest};
+use replica_session_gateway::{gateway::reasons::TABLE, proto::v1::GetReplicaSessionRequest};
 use simulator::{Canned, Role};
 use tonic::{Code, Request, Status};
 use tonic_types::StatusExt;

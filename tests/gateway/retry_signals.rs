@@ -2,7 +2,7 @@
 
 use replica_session_gateway::gateway::{
     Failure,
-    status::{TABLE, WATCH_INTERRUPTED},
+    reasons::{TABLE, WATCH_INTERRUPTED},
 };
 use simulator::Options;
 use tonic::Status;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use replica_session_gateway::gateway::status::TABLE;
+use replica_session_gateway::gateway::reasons::TABLE;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
