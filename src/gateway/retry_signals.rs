@@ -4,13 +4,14 @@
 //! Programs read `google.rpc.RetryInfo`; libraries and proxies do not. They obey:
 //!
 //! * `grpc-retry-pushback-ms`, which gRPC libraries with a `retryPolicy` read from the trailers: `-1`
-//!   ends their attempts, a number is the pause before the next one, in milliseconds.
+//!   ends their attempts, a number is the pause before the next one, in milliseconds. Every failure has
+//!   it.
 //! * `x-envoy-ratelimited`, with which an Envoy does not retry a response, whatever its `retry_on`
 //!   lists, unless that names `envoy-ratelimited`. Envoy looks for it in the headers, and finds it: a
-//!   call that fails has no message, so its status is in the headers (trailers-only).
+//!   call that fails has no message, so its status is in the headers (trailers-only). It cannot keep to
+//!   a pause, but it knows other replicas, so only failures that are not this replica's alone have it.
 //!
-//! Every failure has both. A replica that is gone says nothing, so it is still covered by the
-//! retries of others; and an Envoy cannot keep to a pause, so it is never asked to repeat a call.
+//! A replica that is gone says nothing, so the retries of others still cover that.
 
 use std::time::Duration;
 
@@ -19,11 +20,13 @@ use tonic::metadata::{MetadataMap, MetadataValue};
 const PUSHBACK: &str = "grpc-retry-pushback-ms";
 const ENVOY_RATE_LIMITED: &str = "x-envoy-ratelimited";
 
-/// Adds the signals to the metadata of a status. A library may repeat the call after `pause`; without
-/// one, nobody may.
-pub(super) fn add(metadata: &mut MetadataMap, pause: Option<Duration>) {
+/// Adds the signals to the metadata of a status. A library may repeat the call after `pause`, or not
+/// at all without one. An Envoy may repeat it if the failure `is_local` to this replica.
+pub(super) fn add(metadata: &mut MetadataMap, pause: Option<Duration>, is_local: bool) {
     metadata.insert(PUSHBACK, pause.map_or(-1, milliseconds).into());
-    metadata.insert(ENVOY_RATE_LIMITED, MetadataValue::from_static("true"));
+    if !is_local {
+        metadata.insert(ENVOY_RATE_LIMITED, MetadataValue::from_static("true"));
+    }
 }
 
 /// The pause in milliseconds, at least 1: gRPC allows 0 too, with which calls of gRPC C++ and of the

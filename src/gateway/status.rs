@@ -111,7 +111,11 @@ impl Failure {
             _ => row.message.to_owned(),
         };
         let mut status = Status::with_error_details(row.code, message, details);
-        retry_signals::add(status.metadata_mut(), row.is_repeatable().then_some(delay));
+        // A replica may pause after a failed logon for 30 s longer than others. An open circuit breaker
+        // is no such case: it tries twice a second, so Enterprise Manager is down for all of them.
+        let is_paused = matches!(self, Self::EnterpriseManager(Error::LogonPaused { .. }, _));
+        let pause = row.is_repeatable().then_some(delay);
+        retry_signals::add(status.metadata_mut(), pause, row.is_repeatable() || is_paused);
         status
     }
 

@@ -1,5 +1,6 @@
 //! Every failure tells client libraries and proxies whether to repeat the call on their own.
 
+use http::StatusCode;
 use replica_session_gateway::gateway::{
     Failure,
     reasons::{TABLE, WATCH_INTERRUPTED},
@@ -8,14 +9,19 @@ use simulator::Options;
 use tonic::Status;
 
 use super::support::{
-    FINISHED, UNKNOWN, ended, fault, get, reason, running, snapshot, start, start_with, watch,
+    FINISHED, UNKNOWN, canned, ended, fault, get, reason, running, snapshot, start, start_with,
+    watch,
 };
 
 /// The pause before the next attempt, in milliseconds, or -1 for no further attempt.
 fn pushback(status: &Status) -> i64 {
     let metadata = status.metadata();
-    assert_eq!(metadata.get("x-envoy-ratelimited").unwrap(), "true", "{status:?}");
     metadata.get("grpc-retry-pushback-ms").unwrap().to_str().unwrap().parse().unwrap()
+}
+
+/// Whether an Envoy may ask another replica.
+fn elsewhere(status: &Status) -> bool {
+    status.metadata().get("x-envoy-ratelimited").is_none()
 }
 
 #[test]
@@ -28,6 +34,7 @@ fn every_row_of_the_table_says_whether_to_repeat_the_call() {
         };
         let told = pushback(&status);
         assert!(expected.contains(&told), "{}: {told}", row.reason);
+        assert_eq!(elsewhere(&status), told > 0, "{}", row.reason);
     }
 }
 
@@ -43,6 +50,7 @@ fn no_pause_is_told_as_0_which_would_hold_calls_of_grpc_core_for_ever() {
 #[tokio::test]
 async fn a_failure_of_em_is_not_repeated_since_the_gateway_has_retried() {
     let setup = start().await;
+    get(&setup.client, FINISHED).await.unwrap();
     for (trouble, expected) in [
         ("503", "EM_UNAVAILABLE"),
         ("503,retry-after=1", "EM_UNAVAILABLE"),
@@ -54,10 +62,25 @@ async fn a_failure_of_em_is_not_repeated_since_the_gateway_has_retried() {
         setup.simulator.set_faults([fault(trouble)]);
         let status = get(&setup.client, FINISHED).await.unwrap_err();
         assert_eq!((reason(&status).as_str(), pushback(&status)), (expected, -1), "{trouble}");
+        assert!(!elsewhere(&status), "{trouble}");
     }
     setup.simulator.set_faults([]);
     assert_eq!(pushback(&get(&setup.client, UNKNOWN).await.unwrap_err()), -1);
     assert_eq!(pushback(&get(&setup.client, "nonsense").await.unwrap_err()), -1);
+}
+
+#[tokio::test]
+async fn a_replica_that_pauses_after_a_failed_logon_lets_an_envoy_ask_another() {
+    let setup = start().await;
+    let mut refused = canned("text/html", "");
+    refused.status = StatusCode::SERVICE_UNAVAILABLE;
+    setup.simulator.answer_logon_with(refused);
+    // The first call waits for the logon, which fails. The second one finds the pause.
+    for is_paused in [false, true] {
+        let status = get(&setup.client, FINISHED).await.unwrap_err();
+        assert_eq!((reason(&status).as_str(), pushback(&status)), ("EM_UNAVAILABLE", -1));
+        assert_eq!(elsewhere(&status), is_paused, "{status:?}");
+    }
 }
 
 #[tokio::test]
