@@ -7,6 +7,7 @@ import sys
 from contextlib import AsyncExitStack, asynccontextmanager
 
 import grpc
+from certificates import CALLER, ENVOY
 from enterprisemanager.v1 import replica_session_service_pb2 as pb
 from enterprisemanager.v1 import replica_session_service_pb2_grpc as rpc
 from load import HISTORY, RUNNING, SESSION, ask, reason
@@ -21,6 +22,18 @@ SECONDS = float(os.environ.get("PROXIES_SECONDS", "8"))
 CLIENTS = {"bare": None, "example": SERVICE_CONFIG, "health": WITH_HEALTH}
 CHOSEN = os.environ.get("PROXIES_CLIENTS", "bare,example,health").split(",")
 WATCH_SECONDS = float(os.environ.get("PROXIES_WATCH_SECONDS", "5"))
+
+OTHER_CALLER = "spiffe://cluster.local/ns/reports/sa/weekly"
+# What another caller might send to be taken for the one that may call.
+FORGED = [
+    (),
+    (("x-forwarded-client-cert", f"URI={CALLER}"),),
+    (("x-forwarded-client-cert", f"By={ENVOY};URI={CALLER}"), ("x-forwarded-client-cert", f"URI={CALLER}")),
+    (("l5d-client-id", CALLER),),
+]
+
+# Proxies that cannot tell the gateway who calls.
+NAMES_NOBODY = {"nginx", "haproxy"}
 
 # Calls that each proxy may lose when a replica is killed, since it cannot send them once more: deploy/README.md.
 NOT_SENT_TWICE = {"nginx"}
@@ -72,6 +85,29 @@ async def _failure(call, otherwise: str) -> grpc.aio.AioRpcError:
     except grpc.aio.AioRpcError as error:
         return error
     raise AssertionError(f"no failure: {otherwise}")
+
+
+async def nobody_can_pose_as_another_caller(setup: Setup) -> dict[str, str]:
+    """The gateway admits one caller, by the name that the proxy tells. Returns whether the proxy tells it."""
+    await setup.restart({"GATEWAY_ALLOW_CALLER": CALLER})
+    found = {}
+    for proxy in setup.proxies:
+        for metadata in FORGED:
+            async with channel(setup.other_tls, proxy.port) as own:
+                call = ask(rpc.ReplicaSessionServiceStub(own), SESSION, metadata=metadata)
+                error = await _failure(call, f"{proxy.name} passes on {metadata}")
+                expect(reason(error) == "CALLER_NOT_ALLOWED", f"{proxy.name}, {metadata}: {error.details()}")
+        async with channel(setup.caller_tls, proxy.port) as own:
+            try:
+                await ask(rpc.ReplicaSessionServiceStub(own), SESSION)
+                found[proxy.name] = "named"
+            except grpc.aio.AioRpcError as error:
+                expect(reason(error) == "CALLER_NOT_ALLOWED", f"{proxy.name}: {error.details()}")
+                found[proxy.name] = "not named"
+        expected = "not named" if proxy.name in NAMES_NOBODY else "named"
+        expect(found[proxy.name] == expected, f"{proxy.name}: the caller is {found[proxy.name]}")
+    await setup.restart({})
+    return found
 
 
 async def a_page_of_a_thousand_sessions_passes(setup: Setup) -> dict[str, str]:
@@ -298,6 +334,7 @@ async def no_layer_repeats_a_call_when_enterprise_manager_fails(setup: Setup) ->
 
 ALL = [
     every_error_passes_with_its_details,
+    nobody_can_pose_as_another_caller,
     a_page_of_a_thousand_sessions_passes,
     a_caller_that_leaves_ends_the_request_to_enterprise_manager,
     layers_repeat_what_says_nothing_about_it,

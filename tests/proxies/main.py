@@ -33,6 +33,7 @@ async def run(names: list[str]) -> bool:
     setup = Setup(
         gateway_tls,
         authority.issue(CALLER, WORK / "tls/caller"),
+        authority.issue(cases.OTHER_CALLER, WORK / "tls/other"),
         EnterpriseManager(),
         [Gateway(address, gateway_tls) for address in REPLICAS[:2]],
         proxies,

@@ -18,6 +18,10 @@ import grpc
 NOTICED = 2.5
 
 
+# nginx and HAProxy cannot tell who calls, so that nobody could call through them otherwise.
+SETTINGS = {"GATEWAY_ALLOW_CALLER": None}
+
+
 class EnterpriseManager(Simulator):
     """The simulator, with these options."""
 
@@ -35,11 +39,14 @@ class EnterpriseManager(Simulator):
 class Setup:
     gateway_tls: Path
     caller_tls: Path
+    other_tls: Path
     simulator: EnterpriseManager
     gateways: list[Gateway]
     proxies: list
 
     async def start(self) -> None:
+        for gateway in self.gateways:
+            gateway.settings = SETTINGS
         await self.simulator.start()
         await asyncio.gather(*(each.start() for each in self.gateways))
 
@@ -50,7 +57,7 @@ class Setup:
 
     async def _restart(self, gateway: Gateway, settings: dict[str, str]) -> None:
         await self.kill(gateway)
-        gateway.settings = settings
+        gateway.settings = SETTINGS | settings
         await gateway.start()
 
     async def kill(self, gateway: Gateway) -> None:
@@ -58,7 +65,7 @@ class Setup:
         await gateway.ended()
 
     async def settle(self) -> None:
-        """Waits until a call succeeds through each proxy, and until they all have noticed both replicas."""
+        """Waits until a gateway answers through each proxy, and until they all have noticed both."""
         await asyncio.gather(*(self._answers(proxy) for proxy in self.proxies))
         await asyncio.sleep(NOTICED)
 
@@ -67,8 +74,11 @@ class Setup:
         async with channel(self.caller_tls, proxy.port) as own:
             while True:
                 try:
-                    return await ask(rpc.ReplicaSessionServiceStub(own), SESSION)
+                    await ask(rpc.ReplicaSessionServiceStub(own), SESSION)
+                    return
                 except grpc.aio.AioRpcError as error:
+                    if error.code() is grpc.StatusCode.PERMISSION_DENIED:
+                        return
                     if asyncio.get_running_loop().time() > end:
                         raise RuntimeError(f"nothing answers behind {proxy.name}: {error.details()}") from error
                     await asyncio.sleep(0.1)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from load import RUNNING
 from parts import GATEWAY_PORT, PROGRAM, WORK, Gateway, expect
-from setup import Setup
+from setup import SETTINGS, Setup
 
 import certificates
 
@@ -62,7 +62,7 @@ async def watches_go_on_when_the_gateway_is_killed(setup: Setup) -> dict[str, st
     libraries of the examples made of it."""
     pace = {"GATEWAY_WATCH_INTERVAL": "1s", "GATEWAY_WATCH_INTERVAL_MAX": "1s"}
     alone = Gateway("127.0.0.1", setup.gateway_tls)
-    alone.settings = pace | {"GATEWAY_ALLOW_CALLER": certificates.CALLER}
+    alone.settings = SETTINGS | pace
     gateways = [*setup.gateways, alone]
     places = {"nothing": GATEWAY_PORT} | {proxy.name: proxy.port for proxy in setup.proxies}
     watchers = [Watcher(program, *place) for place in places.items() for program in PROGRAMS]
