@@ -40,8 +40,8 @@ fn the_page_of_the_contract_is_up_to_date() {
 #[test]
 fn the_code_in_the_documents_is_that_of_the_example_clients() {
     for client in [
-        "python/get_session.py",
-        "typescript/get-session.ts",
+        "python/errors.py",
+        "typescript/errors.ts",
         "connect/client.ts",
         "go/client/client.go",
         "java/GetSession.java",
@@ -51,11 +51,14 @@ fn the_code_in_the_documents_is_that_of_the_example_clients() {
     ] {
         assert_shown("docs/errors.md", client, "errors");
     }
-    for client in ["python/list_sessions.py", "go/list-sessions/main.go"] {
+    for client in ["python/errors.py", "go/list-sessions/main.go"] {
         assert_shown("docs/clients.md", client, "reasons");
     }
     for client in ["python/watch_session.py", "connect/watch-session.ts"] {
         assert_shown("docs/clients.md", client, "again");
+    }
+    for client in ["python/errors.py", "typescript/errors.ts", "connect/client.ts"] {
+        assert_shown("docs/clients.md", client, "patience");
     }
 }
 

@@ -1,6 +1,7 @@
 // Shared by all programs here: the connection to the gateway, and the explanation of its errors.
 
 import { readFileSync } from 'node:fs';
+import { setTimeout } from 'node:timers/promises';
 import { durationMs } from '@bufbuild/protobuf/wkt';
 import { Code, ConnectError, createClient, type Client } from '@connectrpc/connect';
 import { createGrpcTransport } from '@connectrpc/connect-node';
@@ -18,7 +19,7 @@ export function connect(): Client<typeof ReplicaSessionService> {
 
 // errors: begin
 export function explain(error: ConnectError): string {
-  const lines = [`code     ${Code[error.code]}`];
+  const lines = [`code     ${Code[error.code]}`, `message  ${error.rawMessage}`];
   for (const info of error.findDetails(ErrorInfoSchema)) {
     lines.push(`reason   ${info.reason}`);
   }
@@ -31,3 +32,25 @@ export function explain(error: ConnectError): string {
   return lines.join('\n');
 }
 // errors: end
+
+// patience: begin
+/**
+ * Makes a call, and makes it again while the gateway says that this may help, after the delay that it asks for. For
+ * programs that can wait, such as queue workers: `patienceMs` is for all attempts together.
+ */
+export async function patiently<T>(call: () => Promise<T>, patienceMs: number): Promise<T> {
+  const end = Date.now() + patienceMs;
+  for (;;) {
+    try {
+      return await call();
+    } catch (thrown) {
+      const [retry] = ConnectError.from(thrown).findDetails(RetryInfoSchema);
+      if (!retry?.retryDelay) throw thrown; // the gateway does not say that another attempt may succeed
+      // At random up to half as long again, so that all who wait do not come back in the same instant.
+      const delayMs = durationMs(retry.retryDelay) * (1 + Math.random() / 2);
+      if (Date.now() + delayMs > end) throw thrown;
+      await setTimeout(delayMs);
+    }
+  }
+}
+// patience: end

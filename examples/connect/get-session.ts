@@ -1,7 +1,7 @@
 // Gets one replica job session: node build/get-session.js ID [reference]
 
 import { ConnectError } from '@connectrpc/connect';
-import { connect, explain } from './client.js';
+import { connect, explain, patiently } from './client.js';
 import {
   ReplicaSession_Result as Result,
   ReplicaSession_State as State,
@@ -10,9 +10,11 @@ import {
 
 const [id, view] = process.argv.slice(2);
 const timeoutMs = 1000 * Number(process.env.DEADLINE_SECONDS ?? 5);
+const patienceMs = 1000 * Number(process.env.PATIENCE_SECONDS ?? 0);
+const gateway = connect();
 try {
   const request = { id, view: view === 'reference' ? View.REFERENCE : View.ENTITY };
-  const { replicaSession: session } = await connect().get(request, { timeoutMs });
+  const { replicaSession: session } = await patiently(() => gateway.get(request, { timeoutMs }), patienceMs);
   console.log(`type     ${session?.type}`);
   console.log(`name     ${session?.name}`);
   console.log(`state    STATE_${State[session?.state ?? 0]}`);

@@ -43,6 +43,7 @@ std::shared_ptr<grpc::Channel> connect() {
 // errors: begin
 void explain(const grpc::Status& error) {
   std::cerr << "code     " << google::rpc::Code_Name(google::rpc::Code(error.error_code())) << "\n";
+  std::cerr << "message  " << error.error_message() << "\n";
   google::rpc::Status status;
   status.ParseFromString(error.error_details());  // empty: the gateway did not create the error
   for (const auto& detail : status.details()) {

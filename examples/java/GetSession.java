@@ -69,6 +69,7 @@ public final class GetSession {
   // errors: begin
   private static String explain(StatusRuntimeException error) throws InvalidProtocolBufferException {
     StringBuilder lines = new StringBuilder("code     " + error.getStatus().getCode() + "\n");
+    lines.append("message  " + error.getStatus().getDescription() + "\n");
     for (Any detail : StatusProto.fromThrowable(error).getDetailsList()) {
       if (detail.is(ErrorInfo.class)) {
         lines.append("reason   " + detail.unpack(ErrorInfo.class).getReason() + "\n");

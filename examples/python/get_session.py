@@ -5,8 +5,7 @@ import sys
 from pathlib import Path
 
 import grpc
-from google.rpc import error_details_pb2
-from grpc_status import rpc_status
+from errors import explain, patiently
 
 sys.path.append(str(Path(__file__).parent / "generated"))
 from enterprisemanager.v1 import replica_session_service_pb2 as pb
@@ -21,7 +20,7 @@ def main():
     with connect() as channel:
         gateway = rpc.ReplicaSessionServiceStub(channel)
         try:
-            answer = gateway.Get(request, timeout=float(os.getenv("DEADLINE_SECONDS", "5")))
+            answer = patiently(gateway.Get, request, seconds("DEADLINE", 5), seconds("PATIENCE", 0))
         except grpc.RpcError as error:
             sys.exit(explain(error))
     session = answer.replica_session
@@ -41,25 +40,13 @@ def connect():
     return grpc.secure_channel(address, grpc.ssl_channel_credentials(ca, key, cert), options)
 
 
+def seconds(variable, otherwise):
+    return float(os.getenv(f"{variable}_SECONDS", otherwise))
+
+
 def read(variable):
     path = os.getenv(variable)
     return Path(path).read_bytes() if path else None
-
-
-# errors: begin
-def explain(error):
-    lines = [f"code     {error.code().name}"]
-    status = rpc_status.from_call(error)  # None: the gateway did not create the error
-    for detail in status.details if status else []:
-        info, retry, bad = error_details_pb2.ErrorInfo(), error_details_pb2.RetryInfo(), error_details_pb2.BadRequest()
-        if detail.Unpack(info):
-            lines.append(f"reason   {info.reason}")
-        elif detail.Unpack(retry):
-            lines.append(f"retry    after {retry.retry_delay.ToTimedelta().total_seconds():g} s")
-        elif detail.Unpack(bad):
-            lines += [f"field    {v.field} {v.description}" for v in bad.field_violations]
-    return "\n".join(lines)
-# errors: end
 
 
 if __name__ == "__main__":

@@ -1,15 +1,13 @@
 """Lists the failed runs of a job in the last week, with reasons: python list_sessions.py JOB_NAME [PAGE_SIZE]"""
 
 import datetime
-import os
 import sys
 
 import grpc
-from get_session import connect, explain, pb, rpc
-from google.rpc import error_details_pb2
-from grpc_status import rpc_status
+from errors import advice, explain, patiently
+from get_session import connect, pb, rpc, seconds
 
-DEADLINE = float(os.getenv("DEADLINE_SECONDS", "20"))
+DEADLINE, PATIENCE = seconds("DEADLINE", 20), seconds("PATIENCE", 0)
 RESULT = pb.ReplicaSession.Result
 
 
@@ -33,7 +31,7 @@ def failed_runs(gateway, job_name, page_size):
     week = datetime.datetime.now(datetime.timezone.utc) - datetime.timedelta(days=7)
     request.filter.create_time.start_time.FromDatetime(week)
     while True:
-        page = gateway.List(request, timeout=DEADLINE)
+        page = patiently(gateway.List, request, DEADLINE, PATIENCE)
         print("page    ", len(page.replica_sessions))
         yield from page.replica_sessions
         # The token is valid only for this request: no other field may change.
@@ -44,37 +42,13 @@ def failed_runs(gateway, job_name, page_size):
 
 def tell_tasks(gateway, session):
     # All tasks, one for each virtual machine. Beyond 1,000 tasks, there is a next page here too.
-    tasks = gateway.ListTasks(pb.ListReplicaTaskSessionsRequest(session_id=session.id), timeout=DEADLINE)
-    for task in tasks.replica_task_sessions:
+    request = pb.ListReplicaTaskSessionsRequest(session_id=session.id)
+    for task in patiently(gateway.ListTasks, request, DEADLINE, PATIENCE).replica_task_sessions:
         print("task    ", task.vm_name, RESULT.Name(task.result))
     # With the id of a session, one call returns both the session and why it failed.
     request = pb.GetReplicaSessionRequest(id=session.id, include_failed_tasks=True)
-    for task in gateway.Get(request, timeout=DEADLINE).failed_tasks:
+    for task in patiently(gateway.Get, request, DEADLINE, PATIENCE).failed_tasks:
         print("trouble ", task.vm_name, task.reason)
-
-
-# reasons: begin
-def reason(error):
-    """The gateway's machine-readable reason; empty if a proxy or the library created the error."""
-    status = rpc_status.from_call(error)
-    for detail in status.details if status else []:
-        info = error_details_pb2.ErrorInfo()
-        if detail.Unpack(info) and info.domain == "replicasession.gateway":
-            return info.reason
-    return ""
-
-
-def advice(error):
-    match error.code(), reason(error):
-        case _, "INVALID_FILTER" | "INVALID_ID":
-            return "correct your input"
-        case _, "EM_ACCESS_DENIED" | "EM_CREDENTIALS_REJECTED" | "EM_UNTRUSTED_CERTIFICATE":
-            return "ask the gateway's operator to correct its setup"
-        case grpc.StatusCode.UNAVAILABLE | grpc.StatusCode.RESOURCE_EXHAUSTED, _:
-            return "try again later"
-        case _:  # also reasons that this program does not know yet
-            return "report it to the gateway's operator"
-# reasons: end
 
 
 if __name__ == "__main__":

@@ -5,8 +5,8 @@ import sys
 import time
 
 import grpc
-from get_session import connect, explain, pb, rpc
-from list_sessions import reason
+from errors import explain, reason
+from get_session import connect, pb, rpc
 
 
 def main():

@@ -26,7 +26,7 @@ end
 
 # errors: begin
 def explain(error)
-  lines = ["code     #{error.class.name.split('::').last.gsub(/(?<=[a-z])(?=[A-Z])/, '_').upcase}"]
+  lines = ["code     #{error.class.name.split('::').last.gsub(/(?<=[a-z])(?=[A-Z])/, '_').upcase}", "message  #{error.details}"]
   status = GRPC::GoogleRpcStatusUtils.extract_google_rpc_status(error.to_status)
   (status&.details || []).each do |detail|
     if detail.is(Google::Rpc::ErrorInfo)

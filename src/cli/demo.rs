@@ -1,7 +1,7 @@
 //! `demo`: runs a gateway in front of a simulated Enterprise Manager, and reads one session through
 //! it.
 
-use std::{env, io::ErrorKind, time::Duration};
+use std::{env, io::ErrorKind, net::SocketAddr, time::Duration};
 
 use clap::Args;
 
@@ -19,7 +19,7 @@ use crate::{
     serve::{self, RunningGateway, StartError},
     settings::{
         CallerOptions, CallerTls, CallerTlsOptions, EnterpriseManagerSettings, LogFormat,
-        PasswordSource, ServeOptions, SettingError, Settings, TraceSettings, parse,
+        PasswordSource, ServeOptions, SettingError, Settings, TraceSettings, parse, socket_address,
     },
 };
 
@@ -49,6 +49,14 @@ pub struct DemoOptions {
     /// Inject a fault into the simulated Enterprise Manager; can be given several times
     #[arg(long = "fault", value_name = "FAULT", long_help = fault_help())]
     pub faults: Vec<Fault>,
+
+    /// Address to listen on for gRPC [default: 127.0.0.1:50051, or a free port if that is taken]
+    #[arg(long, value_name = "IP:PORT", value_parser = socket_address)]
+    pub listen: Option<SocketAddr>,
+
+    /// Address to listen on for the admin listener [default: 127.0.0.1:9464, or a free port if that is taken]
+    #[arg(long, value_name = "IP:PORT", value_parser = socket_address)]
+    pub admin_listen: Option<SocketAddr>,
 
     /// What to log on standard error
     #[arg(long, env = "GATEWAY_LOG_FILTER", value_name = "FILTER", default_value = "warn")]
@@ -105,7 +113,10 @@ struct Demo {
     /// Stops when it is dropped.
     simulator: Simulator,
     tls: Option<CallerTls>,
-    usual_port: u16,
+    /// Where clients look for a gateway by default.
+    usual: SocketAddr,
+    /// Whether somebody else is there.
+    is_taken: bool,
 }
 
 impl Demo {
@@ -124,31 +135,40 @@ impl Demo {
             ))
         })?;
         let mut settings = settings(&simulator, options)?;
-        let usual_port = settings.listen.port();
+        let usual = settings.listen;
+        settings.listen = options.listen.unwrap_or(usual);
+        settings.admin_listen = options.admin_listen.unwrap_or(settings.admin_listen);
+        let mut is_taken = false;
         let gateway = loop {
             match serve::start(settings.clone()).await {
                 // The usual port is taken: use any free one.
                 Err(StartError::Listen { address, error, .. })
-                    if error.kind() == ErrorKind::AddrInUse && address.port() != 0 =>
+                    if error.kind() == ErrorKind::AddrInUse
+                        && address == settings.listen
+                        && options.listen.is_none() =>
                 {
-                    if address == settings.listen {
-                        settings.listen.set_port(0);
-                    } else {
-                        settings.admin_listen.set_port(0);
-                    }
+                    is_taken = true;
+                    settings.listen.set_port(0);
+                }
+                Err(StartError::Listen { address, error, .. })
+                    if error.kind() == ErrorKind::AddrInUse
+                        && address == settings.admin_listen
+                        && options.admin_listen.is_none() =>
+                {
+                    settings.admin_listen.set_port(0);
                 }
                 started => break started?,
             }
         };
-        Ok(Self { gateway, simulator, tls: settings.tls, usual_port })
+        Ok(Self { gateway, simulator, tls: settings.tls, usual, is_taken })
     }
 
     /// The addresses of the gateway and the simulator.
     fn heading(&self) -> String {
-        let taken = if self.has_usual_port() {
-            String::new()
+        let taken = if self.is_taken {
+            format!(" (port {} is taken)", self.usual.port())
         } else {
-            format!(" (port {} is taken)", self.usual_port)
+            String::new()
         };
         format!(
             "\
@@ -184,7 +204,7 @@ A running replica job session, read from the gateway over gRPC:
     /// What to try next.
     fn suggestions(&self) -> String {
         let program = program();
-        let server = if self.tls.is_none() && self.has_usual_port() {
+        let server = if self.tls.is_none() && self.gateway.address() == self.usual {
             String::new()
         } else {
             format!(" --server {}", self.server())
@@ -224,10 +244,6 @@ Ctrl-C ends the demo.
             address = self.gateway.address(),
             seconds = RUN_LENGTH.as_secs(),
         )
-    }
-
-    fn has_usual_port(&self) -> bool {
-        self.gateway.address().port() == self.usual_port
     }
 
     fn server(&self) -> String {

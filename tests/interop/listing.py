@@ -42,6 +42,9 @@ class Lister:
         code, lines, printed = self.run(gateway, job_name)
         told = dict(lines)
         told["code"] = told.get("code", "").replace("_", "").upper()
+        message = told.pop("message", "")
+        if not message:
+            return f"no message\n{printed}"
         if "retry" in told:  # 5.0
             told["retry"] = told["retry"].replace(".0 ", " ")
         wanted = {name: text for name, text in expected.items() if name != "advice" or self.advises}

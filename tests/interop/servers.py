@@ -13,14 +13,15 @@ STARTS_WITHIN = 30
 
 
 class Gateway:
-    """The program with these arguments, and the addresses that it listens on."""
+    """The program with these arguments on free ports, and the addresses that it listens on."""
 
     def __init__(self, program, folder, name, *arguments):
         self.log = folder / f"{name}.log"
         environment = {k: v for k, v in os.environ.items() if not k.startswith("GATEWAY_")}
+        command = [program, *arguments, "--listen=127.0.0.1:0", "--admin-listen=127.0.0.1:0"]
         with self.log.open("w") as log:
             self.process = subprocess.Popen(
-                [program, *arguments], stdout=log, stderr=log, stdin=subprocess.DEVNULL, env=environment
+                command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, env=environment
             )
 
     def wait_for(self, pattern):
@@ -70,7 +71,7 @@ class Gateway:
 
 
 class Demo(Gateway):
-    """`demo`, on ports that it chooses."""
+    """`demo`."""
 
     def __init__(self, program, folder, name, *arguments):
         super().__init__(program, folder, name, "demo", *arguments)
@@ -89,10 +90,10 @@ class Serve(Gateway):
 
     def __init__(self, program, folder, name, simulator, *arguments):
         # The account that `demo` prints.
-        password = folder / "password"
+        password = folder / f"password-{name}"
         password.write_text("simulated")
         super().__init__(
-            program, folder, name, "serve", "--listen=127.0.0.1:0", "--admin-listen=127.0.0.1:0",
+            program, folder, name, "serve",
             f"--em-url={simulator}", "--em-allow-plaintext", r"--em-username=TECH\gateway",
             f"--em-password-file={password}", *arguments,
         )  # fmt: skip

@@ -129,6 +129,18 @@ fn the_runbook_has_an_entry_for_each_alert_and_each_reason() {
 }
 
 #[test]
+fn each_alert_links_to_its_entry_below_a_base_that_operators_set() {
+    let base = "'{{ with $externalLabels.runbook }}{{ . }}{{ else }}docs/runbook.md{{ end }}";
+    let mut alerts = RULES.split("- alert: ").skip(1).peekable();
+    assert!(alerts.peek().is_some());
+    for alert in alerts {
+        let name = alert.lines().next().unwrap();
+        let link = format!("runbook_url: {base}#{}'\n", name.to_lowercase());
+        assert!(alert.contains(&link), "{name} lacks {link}");
+    }
+}
+
+#[test]
 fn the_runbook_has_the_logged_remedy_for_each_reason() {
     for row in TABLE {
         let (_, entry) = RUNBOOK.split_once(&format!("\n### {}\n", row.reason)).unwrap();

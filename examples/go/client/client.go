@@ -53,7 +53,7 @@ func Deadline() (context.Context, context.CancelFunc) {
 // errors: begin
 func Explain(err error) string {
 	status := status.Convert(err)
-	lines := []string{"code     " + status.Code().String()}
+	lines := []string{"code     " + status.Code().String(), "message  " + status.Message()}
 	for _, detail := range status.Details() {
 		switch detail := detail.(type) {
 		case *errdetails.ErrorInfo:

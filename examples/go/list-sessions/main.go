@@ -105,7 +105,12 @@ func advice(err error) string {
 	}
 	switch status.Code(err) { // also for reasons that this program does not know yet
 	case codes.Unavailable, codes.ResourceExhausted:
+		if reason(err) == "" {
+			return "check the gateway's address, and whether it runs"
+		}
 		return "try again later"
+	case codes.DeadlineExceeded:
+		return "try again later, with a longer deadline: Enterprise Manager is slow"
 	}
 	return "report it to the gateway's operator"
 }

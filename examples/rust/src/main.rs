@@ -64,7 +64,7 @@ fn explain(status: &Status) -> String {
     // Where other clients say DeadlineExceeded, tonic's says Cancelled.
     let is_late = status.message() == TimeoutExpired(()).to_string();
     let code = if is_late { Code::DeadlineExceeded } else { status.code() };
-    let mut lines = format!("code     {code:?}\n");
+    let mut lines = format!("code     {code:?}\nmessage  {}\n", status.message());
     let details = status.get_error_details();
     if let Some(info) = details.error_info() {
         lines += &format!("reason   {}\n", info.reason);
