@@ -32,7 +32,10 @@ use std::sync::Arc;
 
 pub(crate) use batch::{Deadline, Wait};
 pub use error::{BadResponse, CertificateFault, Error, Setting, UnusableSetting};
-pub use guard::{LATELY, LastFailure, ReadContext, Share, UpstreamHealth, UpstreamStatus};
+pub use guard::{
+    CallerKey, LATELY, LastFailure, ReadContext, Share, UpstreamHealth, UpstreamStatus,
+    WaitingCallers,
+};
 pub(crate) use http::{EmResponse, ForeignBody, SPEAKS, foreign_body, resolve, shake_hands};
 pub use http::{Handshake, HandshakeError, PresentedCertificate, presented_certificate};
 pub use logon::LogonState;
@@ -70,7 +73,7 @@ use logon::LogonManager;
 pub struct EnterpriseManager {
     http: Http,
     logons: Arc<LogonManager>,
-    limit: Arc<ConcurrencyLimit>,
+    limit: ConcurrencyLimit,
     batches: Arc<Batches>,
     retry_budget: Arc<RetryBudget>,
     health: Arc<UpstreamHealth>,
@@ -92,7 +95,7 @@ impl EnterpriseManager {
         traces: Traces,
     ) -> Result<(Self, Vec<WatchedFiles<UnusableSetting>>), UnusableSetting> {
         let (http, trust_files) = Http::load(&settings, seen, metrics.clone(), traces)?;
-        let limit = Arc::new(ConcurrencyLimit::new(settings.concurrency));
+        let limit = ConcurrencyLimit::new(settings.concurrency);
         let batches = Arc::new(Batches::new(
             settings.batch,
             metrics.batch_sessions.clone(),

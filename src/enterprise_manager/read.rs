@@ -77,7 +77,7 @@ impl EnterpriseManager {
             // reads that wait for a permit use the newest logon session afterwards.
             let permit = match permit.take() {
                 Some(permit) => permit,
-                None => self.limit.acquire(context.share(R::KIND)).await,
+                None => self.limit.acquire(context.share(R::KIND), context.callers()).await,
             };
             if context.is_expired() {
                 // Too late for a request; the callers' own timers are about to end this.

@@ -1,8 +1,8 @@
-//! Limits the calls in flight, of all connections together and of each one.
+//! Limits the calls in flight, of all callers together and of each one.
 //!
 //! It admits or refuses a call at once; nothing queues here. tower's `ConcurrencyLimit` would make
-//! callers wait, and has no fair shares: a connection that starts as many calls as it can, and
-//! never finishes them, must leave some permits to the others.
+//! callers wait, and has no fair shares: a caller that starts as many calls as it can, and never
+//! finishes them, must leave some permits to the others. `shares.rs` says who counts as a caller.
 
 use std::sync::{
     Arc,
@@ -11,6 +11,7 @@ use std::sync::{
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::shares::CallerShare;
 use crate::{
     operations::metrics::{GaugeGuard, Metrics},
     proto::CallKind,
@@ -21,10 +22,10 @@ use crate::{
 /// stay in memory until they are sent.
 const CALLS_PER_LIST: usize = 16;
 
-/// A connection may hold at most this many times the number of free permits.
+/// A caller may hold at most this many times the number of free permits.
 const SHARE: usize = 16;
 
-/// Permits beyond the limit that are reserved for connections without any: workers that read the
+/// Permits beyond the limit that are reserved for callers without any: workers that read the
 /// number of free permits at the same moment may together hand out a few too many.
 const RESERVE: usize = 4;
 
@@ -35,14 +36,6 @@ pub(super) struct Admission {
     /// Watches do not count as calls: they mostly wait, and there may be thousands of them.
     watches: FairLimit,
     metrics: Arc<Metrics>,
-}
-
-/// The number of permits that one connection holds.
-#[derive(Default)]
-pub(super) struct ConnectionPermits {
-    calls: Arc<AtomicUsize>,
-    lists: Arc<AtomicUsize>,
-    watches: Arc<AtomicUsize>,
 }
 
 /// What an admitted call holds until its response is sent.
@@ -62,21 +55,18 @@ impl Admission {
         }
     }
 
-    /// Admits a call of this kind on a connection that holds these permits; `None` refuses it.
-    pub(super) fn admit(
-        &self,
-        kind: CallKind,
-        connection: &ConnectionPermits,
-    ) -> Option<CallPermits> {
+    /// Admits a call of this kind by a caller with this share; `None` refuses it.
+    pub(super) fn admit(&self, kind: CallKind, caller: &Arc<CallerShare>) -> Option<CallPermits> {
         let is_list =
             matches!(kind, CallKind::List | CallKind::ListTasks | CallKind::ListTaskSessions);
         let is_watch = kind == CallKind::Watch;
-        let list = if is_list { Some(self.lists.acquire(&connection.lists)?) } else { None };
+        let list =
+            if is_list { Some(self.lists.acquire(caller, |share| &share.lists)?) } else { None };
         Some(CallPermits {
             _call_or_watch: if is_watch {
-                self.watches.acquire(&connection.watches)?
+                self.watches.acquire(caller, |share| &share.watches)?
             } else {
-                self.calls.acquire(&connection.calls)?
+                self.calls.acquire(caller, |share| &share.calls)?
             },
             _list: list,
             _counted_watch: is_watch.then(|| self.metrics.watch()),
@@ -84,44 +74,48 @@ impl Admission {
     }
 }
 
-/// A limit that connections share fairly.
+/// The counter of a share that belongs to a limit.
+type Counter = fn(&CallerShare) -> &AtomicUsize;
+
+/// A limit that callers share fairly.
 struct FairLimit {
     free: Arc<Semaphore>,
     reserve: usize,
 }
 
-/// One permit, which counts for the limit and for its connection.
+/// One permit, which counts for the limit and for its caller.
 struct FairPermit {
     _permit: OwnedSemaphorePermit,
-    held_by_connection: Arc<AtomicUsize>,
+    caller: Arc<CallerShare>,
+    counter: Counter,
 }
 
 impl FairLimit {
-    /// `count` permits for a connection that is alone, and a sixteenth more.
+    /// `count` permits for a caller that is alone, and a sixteenth more.
     fn new(count: usize) -> Self {
         let extra = count / SHARE;
         let reserve = extra.min(RESERVE);
         Self { free: Arc::new(Semaphore::new(count + extra + reserve)), reserve }
     }
 
-    /// Acquires a permit for a connection that already holds `held`. A connection may hold up to
-    /// sixteen times the number of free permits. Thanks to the additional sixteenth, a connection
-    /// that is alone gets the whole limit. The more connections want many permits, the fewer each
-    /// gets.
-    fn acquire(&self, held: &Arc<AtomicUsize>) -> Option<FairPermit> {
+    /// Acquires a permit for a caller. A caller may hold up to sixteen times the number of free
+    /// permits. Thanks to the additional sixteenth, a caller that is alone gets the whole limit. The
+    /// more callers want many permits, the fewer each gets.
+    fn acquire(&self, caller: &Arc<CallerShare>, counter: Counter) -> Option<FairPermit> {
         let free = self.free.available_permits().saturating_sub(self.reserve);
+        let held = counter(caller);
         let holds = held.load(Ordering::Relaxed);
         if holds > 0 && holds >= SHARE * free {
             return None;
         }
         let permit = self.free.clone().try_acquire_owned().ok()?;
         held.fetch_add(1, Ordering::Relaxed);
-        Some(FairPermit { _permit: permit, held_by_connection: held.clone() })
+        Some(FairPermit { _permit: permit, caller: caller.clone(), counter })
     }
 }
 
 impl Drop for FairPermit {
     fn drop(&mut self) {
-        self.held_by_connection.fetch_sub(1, Ordering::Relaxed);
+        (self.counter)(&self.caller).fetch_sub(1, Ordering::Relaxed);
     }
 }

@@ -13,11 +13,11 @@ use tokio::time::Instant;
 
 use super::{failure_log::FailureLog, request_id::RequestId};
 use crate::{
-    enterprise_manager::{SessionId, Share},
+    enterprise_manager::{CallerKey, SessionId, Share},
     listener::ConnectionHandle,
     operations::{metrics::Metrics, traces::TraceContext},
     proto::CallKind,
-    sharing::CallerTerms,
+    sharing::{CallerTerms, ForWhom},
 };
 
 /// One call.
@@ -29,6 +29,8 @@ pub(super) struct CallContext {
     pub(super) trace: TraceContext,
     /// The names of the caller, if they are known.
     pub(super) caller: Option<Arc<str>>,
+    /// Stands for the caller where it shares with others.
+    pub(super) caller_key: CallerKey,
     /// The call's connection: its peer, and whether it has to end.
     pub(super) connection: ConnectionHandle,
     pub(super) metrics: Arc<Metrics>,
@@ -54,7 +56,9 @@ impl CallContext {
 
     /// How to read a session, page or tasks for this call.
     pub(super) fn caller_terms(&self, max_age: Option<Duration>) -> CallerTerms<'_> {
-        CallerTerms { max_age, deadline: self.deadline, trace: &self.trace, share: Share::Calls }
+        let callers = ForWhom::Caller(self.caller_key);
+        let Self { deadline, trace, .. } = self;
+        CallerTerms { max_age, deadline: *deadline, trace, share: Share::Calls, callers }
     }
 
     /// How long the call has taken so far.

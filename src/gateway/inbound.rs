@@ -37,7 +37,7 @@ use tonic::{Code, Status, body::Body, service::Routes};
 use tower::Service as _;
 
 use super::{
-    admission::{Admission, ConnectionPermits},
+    admission::Admission,
     call_context::CallContext,
     called_service::CalledService,
     caller::{Caller, Callers, PeerRole},
@@ -48,6 +48,7 @@ use super::{
     reasons::TABLE,
     request_id::{REQUEST_ID, RequestId},
     service::SessionMethods,
+    shares::{CallerShare, NamedShares},
     span,
     status::Failure,
     unread,
@@ -73,6 +74,7 @@ pub(crate) struct Layers {
     settings: CallSettings,
     callers: Callers,
     admission: Admission,
+    shares: NamedShares,
     metrics: Arc<Metrics>,
     failures: FailureLog,
     traces: Traces,
@@ -90,7 +92,8 @@ struct Connection {
     others: Routes,
     handle: ConnectionHandle,
     role: PeerRole,
-    permits: ConnectionPermits,
+    /// For calls whose caller is unknown.
+    share: Arc<CallerShare>,
 }
 
 impl Layers {
@@ -108,6 +111,7 @@ impl Layers {
             settings,
             callers: Callers::new(callers, metrics.caller_headers()),
             admission: Admission::new(&settings, metrics.clone()),
+            shares: NamedShares::default(),
             metrics,
             failures,
             traces,
@@ -132,7 +136,7 @@ impl NewService for Inbound {
                 others: self.others.clone(),
                 role: self.layers.callers.role(handle.peer()),
                 handle,
-                permits: ConnectionPermits::default(),
+                share: CallerShare::of_connection(),
             }),
             methods: self.methods.clone(),
         }
@@ -207,7 +211,8 @@ impl Connection {
         let open_call = connection.begin_call();
         let checked = deadline.and_then(|()| protocol::check(request.headers(), call.kind));
         let admitted = checked.and_then(|()| {
-            let permits = layers.admission.admit(call.kind, &self.permits);
+            let share = caller.map(|names| layers.shares.of(names));
+            let permits = layers.admission.admit(call.kind, share.as_ref().unwrap_or(&self.share));
             permits.ok_or(Failure::Overloaded)
         });
         let permits = match admitted {
@@ -251,7 +256,7 @@ impl Connection {
         request: &Request<B>,
         caller: Option<&Arc<str>>,
     ) -> (Arc<CallContext>, Result<(), Failure>) {
-        let Layers { settings, metrics, failures, traces, .. } = &*self.layers;
+        let Layers { settings, shares, metrics, failures, traces, .. } = &*self.layers;
         let arrived = Instant::now();
         let headers = request.headers();
         let kind = CallKind::of_path(request.uri().path());
@@ -272,6 +277,7 @@ impl Connection {
             ),
             request_id,
             caller: caller.cloned(),
+            caller_key: caller.map_or_else(|| self.share.key(), |names| shares.key(names)),
             connection: self.handle.clone(),
             metrics: metrics.clone(),
             failures: failures.clone(),

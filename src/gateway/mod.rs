@@ -12,7 +12,7 @@
 //!
 //! ```text
 //! inbound ─▶ caller ─▶ xfcc                                            who calls
-//!    ├────▶ called_service, protocol, admission, deadline, unread     the layers around a call
+//!    ├────▶ called_service, protocol, deadline, unread, admission ─▶ shares   the layers around a call
 //!    ├────▶ service ─▶ list_validation ─▶ validation, filter_validation, page_token
 //!    │         ├─────▶ watch ─▶ convert
 //!    │         ▼         ▼
@@ -40,6 +40,7 @@ pub mod reasons;
 mod request_id;
 mod retry_signals;
 mod service;
+mod shares;
 mod span;
 pub mod status;
 mod unread;

@@ -95,7 +95,7 @@ impl SessionMethods {
     ) -> Result<Events, Failure> {
         let id = checked_id(&request.id, "id")?;
         call.set_session(id);
-        let subscription = self.watching.join(id, &call.trace);
+        let subscription = self.watching.join(id, call.caller_key, &call.trace);
         watch(call.clone(), id, subscription).await
     }
 

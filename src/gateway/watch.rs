@@ -49,8 +49,12 @@ pub(super) async fn watch(
     id: SessionId,
     mut subscription: Subscription,
 ) -> Result<Events, Failure> {
-    let first =
-        subscription.wait_for(PollerState::is_known).await.map_err(|_| poller_is_gone())?.clone();
+    let first = subscription
+        .state
+        .wait_for(PollerState::is_known)
+        .await
+        .map_err(|_| poller_is_gone())?
+        .clone();
     if let (None, Some(End::Failed(error))) = (first.reading, first.end) {
         return Err(Failure::EnterpriseManager(error, Some(id)));
     }
@@ -66,7 +70,7 @@ impl Watcher {
     /// The next event; `None` once the end of the run has been sent.
     async fn next(&mut self) -> Result<Option<Event>, Failure> {
         while !self.has_ended {
-            let state = self.subscription.borrow_and_update().clone();
+            let state = self.subscription.state.borrow_and_update().clone();
             if let Some(event) = self.unsent(&state) {
                 self.call.metrics.watch_event();
                 return Ok(Some(Event { event: Some(event) }));
@@ -82,7 +86,7 @@ impl Watcher {
                 biased;
                 () = sleep_until(self.call.deadline) => return Err(Failure::DeadlineExceeded),
                 // Checked before the interruption, since the change may be the end of the run.
-                changed = self.subscription.changed() => changed.map_err(|_| poller_is_gone())?,
+                changed = self.subscription.state.changed() => changed.map_err(|_| poller_is_gone())?,
                 () = self.call.connection.has_to_end() => return Err(Failure::Interrupted),
             }
         }

@@ -7,7 +7,10 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::{enterprise_manager::Share, operations::traces::TraceContext};
+use crate::{
+    enterprise_manager::{CallerKey, Share, WaitingCallers},
+    operations::traces::TraceContext,
+};
 
 /// One caller's requirements for a read. The [`ReadContext`](crate::enterprise_manager::ReadContext) of a
 /// read combines those of all callers that wait for it.
@@ -22,6 +25,25 @@ pub(crate) struct CallerTerms<'t> {
     pub trace: &'t TraceContext,
     /// The share of EM's permits that a read which begins for this caller takes.
     pub share: Share,
+    /// Who waits for it.
+    pub callers: ForWhom<'t>,
+}
+
+/// Who waits for a read.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum ForWhom<'t> {
+    Caller(CallerKey),
+    /// Those who watch the session.
+    Watchers(&'t WaitingCallers),
+}
+
+impl ForWhom<'_> {
+    pub(super) fn keys(self) -> Vec<CallerKey> {
+        match self {
+            Self::Caller(caller) => vec![caller],
+            Self::Watchers(watchers) => watchers.keys(),
+        }
+    }
 }
 
 impl CallerTerms<'_> {

@@ -73,8 +73,9 @@ where
         }
         self.note(&self.counters.asked, "asked", terms.trace);
         let started = started.unwrap_or_else(Instant::now);
-        let context = ReadContext::new(terms.deadline, terms.trace.clone(), terms.share);
-        let context = Arc::new(context);
+        let callers = Arc::new(terms.callers.keys().into_iter().collect());
+        let (deadline, trace) = (terms.deadline, terms.trace.clone());
+        let context = Arc::new(ReadContext::new(deadline, trace, terms.share, callers));
         let removal = Removal { in_flight: self.clone(), key: key.clone(), started };
         let read_context = context.clone();
         // Call `read` inside the box: outside, its future of three kilobytes would be copied twice.
@@ -106,7 +107,9 @@ impl<A> Flight<A> {
             return None;
         }
         let read = self.read.upgrade()?;
-        self.context.extend(terms.deadline);
+        for caller in terms.callers.keys() {
+            self.context.join(caller, terms.deadline);
+        }
         terms.trace.link_to(self.context.trace());
         Some(read)
     }

@@ -34,7 +34,7 @@ use crate::{
     operations::metrics::ReadCounters,
     settings::ReuseSettings,
 };
-pub(crate) use caller_terms::CallerTerms;
+pub(crate) use caller_terms::{CallerTerms, ForWhom};
 use in_flight::InFlight;
 pub(crate) use in_flight::SharedResult;
 pub(crate) use patience::Patience;
@@ -184,13 +184,14 @@ impl SharedReads {
         terms: WatchTerms<'_>,
     ) -> SharedResult<Reading> {
         let key = (id, View::Entity);
-        let WatchTerms { max_age, share, company, trace, .. } = terms;
-        let caller = |deadline| CallerTerms { max_age, deadline, trace, share };
+        let WatchTerms { max_age, share, company, trace, callers, .. } = terms;
+        let watchers = ForWhom::Watchers(callers);
+        let caller = |deadline| CallerTerms { max_age, deadline, trace, share, callers: watchers };
         if let Some(reading) = self.reused(key, &caller(terms.patience.until())) {
             return Ok(reading);
         }
         // Outside of the shared read: a call that comes in the meantime does not wait for this turn.
-        let wait = Wait { share, company, deadline: terms.patience.deadline(), trace };
+        let wait = Wait { share, company, deadline: terms.patience.deadline(), trace, callers };
         let turn = self.enterprise_manager.turn(id, View::Entity, &wait).await;
         let began = turn.began;
         terms.patience.has_turn(began);
@@ -207,7 +208,7 @@ impl SharedReads {
             } else {
                 // The batch says nothing about it.
                 patience.is_queued();
-                let permit = enterprise_manager.permit(share).await;
+                let permit = enterprise_manager.permit(share, context.callers()).await;
                 patience.has_turn(Instant::now());
                 context.extend(patience.until());
                 let permit = Some(permit);

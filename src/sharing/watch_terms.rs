@@ -4,7 +4,10 @@
 use std::{sync::Arc, time::Duration};
 
 use super::patience::Patience;
-use crate::{enterprise_manager::Share, operations::traces::TraceContext};
+use crate::{
+    enterprise_manager::{Share, WaitingCallers},
+    operations::traces::TraceContext,
+};
 
 /// The requirements for one read of a watched session.
 pub(crate) struct WatchTerms<'t> {
@@ -18,4 +21,6 @@ pub(crate) struct WatchTerms<'t> {
     pub patience: Arc<Patience>,
     /// The trace that it belongs to.
     pub trace: &'t TraceContext,
+    /// Who watches the session.
+    pub callers: &'t Arc<WaitingCallers>,
 }

@@ -19,7 +19,7 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use crate::{
-    enterprise_manager::SessionId,
+    enterprise_manager::{CallerKey, SessionId, WaitingCallers},
     operations::traces::TraceContext,
     sharing::{SESSION_READ, SharedReads},
 };
@@ -45,16 +45,24 @@ impl Watching {
     /// is there at once, or within the read timeout of the settings.
     ///
     /// Must be called within a runtime, which runs a new poller. That poller's first read belongs to
-    /// `trace`.
-    pub(crate) fn join(&self, id: SessionId, trace: &TraceContext) -> Subscription {
+    /// `trace`; all of its reads are for `caller` among others.
+    pub(crate) fn join(
+        &self,
+        id: SessionId,
+        caller: CallerKey,
+        trace: &TraceContext,
+    ) -> Subscription {
         let mut pollers = self.registry.pollers.lock();
         if let Some(published) = pollers.get(&id) {
             trace.set_attribute(SESSION_READ, || "shared");
             trace.link_to(&published.begun_by);
-            return published.state.subscribe();
+            let Published { state, callers, .. } = published;
+            return Subscription::new(state.subscribe(), callers.clone(), caller);
         }
         let (sender, subscription) = watch::channel(PollerState::default());
-        let published = Published { state: Arc::new(sender), begun_by: trace.clone() };
+        let callers = Arc::<WaitingCallers>::default();
+        let subscription = Subscription::new(subscription, callers.clone(), caller);
+        let published = Published { state: Arc::new(sender), begun_by: trace.clone(), callers };
         pollers.insert(id, published.clone());
         let poller = Poller::new(id, published, self.reads.clone(), self.registry.clone());
         tokio::spawn(poller.run());

@@ -17,7 +17,7 @@ use super::{
     state::{End, Outage, PollerState},
 };
 use crate::{
-    enterprise_manager::{EntityFields, Error, Reading, SessionId, Share},
+    enterprise_manager::{EntityFields, Error, Reading, SessionId, Share, WaitingCallers},
     operations::{metrics::GaugeGuard, traces::TraceContext},
     settings::WatchSettings,
     sharing::{Patience, SharedReads, SharedResult, WatchTerms},
@@ -28,6 +28,8 @@ pub(super) struct Poller {
     id: SessionId,
     /// The trace of the watch that started the polling.
     begun_by: TraceContext,
+    /// Who watches the session.
+    callers: Arc<WaitingCallers>,
     reads: SharedReads,
     registry: Arc<PollerRegistry>,
     state: Arc<watch::Sender<PollerState>>,
@@ -41,13 +43,14 @@ pub(super) struct Poller {
 impl Poller {
     pub(super) fn new(
         id: SessionId,
-        Published { state, begun_by }: Published,
+        Published { state, begun_by, callers }: Published,
         reads: SharedReads,
         registry: Arc<PollerRegistry>,
     ) -> Self {
         Self {
             id,
             begun_by,
+            callers,
             reads,
             pace: Pace::new(&registry.settings),
             last_number: 0,
@@ -84,6 +87,7 @@ impl Poller {
             company: Duration::ZERO,
             patience: Arc::new(patience),
             trace: &self.begun_by,
+            callers: &self.callers,
         })
         .await
     }
@@ -101,6 +105,7 @@ impl Poller {
             company,
             patience: Arc::new(Patience::renewed(queue_timeout, read_timeout)),
             trace: &trace,
+            callers: &self.callers,
         };
         let result = self.read(terms).await;
         if result.is_err() {

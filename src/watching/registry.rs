@@ -9,7 +9,7 @@ use tokio::sync::watch;
 
 use super::state::PollerState;
 use crate::{
-    enterprise_manager::SessionId,
+    enterprise_manager::{SessionId, WaitingCallers},
     operations::{
         metrics::Metrics,
         traces::{TraceContext, Traces},
@@ -31,6 +31,8 @@ pub(super) struct Published {
     pub(super) state: Arc<watch::Sender<PollerState>>,
     /// The trace of the watch that started the polling.
     pub(super) begun_by: TraceContext,
+    /// Who watches the session.
+    pub(super) callers: Arc<WaitingCallers>,
 }
 
 impl PollerRegistry {

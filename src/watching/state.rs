@@ -8,10 +8,33 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use tokio::sync::watch;
 
-use crate::enterprise_manager::{Error, Reading};
+use crate::enterprise_manager::{CallerKey, Error, Reading, WaitingCallers};
 
-/// A watcher's view of one poller: it returns the newest state. Dropping it ends the watch.
-pub(crate) type Subscription = watch::Receiver<PollerState>;
+/// A watcher's view of one poller. Dropping it ends the watch.
+pub(crate) struct Subscription {
+    /// The newest state.
+    pub(crate) state: watch::Receiver<PollerState>,
+    callers: Arc<WaitingCallers>,
+    caller: CallerKey,
+}
+
+impl Subscription {
+    /// A subscription of this caller, who is one of `callers` as long as it lasts.
+    pub(super) fn new(
+        state: watch::Receiver<PollerState>,
+        callers: Arc<WaitingCallers>,
+        caller: CallerKey,
+    ) -> Self {
+        callers.join(caller);
+        Self { state, callers, caller }
+    }
+}
+
+impl Drop for Subscription {
+    fn drop(&mut self) {
+        self.callers.leave(self.caller);
+    }
+}
 
 /// What a poller knows about its session. The poller numbers everything that watchers have to send,
 /// starting at 1. A watcher sends whatever has a higher number than the last that it has sent.

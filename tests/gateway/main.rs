@@ -15,6 +15,7 @@ mod deadlines;
 mod discovery;
 mod drain;
 mod failures;
+mod fairness;
 mod filters;
 mod hostile_upstream;
 mod identity;

@@ -65,13 +65,14 @@ impl EnterpriseManager {
         view: View,
         context: &ReadContext,
     ) -> Result<Arc<Reading>, Error> {
-        let turn = match self.limit.try_acquire(Share::Calls) {
+        let turn = match self.limit.try_acquire(Share::Calls, context.callers()) {
             None if self.batches.are_used() => {
                 let wait = Wait {
                     share: Share::Calls,
                     company: Duration::ZERO,
                     deadline: Deadline::At(context.deadline()),
                     trace: context.trace(),
+                    callers: context.callers(),
                 };
                 self.turn(id, view, &wait).await
             }

@@ -17,7 +17,7 @@ use crate::{
     enterprise_manager::{
         SessionId,
         error::Error,
-        guard::Share,
+        guard::{CallerKey, Share, WaitingCallers},
         model::{Reading, View},
     },
     operations::traces::TraceContext,
@@ -33,6 +33,7 @@ pub(crate) struct Wait<'t> {
     /// When its callers stop waiting.
     pub(crate) deadline: Deadline,
     pub(crate) trace: &'t TraceContext,
+    pub(crate) callers: &'t Arc<WaitingCallers>,
 }
 
 /// When the callers of a waiting read stop waiting.
@@ -72,6 +73,7 @@ pub(super) struct Member {
     pub(super) id: SessionId,
     pub(super) deadline: Instant,
     pub(super) trace: TraceContext,
+    pub(super) callers: Arc<WaitingCallers>,
     reply: oneshot::Sender<Reply>,
 }
 
@@ -88,6 +90,7 @@ struct Waiting {
     gathered: Instant,
     deadline: Deadline,
     trace: TraceContext,
+    callers: Arc<WaitingCallers>,
     seat: oneshot::Sender<Seat>,
 }
 
@@ -130,8 +133,8 @@ impl Queue {
         let first = line.first_key_value().map(|(_, first)| first.gathered);
         let own = if line.len() + 1 < size { now + wait.company } else { now };
         let gathered = first.map_or(own, |first| own.min(first));
-        let (deadline, trace) = (wait.deadline, wait.trace.clone());
-        line.insert(number, Waiting { id, gathered, deadline, trace, seat });
+        let (deadline, trace, callers) = (wait.deadline, wait.trace.clone(), wait.callers.clone());
+        line.insert(number, Waiting { id, gathered, deadline, trace, callers, seat });
         (Ticket { queue: self, number, kind, gathered }, receiver)
     }
 }
@@ -144,8 +147,8 @@ impl Ticket<'_> {
         }
     }
 
-    /// Begins a batch of this read and those of its kind that have waited longest, as many as planned;
-    /// or takes this read alone. `None` if another batch has taken it.
+    /// Begins a batch of this read and others of its kind, as many as planned, the first read of each
+    /// caller before the second of any; or takes this read alone. `None` if another batch has taken it.
     pub(super) fn take_with_others(&self, plan: Plan) -> Option<Vec<Member>> {
         let mut lines = self.queue.0.lock();
         let line = lines.waiting.get_mut(&self.kind)?;
@@ -156,9 +159,9 @@ impl Ticket<'_> {
             None => true,
         };
         let mut others = Vec::new();
-        if has_time(&own) {
-            let with_time = line.iter().filter(|(_, waiting)| has_time(waiting));
-            others.extend(with_time.map(|(number, _)| *number).take(plan.most - 1));
+        if has_time(&own) && plan.most > 1 {
+            others = in_turns(&own, line.iter().filter(|(_, waiting)| has_time(waiting)));
+            others.truncate(plan.most - 1);
         }
         if 1 + others.len() < plan.least {
             others.clear();
@@ -167,6 +170,25 @@ impl Ticket<'_> {
         let members = std::iter::once(own).chain(others);
         Some(members.map(|waiting| waiting.into_member(began)).collect())
     }
+}
+
+/// The numbers of the reads that wait, in the order in which they go after this one: the first of each
+/// caller, then the second of each. A read of several callers goes at the first turn of any of them.
+fn in_turns<'w>(own: &Waiting, others: impl Iterator<Item = (&'w u64, &'w Waiting)>) -> Vec<u64> {
+    let mut turns: HashMap<CallerKey, usize> = HashMap::new();
+    let mut turn = |waiting: &Waiting| {
+        let callers = waiting.callers.keys();
+        let turn =
+            callers.iter().map(|caller| turns.get(caller).copied().unwrap_or_default()).min();
+        for caller in callers {
+            *turns.entry(caller).or_default() += 1;
+        }
+        turn.unwrap_or_default()
+    };
+    turn(own);
+    let mut order: Vec<_> = others.map(|(number, other)| (turn(other), *number)).collect();
+    order.sort_unstable();
+    order.into_iter().map(|(_, number)| number).collect()
 }
 
 impl Drop for Ticket<'_> {
@@ -184,7 +206,7 @@ impl Waiting {
         // Whoever has left needs no seat.
         drop(self.seat.send(Seat { began, reply: receiver }));
         let deadline = self.deadline.of_read(began);
-        Member { id: self.id, deadline, trace: self.trace, reply }
+        Member { id: self.id, deadline, trace: self.trace, callers: self.callers, reply }
     }
 }
 
@@ -197,5 +219,41 @@ impl Member {
     /// Returns when nobody waits for the reply any longer.
     pub(super) async fn left(&mut self) {
         self.reply.closed().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_batch_takes_the_first_read_of_each_caller_before_the_second_of_any() {
+        const MANY: u64 = 1;
+        let queue = Queue::default();
+        let join = |caller: &[u64], session: u128| {
+            let callers = caller.iter().map(|number| CallerKey::new(*number)).collect();
+            let wait = Wait {
+                share: Share::Calls,
+                company: Duration::ZERO,
+                deadline: Deadline::After(Duration::from_secs(1)),
+                trace: &TraceContext::default(),
+                callers: &Arc::new(callers),
+            };
+            let id = uuid::Uuid::from_u128(session).to_string().parse().unwrap();
+            queue.join(id, View::Entity, &wait, 64)
+        };
+        let many: Vec<_> = (10..20).map(|session| join(&[MANY], session)).collect();
+        let shared = join(&[MANY, 2], 20);
+        let others = [join(&[3], 30), join(&[4], 40), join(&[3], 31)];
+        let taken = |members: Vec<Member>| {
+            let id = |member: &Member| u128::from_str_radix(&member.id.to_string()[24..], 16);
+            members.iter().map(|member| id(member).unwrap()).collect::<Vec<_>>()
+        };
+        let plan = |most| Plan { least: 2, most, time: None };
+        let first = many[3].0.take_with_others(plan(5)).unwrap();
+        assert_eq!(taken(first), [13, 20, 30, 40, 10]);
+        let second = others[2].0.take_with_others(plan(3)).unwrap();
+        assert_eq!(taken(second), [31, 11, 12]);
+        assert!(shared.0.take_with_others(plan(3)).is_none());
     }
 }

@@ -47,7 +47,8 @@ impl EnterpriseManager {
         let request = BatchRequest { ids: ids.into_iter().collect(), view };
         let deadlines = || members.iter().map(|member| member.deadline);
         let (Some(first), Some(last)) = (deadlines().min(), deadlines().max()) else { return };
-        let context = ReadContext::new(last, trace, share);
+        let callers = members.iter().flat_map(|member| member.callers.keys());
+        let context = ReadContext::new(last, trace, share, Arc::new(callers.collect()));
         let until = attempt.until(count, self.limit.count(share), first);
         let outcome = {
             let read = pin!(self.read_with(&request, &context, Some(permit)));

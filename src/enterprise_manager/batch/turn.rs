@@ -15,7 +15,7 @@ use crate::{
     enterprise_manager::{
         EnterpriseManager, ReadContext, SessionId,
         error::Error,
-        guard::{Permit, Share},
+        guard::{Permit, Share, WaitingCallers},
         model::{Reading, View},
     },
     operations::metrics::BatchOf,
@@ -51,17 +51,17 @@ impl EnterpriseManager {
     pub(crate) async fn turn(&self, id: SessionId, view: View, wait: &Wait<'_>) -> Turn {
         let Batches { queue, size, .. } = &*self.batches;
         if !self.batches.are_used() {
-            return Turn::alone(Some(self.permit(wait.share).await));
+            return Turn::alone(Some(self.permit(wait.share, wait.callers).await));
         }
         if wait.company.is_zero()
-            && let Some(permit) = self.limit.try_acquire(wait.share)
+            && let Some(permit) = self.limit.try_acquire(wait.share, wait.callers)
         {
             return Turn::alone(Some(permit));
         }
         let (ticket, mut seat) = queue.join(id, view, wait, *size);
         let permit = pin!(async {
             ticket.gathered().await;
-            self.limit.acquire(wait.share).await
+            self.limit.acquire(wait.share, wait.callers).await
         });
         let permit = tokio::select! {
             biased;
@@ -98,8 +98,8 @@ impl EnterpriseManager {
     }
 
     /// Waits for the permit of a read that goes alone.
-    pub(crate) async fn permit(&self, share: Share) -> Permit {
-        self.limit.acquire(share).await
+    pub(crate) async fn permit(&self, share: Share, callers: &WaitingCallers) -> Permit {
+        self.limit.acquire(share, callers).await
     }
 
     /// Reads a session in its turn. `None` if the batch that it was for says nothing about it.

@@ -7,106 +7,97 @@
 //! long before it.
 //!
 //! Calls may take all permits. Everything else has a [`Share`] of them; lists never take the spare
-//! permit.
+//! permit. Callers share all of it fairly: `permits.rs` says whose turn it is.
 //!
-//! tower's `ConcurrencyLimit` has one kind of permit and holds it until the response.
+//! tokio's semaphore and tower's `ConcurrencyLimit` serve whoever has come first: behind a caller with a
+//! thousand reads, another one would wait for all of these.
 
 use std::{future::pending, sync::Arc, time::Duration};
 
+use parking_lot::Mutex;
 use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore},
+    sync::oneshot,
     time::{Instant, sleep_until},
 };
 
-use super::Share;
+use super::{
+    Share, WaitingCallers,
+    permits::{Grant, Permits},
+};
 
 /// How long a request may hold the spare permit.
 const SPARE_TIME: Duration = Duration::from_secs(2);
 
-/// The permits for requests to EM.
-#[derive(Debug)]
-pub(crate) struct ConcurrencyLimit {
-    regular: Arc<Semaphore>,
-    spare: Arc<Semaphore>,
-    first_reads: Arc<Semaphore>,
-    polls: Arc<Semaphore>,
-    lists: Arc<Semaphore>,
-    count: usize,
-}
+/// The permits for requests to EM. Clones are the same ones.
+#[derive(Debug, Clone)]
+pub(crate) struct ConcurrencyLimit(Arc<Mutex<Permits<oneshot::Sender<Permit>>>>);
 
 /// Permission to send one request to EM; dropping it returns the permit.
+#[derive(Debug)]
 pub(crate) struct Permit {
-    /// The permit for the request, and the one of its share.
-    _held: (OwnedSemaphorePermit, Option<OwnedSemaphorePermit>),
+    limit: ConcurrencyLimit,
+    grant: Grant,
     expires: Option<Instant>,
 }
 
-const NEVER_CLOSED: &str = "the semaphores are never closed";
+/// A place in the lines; dropping it leaves them.
+struct Place<'l> {
+    limit: &'l ConcurrencyLimit,
+    number: u64,
+}
 
 impl ConcurrencyLimit {
     /// `count` permits in all, at least one. A single permit is a regular one.
     pub(crate) fn new(count: usize) -> Self {
-        let spare = usize::from(count > 1);
-        let part = |share| Arc::new(Semaphore::new(size(share, count)));
-        Self {
-            regular: Arc::new(Semaphore::new(count - spare)),
-            spare: Arc::new(Semaphore::new(spare)),
-            first_reads: part(Share::FirstReads),
-            polls: part(Share::Polls),
-            lists: part(Share::Lists),
-            count,
-        }
+        Self(Arc::new(Mutex::new(Permits::new(count))))
     }
 
     /// The number of permits of a share.
     pub(crate) fn count(&self, share: Share) -> usize {
-        size(share, self.count)
+        self.0.lock().count(share)
     }
 
-    fn of(&self, share: Share) -> Option<&Arc<Semaphore>> {
-        match share {
-            Share::Calls => None,
-            Share::FirstReads => Some(&self.first_reads),
-            Share::Polls => Some(&self.polls),
-            Share::Lists => Some(&self.lists),
-        }
-    }
-
-    /// A regular permit, if one is free and nobody waits for it.
-    pub(crate) fn try_acquire(&self, share: Share) -> Option<Permit> {
-        let part = match self.of(share) {
-            Some(part) => Some(part.clone().try_acquire_owned().ok()?),
-            None => None,
-        };
-        let permit = self.regular.clone().try_acquire_owned().ok()?;
-        Some(Permit { _held: (permit, part), expires: None })
+    /// A regular permit, if one is free that these callers may take at once.
+    pub(crate) fn try_acquire(&self, share: Share, callers: &WaitingCallers) -> Option<Permit> {
+        let grant = self.0.lock().take(&callers.keys(), share, false)?;
+        Some(self.permit(grant))
     }
 
     /// Waits for a permit.
-    pub(crate) async fn acquire(&self, share: Share) -> Permit {
-        let part = match self.of(share) {
-            Some(part) => Some(part.clone().acquire_owned().await.expect(NEVER_CLOSED)),
-            None => None,
+    pub(crate) async fn acquire(&self, share: Share, callers: &WaitingCallers) -> Permit {
+        let mut changes = callers.changes();
+        let (sender, mut permit) = oneshot::channel();
+        let place = {
+            let keys = changes.keys();
+            let mut permits = self.0.lock();
+            if let Some(grant) = permits.take(&keys, share, true) {
+                drop(permits);
+                return self.permit(grant);
+            }
+            Place { limit: self, number: permits.wait(keys, share, sender) }
         };
-        if share == Share::Lists {
-            let permit = self.regular.clone().acquire_owned().await.expect(NEVER_CLOSED);
-            return Permit { _held: (permit, part), expires: None };
+        loop {
+            tokio::select! {
+                biased;
+                permit = &mut permit => return permit.expect("only its owner leaves a place"),
+                () = changes.joined() => {
+                    let served = self.0.lock().join(place.number, changes.keys());
+                    self.hand_out(served);
+                }
+            }
         }
-        let (permit, expires) = tokio::select! {
-            biased;
-            permit = self.regular.clone().acquire_owned() => (permit, None),
-            permit = self.spare.clone().acquire_owned() => (permit, Some(Instant::now() + SPARE_TIME)),
-        };
-        Permit { _held: (permit.expect(NEVER_CLOSED), part), expires }
     }
-}
 
-/// The number of permits of a share, of so many in all.
-fn size(share: Share, count: usize) -> usize {
-    match share {
-        Share::Calls => count,
-        Share::Polls => (count / 2).max(1),
-        Share::FirstReads | Share::Lists => (count / 4).max(1),
+    fn permit(&self, grant: Grant) -> Permit {
+        let expires = grant.is_spare.then(|| Instant::now() + SPARE_TIME);
+        Permit { limit: self.clone(), grant, expires }
+    }
+
+    /// Outside of the lock, since whoever has left in the meantime gives its permit back.
+    fn hand_out(&self, served: Vec<(oneshot::Sender<Permit>, Grant)>) {
+        for (waits, grant) in served {
+            drop(waits.send(self.permit(grant)));
+        }
     }
 }
 
@@ -125,49 +116,18 @@ impl Permit {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use futures_util::FutureExt as _;
-
-    use super::{Share::*, *};
-
-    #[tokio::test(start_paused = true)]
-    async fn a_single_permit_is_a_regular_one() {
-        let limit = ConcurrencyLimit::new(1);
-        let permit = limit.acquire(Calls).await;
-        assert!(permit.expired().now_or_never().is_none());
-        assert!(limit.acquire(Calls).now_or_never().is_none());
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn lists_get_a_quarter_of_the_permits_and_never_the_spare_permit() {
-        let limit = ConcurrencyLimit::new(8);
-        let mut lists = vec![limit.acquire(Lists).await, limit.acquire(Lists).await];
-        assert!(limit.acquire(Lists).now_or_never().is_none());
-        let mut reads = Vec::new();
-        for _ in 0..5 {
-            reads.push(limit.acquire(Calls).await);
-        }
-        lists.pop();
-        reads.push(limit.acquire(Calls).await);
-        // Only the spare permit is left.
-        assert!(limit.acquire(Lists).now_or_never().is_none());
-        assert!(limit.acquire(Calls).now_or_never().is_some());
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn polls_get_half_of_the_permits_and_first_reads_a_quarter() {
-        for (share, count) in [(Polls, 4), (FirstReads, 2)] {
-            let limit = ConcurrencyLimit::new(8);
-            let mut held = Vec::new();
-            for _ in 0..count {
-                held.push(limit.try_acquire(share).unwrap());
-            }
-            assert!(limit.try_acquire(share).is_none(), "{share:?}");
-            assert!(limit.acquire(share).now_or_never().is_none(), "{share:?}");
-            assert!(limit.try_acquire(Calls).is_some(), "{share:?}");
-            held.pop();
-            assert!(limit.acquire(share).now_or_never().is_some(), "{share:?}");
-        }
+impl Drop for Permit {
+    fn drop(&mut self) {
+        let served = self.limit.0.lock().give_back(self.grant);
+        self.limit.hand_out(served);
     }
 }
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        drop(self.limit.0.lock().leave(self.number));
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -7,7 +7,8 @@
 //! 2. [`RetryBudget`]: the gateway retries a failed read, but not so often that retries become the
 //!    load.
 //! 3. [`ConcurrencyLimit`]: each attempt waits for a permit, so that EM never has more requests than
-//!    the setting allows, and nobody more than its [`Share`] of them.
+//!    the setting allows, nobody more than its [`Share`] of them, and no caller more than others that
+//!    want as many ([`WaitingCallers`]).
 //! 4. [`CircuitBreaker`]: a request fails at once while no connection can be established.
 //! 5. [`StallDetector`]: a request that EM has dropped ends once EM has answered later ones.
 //!
@@ -18,11 +19,13 @@
 mod circuit_breaker;
 mod concurrency_limit;
 mod health;
+mod permits;
 mod read_context;
 mod request_kind;
 mod retry;
 mod share;
 mod stall;
+mod waiting_callers;
 
 pub(crate) use circuit_breaker::CircuitBreaker;
 pub(crate) use concurrency_limit::{ConcurrencyLimit, Permit};
@@ -32,3 +35,4 @@ pub(crate) use request_kind::{LONGEST_LOGON, RequestKind};
 pub(crate) use retry::RetryBudget;
 pub use share::Share;
 pub(crate) use stall::StallDetector;
+pub use waiting_callers::{CallerKey, WaitingCallers};

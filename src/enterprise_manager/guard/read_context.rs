@@ -1,17 +1,17 @@
 //! What a read inherits from the callers that wait for it.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-use super::{RequestKind, Share};
+use super::{CallerKey, RequestKind, Share, WaitingCallers};
 use crate::operations::traces::TraceContext;
 
 /// The shortest time in which EM can answer. With less time left, the gateway sends no request.
 const LEAST_TIME: Duration = Duration::from_millis(5);
 
-/// The deadline of a read, the trace that it belongs to, and its share of the permits.
+/// The deadline of a read, the trace that it belongs to, its share of the permits, and its callers.
 ///
 /// Several callers can share one read. Its deadline is the latest of theirs, and moves when another
 /// caller joins; its trace and its share are those of the first caller.
@@ -20,17 +20,34 @@ pub struct ReadContext {
     deadline: Mutex<Instant>,
     trace: TraceContext,
     share: Share,
+    callers: Arc<WaitingCallers>,
 }
 
 impl ReadContext {
-    /// A read for one caller.
-    pub fn new(deadline: Instant, trace: TraceContext, share: Share) -> Self {
-        Self { deadline: Mutex::new(deadline), trace, share }
+    /// A read for these callers.
+    pub fn new(
+        deadline: Instant,
+        trace: TraceContext,
+        share: Share,
+        callers: Arc<WaitingCallers>,
+    ) -> Self {
+        Self { deadline: Mutex::new(deadline), trace, share, callers }
     }
 
-    /// A read of a call that belongs to no trace.
+    /// A read of a call that belongs to no trace and to nobody in particular.
     pub fn until(deadline: Instant) -> Self {
-        Self::new(deadline, TraceContext::default(), Share::Calls)
+        Self::new(deadline, TraceContext::default(), Share::Calls, Arc::default())
+    }
+
+    /// The callers that have waited for it.
+    pub(crate) fn callers(&self) -> &Arc<WaitingCallers> {
+        &self.callers
+    }
+
+    /// Another caller waits, until `deadline`.
+    pub(crate) fn join(&self, caller: CallerKey, deadline: Instant) {
+        self.callers.join(caller);
+        self.extend(deadline);
     }
 
     /// The trace of the first caller.
@@ -46,7 +63,7 @@ impl ReadContext {
         }
     }
 
-    /// Another caller waits until `deadline`.
+    /// The callers wait until `deadline` at least.
     pub fn extend(&self, deadline: Instant) {
         let mut latest = self.deadline.lock();
         *latest = deadline.max(*latest);

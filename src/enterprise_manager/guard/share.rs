@@ -13,3 +13,16 @@ pub enum Share {
     /// Lists, which are larger and take EM longer: a quarter.
     Lists,
 }
+
+impl Share {
+    pub(super) const ALL: [Self; 4] = [Self::Calls, Self::FirstReads, Self::Polls, Self::Lists];
+
+    /// How many of `count` permits it has, at least one.
+    pub(super) fn of(self, count: usize) -> usize {
+        match self {
+            Self::Calls => count,
+            Self::Polls => (count / 2).max(1),
+            Self::FirstReads | Self::Lists => (count / 4).max(1),
+        }
+    }
+}

@@ -23,7 +23,7 @@ async fn a_panic_is_answered_internal_and_counted_and_harms_no_other_call() {
         layers,
         others: Routes::default(),
         handle: ConnectionHandle::new(peer),
-        permits: ConnectionPermits::default(),
+        share: CallerShare::of_connection(),
     };
     let call = async |method: &str| {
         let path = format!("/{SERVICE_NAME}/{method}");
