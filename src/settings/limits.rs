@@ -62,15 +62,15 @@ pub struct CallSettings {
     /// Maximum number of calls in flight, not counting watches; further ones are refused at once
     /// with RESOURCE_EXHAUSTED
     ///
-    /// A sixteenth more is reserved for connections with few calls, so that no connection can shut out
-    /// the others. At most a sixteenth may be lists, because their answers are long: 2 MB for a
+    /// A sixteenth more is reserved for callers with few calls, so that no caller can shut out the
+    /// others; where it is not known who calls, each connection counts as a caller. At most a sixteenth may be lists, because their answers are long: 2 MB for a
     /// thousand sessions of the usual size, and never more than 32 MiB.
     #[arg(long, env = "GATEWAY_MAX_IN_FLIGHT", value_name = "N", default_value = "1024", value_parser = at_least_one)]
     pub max_in_flight: usize,
 
     /// Maximum number of open watches; further ones are refused at once with RESOURCE_EXHAUSTED
     ///
-    /// A sixteenth more is reserved for connections with few watches.
+    /// A sixteenth more is reserved for callers with few watches.
     #[arg(long, env = "GATEWAY_MAX_WATCHES", value_name = "N", default_value = "10000", value_parser = at_least_one, help_heading = "Watches")]
     pub max_watches: usize,
 }
