@@ -14,6 +14,7 @@ GATEWAY = "spiffe://cluster.local/ns/replica-session-gateway/sa/replica-session-
 ENVOY = "spiffe://cluster.local/ns/replica-session-gateway/sa/envoy"
 CALLERS = "spiffe://cluster.local/ns/reports/sa/*"
 CALLER = "spiffe://cluster.local/ns/reports/sa/nightly"
+OTHER_CALLER = "spiffe://cluster.local/ns/reports/sa/hourly"
 INTRUDER = "spiffe://cluster.local/ns/elsewhere/sa/intruder"
 
 # The name that callers expect in Envoy's certificate.

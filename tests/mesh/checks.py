@@ -18,6 +18,7 @@ from json_calls import curl_calls_in_json
 from load import HISTORY, RUNNING, SESSION, ask, channel, reason
 from parts import ENVOY_PORT, GATEWAY_PORT, Failed, eventually, expect, get
 from recorder import ADDRESS, Recorder
+from shares import a_caller_is_not_slowed_down_by_one_with_2000_calls_in_flight
 
 # How many times the faults under load are repeated.
 ROUNDS = int(os.environ.get("MESH_ROUNDS", "1"))
@@ -370,5 +371,6 @@ ALL = [
     an_outage_is_told_and_takes_no_replica_away,
     a_slow_enterprise_manager_fails_no_call,
     calls_that_time_out_count_as_deadlines,
+    a_caller_is_not_slowed_down_by_one_with_2000_calls_in_flight,
     envoy_drains_without_losing_a_call,
 ]

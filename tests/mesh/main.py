@@ -9,7 +9,7 @@ import traceback
 
 import checks
 import measure
-from certificates import CALLER, GATEWAY, INTRUDER, Authority
+from certificates import CALLER, GATEWAY, INTRUDER, OTHER_CALLER, Authority
 from load import Load
 from parts import GATEWAY_PORT, REPLICAS, WORK, Envoy, Failed, Gateway, Process, Simulator, eventually, expect
 
@@ -23,6 +23,7 @@ class Mesh:
         self.authority = Authority("the mesh")
         self.gateway_tls = self.authority.issue(GATEWAY, WORK / "tls/gateway")
         self.caller_tls = self.authority.issue(CALLER, WORK / "tls/caller")
+        self.other_caller_tls = self.authority.issue(OTHER_CALLER, WORK / "tls/other-caller")
         self.intruder_tls = self.authority.issue(INTRUDER, WORK / "tls/intruder")
         self.stranger_tls = Authority("somebody else").issue(CALLER, WORK / "tls/stranger")
         # The stranger trusts the mesh, so that the server refuses the connection, and not the
