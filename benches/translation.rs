@@ -2,7 +2,7 @@
 
 use std::hint::black_box;
 
-use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use futures_executor::block_on;
 use prost::Message as _;
 use replica_session_gateway::{
@@ -39,9 +39,9 @@ fn conversion(criterion: &mut Criterion) {
     let read_at = jiff::Timestamp::now();
     let reading = Reading { session, read_at };
     criterion.bench_function("convert", |bencher| {
-        bencher.iter(|| response(black_box(&reading)));
+        bencher.iter_batched(|| reading.clone(), response, BatchSize::SmallInput);
     });
-    let message = response(&reading);
+    let message = response(reading);
     criterion.bench_function("encode", |bencher| {
         bencher.iter(|| black_box(&message).encode_to_vec());
     });

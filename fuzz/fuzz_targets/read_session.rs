@@ -16,7 +16,7 @@ fuzz_target!(|document: &[u8]| {
         };
         assert_eq!(session.id, id, "another session than the one asked for");
         let read_at = jiff::Timestamp::UNIX_EPOCH;
-        let message = response(&Reading { session, read_at });
+        let message = response(Reading { session, read_at });
         assert!(message.replica_session.is_some());
     }
 });

@@ -1,5 +1,10 @@
 //! Converts EM's model to the contract's messages, field by field. It decides nothing and drops
 //! nothing.
+//!
+//! A session is taken by value: a reading that nobody else waits for and nobody keeps need not be
+//! copied.
+
+use memchr::memchr2;
 
 pub(super) use crate::proto::time::to_protobuf as timestamp;
 use crate::{
@@ -11,29 +16,29 @@ use crate::{
 };
 
 /// The response to a `Get`.
-pub fn response(reading: &Reading) -> v1::GetReplicaSessionResponse {
+pub fn response(reading: Reading) -> v1::GetReplicaSessionResponse {
     v1::GetReplicaSessionResponse {
-        replica_session: Some(session(&reading.session)),
+        replica_session: Some(session(reading.session)),
         read_time: Some(timestamp(reading.read_at)),
         ..v1::GetReplicaSessionResponse::default()
     }
 }
 
 /// The current state of a watched session, for an event.
-pub(super) fn snapshot(reading: &Reading) -> v1::ReplicaSessionSnapshot {
+pub(super) fn snapshot(reading: Reading) -> v1::ReplicaSessionSnapshot {
     v1::ReplicaSessionSnapshot {
-        replica_session: Some(session(&reading.session)),
+        replica_session: Some(session(reading.session)),
         read_time: Some(timestamp(reading.read_at)),
     }
 }
 
 /// The response to a `List`.
 pub fn page_response(
-    page: &SessionPage,
+    page: SessionPage,
     next_page_token: String,
 ) -> v1::ListReplicaSessionsResponse {
     v1::ListReplicaSessionsResponse {
-        replica_sessions: page.items.iter().map(session).collect(),
+        replica_sessions: page.items.into_iter().map(session).collect(),
         next_page_token,
         read_time: Some(timestamp(page.read_at)),
     }
@@ -58,7 +63,7 @@ pub(super) fn task(task: &TaskSession) -> v1::ReplicaTaskSession {
         name: task.name.clone(),
         r#type: task.r#type.clone(),
         href: task.href.clone(),
-        links: task.links.iter().map(link).collect(),
+        links: task.links.iter().cloned().map(link).collect(),
         backup_server: up_link(&task.links, "BackupServerReference"),
         session_uid: task.session_uid.clone(),
         vm_name: task.vm_name.clone(),
@@ -75,18 +80,18 @@ pub(super) fn task(task: &TaskSession) -> v1::ReplicaTaskSession {
     message
 }
 
-fn session(session: &ReplicaSession) -> v1::ReplicaSession {
+fn session(session: ReplicaSession) -> v1::ReplicaSession {
     let ReplicaSession { id, uid, name, r#type, href, links, entity, unmapped } = session;
     let mut message = v1::ReplicaSession {
         id: id.to_string(),
-        uid: uid.clone(),
-        name: name.clone(),
-        r#type: r#type.clone(),
-        href: href.clone(),
-        links: links.iter().map(link).collect(),
-        backup_server: up_link(links, "BackupServerReference"),
-        job: up_link(links, "JobReference"),
-        unmapped: unmapped.clone(),
+        uid,
+        name,
+        r#type,
+        href,
+        backup_server: up_link(&links, "BackupServerReference"),
+        job: up_link(&links, "JobReference"),
+        links: links.into_iter().map(link).collect(),
+        unmapped,
         ..v1::ReplicaSession::default()
     };
     if let Some(entity) = entity {
@@ -102,16 +107,16 @@ fn session(session: &ReplicaSession) -> v1::ReplicaSession {
             is_retry,
             failure_message,
         } = entity;
-        message.job_uid.clone_from(job_uid);
-        message.job_name.clone_from(job_name);
-        message.job_type.clone_from(job_type);
+        message.job_uid = job_uid;
+        message.job_name = job_name;
+        message.job_type = job_type;
         message.create_time = created_at.map(timestamp);
         message.end_time = ended_at.map(timestamp);
         message.set_state(state.map_or(replica_session::State::Unspecified, self::state));
         message.set_result(result.map_or(replica_session::Result::Unspecified, self::result));
-        message.progress_percent = *progress_percent;
-        message.is_retry = *is_retry;
-        message.failure_message.clone_from(failure_message);
+        message.progress_percent = progress_percent;
+        message.is_retry = is_retry;
+        message.failure_message = failure_message;
     }
     message
 }
@@ -129,18 +134,14 @@ fn up_link(links: &[Link], r#type: &str) -> Option<v1::ResourceReference> {
 
 /// The UUID at the end of a URL's path; empty when there is none.
 fn id_in(href: &str) -> String {
-    let path = href.split(['?', '#']).next().unwrap_or_default();
+    let path = &href[..memchr2(b'?', b'#', href.as_bytes()).unwrap_or(href.len())];
     let last = path.trim_end_matches('/').rsplit('/').next();
     last.and_then(parse_uuid).map_or_else(String::new, |uuid| uuid.to_string())
 }
 
-fn link(link: &Link) -> v1::Link {
-    v1::Link {
-        rel: link.rel.clone(),
-        r#type: link.r#type.clone(),
-        href: link.href.clone(),
-        name: link.name.clone(),
-    }
+fn link(link: Link) -> v1::Link {
+    let Link { rel, r#type, href, name } = link;
+    v1::Link { rel, r#type, href, name }
 }
 
 /// Defines the conversions, in both directions, between an enum of EM's model and the contract's.

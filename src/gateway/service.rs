@@ -77,8 +77,9 @@ impl SessionMethods {
             .replica_session(id, valid.view, call.caller_terms(valid.max_age))
             .await
             .map_err(failure)?;
-        let mut response = convert::response(&reading);
-        if valid.with_failed_tasks && may_have_failed_tasks(&reading) {
+        let with_failed_tasks = valid.with_failed_tasks && may_have_failed_tasks(&reading);
+        let mut response = convert::response(Arc::unwrap_or_clone(reading));
+        if with_failed_tasks {
             let terms = call.caller_terms(valid.max_age);
             let tasks = self.reads.tasks(id, terms).await.map_err(failure)?;
             let failed = tasks.tasks.iter().filter(|task| has_failed(task));
@@ -112,7 +113,8 @@ impl SessionMethods {
             .map_err(|error| Failure::EnterpriseManager(error, None))?;
         let next_page_token =
             page.next.as_ref().map(|next| self.tokens.of_list(next, &valid.request));
-        Ok(convert::page_response(&page, next_page_token.unwrap_or_default()))
+        let page = Arc::unwrap_or_clone(page);
+        Ok(convert::page_response(page, next_page_token.unwrap_or_default()))
     }
 
     async fn list_task_sessions(

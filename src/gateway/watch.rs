@@ -17,7 +17,7 @@ use super::{
     status::Failure,
 };
 use crate::{
-    enterprise_manager::SessionId,
+    enterprise_manager::{Reading, SessionId},
     proto::v1::{
         EnterpriseManagerOutage, WatchReplicaSessionResponse as Event,
         watch_replica_session_response::Event as Kind,
@@ -99,7 +99,7 @@ impl Watcher {
             && state.reading_number > self.sent_snapshot
         {
             self.sent_snapshot = state.reading_number;
-            return Some(Kind::Snapshot(convert::snapshot(reading)));
+            return Some(Kind::Snapshot(convert::snapshot(Reading::clone(reading))));
         }
         let outage = state.outage.as_ref()?;
         (state.outage_number > self.sent_outage).then(|| {

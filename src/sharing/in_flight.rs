@@ -1,6 +1,13 @@
 //! Reads in flight: callers with equal requests wait for the same one.
 
-use std::{collections::HashMap, future::Future, hash::Hash, pin::Pin, sync::Arc, time::Duration};
+use std::{
+    collections::{HashMap, hash_map::Entry},
+    future::Future,
+    hash::Hash,
+    pin::Pin,
+    sync::Arc,
+    time::Duration,
+};
 
 use futures_util::future::{FutureExt as _, Shared, WeakShared};
 use parking_lot::Mutex;
@@ -78,13 +85,14 @@ where
         let context = Arc::new(ReadContext::new(deadline, trace, terms.share, callers));
         let removal = Removal { in_flight: self.clone(), key: key.clone(), started };
         let read_context = context.clone();
-        // Call `read` inside the box: outside, its future of three kilobytes would be copied twice.
-        let boxed: BoxedRead<A> = Box::pin(async move {
+        // Call `read` inside the box: outside, its future of two kilobytes would be copied. `Box::write`
+        // makes the future where it stays, which `Box::pin` does not.
+        let boxed = Box::write(Box::new_uninit(), async move {
             let result = read(read_context).await;
             drop(removal);
             result
         });
-        let read = boxed.shared();
+        let read = (Box::into_pin(boxed) as BoxedRead<A>).shared();
         flights.insert(
             key,
             Flight { started, context, read: read.downgrade().expect("it has not been polled") },
@@ -116,18 +124,20 @@ impl<A> Flight<A> {
 }
 
 /// Removes a read from the map when it ends or is dropped.
-struct Removal<K: Eq + Hash, A> {
+struct Removal<K: Clone + Eq + Hash, A> {
     in_flight: Arc<InFlight<K, A>>,
     key: K,
     started: Instant,
 }
 
-impl<K: Eq + Hash, A> Drop for Removal<K, A> {
+impl<K: Clone + Eq + Hash, A> Drop for Removal<K, A> {
     fn drop(&mut self) {
         let mut flights = self.in_flight.flights.lock();
         // A later read with the same key may have replaced this one.
-        if flights.get(&self.key).is_some_and(|flight| flight.started == self.started) {
-            flights.remove(&self.key);
+        if let Entry::Occupied(flight) = flights.entry(self.key.clone())
+            && flight.get().started == self.started
+        {
+            flight.remove();
         }
     }
 }

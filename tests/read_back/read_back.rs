@@ -113,7 +113,7 @@ proptest! {
             let sessions = sessions.iter().map(|session| {
                 let session = expected.session(session, view);
                 let reading = Reading { session, read_at: Timestamp::UNIX_EPOCH };
-                response(&reading).replica_session.expect("a session")
+                response(reading).replica_session.expect("a session")
             });
             sessions.collect::<Vec<_>>()
         };

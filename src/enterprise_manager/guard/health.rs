@@ -110,9 +110,11 @@ impl TrackedRead<'_> {
 impl Drop for TrackedRead<'_> {
     fn drop(&mut self) {
         // If the callers left before their deadline, that says nothing about EM.
-        let was_silent = is_nearly_over(self.began, self.context.deadline())
-            && self.began.elapsed() >= SHORTEST_SILENCE;
-        if !self.has_ended && was_silent {
+        let was_silent = || {
+            is_nearly_over(self.began, self.context.deadline())
+                && self.began.elapsed() >= SHORTEST_SILENCE
+        };
+        if !self.has_ended && was_silent() {
             self.health.failed(None);
         }
     }

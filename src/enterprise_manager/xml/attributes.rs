@@ -8,66 +8,108 @@ use std::borrow::Cow;
 use memchr::memchr;
 use quick_xml::{
     XmlVersion,
-    events::attributes::Attribute,
     name::{Prefix, QName},
 };
 
-use super::name::check_name;
+use super::name::{invalid_name, is_blank, split_name};
 use crate::enterprise_manager::error::{BadResponse, excerpt};
 
 /// Maximum number of attributes on one element. EM's elements have at most 7.
 const MAX_ATTRIBUTES: usize = 32;
 
-/// Calls `take` with the prefix, the qualified name and the resolved value of each attribute in a
-/// start tag. `text` is the part of the tag after the element's name; it must be well-formed,
-/// repeat no attribute, and have no more than [`MAX_ATTRIBUTES`].
-pub(crate) fn parse_attributes<'x>(
-    text: &'x str,
-    mut take: impl FnMut(Option<Prefix<'x>>, &'x str, Cow<'x, str>) -> Result<(), BadResponse>,
-) -> Result<(), BadResponse> {
-    if text.is_empty() {
-        return Ok(());
+/// One attribute of a start tag.
+pub(super) struct Attribute<'x> {
+    /// The qualified name.
+    pub(super) key: &'x str,
+    pub(super) prefix: Option<Prefix<'x>>,
+    /// The text between the quotes.
+    pub(super) raw: &'x str,
+}
+
+/// How a start tag ends.
+pub(super) struct TagEnd<'x> {
+    /// Whether it ends the element as well: `<a/>`.
+    pub(super) is_empty: bool,
+    /// What follows the tag.
+    pub(super) rest: &'x str,
+}
+
+/// Parses a start tag behind the element's name to its end, and calls `take` with each attribute. The
+/// tag must be well-formed, repeat no attribute, and have no more than [`MAX_ATTRIBUTES`].
+pub(super) fn parse_attributes<'x>(
+    tag: &'x str,
+    mut take: impl FnMut(Attribute<'x>) -> Result<(), BadResponse>,
+) -> Result<TagEnd<'x>, BadResponse> {
+    // Most tags: the list below costs more than all the rest of them.
+    if let Some(rest) = tag.strip_prefix('>') {
+        return Ok(TagEnd { is_empty: false, rest });
     }
-    let is_plain = is_plain(text);
     let mut seen = [""; MAX_ATTRIBUTES];
     let mut number = 0;
-    let mut rest = text;
-    while let Some((key, value)) = next(&mut rest)? {
-        let prefix = check_name(key)?;
-        if seen[..number].contains(&key) {
-            return Err(malformed(format!("duplicate attribute {:?}", excerpt(key))));
+    let mut rest = tag;
+    loop {
+        let text = without_blanks(rest);
+        match text.as_bytes() {
+            [b'>', ..] => return Ok(TagEnd { is_empty: false, rest: &text[1..] }),
+            [b'/', b'>', ..] => return Ok(TagEnd { is_empty: true, rest: &text[2..] }),
+            _ if text.len() == rest.len() => {
+                return Err(malformed("missing white space before an attribute".to_owned()));
+            }
+            _ => {}
         }
-        *seen.get_mut(number).ok_or(TOO_MANY)? = key;
+        let attribute;
+        (attribute, rest) = split_attribute(text)?;
+        if seen[..number].contains(&attribute.key) {
+            let key = excerpt(attribute.key);
+            return Err(malformed(format!("duplicate attribute {key:?}")));
+        }
+        *seen.get_mut(number).ok_or(TOO_MANY)? = attribute.key;
         number += 1;
-        let value = if is_plain || self::is_plain(value) {
-            Cow::Borrowed(value)
-        } else {
-            resolved(key, value)?
-        };
-        take(prefix, key, value)?;
+        take(attribute)?;
     }
-    Ok(())
 }
 
 const TOO_MANY: BadResponse = BadResponse::Forbidden("an element with too many attributes");
 
-/// Splits the next attribute's name and its raw value, without the quotes, off `rest`.
-fn next<'x>(rest: &mut &'x str) -> Result<Option<(&'x str, &'x str)>, BadResponse> {
-    let text = without_blanks(rest);
-    if text.is_empty() {
-        return Ok(None);
+/// Splits the attribute at the beginning of `text` off.
+fn split_attribute(text: &str) -> Result<(Attribute<'_>, &str), BadResponse> {
+    let (key, prefix, after_key) = split_name(text)?;
+    let no_value = || malformed(format!("no value for the attribute {:?}", excerpt(key)));
+    let Some(quoted) = without_blanks(after_key).strip_prefix('=').map(without_blanks) else {
+        let ends_here = |b: &u8| is_blank(*b) || matches!(b, b'>' | b'/');
+        let is_name = after_key.as_bytes().first().is_none_or(ends_here);
+        return Err(if is_name { no_value() } else { invalid_name(text) });
+    };
+    let [quote @ (b'"' | b'\''), value @ ..] = quoted.as_bytes() else { return Err(no_value()) };
+    let length = memchr(*quote, value).ok_or_else(no_value)?;
+    let (raw, after_value) = quoted[1..].split_at(length);
+    Ok((Attribute { key, prefix, raw }, &after_value[1..]))
+}
+
+impl<'x> Attribute<'x> {
+    /// The value, with references resolved and white space normalised. quick-xml refuses U+0000,
+    /// which .NET writes, so the texts around it are resolved one by one.
+    pub(super) fn value(&self) -> Result<Cow<'x, str>, BadResponse> {
+        if is_plain(self.raw) {
+            return Ok(Cow::Borrowed(self.raw));
+        }
+        let mut value = String::new();
+        let mut rest = self.raw;
+        while let Some((before, after)) = split_at_nul(rest) {
+            value.push_str(&self.without_nul(before)?);
+            value.push('\0');
+            rest = after;
+        }
+        value.push_str(&self.without_nul(rest)?);
+        Ok(Cow::Owned(value))
     }
-    if text.len() == rest.len() {
-        return Err(malformed("missing white space before an attribute".to_owned()));
+
+    fn without_nul(&self, text: &str) -> Result<String, BadResponse> {
+        let value = Cow::Borrowed(text);
+        let attribute = quick_xml::events::attributes::Attribute { key: QName(self.key), value };
+        let value = attribute.normalized_value(XmlVersion::Implicit1_0);
+        value.map(Cow::into_owned).map_err(|e| malformed(excerpt(&e.to_string())))
     }
-    let key_end = text.bytes().position(|b| b == b'=' || is_blank(b));
-    let (key, after_key) = text.split_at(key_end.unwrap_or(text.len()));
-    let quoted = without_blanks(after_key).strip_prefix('=').map_or("", without_blanks);
-    let [quote @ (b'"' | b'\''), value @ ..] = quoted.as_bytes() else { return Err(no_value(key)) };
-    let length = memchr(*quote, value).ok_or_else(|| no_value(key))?;
-    let (value, after_value) = quoted[1..].split_at(length);
-    *rest = &after_value[1..];
-    Ok(Some((key, value)))
 }
 
 /// Whether the text is already the attribute's value: it has no reference to resolve and no white
@@ -75,28 +117,6 @@ fn next<'x>(rest: &mut &'x str) -> Result<Option<(&'x str, &'x str)>, BadRespons
 fn is_plain(text: &str) -> bool {
     let special = |b: u8| matches!(b, b'&' | b'\t' | b'\n' | b'\r');
     !text.bytes().fold(false, |found, b| found | special(b))
-}
-
-/// Resolves the references in an attribute's text and normalises its white space. quick-xml refuses
-/// U+0000, which .NET writes, so the texts around it are resolved one by one.
-fn resolved<'x>(key: &'x str, text: &'x str) -> Result<Cow<'x, str>, BadResponse> {
-    let mut resolved = String::new();
-    let mut rest = text;
-    while let Some((before, after)) = split_at_nul(rest) {
-        resolved.push_str(&without_nul(key, before)?);
-        resolved.push('\0');
-        rest = after;
-    }
-    resolved.push_str(&without_nul(key, rest)?);
-    Ok(Cow::Owned(resolved))
-}
-
-fn without_nul<'x>(key: &'x str, text: &'x str) -> Result<Cow<'x, str>, BadResponse> {
-    let attribute = Attribute { key: QName(key), value: Cow::Borrowed(text) };
-    attribute
-        .normalized_value(XmlVersion::Implicit1_0)
-        .map(|value| Cow::Owned(value.into_owned()))
-        .map_err(|e| malformed(excerpt(&e.to_string())))
 }
 
 /// The texts before and after the first reference to U+0000.
@@ -118,15 +138,6 @@ pub(crate) fn is_nul(reference: &str) -> bool {
 
 fn without_blanks(text: &str) -> &str {
     text.trim_start_matches(|c| u8::try_from(c).is_ok_and(is_blank))
-}
-
-/// Whether XML counts the byte as white space.
-fn is_blank(byte: u8) -> bool {
-    matches!(byte, b' ' | b'\t' | b'\r' | b'\n')
-}
-
-fn no_value(key: &str) -> BadResponse {
-    malformed(format!("no value for the attribute {:?}", excerpt(key)))
 }
 
 fn malformed(why: String) -> BadResponse {

@@ -7,16 +7,14 @@
 use std::borrow::Cow;
 
 use quick_xml::{
-    errors::{IllFormedError, SyntaxError},
     escape::resolve_predefined_entity,
-    events::{BytesRef, BytesStart, Event},
-    name::{Namespace, NamespaceResolver, Prefix, ResolveResult},
-    reader::Reader,
+    events::{BytesRef, BytesText, Event},
+    name::{Namespace, NamespaceResolver, Prefix, QName, ResolveResult},
 };
 
 use super::{
-    attributes::{is_nul, parse_attributes},
-    name::check_name,
+    attributes::is_nul,
+    markup::{Markup, Piece, StartTag},
 };
 use crate::enterprise_manager::error::{BadResponse, excerpt};
 
@@ -24,26 +22,23 @@ use crate::enterprise_manager::error::{BadResponse, excerpt};
 const EM_NAMESPACE: &str = "http://www.veeam.com/ent/v1.0";
 const XSI_NAMESPACE: &str = "http://www.w3.org/2001/XMLSchema-instance";
 
-/// Maximum nesting depth. EM's deepest document, a page of sessions with links, has 5 levels.
-const MAX_DEPTH: usize = 32;
-
 /// One document, read from start to end.
 pub(crate) struct Document<'x> {
-    reader: Reader<&'x [u8]>,
-    depth: usize,
+    markup: Markup<'x>,
     namespaces: NamespaceResolver,
     /// One bit for each depth: whether the open element there declares namespaces. Usually only the
     /// root does, so the namespace resolver is called only for elements that do.
     declares: u64,
     /// Whether the default namespace is EM's.
     default_is_em: bool,
+    /// Whether there are line ends to normalise.
+    has_carriage_returns: bool,
 }
 
 /// The start tag of an element.
 pub(crate) struct Element<'x> {
-    start: BytesStart<'x>,
-    /// Offset of the local name in the qualified name.
-    local: usize,
+    /// The local name, without a prefix.
+    name: &'x str,
     /// Whether the element is in EM's namespace. Readers ignore all other elements.
     pub(crate) is_em: bool,
     /// Whether it has `xsi:nil="true"`; readers then treat it as absent.
@@ -70,15 +65,12 @@ impl<'x> Document<'x> {
         if has_forbidden_character(text) {
             return Err(BadResponse::Malformed("a control character".to_owned()));
         }
-        // The reader skips a byte order mark.
-        let mut reader = Reader::from_str(text);
-        reader.config_mut().expand_empty_elements = true;
         let mut document = Self {
-            reader,
-            depth: 0,
+            markup: Markup::new(text),
             namespaces: NamespaceResolver::default(),
             declares: 0,
             default_is_em: false,
+            has_carriage_returns: text.contains('\r'),
         };
         let root = document.prolog(take)?;
         Ok((document, root))
@@ -122,17 +114,17 @@ impl<'x> Document<'x> {
 
     /// Skips the rest of the open element.
     pub(crate) fn skip(&mut self) -> Result<(), BadResponse> {
-        self.skip_to(self.depth - 1)
+        self.skip_to(self.depth() - 1)
     }
 
     /// The number of open elements.
     pub(super) fn depth(&self) -> usize {
-        self.depth
+        self.markup.depth()
     }
 
     /// Skips until so many elements are open.
     pub(super) fn skip_to(&mut self, outside: usize) -> Result<(), BadResponse> {
-        while self.depth > outside {
+        while self.depth() > outside {
             self.next_node(&mut |_, _| {})?;
         }
         Ok(())
@@ -141,10 +133,10 @@ impl<'x> Document<'x> {
     /// Checks that only white space, comments and processing instructions follow the root.
     pub(crate) fn close(&mut self) -> Result<(), BadResponse> {
         loop {
-            match self.next_event()? {
-                Event::Eof => return Ok(()),
-                Event::Comment(_) | Event::PI(_) => {}
-                Event::Text(text) if is_blank(&text) => {}
+            match self.markup.next_piece()? {
+                Piece::Eof => return Ok(()),
+                Piece::Other(Event::Comment(_) | Event::PI(_)) => {}
+                Piece::Text(text) if is_blank(text) => {}
                 _ => return Err(BadResponse::Malformed("content after the root".to_owned())),
             }
         }
@@ -157,22 +149,22 @@ impl<'x> Document<'x> {
     ) -> Result<Element<'x>, BadResponse> {
         let mut is_first = true;
         loop {
-            match self.next_event()? {
-                Event::Decl(declaration) if is_first => match declaration.encoding() {
-                    None => {}
-                    Some(Ok(name)) if is_utf8(&name) => {}
-                    Some(Ok(name)) => {
-                        let why = format!("declared encoding {:?}", excerpt(&name));
-                        return Err(BadResponse::Malformed(why));
+            match self.markup.next_piece()? {
+                Piece::Start(tag) => return self.enter(&tag, &mut take),
+                Piece::Text(text) if is_blank(text) => {}
+                Piece::Eof => return Err(BadResponse::Truncated),
+                Piece::Other(Event::Decl(declaration)) if is_first => {
+                    match declaration.encoding() {
+                        None => {}
+                        Some(Ok(name)) if is_utf8(&name) => {}
+                        Some(Ok(name)) => {
+                            let why = format!("declared encoding {:?}", excerpt(&name));
+                            return Err(BadResponse::Malformed(why));
+                        }
+                        Some(Err(error)) => return Err(BadResponse::Malformed(error.to_string())),
                     }
-                    Some(Err(error)) => return Err(BadResponse::Malformed(error.to_string())),
-                },
-                Event::Start(start) => return self.enter(start, &mut take),
-                Event::Comment(_) | Event::PI(_) => {}
-                Event::Text(text) if is_blank(&text) => {}
-                Event::DocType(_) => return Err(BadResponse::Forbidden("a document type")),
-                Event::Eof => return Err(BadResponse::Truncated),
-                Event::Decl(_) => return Err(misplaced_declaration()),
+                }
+                Piece::Other(event) => misplaced(&event)?,
                 _ => return Err(BadResponse::Malformed("text before the root".to_owned())),
             }
             is_first = false;
@@ -185,97 +177,98 @@ impl<'x> Document<'x> {
         take: &mut impl FnMut(&str, Cow<'_, str>),
     ) -> Result<Node<'x>, BadResponse> {
         loop {
-            return Ok(match self.next_event()? {
-                Event::Start(start) => Node::Start(self.enter(start, take)?),
-                Event::End(_) => {
-                    let here = 1 << self.depth;
-                    if self.declares & here != 0 {
-                        self.declares &= !here;
-                        self.namespaces.pop();
-                        self.default_is_em = self.is_em(None)?;
-                    }
-                    self.depth -= 1;
+            return Ok(match self.markup.next_piece()? {
+                Piece::Start(tag) => Node::Start(self.enter(&tag, take)?),
+                Piece::Text(text) => Node::Text(self.normalised(text)),
+                Piece::End => {
+                    self.leave()?;
                     Node::End
                 }
-                Event::Text(text) => Node::Text(match text.xml10_content() {
-                    // Unchanged, so the event's text can be borrowed from the document.
-                    Cow::Borrowed(_) => text.into_inner(),
-                    Cow::Owned(text) => Cow::Owned(text),
-                }),
-                Event::CData(text) => Node::Text(Cow::Owned(text.xml10_content().into_owned())),
-                Event::GeneralRef(reference) => Node::Text(resolve(&reference)?),
-                Event::Comment(_) | Event::PI(_) => continue,
-                Event::DocType(_) => return Err(BadResponse::Forbidden("a document type")),
-                Event::Eof => return Err(BadResponse::Truncated),
-                Event::Decl(_) | Event::Empty(_) => return Err(misplaced_declaration()),
+                Piece::Reference(name) => Node::Text(resolve(&BytesRef::new(name))?),
+                Piece::Other(Event::CData(text)) => {
+                    Node::Text(Cow::Owned(text.xml10_content().into_owned()))
+                }
+                Piece::Other(event) => {
+                    misplaced(&event)?;
+                    continue;
+                }
+                Piece::Eof => return Err(BadResponse::Truncated),
             });
+        }
+    }
+
+    /// The text with its line ends normalised.
+    fn normalised(&self, text: &'x str) -> Cow<'x, str> {
+        if self.has_carriage_returns {
+            BytesText::from_escaped(text).xml10_content()
+        } else {
+            Cow::Borrowed(text)
         }
     }
 
     fn enter(
         &mut self,
-        start: BytesStart<'x>,
+        tag: &StartTag<'x>,
         take: &mut impl FnMut(&str, Cow<'_, str>),
     ) -> Result<Element<'x>, BadResponse> {
-        self.depth += 1;
-        if self.depth > MAX_DEPTH {
-            return Err(BadResponse::Forbidden("elements nested too deeply"));
-        }
-        let prefix = check_name(start.name().into_inner())?;
-        let local = prefix.map_or(0, |prefix| prefix.into_inner().len() + 1);
-        let attributes = start.attributes_raw();
-        if attributes.contains("xmlns") {
-            let declared = self.namespaces.push(&start);
-            declared.map_err(|e| BadResponse::Malformed(excerpt(&e.to_string())))?;
-            self.declares |= 1 << self.depth;
-            self.default_is_em = self.is_em(None)?;
-        }
-        let is_em = match prefix {
-            None => self.default_is_em,
-            Some(_) => self.is_em(prefix)?,
-        };
-        let resolver = &self.namespaces;
-        let mut is_nil = false;
-        parse_attributes(attributes, |prefix, key, value| {
-            if prefix.is_none() {
-                take(key, value);
-                return Ok(());
+        let Self { markup, namespaces, .. } = self;
+        let mut declares = false;
+        let mut prefixed = Vec::new();
+        markup.attributes(tag, |attribute| {
+            let value = attribute.value()?;
+            if let Some(declared) = QName(attribute.key).as_namespace_binding() {
+                if !declares {
+                    declares = true;
+                    namespaces.set_level(namespaces.level() + 1);
+                }
+                let added = namespaces.add(declared, Namespace(attribute.raw));
+                return added.map_err(|e| BadResponse::Malformed(excerpt(&e.to_string())));
             }
-            is_nil |= is_in(XSI_NAMESPACE, &resolver.resolve_prefix(prefix, false))?
-                && key.ends_with(":nil")
-                && matches!(value.trim(), "true" | "1");
+            match attribute.prefix {
+                None => take(attribute.key, value),
+                // The tag may declare the prefix later.
+                Some(prefix) => prefixed.push((prefix, attribute.key, value)),
+            }
             Ok(())
         })?;
-        Ok(Element { start, local, is_em, is_nil })
+        if declares {
+            self.declares |= 1 << self.depth();
+            self.default_is_em = self.is_em(None)?;
+        }
+        let mut is_nil = false;
+        for (prefix, key, value) in prefixed {
+            is_nil |= is_in(XSI_NAMESPACE, &self.namespaces.resolve_prefix(Some(prefix), false))?
+                && key.ends_with(":nil")
+                && matches!(value.trim(), "true" | "1");
+        }
+        let (is_em, name) = match tag.prefix {
+            None => (self.default_is_em, tag.name),
+            Some(prefix) => (self.is_em(Some(prefix))?, &tag.name[prefix.into_inner().len() + 1..]),
+        };
+        Ok(Element { name, is_em, is_nil })
+    }
+
+    /// Leaves an element, and with it the namespaces that it declares.
+    fn leave(&mut self) -> Result<(), BadResponse> {
+        let declared = 1 << (self.depth() + 1);
+        if self.declares & declared != 0 {
+            self.declares &= !declared;
+            self.namespaces.pop();
+            self.default_is_em = self.is_em(None)?;
+        }
+        Ok(())
     }
 
     /// Whether an element with this prefix is in EM's namespace.
     fn is_em(&self, prefix: Option<Prefix<'_>>) -> Result<bool, BadResponse> {
         is_in(EM_NAMESPACE, &self.namespaces.resolve_prefix(prefix, true))
     }
-
-    fn next_event(&mut self) -> Result<Event<'x>, BadResponse> {
-        let event = self.reader.read_event();
-        event.map_err(|error| match error {
-            // At the end of the input these two mean truncation; before it they do not.
-            quick_xml::Error::Syntax(SyntaxError::InvalidBangMarkup)
-            | quick_xml::Error::IllFormed(IllFormedError::UnclosedReference) => {
-                match *self.reader.get_ref() {
-                    b"" | b"<!" => BadResponse::Truncated,
-                    _ => BadResponse::Malformed(error.to_string()),
-                }
-            }
-            // quick-xml reports unclosed markup only at the end of the input.
-            quick_xml::Error::Syntax(_) => BadResponse::Truncated,
-            error => BadResponse::Malformed(excerpt(&error.to_string())),
-        })
-    }
 }
 
-impl Element<'_> {
+impl<'x> Element<'x> {
     /// The local name, without a prefix.
-    pub(crate) fn name(&self) -> &str {
-        &self.start.name().into_inner()[self.local..]
+    pub(crate) fn name(&self) -> &'x str {
+        self.name
     }
 }
 
@@ -308,8 +301,14 @@ fn is_in(namespace: &str, found: &ResolveResult<'_>) -> Result<bool, BadResponse
     }
 }
 
-fn misplaced_declaration() -> BadResponse {
-    BadResponse::Malformed("a misplaced declaration".to_owned())
+/// Accepts comments and processing instructions, which may be anywhere.
+fn misplaced(event: &Event<'_>) -> Result<(), BadResponse> {
+    match event {
+        Event::Comment(_) | Event::PI(_) => Ok(()),
+        Event::DocType(_) => Err(BadResponse::Forbidden("a document type")),
+        Event::CData(_) => Err(BadResponse::Malformed("text before the root".to_owned())),
+        _ => Err(BadResponse::Malformed("a misplaced declaration".to_owned())),
+    }
 }
 
 /// Whether the text has a literal character that XML 1.0 forbids. As a reference, such a character

@@ -21,6 +21,7 @@ mod entity;
 mod error_document;
 mod list;
 mod logon;
+mod markup;
 mod name;
 mod session;
 mod task;

@@ -1,4 +1,4 @@
-//! Validates the names of elements and attributes.
+//! Recognises the names of elements and attributes.
 
 use quick_xml::name::{Prefix, QName};
 
@@ -29,16 +29,37 @@ const fn bytes() -> [u8; 256] {
     }
 }
 
-/// Validates a name and returns its prefix. quick-xml does not validate names, and so accepts
-/// broken markup such as `<State="Working"/>`.
-pub(crate) fn check_name(name: &str) -> Result<Option<Prefix<'_>>, BadResponse> {
+/// Splits the name at the beginning of `text` off, and finds its prefix. What follows the name has to
+/// be checked by the caller; if that is no valid end of a name, [`invalid_name`] is the error.
+///
+/// # Errors
+///
+/// `text` does not begin with a name.
+pub(super) fn split_name(text: &str) -> Result<(&str, Option<Prefix<'_>>, &str), BadResponse> {
+    let bytes = text.as_bytes();
     let class = |byte: &u8| BYTES[usize::from(*byte)];
-    let bytes = name.as_bytes();
-    let first = bytes.first().map_or(OUTSIDE, class);
-    let all = bytes.iter().fold(0, |all, byte| all | class(byte));
-    if (first | all & OUTSIDE) != 0 {
-        let why = format!("invalid name {:?}", excerpt(name));
-        return Err(BadResponse::Malformed(why));
+    let mut all = 0;
+    let mut length = 0;
+    while let Some(class) = bytes.get(length).map(class).filter(|class| class & OUTSIDE == 0) {
+        all |= class;
+        length += 1;
     }
-    Ok((all & COLON != 0).then(|| QName(name).prefix()).flatten())
+    if bytes.first().map_or(OUTSIDE, class) != 0 {
+        return Err(invalid_name(text));
+    }
+    let (name, rest) = text.split_at(length);
+    let prefix = if all & COLON == 0 { None } else { QName(name).prefix() };
+    Ok((name, prefix, rest))
+}
+
+/// The error for a text that should begin with a name and its end.
+pub(super) fn invalid_name(text: &str) -> BadResponse {
+    let end = text.bytes().position(|b| is_blank(b) || matches!(b, b'=' | b'>'));
+    let name = &text[..end.unwrap_or(text.len())];
+    BadResponse::Malformed(format!("invalid name {:?}", excerpt(name)))
+}
+
+/// Whether XML counts the byte as white space.
+pub(super) fn is_blank(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t' | b'\r' | b'\n')
 }
