@@ -21,6 +21,8 @@ const FEW: usize = 4;
 /// How long a caller that asks for nothing counts as present.
 const PRESENT: Duration = Duration::from_secs(60);
 
+const SHARES: usize = Share::ALL.len();
+
 /// What the holder of a permit gives back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Grant {
@@ -39,17 +41,28 @@ pub(super) struct Permits<W> {
     regular: usize,
     free_regular: usize,
     free_spare: usize,
-    held_by_share: HashMap<Share, usize>,
-    held: HashMap<CallerKey, usize>,
+    /// By the number of the share.
+    held: [usize; SHARES],
+    /// Those that hold a permit or wait for one.
+    callers: HashMap<CallerKey, CallerState>,
+    /// The callers that wait for a permit of a share, in the order of their turns: who holds the fewest
+    /// permits and then who has waited longest.
+    turns: [BTreeSet<(usize, u64, CallerKey)>; SHARES],
     waiting: HashMap<u64, Waiter<W>>,
-    /// The numbers of the reads that wait for a caller, in the order of their arrival.
-    lines: HashMap<(CallerKey, Share), BTreeSet<u64>>,
-    /// Since when a caller that waits has waited without giving a permit back, as a number.
-    since: HashMap<CallerKey, u64>,
     /// The last number of a read that has begun to wait, or of a permit that has been given back.
     last_number: u64,
     /// The last two callers.
     recent: [Option<(CallerKey, Instant)>; 2],
+}
+
+#[derive(Debug, Default)]
+struct CallerState {
+    /// How many permits it holds.
+    held: usize,
+    /// Since when it has waited and given no permit back, as a number.
+    since: u64,
+    /// The numbers of its reads that wait, by share, in the order of their arrival.
+    lines: [BTreeSet<u64>; SHARES],
 }
 
 #[derive(Debug)]
@@ -69,11 +82,10 @@ impl<W> Permits<W> {
             regular,
             free_regular: regular,
             free_spare: spare,
-            held_by_share: HashMap::new(),
-            held: HashMap::new(),
+            held: [0; SHARES],
+            callers: HashMap::new(),
+            turns: [const { BTreeSet::new() }; SHARES],
             waiting: HashMap::new(),
-            lines: HashMap::new(),
-            since: HashMap::new(),
             last_number: 0,
             recent: [None; 2],
         }
@@ -84,8 +96,7 @@ impl<W> Permits<W> {
         share.of(self.count)
     }
 
-    /// A regular permit for the first of these callers that may have one; else the spare one, if
-    /// `with_spare`.
+    /// A permit that one of these callers may have at once; the spare one only `with_spare`.
     pub(super) fn take(
         &mut self,
         callers: &[CallerKey],
@@ -96,7 +107,7 @@ impl<W> Permits<W> {
             self.is_here(*caller);
         }
         let grants = callers.iter().filter_map(|caller| self.grant(*caller, share));
-        let grant = grants.min_by_key(|grant| (grant.is_spare, self.held(grant.caller)))?;
+        let grant = grants.min_by_key(|grant| (grant.is_spare, self.held_by(grant.caller)))?;
         (with_spare || !grant.is_spare).then(|| self.taken(grant))
     }
 
@@ -110,17 +121,16 @@ impl<W> Permits<W> {
         number
     }
 
-    /// More callers wait for the same.
+    /// These callers wait for the same.
     pub(super) fn join(&mut self, number: u64, callers: Vec<CallerKey>) -> Vec<(W, Grant)> {
-        for caller in &callers {
-            self.is_here(*caller);
-        }
-        // Whoever is in line already keeps its place.
-        if let Some(Waiter { share, waits, .. }) = self.waiting.remove(&number) {
-            for caller in &callers {
-                self.join_line(*caller, share, number);
-            }
-            self.waiting.insert(number, Waiter { share, callers, waits });
+        let Some(waiter) = self.waiting.get_mut(&number) else { return Vec::new() };
+        let share = waiter.share;
+        let is_new = |caller: &CallerKey| !waiter.callers.contains(caller);
+        let new: Vec<_> = callers.into_iter().filter(is_new).collect();
+        waiter.callers.extend(&new);
+        for caller in new {
+            self.is_here(caller);
+            self.join_line(caller, share, number);
         }
         self.serve()
     }
@@ -132,41 +142,47 @@ impl<W> Permits<W> {
 
     /// A permit is free again.
     pub(super) fn give_back(&mut self, grant: Grant) -> Vec<(W, Grant)> {
-        let free = if grant.is_spare { &mut self.free_spare } else { &mut self.free_regular };
-        *free += 1;
-        decrement(&mut self.held, grant.caller);
-        decrement(&mut self.held_by_share, grant.share);
+        *self.free(grant) += 1;
+        self.held[grant.share as usize] -= 1;
         let number = self.next_number();
-        self.since.entry(grant.caller).and_modify(|since| *since = number);
+        self.change(grant.caller, |caller| {
+            caller.held -= 1;
+            caller.since = number;
+        });
         self.serve()
     }
 
     /// Hands out the permits that may be taken by those who wait.
     fn serve(&mut self) -> Vec<(W, Grant)> {
         let mut granted = Vec::new();
-        while self.free_regular + self.free_spare > 0 {
-            let firsts = self.lines.iter().filter_map(|((caller, share), line)| {
-                let grant = self.grant(*caller, *share)?;
-                let since = self.since.get(caller)?;
-                Some(((self.held(*caller), *since, *line.first()?), grant))
-            });
-            let Some(((.., number), grant)) = firsts.min_by_key(|(turn, _)| *turn) else { break };
-            let Some(waiter) = self.remove(number) else { break };
+        while let Some((number, grant)) = self.next()
+            && let Some(waiter) = self.remove(number)
+        {
             granted.push((waiter.waits, self.taken(grant)));
         }
         granted
     }
 
+    /// The read whose turn it is, and the permit for it.
+    fn next(&self) -> Option<(u64, Grant)> {
+        let firsts = Share::ALL.into_iter().filter_map(|share| {
+            let (held, since, caller) = *self.turns[share as usize].first()?;
+            // If the first one may have none, the others of its share hold more, or wait for the same.
+            let grant = self.grant(caller, share)?;
+            let number = *self.callers.get(&caller)?.lines[share as usize].first()?;
+            Some(((held, since, number), grant))
+        });
+        let ((.., number), grant) = firsts.min_by_key(|(turn, _)| *turn)?;
+        Some((number, grant))
+    }
+
     /// The permit that this caller may take now.
     fn grant(&self, caller: CallerKey, share: Share) -> Option<Grant> {
-        let held_by_share = self.held_by_share.get(&share).copied().unwrap_or_default();
-        if held_by_share >= self.count(share) {
+        if self.held[share as usize] >= self.count(share) {
             return None;
         }
-        let kept = usize::from(
-            self.regular >= FEW && self.held(caller) > 0 && self.is_anybody_here_but(caller),
-        );
-        let is_spare = if self.free_regular > kept {
+        let is_kept = self.regular >= FEW && self.held_by(caller) > 0 && self.is_not_alone(caller);
+        let is_spare = if self.free_regular > usize::from(is_kept) {
             false
         } else if self.free_spare > 0 && share != Share::Lists {
             true
@@ -177,35 +193,53 @@ impl<W> Permits<W> {
     }
 
     fn taken(&mut self, grant: Grant) -> Grant {
-        let free = if grant.is_spare { &mut self.free_spare } else { &mut self.free_regular };
-        *free -= 1;
-        *self.held.entry(grant.caller).or_default() += 1;
-        *self.held_by_share.entry(grant.share).or_default() += 1;
+        *self.free(grant) -= 1;
+        self.held[grant.share as usize] += 1;
+        self.change(grant.caller, |caller| caller.held += 1);
         grant
+    }
+
+    fn free(&mut self, grant: Grant) -> &mut usize {
+        if grant.is_spare { &mut self.free_spare } else { &mut self.free_regular }
+    }
+
+    fn join_line(&mut self, caller: CallerKey, share: Share, number: u64) {
+        let last_number = self.last_number;
+        self.change(caller, |caller| {
+            if caller.lines.iter().all(BTreeSet::is_empty) {
+                caller.since = last_number;
+            }
+            caller.lines[share as usize].insert(number);
+        });
     }
 
     fn remove(&mut self, number: u64) -> Option<Waiter<W>> {
         let waiter = self.waiting.remove(&number)?;
         for caller in &waiter.callers {
-            let key = (*caller, waiter.share);
-            if let Some(line) = self.lines.get_mut(&key) {
-                line.remove(&number);
-                if line.is_empty() {
-                    self.lines.remove(&key);
-                }
-                let is_in_line = |share| self.lines.contains_key(&(*caller, share));
-                if !Share::ALL.into_iter().any(is_in_line) {
-                    self.since.remove(caller);
-                }
-            }
+            self.change(*caller, |caller| {
+                caller.lines[waiter.share as usize].remove(&number);
+            });
         }
         Some(waiter)
     }
 
-    fn join_line(&mut self, caller: CallerKey, share: Share, number: u64) {
-        self.lines.entry((caller, share)).or_default().insert(number);
-        let last_number = self.last_number;
-        self.since.entry(caller).or_insert(last_number);
+    /// Changes what is known of a caller, and with it its turn. Forgets it when there is nothing.
+    fn change(&mut self, key: CallerKey, change: impl FnOnce(&mut CallerState)) {
+        let caller = self.callers.entry(key).or_default();
+        for (line, turns) in caller.lines.iter().zip(&mut self.turns) {
+            if !line.is_empty() {
+                turns.remove(&(caller.held, caller.since, key));
+            }
+        }
+        change(caller);
+        for (line, turns) in caller.lines.iter().zip(&mut self.turns) {
+            if !line.is_empty() {
+                turns.insert((caller.held, caller.since, key));
+            }
+        }
+        if caller.held == 0 && caller.lines.iter().all(BTreeSet::is_empty) {
+            self.callers.remove(&key);
+        }
     }
 
     fn next_number(&mut self) -> u64 {
@@ -213,8 +247,8 @@ impl<W> Permits<W> {
         self.last_number
     }
 
-    fn held(&self, caller: CallerKey) -> usize {
-        self.held.get(&caller).copied().unwrap_or_default()
+    fn held_by(&self, caller: CallerKey) -> usize {
+        self.callers.get(&caller).map_or(0, |caller| caller.held)
     }
 
     fn is_here(&mut self, caller: CallerKey) {
@@ -225,7 +259,8 @@ impl<W> Permits<W> {
         *last = Some((caller, Instant::now()));
     }
 
-    fn is_anybody_here_but(&self, caller: CallerKey) -> bool {
+    /// Whether another caller has been here lately.
+    fn is_not_alone(&self, caller: CallerKey) -> bool {
         let mut recent = self.recent.iter().flatten();
         recent.any(|(known, at)| *known != caller && at.elapsed() < PRESENT)
     }
@@ -233,18 +268,11 @@ impl<W> Permits<W> {
     /// Whether nothing is held and nobody waits, and nothing is remembered of those who did.
     #[cfg(test)]
     pub(super) fn is_idle(&self) -> bool {
-        let free = self.free_regular + self.free_spare;
-        let is_empty = self.held.is_empty() && self.held_by_share.is_empty();
-        let is_empty = is_empty && self.since.is_empty();
-        free == self.count && is_empty && self.waiting.is_empty() && self.lines.is_empty()
+        let is_free = self.free_regular + self.free_spare == self.count && self.held == [0; SHARES];
+        let is_forgotten = self.callers.is_empty() && self.turns.iter().all(BTreeSet::is_empty);
+        is_free && is_forgotten && self.waiting.is_empty()
     }
 }
 
-fn decrement<K: std::hash::Hash + Eq>(counts: &mut HashMap<K, usize>, key: K) {
-    if let std::collections::hash_map::Entry::Occupied(mut count) = counts.entry(key) {
-        *count.get_mut() -= 1;
-        if *count.get() == 0 {
-            count.remove();
-        }
-    }
-}
+#[cfg(test)]
+mod tests;

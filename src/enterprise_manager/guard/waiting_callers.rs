@@ -3,7 +3,7 @@
 use tokio::sync::watch;
 
 /// Stands for one caller, or for one connection whose callers are unknown.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CallerKey(u64);
 
 impl CallerKey {

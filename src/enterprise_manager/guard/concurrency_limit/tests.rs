@@ -159,6 +159,24 @@ async fn a_read_goes_at_the_turn_of_any_of_its_callers() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_read_keeps_the_turns_of_callers_that_have_left_it() {
+    let limit = ConcurrencyLimit::new(1);
+    let held = now(&limit, Calls, MANY);
+    let shared = caller(FEW);
+    let mut read = Box::pin(limit.acquire(Calls, &shared));
+    assert!(read.as_mut().now_or_never().is_none());
+    shared.leave(CallerKey::new(FEW));
+    shared.join(CallerKey::new(3));
+    assert!(read.as_mut().now_or_never().is_none());
+    let mut last = waits(&limit, Calls, MANY);
+    drop(held);
+    drop(read.as_mut().now_or_never().expect("it has waited longest"));
+    drop(last.as_mut().now_or_never().expect("nobody else waits"));
+    drop((read, last));
+    assert!(is_idle(&limit));
+}
+
+#[tokio::test(start_paused = true)]
 async fn whoever_gives_up_leaves_nothing_behind() {
     let limit = ConcurrencyLimit::new(2);
     let held = [now(&limit, Calls, MANY), now(&limit, Calls, MANY)];
