@@ -199,7 +199,7 @@ async fn a_query_that_takes_ten_times_as_long_as_a_read_fails_nobody() {
 #[tokio::test]
 async fn a_call_without_the_time_for_a_slow_query_is_read_alone() {
     let (setup, ids) = busy().await;
-    let (others, hurried) = ids.split_at(70);
+    let (others, hurried) = ids.split_at(55);
     setup.simulator.set_faults([fault("latency=50ms"), fault("query-latency=1150ms")]);
     // How long a query takes is known after these.
     get_all_within(&setup, others, Duration::from_secs(20)).await;
@@ -207,6 +207,7 @@ async fn a_call_without_the_time_for_a_slow_query_is_read_alone() {
     let hurried = async {
         // In the middle of others that have more time, and that go together.
         tokio::time::sleep(Duration::from_millis(10)).await;
+        // Few enough for all to fit into one query.
         get_all_within(&setup, &hurried[..3], Duration::from_secs(1)).await;
     };
     tokio::join!(get_all_within(&setup, others, Duration::from_secs(20)), hurried);
