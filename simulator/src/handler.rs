@@ -37,6 +37,11 @@ pub(crate) async fn handle<B>(shared: &Shared, request: &Request<B>) -> (Reply, 
         let explanation = "The request must be chunked or have a content length.";
         return immediate(Reply::http_layer(StatusCode::LENGTH_REQUIRED, explanation));
     }
+    let target = request.uri().path_and_query().map_or(0, |target| target.as_str().len());
+    if target > shared.longest_target {
+        let explanation = "The request URL is too long.";
+        return immediate(Reply::http_layer(StatusCode::URI_TOO_LONG, explanation));
+    }
     let Some(route) = Route::find(request.uri().path()) else {
         let explanation = "The requested resource is not found.";
         return immediate(Reply::http_layer(StatusCode::NOT_FOUND, explanation));

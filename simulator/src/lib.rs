@@ -92,6 +92,7 @@ struct Shared {
     canned: CannedAnswers,
     views: Views,
     listed_for: Duration,
+    longest_target: usize,
     query: QueryQuirks,
     /// See [`letters`].
     letters: Extensions,
@@ -109,6 +110,7 @@ impl Shared {
             canned: CannedAnswers::default(),
             views: Views::new(options.style, options.href_host),
             listed_for: options.listed_for,
+            longest_target: options.longest_target,
             query: options.query,
             letters,
             observer: Arc::default(),

@@ -54,6 +54,9 @@ pub struct Options {
     /// How far back plain lists reach. The default is Enterprise Manager's 30 days, confirmed by the
     /// vendor's documentation.
     pub listed_for: Duration,
+    /// The longest request target, in bytes; longer ones are answered 414. The default is the limit of
+    /// Windows' HTTP.sys; proxies often have a shorter one.
+    pub longest_target: usize,
     /// How the query service behaves where that is unknown.
     pub query: QueryQuirks,
     /// The faults that are active from the first request on.
@@ -77,6 +80,7 @@ impl Default for Options {
             history_jobs: vec!["SQL Replication".to_owned()],
             sessions: Vec::new(),
             listed_for: Duration::from_secs(30 * 24 * 3600),
+            longest_target: 16 * 1024,
             query: QueryQuirks::default(),
             faults: Vec::new(),
         }

@@ -16,6 +16,7 @@
 //! `read.rs`, and those for `check` in `direct.rs`.
 
 mod batch;
+mod differences;
 mod direct;
 mod error;
 mod guard;
@@ -30,7 +31,8 @@ mod xml;
 
 use std::sync::Arc;
 
-pub(crate) use batch::{Deadline, Wait};
+pub(crate) use batch::{Deadline, Wait, length_of_query};
+pub(crate) use differences::differences;
 pub use error::{BadResponse, CertificateFault, Error, Setting, UnusableSetting};
 pub use guard::{
     CallerKey, LATELY, LastFailure, ReadContext, Share, UpstreamHealth, UpstreamStatus,

@@ -96,6 +96,7 @@ async fn a_successful_check_passes_every_step_and_logs_off() {
             "role",
             "list",
             "read",
+            "batch",
             "logoff"
         ]
     );
@@ -141,7 +142,7 @@ async fn the_result_is_available_as_json() {
     let told: serde_json::Value = serde_json::from_str(&out).unwrap();
     assert_eq!(told["exit_code"], 0);
     let steps = told["steps"].as_array().unwrap();
-    assert_eq!(steps.len(), 10);
+    assert_eq!(steps.len(), 11);
     assert_eq!(steps[0]["step"], "settings");
     assert_eq!(steps[0]["outcome"], "ok");
     assert_eq!(steps[3]["outcome"], "not_done", "plain HTTP has no TLS step");
@@ -275,6 +276,7 @@ async fn failed_lists_are_distinguished_from_unreadable_sessions() {
     assert_eq!(code, 70, "{out}");
     assert!(out.contains("✗ list      no list of sessions: status 501"), "{out}");
     assert!(out.contains("✓ read"), "{out}");
+    assert!(out.contains("! batch     sessions will be read one by one: a query for 64"), "{out}");
     assert!(!out.contains("secret words"), "{out}");
 
     let empty = r#"<QueryResult xmlns="http://www.veeam.com/ent/v1.0"><Entities/></QueryResult>"#;
@@ -282,6 +284,54 @@ async fn failed_lists_are_distinguished_from_unreadable_sessions() {
     let (code, out) = check(&simulator.url(), &[]).await;
     assert_eq!(code, 0, "{out}");
     assert!(out.contains("✓ read      there is no replica session yet"), "{out}");
+}
+
+/// The line of the step that compares a session of a query with a single read. Nothing that it finds
+/// fails the check.
+async fn batch_line(simulator: &Simulator, arguments: &[&str]) -> String {
+    let (code, out) = check(&simulator.url(), arguments).await;
+    assert_eq!(code, 0, "{out}");
+    let line = out.lines().find(|line| line.split(' ').nth(1) == Some("batch"));
+    line.unwrap_or_else(|| panic!("{out}")).to_owned()
+}
+
+#[tokio::test]
+async fn whether_sessions_will_be_read_together_is_reported() {
+    let simulator = Simulator::start(Options::default()).await.unwrap();
+    let line = batch_line(&simulator, &[]).await;
+    assert!(line.starts_with("✓ batch     sessions will be read together"), "{line}");
+    assert!(line.contains("a query for 64"), "{line}");
+    let line = batch_line(&simulator, &["--em-batch=1"]).await;
+    assert!(line.starts_with("– batch     switched off"), "{line}");
+    simulator.set_faults(["query-latency=500ms".parse::<Fault>().unwrap()]);
+    let line = batch_line(&simulator, &["--em-batch=2"]).await;
+    assert!(line.starts_with("! batch     sessions will be read one by one"), "{line}");
+    assert!(line.contains("takes longer"), "{line}");
+}
+
+#[tokio::test]
+async fn a_field_that_differs_in_a_query_is_named() {
+    let simulator = Simulator::start(Options::default()).await.unwrap();
+    let target = format!("/api/replicaSessions/{}?format=Entity", simulator::RUNNING_SESSION_ID);
+    let document = simulator::document(Options::default(), &target).unwrap();
+    let document = String::from_utf8(document).unwrap();
+    let changed = document.replace("<IsRetry>false<", "<IsRetry>true<");
+    assert_ne!(document, changed);
+    simulator.answer_with(simulator::RUNNING_SESSION_ID, Canned::xml(changed));
+    let line = batch_line(&simulator, &[]).await;
+    assert!(line.starts_with("! batch "), "{line}");
+    assert!(line.contains("IsRetry → set --em-batch 1"), "{line}");
+}
+
+#[tokio::test]
+async fn an_address_that_is_too_long_for_a_proxy_is_told_with_the_size_that_is_not() {
+    let options = Options { longest_target: 2000, ..Options::default() };
+    let simulator = Simulator::start(options).await.unwrap();
+    let line = batch_line(&simulator, &[]).await;
+    assert!(line.contains("a query for 64 sessions:"), "{line}");
+    assert!(line.contains("set --em-batch 16, or let"), "{line}");
+    let line = batch_line(&simulator, &["--em-batch=16"]).await;
+    assert!(line.starts_with("✓ batch "), "{line}");
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@ use tokio::time::{Instant, timeout};
 use uuid::Uuid;
 
 use super::{
+    batch,
     network::{connect_to_any, establish_tls, recognise_server, resolve_host},
     output::{Output, Success},
     problem::{Problem, of_error},
@@ -23,8 +24,8 @@ use crate::{
 };
 
 /// The steps in their order, without `settings` and `report`.
-pub(super) const NAMES: [&str; 9] =
-    ["resolve", "connect", "tls", "recognise", "logon", "role", "list", "read", "logoff"];
+pub(super) const NAMES: [&str; 10] =
+    ["resolve", "connect", "tls", "recognise", "logon", "role", "list", "read", "batch", "logoff"];
 
 /// The outcome of a step.
 type StepResult<T = ()> = Result<Success<T>, Problem>;
@@ -139,13 +140,34 @@ impl Check<'_> {
         let Some(session) = newest else {
             self.output.ok("list", format!("works; {NONE}"));
             self.output.ok("read", NONE);
+            self.output.not_done("batch", NONE);
             return;
         };
         let created = session.entity.as_ref().and_then(|run| run.created_at);
         let created = created.map_or_else(String::new, |at| format!(", created {at:.0}"));
         let text = format!("the newest session is {}{created}", session.id);
         self.output.ok("list", text);
-        self.step("read", read_one(self.target, session.id)).await;
+        self.read(session.id).await;
+    }
+
+    /// Reads the session by its id, and in a query.
+    async fn read(&mut self, id: SessionId) {
+        if self.step("read", read_one(self.target, id)).await.is_none() {
+            return;
+        }
+        if self.target.settings.batch == 1 {
+            self.output.not_done("batch", "switched off with --em-batch 1");
+            return;
+        }
+        let settings = self.target.settings;
+        let compared = async {
+            let compared = batch::compare(self.target, id).await;
+            compared.map_err(|error| of_error(&error, settings))
+        };
+        // The gateway works without batches.
+        let success =
+            self.in_time(compared).await.unwrap_or_else(|problem| batch::unused(&problem.text));
+        self.output.succeeded("batch", success);
     }
 
     /// If the query service does not answer, reads any session of the plain list.
@@ -155,7 +177,7 @@ impl Check<'_> {
         self.output.failed("list", Problem { text, ..problem });
         let any = any_session(self.target.enterprise_manager);
         match timeout(self.target.time_limit, any).await.ok().flatten() {
-            Some(id) => drop(self.step("read", read_one(self.target, id)).await),
+            Some(id) => self.read(id).await,
             None => self.output.not_done("read", "no session is known"),
         }
     }

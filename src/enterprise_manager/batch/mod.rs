@@ -50,6 +50,7 @@ use super::{
 };
 pub(super) use batches::Batches;
 pub(crate) use queue::{Deadline, Wait};
+pub(crate) use together::length_of_query;
 use turn::Turn;
 
 impl EnterpriseManager {

@@ -18,10 +18,11 @@ use super::{
 };
 use crate::{
     enterprise_manager::{
-        EnterpriseManager, ReadContext,
-        error::Error,
+        EnterpriseManager, ReadContext, SessionId,
+        error::{BadResponse, Error},
         guard::{Permit, Share},
-        model::{Reading, View},
+        model::{Reading, ReplicaSession, View},
+        read_request::ReadRequest as _,
     },
     operations::traces::TraceContext,
 };
@@ -99,4 +100,19 @@ impl EnterpriseManager {
             }
         }
     }
+
+    /// Reads these sessions in one query, for `check`: once, and whether or not batches are suspended.
+    pub(crate) async fn sessions_by_query(
+        &self,
+        ids: Vec<SessionId>,
+        context: &ReadContext,
+    ) -> Result<HashMap<SessionId, Result<ReplicaSession, BadResponse>>, Error> {
+        self.read(&BatchRequest { ids, view: View::Entity }, context).await
+    }
+}
+
+/// The length of the address of a query for so many sessions, in bytes, without EM's own.
+pub(crate) fn length_of_query(count: usize) -> usize {
+    let ids = vec![SessionId::from_bytes([0x5a; 16]); count];
+    BatchRequest { ids, view: View::Entity }.path().len()
 }

@@ -42,7 +42,7 @@ const fn request(name: &'static str, credentials: Credentials, line: &'static st
 /// All requests in their order: a logon comes before the requests that need its token, and a page
 /// of sessions before the requests about one of them.
 #[rustfmt::skip]
-pub const REQUESTS: [Request; 34] = [
+pub const REQUESTS: [Request; 35] = [
     request("root", Nothing, "GET /api/"),
     request("logon without credentials", Nothing, "POST /api/sessionMngr/?v={version}"),
     request("logon, unknown version", Password, "POST /api/sessionMngr/?v=v9_9"),
@@ -71,6 +71,8 @@ pub const REQUESTS: [Request; 34] = [
         "GET /api/query?type=ReplicaTaskSession&format=Entities&filter=Result%3D%3DFailed&pageSize=5"),
     request("list of sessions", Token, "GET /api/replicaSessions?format=Entity"),
     request("session", Token, "GET /api/replicaSessions/{session}?format=Entity"),
+    request("sessions by UID", Token,
+        "GET /api/query?type=ReplicaJobSession&format=Entities&filter=UID%3D%3D%22urn:veeam:ReplicaJobSession:{session}%22,UID%3D%3D%22{oldest}%22&pageSize=2&page=1"),
     request("session, reference", Token, "GET /api/replicaSessions/{session}"),
     request("session, id in upper case", Token, "GET /api/replicaSessions/{SESSION}?format=Entity"),
     request("session, UID for id", Token,

@@ -1,0 +1,112 @@
+//! The step that says whether sessions will be read together: it compares one session of a query as
+//! large as `--em-batch` with the same session read by its id.
+//!
+//! The gateway works without such queries, only with more requests. So nothing that this step finds is a
+//! failure of the check.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::{output::Success, problem::of_error, target::Target};
+use crate::enterprise_manager::{
+    Error, ReadContext, ReplicaSession, SessionId, View, differences, length_of_query,
+};
+
+/// What a request has returned, and how long that took.
+type Timed = (ReplicaSession, Duration);
+
+/// Reads the session by its id, in a query, and by its id again, since it may change meanwhile.
+///
+/// # Errors
+///
+/// Why the session cannot be read by its id.
+pub(super) async fn compare(target: Target<'_>, id: SessionId) -> Result<Success<()>, Error> {
+    let size = target.settings.batch;
+    let (before, took_alone) = alone(target, id).await?;
+    let (mut count, mut refused) = (size, None);
+    let found = loop {
+        match together(target, id, count).await {
+            Err(error) if count > 2 && !error.is_transient() => {
+                refused.get_or_insert(error);
+                count /= 2;
+            }
+            outcome => break outcome,
+        }
+    };
+    let (after, _) = alone(target, id).await?;
+    let (row, took) = match found {
+        Ok(Some(found)) => found,
+        Ok(None) => {
+            return Ok(unused("a query by UID does not return the session that was just read"));
+        }
+        Err(error) => {
+            let problem = of_error(refused.as_ref().unwrap_or(&error), target.settings);
+            return Ok(unused(&format!("a query for {size} sessions: {}", problem.text)));
+        }
+    };
+    let between = differences(&row, &after);
+    let differing: Vec<_> =
+        differences(&row, &before).into_iter().filter(|field| between.contains(field)).collect();
+    if !differing.is_empty() {
+        let text = format!(
+            "sessions will be read together, but in a query these differ from a single read: {}",
+            differing.join(", ")
+        );
+        return Ok(Success::new((), text)
+            .but("set --em-batch 1 until that is explained; report it, with `check --report`"));
+    }
+    let times = format!("{} ms, against {} ms", took.as_millis(), took_alone.as_millis());
+    if let Some(error) = refused {
+        let problem = of_error(&error, target.settings);
+        let text = format!(
+            "a query for {size} sessions: {}. One for {count} returns what a single read does ({times})",
+            problem.text
+        );
+        let remedy = format!(
+            "set --em-batch {count}, or let what is before Enterprise Manager accept addresses of {} bytes",
+            target.settings.url.path().len() + length_of_query(size)
+        );
+        return Ok(Success::new((), text).but(remedy));
+    }
+    if took > took_alone.max(Duration::from_millis(1)) * u32::try_from(size).unwrap_or(u32::MAX) {
+        return Ok(unused(&format!(
+            "a query for {size} sessions takes longer than as many single reads ({times} for one)"
+        )));
+    }
+    Ok(Success::new(
+        (),
+        format!(
+            "sessions will be read together: a query for {size} returns what a single read does ({times})"
+        ),
+    ))
+}
+
+/// Sessions will not be read together, for this reason.
+pub(super) fn unused(why: &str) -> Success<()> {
+    Success::new((), format!("sessions will be read one by one: {why}")).but(
+        "that works, with more requests; look for a proxy that changes or refuses long addresses; to \
+         leave out the attempts, set --em-batch 1",
+    )
+}
+
+async fn alone(target: Target<'_>, id: SessionId) -> Result<Timed, Error> {
+    let sent = Instant::now();
+    let context = ReadContext::until(sent + target.time_limit);
+    let reading = target.enterprise_manager.replica_session(id, View::Entity, &context).await?;
+    Ok((reading.session.clone(), sent.elapsed()))
+}
+
+/// The session in a query for `count` sessions, of which no other exists. `None` if it is not returned.
+async fn together(target: Target<'_>, id: SessionId, count: usize) -> Result<Option<Timed>, Error> {
+    let nobody = (1..count).map(|number| {
+        let number = u128::try_from(number).unwrap_or_default();
+        SessionId::from_bytes((0x5a5a_5a5a_5a5a_4a5a_8a5a_0000_0000_0000 + number).to_be_bytes())
+    });
+    let sent = Instant::now();
+    let context = ReadContext::until(sent + target.time_limit);
+    let ids = [id].into_iter().chain(nobody).collect();
+    let mut rows = target.enterprise_manager.sessions_by_query(ids, &context).await?;
+    let took = sent.elapsed();
+    rows.remove(&id).transpose().map(|row| row.map(|row| (row, took))).map_err(Error::from)
+}
