@@ -258,7 +258,10 @@ async fn the_role_is_reported_as_far_as_it_can_be_determined() {
     assert!(out.contains("✓ logoff"), "{out}");
     let (code, out) = check_as(r"TECH\administrator", PASSWORD, &url, &[]).await;
     assert_eq!(code, 0, "{out}");
-    assert!(out.contains("! role      may read replica sessions and jobs"), "{out}");
+    assert!(
+        out.contains("! role      Portal Administrator: may read replica sessions, and more"),
+        "{out}"
+    );
     simulator.set_role(r"TECH\gateway", Role::PortalUser);
     let counts = simulator.counts();
     assert_eq!((counts.logons_accepted, counts.logoffs), (2, 2));
