@@ -97,7 +97,9 @@ pub(super) async fn run_until_signal(
 fn raise_file_limit(settings: &Settings) {
     /// For Enterprise Manager, operators and the runtimes.
     const OTHERS: u64 = 64;
-    let needed = settings.listener.max_connections as u64 + OTHERS;
+    // A sixteenth more may be closing.
+    let connections = settings.listener.max_connections as u64;
+    let needed = connections + connections / 16 + OTHERS;
     match rlimit::increase_nofile_limit(needed) {
         Ok(limit) if limit < needed => tracing::warn!(
             limit,

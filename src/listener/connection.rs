@@ -51,9 +51,8 @@ const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(10);
 /// time.
 const OUTDATED_SPREAD: Duration = Duration::from_secs(2);
 
-/// How long a peer without open calls may take to acknowledge a GOAWAY, or to read why it is
-/// refused.
-pub(super) const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
+/// How long a peer without open calls may take to acknowledge a GOAWAY.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// A new connection, before its first byte of HTTP/2.
 pub(super) struct NewConnection<I> {
@@ -69,13 +68,15 @@ pub(super) struct NewConnection<I> {
 
 /// Serves one connection until the peer closes it. Once the connection reaches its maximum age, the
 /// client has to be verified again, or the gateway drains, it sends GOAWAY and lets the open calls
-/// finish.
+/// finish. Returns the stream, to be [closed](super::closing) with care; `None` if the peer has not begun
+/// or does not read, so that care would be wasted.
 pub(super) async fn serve_connection<I, N>(
     new: NewConnection<I>,
     new_service: N,
     settings: ListenerSettings,
     drain: CancellationToken,
-) where
+) -> Option<Gathered<FirstBytes<I>>>
+where
     I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     N: NewService,
 {
@@ -93,14 +94,20 @@ pub(super) async fn serve_connection<I, N>(
     };
     let mut connection = pin!(http2().serve_connection(TokioIo::new(io.clone()), service));
     tokio::select! {
-        ended = io.drive(connection.as_mut()) => return log_end(ended),
-        () = handle.unread(settings.unread_timeout) => return log_unread(),
+        ended = io.drive(connection.as_mut()) => {
+            log_end(ended);
+            return Some(io);
+        }
+        () = handle.unread(settings.unread_timeout) => {
+            log_unread();
+            return None;
+        }
         () = sleep(age) => {}
         () = outdated => {}
         () = drain.cancelled() => {}
     }
     if !has_preface.load(Ordering::Relaxed) {
-        return;
+        return None;
     }
 
     connection.as_mut().graceful_shutdown();
@@ -113,13 +120,20 @@ pub(super) async fn serve_connection<I, N>(
         handle.all_ended().await;
     };
     tokio::select! {
-        ended = io.drive(connection.as_mut()) => log_end(ended),
-        () = all_ended => {}
-        () = handle.unread(settings.unread_timeout) => log_unread(),
+        ended = io.drive(connection.as_mut()) => {
+            log_end(ended);
+            Some(io)
+        }
+        () = all_ended => Some(io),
+        () = handle.unread(settings.unread_timeout) => {
+            log_unread();
+            None
+        }
         // No call lasts longer than the grace period, so a peer that is still connected does not
         // read.
         () = sleep(settings.connection_grace) => {
             tracing::info!("connection cut: its calls did not end in time");
+            None
         }
     }
 }

@@ -7,6 +7,7 @@
 //! [`ConnectionHandle`].
 
 mod client_identity;
+mod closing;
 mod connection;
 mod connection_handle;
 mod first_bytes;
@@ -17,15 +18,17 @@ mod tls;
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use tokio::{
+    io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
     runtime::Handle,
+    sync::{OwnedSemaphorePermit, Semaphore},
     task::JoinSet,
     time::{Instant, sleep, timeout, timeout_at},
 };
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    operations::metrics::{Metrics, RefusedConnection},
+    operations::metrics::{GaugeGuard, Metrics, RefusedConnection},
     settings::ListenerSettings,
 };
 use connection::{NewConnection, serve_connection};
@@ -36,6 +39,13 @@ pub(crate) use tls::{Tls, TlsFile, TlsFileError};
 /// Pause after the process or the system has run out of file descriptors: accepting again
 /// immediately would fail again, and keep a core busy.
 const ACCEPT_BACK_OFF: Duration = Duration::from_millis(100);
+
+/// How many connections may be closing although all places are taken: a share of the places, and some
+/// if there are few. Each needs a file descriptor for two seconds at most.
+const fn closing_beyond(places: usize) -> usize {
+    let share = places / 16;
+    if share < 16 { 16 } else { share }
+}
 
 /// A runtime that serves connections, and the factory of their services.
 pub(crate) struct Worker<N> {
@@ -53,27 +63,38 @@ pub(crate) struct Listener {
     pub(crate) drain: CancellationToken,
 }
 
+/// What an open connection holds until it serves its peer no longer.
+struct Place {
+    _permit: OwnedSemaphorePermit,
+    _counted: GaugeGuard,
+}
+
 impl Listener {
     /// Accepts connections and assigns them to the workers in turn until `drain` is cancelled. Then
     /// sends GOAWAY on all of them and returns when the open calls are done, at the latest after
     /// the drain timeout. Dropping the future ends every connection immediately.
     pub(crate) async fn run<N: NewService>(self, socket: TcpListener, workers: Vec<Worker<N>>) {
+        let places = Arc::new(Semaphore::new(self.settings.max_connections));
+        // Open ones, and those that are closing.
         let mut connections = JoinSet::new();
+        let most = self.settings.max_connections + closing_beyond(self.settings.max_connections);
         let mut turns = workers.iter().cycle();
         loop {
             tokio::select! {
-                // Removes ended connections, so that the set contains only open ones.
+                // Removes closed connections.
                 Some(_) = connections.join_next() => {}
                 accepted = socket.accept() => match accepted {
-                    Ok((stream, _)) if connections.len() >= self.settings.max_connections => {
-                        self.metrics.refused(RefusedConnection::Limit);
-                        tracing::debug!("connection refused: too many are open");
-                        drop(stream);
-                    }
                     Ok((stream, peer)) => {
                         let Some(worker) = turns.next() else { break };
+                        let permit = places.clone().try_acquire_owned();
+                        let Some(permit) = permit.ok().filter(|_| connections.len() < most) else {
+                            self.metrics.refused(RefusedConnection::Limit);
+                            tracing::debug!("connection refused: too many are open");
+                            continue;
+                        };
+                        let place = Place { _permit: permit, _counted: self.metrics.connection() };
                         let serving =
-                            self.clone().serve(stream, peer, worker.new_service.clone());
+                            self.clone().serve(stream, peer, worker.new_service.clone(), place);
                         connections.spawn_on(serving, &worker.runtime);
                     }
                     Err(error) if concerns_one_connection(&error) => {}
@@ -95,10 +116,16 @@ impl Listener {
         }
     }
 
-    /// Serves the connection on the current runtime, after the TLS handshake if TLS is enabled.
-    async fn serve<N: NewService>(self, stream: TcpStream, address: SocketAddr, new_service: N) {
+    /// Serves the connection on the current runtime, after the TLS handshake if TLS is enabled, and
+    /// closes it.
+    async fn serve<N: NewService>(
+        self,
+        stream: TcpStream,
+        address: SocketAddr,
+        new_service: N,
+        place: Place,
+    ) {
         let Self { tls, settings, metrics, drain } = self;
-        let _counted = metrics.connection();
         let stream = on_this_runtime(stream);
         let opened =
             stream.and_then(|stream| Ok((Peer::at(address, stream.local_addr()?), stream)));
@@ -115,23 +142,33 @@ impl Listener {
                 outdated: CancellationToken::new(),
                 preface_deadline: deadline,
             };
-            return serve_connection(plain, new_service, settings, drain).await;
+            return end(serve_connection(plain, new_service, settings, drain).await, place).await;
         };
         let handshake = tokio::select! {
             handshake = timeout_at(deadline, tls.accept(stream, peer, deadline)) => handshake,
             () = drain.cancelled() => return,
         };
         match handshake {
-            Ok(Ok(secured)) => serve_connection(secured, new_service, settings, drain).await,
+            Ok(Ok(secured)) => {
+                end(serve_connection(secured, new_service, settings, drain).await, place).await;
+            }
             Ok(Err(failed)) => {
                 metrics.refused(RefusedConnection::Tls);
-                failed.refuse(address).await;
+                end(Some(failed.refused(address)), place).await;
             }
             Err(_) => {
                 metrics.refused(RefusedConnection::Tls);
                 tracing::debug!(%address, "connection ended: no TLS handshake in time");
             }
         }
+    }
+}
+
+/// Ends a connection: its place is free at once, while the peer may still read.
+async fn end(stream: Option<impl AsyncRead + AsyncWrite + Unpin>, place: Place) {
+    drop(place);
+    if let Some(stream) = stream {
+        closing::close(stream).await;
     }
 }
 

@@ -19,20 +19,11 @@ use rustls::{
     sign::{CertifiedKey, SingleCertAndKey},
 };
 use secrecy::ExposeSecret as _;
-use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::TcpStream,
-    sync::watch,
-    time::{Instant, timeout},
-};
+use tokio::{net::TcpStream, sync::watch, time::Instant};
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use tokio_util::sync::CancellationToken;
 
-use super::{
-    client_identity::ClientIdentity,
-    connection::{CLOSE_TIMEOUT, NewConnection},
-    connection_handle::Peer,
-};
+use super::{client_identity::ClientIdentity, connection::NewConnection, connection_handle::Peer};
 use crate::{
     runtime::{
         certificates::{Expiry, roots, signing_key},
@@ -146,9 +137,11 @@ impl Tls {
 }
 
 impl FailedHandshake {
-    /// Ends the connection and logs why. A problem with the client's certificate is logged at INFO,
-    /// since only operators can solve it.
-    pub(super) async fn refuse(self, address: SocketAddr) {
+    /// Logs why there is no connection, and returns the stream, to be [closed](super::closing) with
+    /// care: the peer may have sent its first call already, and must not lose the alert that says what
+    /// is wrong. A problem with the client's certificate is logged at INFO, since only operators can
+    /// solve it.
+    pub(super) fn refused(self, address: SocketAddr) -> TcpStream {
         use rustls::Error::{InvalidCertificate, NoCertificatesPresented};
         let cause = self.error.get_ref().and_then(|error| error.downcast_ref());
         if let Some(error @ (InvalidCertificate(_) | NoCertificatesPresented)) = cause {
@@ -158,9 +151,7 @@ impl FailedHandshake {
         } else {
             tracing::debug!(%address, error = %self.error, "connection ended: no TLS handshake");
         }
-        // The peer may have sent its first call already. Closing with unread bytes would reset the
-        // connection, and the peer could lose the alert that says what is wrong.
-        drop(timeout(CLOSE_TIMEOUT, read_out(self.stream)).await);
+        self.stream
     }
 }
 
@@ -248,11 +239,4 @@ fn client_verifier(
                 .map_err(|error| format!("cannot be used: {error}"))
         })
         .map_err(|why| FileError::new(TlsFile::ClientCa, path, why))
-}
-
-async fn read_out(mut stream: TcpStream) -> io::Result<()> {
-    stream.shutdown().await?;
-    let mut bytes = [0; 1024];
-    while stream.read(&mut bytes).await? > 0 {}
-    Ok(())
 }

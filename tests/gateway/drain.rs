@@ -6,14 +6,20 @@ use simulator::Options;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
-    time::timeout,
+    time::{sleep, timeout},
 };
 use tokio_stream::StreamExt as _;
 use tonic_health::pb::{
     HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
 };
 
-use super::support::{FINISHED, SOON, Setup, channel, eventually, fault, get, start_with};
+use super::support::{FINISHED, SOON, Setup, channel, connect, eventually, fault, get, start_with};
+
+/// What a peer says first: the preface, and an empty SETTINGS frame.
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+
+/// A WINDOW_UPDATE of the connection, as peers send them while answers arrive.
+const WINDOW_UPDATE: &[u8] = b"\0\0\x04\x08\0\0\0\0\0\0\0\0\x01";
 
 #[tokio::test]
 async fn calls_in_flight_finish_and_new_connections_are_refused() {
@@ -68,8 +74,7 @@ async fn silent_peers_do_not_delay_shutdown() {
     let silent = TcpStream::connect(address).await.unwrap();
     // Sends the preface and an empty SETTINGS frame, then nothing, not even an acknowledgement.
     let mut absent = TcpStream::connect(address).await.unwrap();
-    let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
-    absent.write_all(preface).await.unwrap();
+    absent.write_all(PREFACE).await.unwrap();
     let mut settings = [0; 9];
     absent.read_exact(&mut settings).await.unwrap();
 
@@ -90,4 +95,36 @@ async fn a_call_that_does_not_finish_does_not_delay_shutdown() {
     eventually("the call is at EM", || simulator.counts().in_flight == 1).await;
     timeout(SOON, setup.gateway.stop()).await.unwrap();
     call.await.unwrap().unwrap_err();
+}
+
+#[tokio::test]
+async fn a_peer_that_talks_on_after_the_end_is_heard_out_and_not_reset() {
+    let Setup { simulator: _simulator, gateway, .. } = start_with(Options::default(), |_| {}).await;
+    let mut peer = TcpStream::connect(gateway.address()).await.unwrap();
+    peer.write_all(PREFACE).await.unwrap();
+    let stopping = tokio::spawn(gateway.stop());
+    peer.read_to_end(&mut Vec::new()).await.unwrap();
+    // A peer that is told of a reset can throw away answers that it has.
+    for _ in 0..20 {
+        peer.write_all(WINDOW_UPDATE).await.unwrap();
+        sleep(Duration::from_millis(10)).await;
+    }
+    peer.shutdown().await.unwrap();
+    assert_eq!(peer.take_error().unwrap().map(|error| error.kind()), None);
+    timeout(SOON, stopping).await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_connection_that_is_closing_takes_no_place_from_a_new_one() {
+    let setup = start_with(Options::default(), |settings| {
+        settings.listener.max_connections = 2;
+        settings.listener.max_connection_age = Duration::from_millis(200);
+    })
+    .await;
+    let mut peer = TcpStream::connect(setup.gateway.address()).await.unwrap();
+    peer.write_all(PREFACE).await.unwrap();
+    peer.read_to_end(&mut Vec::new()).await.unwrap();
+    // The peer has not ended its own direction yet.
+    get(&connect(setup.gateway.address()).await, FINISHED).await.unwrap();
+    drop(peer);
 }
