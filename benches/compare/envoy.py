@@ -9,37 +9,20 @@ import json
 import os
 import pathlib
 import re
-import socket
 import statistics
 import subprocess
 import sys
 import tempfile
-import time
 import xml.etree.ElementTree as ET
 
 import grpc_tools.protoc
 import google.api.annotations_pb2 as annotations
 
+from parts import GATEWAY, ROOT, cpu_seconds, free_port, message, question, wait_for
+
 HERE = pathlib.Path(__file__).parent
-ROOT = HERE.parent.parent
 ID = "0bcf5a1e-866c-4b40-8bc3-ce64753b9a6b"
 ENTITY = ROOT / "tests/fixtures/enterprise-manager/session-entity-published.xml"
-TICKS = os.sysconf("SC_CLK_TCK")
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
-
-
-def wait_for(port):
-    for _ in range(200):
-        with socket.socket() as s:
-            if s.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.05)
-    sys.exit(f"error: nothing listens on port {port}")
 
 
 def as_json(text):
@@ -58,16 +41,6 @@ def fill(template, values):
     for mark, value in values.items():
         text = text.replace(f"@{mark}@", str(value))
     return text
-
-
-def cpu_seconds(pid):
-    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / TICKS
-
-
-def message(fields):
-    """A gRPC message with its five bytes of head."""
-    return bytes([0]) + len(fields).to_bytes(4, "big") + fields
 
 
 def load(target, in_flight, calls):
@@ -93,7 +66,6 @@ def main():
     parser.add_argument("--calls", type=int, default=20000, help="a round, with 64 in flight; a quarter with 1")
     parser.add_argument("--gateway-options", default="--em-concurrency 64")
     options = parser.parse_args()
-    gateway = ROOT / "target/release/replica-session-gateway"
 
     with tempfile.TemporaryDirectory() as folder:
         started = []
@@ -104,7 +76,7 @@ def main():
             return started[-1].pid
 
         try:
-            compare(folder, start, gateway, options)
+            compare(folder, start, options)
         finally:
             for process in started:
                 process.terminate()
@@ -112,7 +84,7 @@ def main():
                 process.wait()
 
 
-def compare(folder, start, gateway, options):
+def compare(folder, start, options):
     subprocess.run(
         ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
          "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-addext",
@@ -132,20 +104,19 @@ def compare(folder, start, gateway, options):
     start("nginx", "-c", f"{folder}/nginx.conf")
     wait_for(ports["XML"])
 
-    # Field 1 is the id; field 3, max_age, is empty and means: ask Enterprise Manager now.
-    question = b"\x0a\x24" + ID.encode()
-    for name, body in (("gateway", question + b"\x1a\x00"), ("envoy", question)):
-        pathlib.Path(f"{folder}/{name}").write_bytes(message(body))
+    for name in ("gateway", "envoy"):
+        body = message(question(ID, fresh=name == "gateway"))
+        pathlib.Path(f"{folder}/{name}").write_bytes(body)
     envoy = pathlib.Path(__import__("envoy").__file__).parent / "_bin/envoy"
     pathlib.Path(f"{folder}/envoy.yaml").write_text(fill("envoy.yaml.in", {
         "PORT": ports["envoy"], "UPSTREAM": ports["JSON"], "DESCRIPTORS": f"{folder}/descriptors",
         "CA": f"{folder}/upstream.pem"}))
-    pin = subprocess.run([gateway, "em-certificate", f"https://localhost:{ports['XML']}"], check=True, text=True,
+    pin = subprocess.run([GATEWAY, "em-certificate", f"https://localhost:{ports['XML']}"], check=True, text=True,
                          stdout=subprocess.PIPE).stdout
     pin = re.search(r"--em-pin-sha256 (\S+)", pin)[1]
     targets = [
         {"name": "gateway", "path": "/enterprisemanager.v1.ReplicaSessionService/Get",
-         "pid": start(gateway, "serve", "--listen", f"127.0.0.1:{ports['gateway']}", "--admin-listen", "127.0.0.1:0",
+         "pid": start(GATEWAY, "serve", "--listen", f"127.0.0.1:{ports['gateway']}", "--admin-listen", "127.0.0.1:0",
                       "--em-url", f"https://localhost:{ports['XML']}", "--em-username", "user", "--em-pin-sha256", pin,
                       *options.gateway_options.split(), GATEWAY_EM_PASSWORD="measured")},
         {"name": "envoy", "path": "/compare.v1.ReplicaSessions/Get",
