@@ -18,7 +18,7 @@ use super::support::{FINISHED, SOON, Setup, channel, connect, eventually, fault,
 /// What a peer says first: the preface, and an empty SETTINGS frame.
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
 
-/// A WINDOW_UPDATE of the connection, as peers send them while answers arrive.
+/// A `WINDOW_UPDATE` of the connection, as peers send them while answers arrive.
 const WINDOW_UPDATE: &[u8] = b"\0\0\x04\x08\0\0\0\0\0\0\0\0\x01";
 
 #[tokio::test]
@@ -121,10 +121,20 @@ async fn a_connection_that_is_closing_takes_no_place_from_a_new_one() {
         settings.listener.max_connection_age = Duration::from_millis(200);
     })
     .await;
-    let mut peer = TcpStream::connect(setup.gateway.address()).await.unwrap();
-    peer.write_all(PREFACE).await.unwrap();
-    peer.read_to_end(&mut Vec::new()).await.unwrap();
-    // The peer has not ended its own direction yet.
+    let mut closing = Vec::new();
+    // The gateway refuses peers until the client of the setup has given up its place.
+    while closing.len() < 2 {
+        let mut peer = TcpStream::connect(setup.gateway.address()).await.unwrap();
+        let greeted = peer.write_all(PREFACE).await;
+        // The gateway's SETTINGS: this connection has a place.
+        if greeted.is_ok() && peer.read_exact(&mut [0; 9]).await.is_ok() {
+            closing.push(peer);
+        }
+    }
+    for peer in &mut closing {
+        peer.read_to_end(&mut Vec::new()).await.unwrap();
+    }
+    // The peers have not ended their own direction yet.
     get(&connect(setup.gateway.address()).await, FINISHED).await.unwrap();
-    drop(peer);
+    drop(closing);
 }
