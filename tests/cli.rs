@@ -18,6 +18,8 @@ mod descriptor;
 mod plaintext;
 #[path = "cli/simulate.rs"]
 mod simulate;
+#[path = "cli/tasks.rs"]
+mod tasks;
 #[path = "cli/terminal.rs"]
 mod terminal;
 #[path = "cli/unseen.rs"]

@@ -36,7 +36,7 @@ pub enum Command {
     Serve(Box<serve::ServeCommand>),
     Get(client::get::GetOptions),
     List(Box<client::list::ListOptions>),
-    Tasks(client::tasks::TasksOptions),
+    Tasks(Box<client::tasks::TasksOptions>),
     Watch(client::watch::WatchOptions),
     Health(client::health::HealthOptions),
     Check(Box<check::CheckOptions>),

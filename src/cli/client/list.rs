@@ -8,20 +8,19 @@ use tonic::Request;
 
 use super::{
     Refusal,
+    filter::{FilterOptions, PageOptions, more, text},
     get::ViewOption,
     json,
-    parse::{backup_server_id, job_id, point_in_time, result, state},
+    parse::state,
     server::ServerOptions,
     table::Table,
     text::{result_text, started_and_took, state_text},
 };
 use crate::{
     cli::{CommandError, ExitCode, print, terminal},
-    proto::time::to_protobuf,
     proto::v1::{
         ListReplicaSessionsRequest, ListReplicaSessionsResponse, ReplicaSession,
-        ReplicaSessionFilter, ReplicaSessionOrder, TimeRange,
-        replica_session::{Result as RunResult, State},
+        ReplicaSessionFilter, replica_session::State,
     },
     settings::duration,
 };
@@ -30,76 +29,30 @@ use crate::{
 ///
 /// Exit codes: as for get; 0 also if there are no sessions.
 #[derive(Debug, Clone, Args)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub struct ListOptions {
     /// The gateway.
     #[command(flatten)]
     pub server: ServerOptions,
 
-    /// Only sessions of this job: a UUID or urn:veeam:Job:<UUID>
-    #[arg(long, value_name = "ID", value_parser = job_id)]
-    pub job: Option<String>,
-
-    /// Only sessions of the job with this name
-    #[arg(long, value_name = "NAME")]
-    pub job_name: Option<String>,
-
-    /// Only sessions of this backup server: a UUID or urn:veeam:BackupServer:<UUID>
-    #[arg(long, value_name = "ID", value_parser = backup_server_id)]
-    pub backup_server: Option<String>,
-
-    /// Only sessions of the backup server with this name
-    #[arg(long, value_name = "NAME")]
-    pub backup_server_name: Option<String>,
+    /// Which sessions.
+    #[command(flatten)]
+    pub filter: FilterOptions,
 
     /// Only sessions in one of these states, such as working,stopping
     #[arg(long, value_name = "STATE", value_delimiter = ',', value_parser = state)]
     pub state: Vec<State>,
 
-    /// Only sessions with one of these results: none, success, warning, failed
-    #[arg(long, value_name = "RESULT", value_delimiter = ',', value_parser = result)]
-    pub result: Vec<RunResult>,
-
     /// Only retries of failed runs (true), or only other runs (false)
     #[arg(long, value_name = "true|false")]
     pub retry: Option<bool>,
-
-    /// Only sessions created at or after this time: 2025-10-07T20:00:00Z, 2025-10-07 (UTC), 24h or 7d for
-    /// that long ago, today, or yesterday
-    #[arg(long, value_name = "TIME", value_parser = point_in_time)]
-    pub created_from: Option<Timestamp>,
-
-    /// Only sessions created before this time
-    #[arg(long, value_name = "TIME", value_parser = point_in_time)]
-    pub created_before: Option<Timestamp>,
-
-    /// Only sessions that ended at or after this time
-    #[arg(long, value_name = "TIME", value_parser = point_in_time)]
-    pub ended_from: Option<Timestamp>,
-
-    /// Only sessions that ended before this time
-    #[arg(long, value_name = "TIME", value_parser = point_in_time)]
-    pub ended_before: Option<Timestamp>,
-
-    /// Print the earliest first
-    #[arg(long)]
-    pub oldest_first: bool,
 
     /// How much to read of each session
     #[arg(long, value_name = "VIEW", default_value = "entity")]
     pub view: ViewOption,
 
-    /// Sessions on a page, at most 1000
-    #[arg(long, value_name = "N", default_value = "100")]
-    pub page_size: i32,
-
-    /// Continue after a previous page, with the token that was printed below it
-    #[arg(long, value_name = "TOKEN")]
-    pub page_token: Option<String>,
-
-    /// Print all pages instead of one
-    #[arg(long)]
-    pub all: bool,
+    /// Which page.
+    #[command(flatten)]
+    pub page: PageOptions,
 
     /// Print each session on one line, however narrow the terminal is, as into a file or a pipe
     #[arg(long)]
@@ -138,7 +91,7 @@ async fn list(options: &ListOptions) -> Result<ListReplicaSessionsResponse, Refu
         found.replica_sessions.extend(page.replica_sessions);
         found.next_page_token.clone_from(&page.next_page_token);
         found.read_time = page.read_time;
-        if !options.all || page.next_page_token.is_empty() {
+        if !options.page.all || page.next_page_token.is_empty() {
             return Ok(found);
         }
         next.page_token = page.next_page_token;
@@ -146,36 +99,26 @@ async fn list(options: &ListOptions) -> Result<ListReplicaSessionsResponse, Refu
 }
 
 fn request(options: &ListOptions) -> ListReplicaSessionsRequest {
-    let text = |option: &Option<String>| option.clone().unwrap_or_default();
-    let order = if options.oldest_first {
-        ReplicaSessionOrder::OldestFirst
-    } else {
-        ReplicaSessionOrder::NewestFirst
-    };
+    let FilterOptions { job, job_name, backup_server, backup_server_name, .. } = &options.filter;
     let filter = ReplicaSessionFilter {
-        job_id: text(&options.job),
-        job_name: text(&options.job_name),
-        backup_server_id: text(&options.backup_server),
-        backup_server_name: text(&options.backup_server_name),
+        job_id: text(job.as_ref()),
+        job_name: text(job_name.as_ref()),
+        backup_server_id: text(backup_server.as_ref()),
+        backup_server_name: text(backup_server_name.as_ref()),
         states: options.state.iter().map(|state| (*state).into()).collect(),
-        results: options.result.iter().map(|result| (*result).into()).collect(),
+        results: options.filter.results(),
         is_retry: options.retry,
-        create_time: range(options.created_from, options.created_before),
-        end_time: range(options.ended_from, options.ended_before),
+        create_time: options.filter.created(),
+        end_time: options.filter.ended(),
     };
     ListReplicaSessionsRequest {
-        page_size: options.page_size,
-        page_token: text(&options.page_token),
+        page_size: options.page.page_size.unwrap_or_default(),
+        page_token: text(options.page.page_token.as_ref()),
         view: options.view.into(),
-        order_by: order.into(),
+        order_by: options.page.order().into(),
         filter: Some(filter),
         ..ListReplicaSessionsRequest::default()
     }
-}
-
-fn range(from: Option<Timestamp>, before: Option<Timestamp>) -> Option<TimeRange> {
-    (from.is_some() || before.is_some())
-        .then(|| TimeRange { start_time: from.map(to_protobuf), end_time: before.map(to_protobuf) })
 }
 
 /// The sessions in full, with the order in which a person asks for them.
@@ -202,11 +145,7 @@ fn rendered(
     } else {
         SESSIONS.render(&sessions.map(|session| row(session, now)).collect::<Vec<_>>(), width)
     };
-    if !found.next_page_token.is_empty() {
-        let token = &found.next_page_token;
-        text +=
-            &terminal::wrapped(&format!("\nmore with --all, or --page-token {token}\n"), 2, width);
-    }
+    text += &more(&found.next_page_token, width);
     text
 }
 

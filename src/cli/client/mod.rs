@@ -2,6 +2,7 @@
 //! but for people at a terminal.
 
 mod answer;
+mod filter;
 pub mod get;
 pub mod health;
 mod json;
@@ -11,6 +12,7 @@ mod refusal;
 mod screen;
 mod server;
 mod table;
+mod task_rows;
 pub mod tasks;
 mod text;
 pub mod watch;

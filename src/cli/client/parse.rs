@@ -8,7 +8,10 @@ use jiff::{
 
 use crate::{
     enterprise_manager::{SessionId, parse_id},
-    proto::v1::replica_session::{Result as RunResult, State},
+    proto::v1::{
+        replica_session::{Result as RunResult, State},
+        replica_task_session::State as TaskState,
+    },
     runtime::text::quoted,
 };
 
@@ -55,7 +58,15 @@ pub(super) fn state(text: &str) -> Result<State, String> {
     })
 }
 
-/// Parses a result of a session.
+/// Parses a state of a task.
+pub(super) fn task_state(text: &str) -> Result<TaskState, String> {
+    let name = format!("STATE_{}", constant(text));
+    TaskState::from_str_name(&name).filter(|state| *state != TaskState::Unspecified).ok_or_else(
+        || format!("there is no state {}; use pending, in-progress or completed", quoted(text)),
+    )
+}
+
+/// Parses a result of a session or task.
 pub(super) fn result(text: &str) -> Result<RunResult, String> {
     let name = format!("RESULT_{}", constant(text));
     RunResult::from_str_name(&name).filter(|result| *result != RunResult::Unspecified).ok_or_else(
