@@ -9,6 +9,8 @@ WORKDIR /build
 # `--build-arg LTO=off` is for those who only try the image.
 ARG LTO=fat
 ENV CARGO_PROFILE_RELEASE_LTO=${LTO}
+# `--build-arg FEATURES=simulator` adds `simulate` and `demo`, for those who have no Enterprise Manager.
+ARG FEATURES=""
 
 # The dependencies alone, around an empty program: this layer is kept until they change.
 COPY Cargo.toml Cargo.lock ./
@@ -17,13 +19,16 @@ RUN mkdir src simulator/src \
     && touch src/lib.rs simulator/src/lib.rs \
     && echo 'fn main() {}' | tee build.rs > src/main.rs \
     && cargo build --release --locked --package replica-session-gateway --no-default-features \
-    && cargo clean --release --package replica-session-gateway \
+         --features "${FEATURES}" \
+    && cargo clean --release --package replica-session-gateway --package simulator \
     && rm -r src build.rs
 
 COPY build.rs ./
 COPY proto proto
+COPY simulator/src simulator/src
 COPY src src
-RUN cargo build --release --locked --package replica-session-gateway --no-default-features
+RUN cargo build --release --locked --package replica-session-gateway --no-default-features \
+         --features "${FEATURES}"
 
 # What the program needs at run time, each file with the record of the package that it is from, so
 # that scanners of images know what to look for.

@@ -29,6 +29,15 @@ make_venv() {
   "$1/bin/pip" --quiet --disable-pip-version-check install --constraint tests/constraints.txt --requirement "$2"
 }
 
+# find_prometheus FOLDER: makes `prometheus` and `promtool` commands. If they are not installed, it unpacks
+# Debian's package in the folder instead of installing it, so that no service starts.
+find_prometheus() {
+  PATH=$1/tools/usr/bin:$PATH
+  if command -v promtool >/dev/null && command -v prometheus >/dev/null; then return; fi
+  (cd "$1" && apt-get update -qq && apt-get download -qq prometheus 2>/dev/null)
+  dpkg -x "$1"/prometheus_*.deb "$1/tools"
+}
+
 # build_program: sets GATEWAY_PROGRAM, the program under test, to a new build unless it is set already.
 build_program() {
   [ -z "${GATEWAY_PROGRAM:-}" ] || return 0
