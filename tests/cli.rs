@@ -133,6 +133,8 @@ async fn a_wrong_setting_ends_the_program_with_one_sentence_that_names_it() {
         (vec!["--max-deadline=0s"], "--max-deadline"),
         (vec!["--em-concurrency=0"], "--em-concurrency"),
         (vec!["--max-in-flight=9999999999999999999"], "--max-in-flight"),
+        (vec!["--watch-heartbeat=999ms"], "--watch-heartbeat"),
+        (vec!["--watch-heartbeat=241s"], "from 1s to 4m"),
         (vec!["--log-filter=a=b=c"], "--log-filter"),
         (vec!["--log-format=xml"], "--log-format"),
         (vec!["--em-password=secret"], "--em-password"),

@@ -4,7 +4,7 @@
 //! The methods return a [`Failure`] and know no layer of a call: so each is one short function, and
 //! all failures are logged and converted at one place.
 
-use std::{convert::Infallible, sync::Arc};
+use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use tonic::{Request, Response, Status, body::Body, codec::CompressionEncoding};
 use tower::Service as _;
@@ -40,13 +40,19 @@ pub(crate) struct SessionMethods {
     reads: SharedReads,
     watching: Watching,
     tokens: PageTokens,
+    heartbeat: Duration,
 }
 
 impl SessionMethods {
     /// Methods that read through `reads`, watch through `watching`, and sign page tokens with
-    /// `tokens`.
-    pub(crate) fn new(reads: SharedReads, watching: Watching, tokens: PageTokens) -> Self {
-        Self { reads, watching, tokens }
+    /// `tokens`. `heartbeat` is the longest time for which a watch is silent.
+    pub(crate) fn new(
+        reads: SharedReads,
+        watching: Watching,
+        tokens: PageTokens,
+        heartbeat: Duration,
+    ) -> Self {
+        Self { reads, watching, tokens, heartbeat }
     }
 
     /// Handles an admitted call: decodes its message, runs its method, and encodes the result.
@@ -97,7 +103,7 @@ impl SessionMethods {
         let id = checked_id(&request.id, "id")?;
         call.set_session(id);
         let subscription = self.watching.join(id, call.caller_key, &call.trace);
-        watch(call.clone(), id, subscription).await
+        watch(call.clone(), id, subscription, self.heartbeat).await
     }
 
     async fn list(

@@ -3,11 +3,16 @@
 //! The first event is what the poller knows when the watch begins. For each further one the watch
 //! waits until the state changes, and sends what has a higher number than the last that it has sent.
 //! So each watch has its own place in the states, and the poller knows none of its watches.
+//!
+//! While there is nothing to send, a heartbeat tells the caller, and every proxy between, that the
+//! watch is alive. It belongs to the watch and not to the poller: it has to come at a time that the
+//! caller was promised, whatever EM does. Nothing is produced before the last message has been taken,
+//! so a slow reader has one heartbeat waiting at most, and none if there is news.
 
-use std::{pin::Pin, sync::Arc};
+use std::{pin::Pin, sync::Arc, time::Duration};
 
 use futures_util::{Stream, stream};
-use tokio::time::sleep_until;
+use tokio::time::{Instant, sleep_until};
 use tonic::Status;
 
 use super::{
@@ -19,7 +24,7 @@ use super::{
 use crate::{
     enterprise_manager::{Reading, SessionId},
     proto::v1::{
-        EnterpriseManagerOutage, WatchReplicaSessionResponse as Event,
+        EnterpriseManagerOutage, WatchHeartbeat, WatchReplicaSessionResponse as Event,
         watch_replica_session_response::Event as Kind,
     },
     watching::{End, Outage, PollerState, Subscription},
@@ -36,10 +41,14 @@ struct Watcher {
     /// The numbers of the last snapshot and the last outage that have been sent.
     sent_snapshot: u64,
     sent_outage: u64,
+    heartbeat: Duration,
+    /// When the next heartbeat is due, if nothing is sent before; `None` before the first event.
+    heartbeat_at: Option<Instant>,
     has_ended: bool,
 }
 
-/// Waits for the first event, then returns the stream that starts with it.
+/// Waits for the first event, then returns the stream that starts with it. From then on, a heartbeat
+/// is sent whenever nothing else has been for the time `heartbeat`.
 ///
 /// # Errors
 ///
@@ -48,6 +57,7 @@ pub(super) async fn watch(
     call: Arc<CallContext>,
     id: SessionId,
     mut subscription: Subscription,
+    heartbeat: Duration,
 ) -> Result<Events, Failure> {
     let first = subscription
         .state
@@ -58,8 +68,16 @@ pub(super) async fn watch(
     if let (None, Some(End::Failed(error))) = (first.reading, first.end) {
         return Err(Failure::EnterpriseManager(error, Some(id)));
     }
-    let watcher =
-        Watcher { call, id, subscription, sent_snapshot: 0, sent_outage: 0, has_ended: false };
+    let watcher = Watcher {
+        call,
+        id,
+        subscription,
+        sent_snapshot: 0,
+        sent_outage: 0,
+        heartbeat,
+        heartbeat_at: None,
+        has_ended: false,
+    };
     Ok(Box::pin(stream::unfold(watcher, |mut watcher| async {
         let next = watcher.next().await.transpose()?;
         Some((next.map_err(|failure| watcher.end(&failure)), watcher))
@@ -67,13 +85,13 @@ pub(super) async fn watch(
 }
 
 impl Watcher {
-    /// The next event; `None` once the end of the run has been sent.
+    /// The next message; `None` once the end of the run has been sent.
     async fn next(&mut self) -> Result<Option<Event>, Failure> {
         while !self.has_ended {
             let state = self.subscription.state.borrow_and_update().clone();
             if let Some(event) = self.unsent(&state) {
                 self.call.metrics.watch_event();
-                return Ok(Some(Event { event: Some(event) }));
+                return Ok(Some(self.message(event)));
             }
             match state.end {
                 None => {}
@@ -82,9 +100,18 @@ impl Watcher {
                     return Err(Failure::EnterpriseManager(error, Some(self.id)));
                 }
             }
+            if self.heartbeat_at.is_some_and(|due| due <= Instant::now()) {
+                self.call.metrics.watch_heartbeat();
+                return Ok(Some(self.message(heartbeat(&state))));
+            }
+            // One timer for both: of 10,000 watches, each has one.
+            let deadline = self.call.deadline;
+            let timer = self.heartbeat_at.map_or(deadline, |due| due.min(deadline));
             tokio::select! {
                 biased;
-                () = sleep_until(self.call.deadline) => return Err(Failure::DeadlineExceeded),
+                () = sleep_until(timer) => if timer == deadline {
+                    return Err(Failure::DeadlineExceeded);
+                },
                 // Checked before the interruption, since the change may be the end of the run.
                 changed = self.subscription.state.changed() => changed.map_err(|_| poller_is_gone())?,
                 () = self.call.connection.has_to_end() => return Err(Failure::Interrupted),
@@ -108,6 +135,14 @@ impl Watcher {
         })
     }
 
+    /// The message with this event, which is sent now. The first one promises heartbeats.
+    fn message(&mut self, event: Kind) -> Event {
+        let is_first = self.heartbeat_at.is_none();
+        self.heartbeat_at = Some(Instant::now() + self.heartbeat);
+        let interval = || prost_types::Duration::try_from(self.heartbeat).ok();
+        Event { event: Some(event), heartbeat_interval: is_first.then(interval).flatten() }
+    }
+
     fn end(&mut self, failure: &Failure) -> Status {
         self.has_ended = true;
         // A watch that ends at the caller's own deadline has not failed.
@@ -128,6 +163,15 @@ fn outage_event(id: SessionId, outage: &Outage) -> EnterpriseManagerOutage {
     }
 }
 
+/// Says until when the last snapshot is known to have been true.
+fn heartbeat(state: &PollerState) -> Kind {
+    let read_time = state.reading.as_ref().map(|reading| timestamp(reading.read_at));
+    Kind::Heartbeat(WatchHeartbeat { read_time })
+}
+
 fn poller_is_gone() -> Failure {
     Failure::Panic("a poller ended without a final state".to_owned())
 }
+
+#[cfg(test)]
+mod tests;

@@ -51,7 +51,8 @@ pub(super) fn workers(
         let enterprise_manager = enterprise_manager.with_own_connections()?;
         let reads = SharedReads::new(enterprise_manager, reads_registry.clone());
         let watching = Watching::new(reads.clone(), pollers.clone());
-        let methods = SessionMethods::new(reads, watching, tokens.clone());
+        let heartbeat = settings.watch.heartbeat;
+        let methods = SessionMethods::new(reads, watching, tokens.clone(), heartbeat);
         let new_service = Inbound::new(layers.clone(), methods, others(health));
         Ok(Worker { runtime: runtime.clone(), new_service })
     };

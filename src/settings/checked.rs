@@ -24,7 +24,7 @@ pub struct Settings {
     pub listener: ListenerSettings,
     /// Limits on their calls.
     pub calls: CallSettings,
-    /// How watched sessions are polled.
+    /// How watched sessions are polled, and how watches stay alive.
     pub watch: WatchSettings,
     /// How answers are reused.
     pub reuse: ReuseSettings,

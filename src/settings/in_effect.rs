@@ -72,7 +72,7 @@ logged! {
     em_url em_username em_password_file em_api_version em_ca_file em_pin_sha256 em_pin_file
     em_allow_plaintext em_concurrency em_batch
     default_deadline max_deadline max_in_flight max_watches page_token_key_file
-    watch_interval watch_interval_max reuse_unfinished reuse_finished reuse_capacity
+    watch_interval watch_interval_max watch_heartbeat reuse_unfinished reuse_finished reuse_capacity
     workers max_connections max_connection_age drain_timeout lame_duck log_format log_filter
     otel_exporter_otlp_endpoint otel_traces_sampler
 }

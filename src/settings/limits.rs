@@ -12,7 +12,7 @@ use clap::Args;
 
 use super::{
     arguments::defaults,
-    values::{at_least_one, duration, positive_duration, size},
+    values::{at_least_one, duration, heartbeat, positive_duration, size},
 };
 
 /// Limits on clients' connections.
@@ -75,7 +75,7 @@ pub struct CallSettings {
     pub max_watches: usize,
 }
 
-/// How watched sessions are polled.
+/// How watched sessions are polled, and how watches stay alive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Args)]
 #[command(next_help_heading = "Watches")]
 pub struct WatchSettings {
@@ -93,6 +93,14 @@ pub struct WatchSettings {
     #[arg(default_value = "2m", value_parser = positive_duration)]
     pub longest_interval: Duration,
 
+    /// A watch gets a heartbeat when it has been sent nothing for this long; from 1s to 4m
+    ///
+    /// Shorter than what proxies and firewalls on the way take for a dead stream: often 30 to 60 s.
+    /// Callers learn it with the first event, and take a watch for dead when two are missing.
+    #[arg(long = "watch-heartbeat", env = "GATEWAY_WATCH_HEARTBEAT", value_name = "DURATION")]
+    #[arg(default_value = "25s", value_parser = heartbeat)]
+    pub heartbeat: Duration,
+
     /// Time for a poll to wait for its permit behind the polls of other sessions. `serve` never
     /// makes it shorter than a call's default deadline: intervals may be shorter than a busy
     /// Enterprise Manager needs for all sessions.
@@ -102,11 +110,6 @@ pub struct WatchSettings {
     /// Time for Enterprise Manager to answer a poll.
     #[arg(skip = CallSettings::default().default_deadline)]
     pub read_timeout: Duration,
-
-    /// A watch sends an unchanged session again after this long without an event. Envoy cuts off
-    /// streams that are silent for 5 minutes, and people would think that they are dead.
-    #[arg(skip = Duration::from_secs(4 * 60))]
-    pub repeat_interval: Duration,
 }
 
 /// How Enterprise Manager's answers are reused.

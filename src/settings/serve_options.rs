@@ -70,7 +70,7 @@ pub struct ServeOptions {
     #[arg(long, env = "GATEWAY_PAGE_TOKEN_KEY_FILE", value_name = "FILE", value_parser = path(), help_heading = "Calls")]
     pub page_token_key_file: Option<PathBuf>,
 
-    /// How watched sessions are polled.
+    /// How watched sessions are polled, and how watches stay alive.
     #[command(flatten)]
     pub watch: WatchSettings,
 

@@ -67,6 +67,17 @@ pub(crate) fn positive_duration(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// Parses the time after which a silent watch gets a heartbeat. Below a second, heartbeats would be most
+/// of what the gateway does; above 4 minutes, Envoy's limit of 5 minutes for silent streams is too near.
+pub(super) fn heartbeat(text: &str) -> Result<Duration, String> {
+    let time = duration(text)?;
+    if (Duration::from_secs(1)..=Duration::from_secs(4 * 60)).contains(&time) {
+        Ok(time)
+    } else {
+        Err(format!("{} is not from 1s to 4m", quoted(text)))
+    }
+}
+
 /// Parses the environment variable of a flag; an unset variable in a deployment file yields an empty
 /// one.
 pub(super) fn yes_or_no(text: &str) -> Result<bool, String> {

@@ -6,10 +6,7 @@
 use std::{future::Future, pin::pin, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
-use tokio::{
-    sync::watch,
-    time::{Instant, sleep},
-};
+use tokio::{sync::watch, time::sleep};
 
 use super::{
     pace::Pace,
@@ -36,7 +33,6 @@ pub(super) struct Poller {
     pace: Pace,
     /// The number of the last state that has to be sent.
     last_number: u64,
-    last_sent_at: Instant,
     _counted: GaugeGuard,
 }
 
@@ -54,7 +50,6 @@ impl Poller {
             reads,
             pace: Pace::new(&registry.settings),
             last_number: 0,
-            last_sent_at: Instant::now(),
             _counted: registry.metrics.poller(),
             registry,
             state,
@@ -154,15 +149,13 @@ impl Poller {
         if recovered {
             tracing::info!(id = %self.id, "the watched session can be read again");
         }
-        let since_last = self.last_sent_at.elapsed();
-        let is_due = since_last >= self.registry.settings.repeat_interval;
-        let is_sent = changed || recovered || is_due;
+        let is_sent = changed || recovered;
         if is_sent {
             self.next_number();
         }
         let number = self.last_number;
         self.state.send_if_modified(|state| {
-            // Also if nothing has to be sent, so that the next watcher sees how new the answer is.
+            // Also if nothing has to be sent: heartbeats and the next watcher say how new it is.
             state.reading = Some(reading.clone());
             state.reading_number = number;
             state.outage = None;
@@ -207,7 +200,6 @@ impl Poller {
 
     fn next_number(&mut self) {
         self.last_number += 1;
-        self.last_sent_at = Instant::now();
     }
 }
 

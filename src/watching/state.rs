@@ -20,7 +20,7 @@ pub(crate) struct Subscription {
 
 impl Subscription {
     /// A subscription of this caller, who is one of `callers` as long as it lasts.
-    pub(super) fn new(
+    pub(crate) fn new(
         state: watch::Receiver<PollerState>,
         callers: Arc<WaitingCallers>,
         caller: CallerKey,

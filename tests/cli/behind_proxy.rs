@@ -102,7 +102,8 @@ fn event(state: State) -> Bytes {
     session.set_state(state);
     session.set_result(RunResult::Success);
     let snapshot = ReplicaSessionSnapshot { replica_session: Some(session), ..Default::default() };
-    let event = WatchReplicaSessionResponse { event: Some(Event::Snapshot(snapshot)) };
+    let event = Some(Event::Snapshot(snapshot));
+    let event = WatchReplicaSessionResponse { event, ..WatchReplicaSessionResponse::default() };
     let message = event.encode_to_vec();
     let length = u32::try_from(message.len()).unwrap().to_be_bytes();
     [&[0], &length[..], &message].concat().into()

@@ -17,6 +17,7 @@ mod drain;
 mod failures;
 mod fairness;
 mod filters;
+mod heartbeats;
 mod hostile_upstream;
 mod identity;
 mod listening;

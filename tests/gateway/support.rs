@@ -140,7 +140,7 @@ pub async fn snapshot(events: &mut Events) -> ReplicaSession {
             assert!(snapshot.read_time.is_some());
             snapshot.replica_session.unwrap()
         }
-        Event::Outage(outage) => panic!("{outage:?}"),
+        other => panic!("{other:?}"),
     }
 }
 
@@ -148,7 +148,7 @@ pub async fn snapshot(events: &mut Events) -> ReplicaSession {
 pub async fn outage(events: &mut Events) -> EnterpriseManagerOutage {
     match event(events).await {
         Event::Outage(outage) => outage,
-        Event::Snapshot(snapshot) => panic!("{snapshot:?}"),
+        other => panic!("{other:?}"),
     }
 }
 

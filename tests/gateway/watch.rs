@@ -190,21 +190,6 @@ async fn an_em_that_never_answers_is_an_outage() {
 }
 
 #[tokio::test]
-async fn an_unchanged_session_is_confirmed_from_time_to_time() {
-    let setup = start_with(Options::default(), |settings| {
-        poll_quickly(settings);
-        settings.watch.repeat_interval = Duration::from_millis(50);
-    })
-    .await;
-    setup.simulator.answer_with(UNKNOWN, running(UNKNOWN, 42));
-    let mut events = watch(&setup.client, UNKNOWN).await.unwrap();
-    let first = snapshot(&mut events).await;
-    for _ in 0..2 {
-        assert_eq!(snapshot(&mut events).await, first);
-    }
-}
-
-#[tokio::test]
 async fn a_watch_has_only_its_caller_s_deadline() {
     let setup = start_with(Options::default(), |settings| {
         poll_quickly(settings);

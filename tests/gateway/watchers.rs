@@ -296,6 +296,32 @@ async fn a_slow_reader_gets_the_newest_state_and_not_every_missed_change() {
     assert!(told.len() <= 3, "{told:?}");
 }
 
+#[tokio::test]
+async fn heartbeats_do_not_pile_up_behind_an_event_that_is_not_read() {
+    let setup = start_with(Options::default(), |settings| {
+        impatient(settings);
+        settings.watch.heartbeat = Duration::from_millis(5);
+    })
+    .await;
+    setup.simulator.answer_with(RUNNING_SESSION_ID, running(RUNNING_SESSION_ID, 1));
+    let (mut body, give_room) = narrow_watch(&setup).await;
+    // At intervals of 10 ms.
+    let reads = || setup.simulator.counts().session_reads;
+    eventually("time passes", || reads() > 20).await;
+    assert!(metric(&setup, "gateway_watch_heartbeats_total").await <= 1);
+
+    give_room.send(()).unwrap();
+    let (mut bytes, mut told) = (Vec::new(), Vec::new());
+    while told.len() < 3 {
+        let more = timeout(SOON, body.data()).await.unwrap().unwrap().unwrap();
+        bytes.extend_from_slice(&more);
+        told.extend(std::iter::from_fn(|| message(&mut bytes)));
+    }
+    let is_snapshot =
+        |told: &WatchReplicaSessionResponse| matches!(told.event, Some(Event::Snapshot(_)));
+    assert!(is_snapshot(&told[0]) && !told[1..].iter().any(is_snapshot), "{told:?}");
+}
+
 /// Removes a complete message from the front.
 fn message(bytes: &mut Vec<u8>) -> Option<WatchReplicaSessionResponse> {
     let length = u32::from_be_bytes(bytes.get(1..5)?.try_into().unwrap());

@@ -89,7 +89,8 @@ impl Screen {
                     Form::Json => print(&json::line("WatchReplicaSessionResponse", event)),
                 }
             }
-            None => {}
+            // Whoever reads this sees that the program is alive; the program watches over the watch.
+            Some(Event::Heartbeat(_)) | None => {}
         }
     }
 

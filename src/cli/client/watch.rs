@@ -53,7 +53,7 @@ pub struct WatchOptions {
     #[command(flatten)]
     pub server: ServerOptions,
 
-    /// Print each event as proto3 JSON, one object per line
+    /// Print each event except heartbeats as proto3 JSON, one object per line
     #[arg(long)]
     pub json: bool,
 

@@ -88,7 +88,8 @@ metrics! {
     watches: Gauge = "gateway_watches", "Open watches";
     pollers: Gauge = "gateway_watched_sessions",
         "Sessions that are polled because they are watched";
-    watch_events: Counter = "gateway_watch_events", "Events sent to watches";
+    watch_events: Counter = "gateway_watch_events", "Events sent to watches, without heartbeats";
+    watch_heartbeats: Counter = "gateway_watch_heartbeats", "Heartbeats sent to watches";
     reloads: Family<Labels<2>, Counter> = "gateway_reloads",
         "Changes of files that are in use (applied) or were refused (refused)";
     stale: Family<Labels<1>, Gauge> = "gateway_reload_refused",
@@ -230,6 +231,11 @@ impl Metrics {
     /// Counts an event of a watch.
     pub(crate) fn watch_event(&self) {
         self.parts.watch_events.inc();
+    }
+
+    /// Counts a heartbeat of a watch.
+    pub(crate) fn watch_heartbeat(&self) {
+        self.parts.watch_heartbeats.inc();
     }
 
     /// Counts a change of files that was applied or refused.
