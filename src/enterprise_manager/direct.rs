@@ -9,7 +9,7 @@ use super::{
     EnterpriseManager,
     error::Error,
     guard::RequestKind,
-    http::{Credential, EmResponse, Exchange, SESSION_HEADER},
+    http::{Connection, Credential, EmResponse, Exchange, SESSION_HEADER},
 };
 use crate::operations::traces::TraceContext;
 
@@ -52,6 +52,7 @@ impl EnterpriseManager {
             path,
             credential: Credential::Headers(headers),
             kind: RequestKind::List,
+            connection: Connection::Any,
             trace: &TraceContext::Untraced,
             resend: 0,
         };

@@ -64,6 +64,11 @@ pub enum Error {
     #[error("Enterprise Manager cannot be reached; next try in {}", duration(*retry_after))]
     CircuitOpen { retry_after: Duration },
 
+    /// The connection was closed before anything of the answer arrived. It may have been closing
+    /// when the request was sent on it.
+    #[error("Enterprise Manager gave no answer: {why}")]
+    ConnectionLost { why: String },
+
     /// The connection was lost, or the gateway stopped waiting, before the answer was complete.
     #[error("Enterprise Manager gave no complete answer: {why}")]
     Disconnected { why: String },
@@ -111,6 +116,7 @@ impl Error {
         match self {
             Self::Unreachable { .. }
             | Self::CircuitOpen { .. }
+            | Self::ConnectionLost { .. }
             | Self::Disconnected { .. }
             | Self::Unavailable { .. }
             | Self::Throttled { .. } => true,

@@ -98,21 +98,15 @@ impl EnterpriseManager {
     ) -> Result<(Self, Vec<WatchedFiles<UnusableSetting>>), UnusableSetting> {
         let (http, trust_files) = Http::load(&settings, seen, metrics.clone(), traces)?;
         let limit = ConcurrencyLimit::new(settings.concurrency);
+        let retry_budget = Arc::new(RetryBudget::new(settings.concurrency));
         let batches = Arc::new(Batches::new(
             settings.batch,
             metrics.batch_sessions.clone(),
             metrics.batches_suspended.clone(),
         ));
         let (logons, password_file) = LogonManager::load(http.clone(), settings, metrics.clone())?;
-        let enterprise_manager = Self {
-            http,
-            logons,
-            limit,
-            batches,
-            retry_budget: Arc::default(),
-            health: Arc::default(),
-            metrics,
-        };
+        let enterprise_manager =
+            Self { http, logons, limit, batches, retry_budget, health: Arc::default(), metrics };
         let watched = trust_files.into_iter().chain(password_file).collect();
         Ok((enterprise_manager, watched))
     }

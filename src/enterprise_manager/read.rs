@@ -12,7 +12,9 @@ use super::{
     EnterpriseManager, ReadContext,
     error::Error,
     guard::Permit,
-    http::{Credential, EmResponse, Exchange, readable_body, unreadable, without_token},
+    http::{
+        Connection, Credential, EmResponse, Exchange, readable_body, unreadable, without_token,
+    },
     logon::LogonSession,
     read_request::ReadRequest,
 };
@@ -25,6 +27,8 @@ struct ReadProgress<'r, R> {
     trace: &'r TraceContext,
     /// How many times the request has been sent.
     sent: u32,
+    /// What to send it on the next time.
+    connection: Connection,
 }
 
 /// Why an attempt failed.
@@ -71,7 +75,13 @@ impl EnterpriseManager {
     ) -> Result<R::Answer, Error> {
         let mut attempts = self.retry_budget.attempts(context);
         let path = request.path();
-        let mut read = ReadProgress { request, path: &path, trace: context.trace(), sent: 0 };
+        let mut read = ReadProgress {
+            request,
+            path: &path,
+            trace: context.trace(),
+            sent: 0,
+            connection: Connection::Any,
+        };
         loop {
             // Held during a logon as well, so that EM never has more requests than permits, and
             // reads that wait for a permit use the newest logon session afterwards.
@@ -144,11 +154,17 @@ impl EnterpriseManager {
             path: read.path,
             credential: Credential::Token(&session.token),
             kind: R::KIND,
+            connection: read.connection,
             trace: read.trace,
             resend: read.sent,
         };
         read.sent += 1;
-        let response = self.http.exchange(exchange).await?;
+        let response = self.http.exchange(exchange).await;
+        if matches!(response, Err(Error::ConnectionLost { .. })) {
+            // The other kept connections may be as dead.
+            read.connection = Connection::New;
+        }
+        let response = response?;
         let error = match answer(read.request, &response).await {
             Ok(answer) => return Ok(answer),
             Err(error) => error,

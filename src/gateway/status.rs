@@ -149,6 +149,7 @@ fn row_of(error: &Error) -> &'static Row {
         Error::TlsFailed { .. } => &EM_TLS_FAILED,
         Error::Unreachable { .. }
         | Error::CircuitOpen { .. }
+        | Error::ConnectionLost { .. }
         | Error::Disconnected { .. }
         | Error::Unavailable { .. }
         | Error::Throttled { .. } => &EM_UNAVAILABLE,

@@ -23,6 +23,7 @@ mod identity;
 mod listening;
 mod listing;
 mod logon;
+mod lost_connections;
 mod outage;
 mod overload;
 mod protocol;

@@ -107,7 +107,9 @@ pub(super) fn of_error(error: &Error, settings: &EnterpriseManagerSettings) -> P
             "give it the role Portal User in Enterprise Manager's configuration, under Roles; if it has that \
              role, check the licence: not every edition includes the REST API",
         ),
-        Error::Unreachable { why } | Error::Disconnected { why } => Problem::unavailable(
+        Error::Unreachable { why }
+        | Error::ConnectionLost { why }
+        | Error::Disconnected { why } => Problem::unavailable(
             format!("no connection, or no complete answer: {why}"),
             format!(
                 "check that Enterprise Manager's service is running, and what is between it and this \

@@ -11,9 +11,16 @@
 //! retry, so in the long run retries add at most a tenth to the load. If every request fails, EM gets
 //! the retries of the initial balance and no more.
 //!
-//! There are two balances. The one for *error answers* holds three retries. The one for *connections*
-//! holds twenty, because a restart of EM breaks the connections of many calls at once, and because the
-//! [circuit breaker](super::CircuitBreaker) handles an EM that cannot be reached at all.
+//! There are three balances. The one for *error answers* holds three retries. The one for *connections*
+//! that cannot be opened, or break in the middle of an answer, holds twenty, because a restart of EM
+//! breaks many at once, and because the [circuit breaker](super::CircuitBreaker) handles an EM that
+//! cannot be reached at all.
+//!
+//! The one for *lost* connections, which are closed before anything of the answer arrives, holds two
+//! retries per permit, and a successful read earns a whole one. Servers and proxies close connections
+//! that they keep whenever they like, for instance all of them when nginx reloads its configuration, and
+//! a request that is sent at this moment is lost without anybody being at fault. Such a loss cannot
+//! become the load: a kept connection has carried an answer, which has paid for it.
 //!
 //! # Why not tower's?
 //!
@@ -38,14 +45,18 @@ const MAX_ATTEMPTS: u32 = 3;
 /// a random part of it (full jitter), so that calls that failed together are not retried together.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 
-/// What a retry costs. A successful read earns 1.
+/// What a retry costs. A successful read earns 1, and [`COST`] for lost connections.
 const COST: u32 = 10;
+
+/// The least number of retries for connections.
+const CONNECTION_RETRIES: u32 = 20;
 
 /// The retries that the gateway may still spend.
 #[derive(Debug)]
 pub(crate) struct RetryBudget {
-    for_answers: Balance,
-    for_connections: Balance,
+    answers: Balance,
+    connections: Balance,
+    lost_connections: Balance,
 }
 
 /// The available retries, in tenths.
@@ -69,7 +80,7 @@ pub(crate) struct Attempts<'b> {
 
 impl Balance {
     fn of(retries: u32) -> Self {
-        let most = retries * COST;
+        let most = retries.saturating_mul(COST);
         Self { left: AtomicU32::new(most), most }
     }
 
@@ -77,8 +88,8 @@ impl Balance {
         self.update(|left| left.checked_sub(COST))
     }
 
-    fn earn(&self) {
-        self.update(|left| (left < self.most).then_some(left + 1));
+    fn earn(&self, tenths: u32) {
+        self.update(|left| (left < self.most).then(|| self.most.min(left + tenths)));
     }
 
     fn update(&self, change: impl FnMut(u32) -> Option<u32>) -> bool {
@@ -86,13 +97,18 @@ impl Balance {
     }
 }
 
-impl Default for RetryBudget {
-    fn default() -> Self {
-        Self { for_answers: Balance::of(3), for_connections: Balance::of(20) }
-    }
-}
-
 impl RetryBudget {
+    /// A full budget. `concurrency` is the number of requests that EM gets at a time: each of them may
+    /// lose its connection at the same moment, and once more.
+    pub(crate) fn new(concurrency: usize) -> Self {
+        let lost = u32::try_from(concurrency).unwrap_or(u32::MAX).saturating_mul(2);
+        Self {
+            answers: Balance::of(3),
+            connections: Balance::of(CONNECTION_RETRIES),
+            lost_connections: Balance::of(lost.max(CONNECTION_RETRIES)),
+        }
+    }
+
     /// The attempts of a read.
     pub(crate) fn attempts<'b>(&'b self, context: &'b ReadContext) -> Attempts<'b> {
         Attempts { budget: self, context, made: 0, had_internal: false, had_truncated: false }
@@ -102,30 +118,32 @@ impl RetryBudget {
 impl Attempts<'_> {
     /// The read has succeeded.
     pub(crate) fn succeeded(&self) {
-        self.budget.for_answers.earn();
-        self.budget.for_connections.earn();
+        self.budget.answers.earn(1);
+        self.budget.connections.earn(1);
+        self.budget.lost_connections.earn(COST);
     }
 
     /// How long to wait before the next attempt; `None` if there is to be none.
     pub(crate) fn pause_after(&mut self, error: &Error) -> Option<Duration> {
         self.made += 1;
         let (asked_to_wait, balance) = match error {
+            Error::ConnectionLost { .. } => (Duration::ZERO, &self.budget.lost_connections),
             Error::Unreachable { .. } | Error::Disconnected { .. } => {
-                (Duration::ZERO, &self.budget.for_connections)
+                (Duration::ZERO, &self.budget.connections)
             }
             Error::Unavailable { retry_after, .. } => {
-                (retry_after.unwrap_or_default(), &self.budget.for_answers)
+                (retry_after.unwrap_or_default(), &self.budget.answers)
             }
             // EM may answer 500 for an unknown id. One retry shows whether the error persists.
             Error::Internal { status: 500, .. } if !self.had_internal => {
                 self.had_internal = true;
-                (Duration::ZERO, &self.budget.for_answers)
+                (Duration::ZERO, &self.budget.answers)
             }
             // .NET's own web server on Linux completes the answer of a handler that fails half way, so
             // that half a document looks whole to HTTP: a lost connection by its cause.
             Error::BadResponse(BadResponse::Truncated) if !self.had_truncated => {
                 self.had_truncated = true;
-                (Duration::ZERO, &self.budget.for_connections)
+                (Duration::ZERO, &self.budget.connections)
             }
             // The other transient errors call for fewer requests, not for another one.
             _ => return None,
@@ -143,7 +161,7 @@ mod tests {
 
     #[test]
     fn what_em_asks_to_wait_is_waited_unless_the_deadline_comes_first() {
-        let budget = RetryBudget::default();
+        let budget = RetryBudget::new(4);
         let wait = Duration::from_secs(7);
         let error = Error::Unavailable { why: "test".to_owned(), retry_after: Some(wait) };
         let context = ReadContext::until(Instant::now() + Duration::from_secs(5));

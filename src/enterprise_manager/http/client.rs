@@ -16,6 +16,7 @@ use reqwest::{
 use rustls::ClientConfig;
 use tokio::sync::watch;
 
+use super::exchange::Connection;
 use crate::enterprise_manager::error::cause_excerpt;
 
 /// How long it may take to establish a connection, including the TLS handshake.
@@ -30,8 +31,17 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 /// The pool of one runtime; clones share it.
 #[derive(Debug, Clone)]
 pub(super) struct ConnectionPool {
-    client: watch::Receiver<Client>,
+    clients: watch::Receiver<Clients>,
     all: Arc<Mutex<Pools>>,
+}
+
+/// What a runtime sends requests with.
+#[derive(Debug, Clone)]
+struct Clients {
+    /// Keeps connections.
+    keeping: Client,
+    /// Opens a connection for each request and keeps none.
+    opening: Client,
 }
 
 /// The pools of all runtimes.
@@ -39,23 +49,23 @@ pub(super) struct ConnectionPool {
 struct Pools {
     /// All pools share it, and with it the TLS sessions that can be resumed.
     tls: ClientConfig,
-    clients: Vec<watch::Sender<Client>>,
+    clients: Vec<watch::Sender<Clients>>,
 }
 
 impl ConnectionPool {
     /// The first pool. It connects to nothing yet.
     pub(super) fn new(tls: ClientConfig) -> Result<Self, String> {
-        let (sender, client) = watch::channel(new_client(tls.clone())?);
-        let clients = vec![sender];
-        Ok(Self { client, all: Arc::new(Mutex::new(Pools { tls, clients })) })
+        let (sender, clients) = watch::channel(Clients::new(&tls)?);
+        let all = Pools { tls, clients: vec![sender] };
+        Ok(Self { clients, all: Arc::new(Mutex::new(all)) })
     }
 
     /// Another pool with the same settings.
     pub(super) fn sibling(&self) -> Result<Self, String> {
         let mut all = self.all.lock();
-        let (sender, client) = watch::channel(new_client(all.tls.clone())?);
+        let (sender, clients) = watch::channel(Clients::new(&all.tls)?);
         all.clients.push(sender);
-        Ok(Self { client, all: self.all.clone() })
+        Ok(Self { clients, all: self.all.clone() })
     }
 
     /// Replaces all pools, so that later requests use `tls`. Requests in flight are not affected.
@@ -65,7 +75,7 @@ impl ConnectionPool {
     /// Why no client can be built. In that case nothing changes.
     pub(super) fn replace_all(&self, tls: ClientConfig) -> Result<(), String> {
         let mut all = self.all.lock();
-        let new = all.clients.iter().map(|_| new_client(tls.clone()));
+        let new = all.clients.iter().map(|_| Clients::new(&tls));
         let new = new.collect::<Result<Vec<_>, _>>()?;
         for (sender, client) in all.clients.iter().zip(new) {
             sender.send_replace(client);
@@ -75,14 +85,27 @@ impl ConnectionPool {
     }
 
     /// The client to send the next request with.
-    pub(super) fn client(&self) -> Client {
-        self.client.borrow().clone()
+    pub(super) fn client(&self, connection: Connection) -> Client {
+        let clients = self.clients.borrow();
+        match connection {
+            Connection::Any => clients.keeping.clone(),
+            Connection::New => clients.opening.clone(),
+        }
     }
 }
 
-fn new_client(tls: ClientConfig) -> Result<Client, String> {
+impl Clients {
+    fn new(tls: &ClientConfig) -> Result<Self, String> {
+        let keeping = new_client(tls.clone(), usize::MAX)?;
+        let opening = new_client(tls.clone(), 0)?;
+        Ok(Self { keeping, opening })
+    }
+}
+
+fn new_client(tls: ClientConfig, max_kept: usize) -> Result<Client, String> {
     Client::builder()
         .tls_backend_preconfigured(tls)
+        .pool_max_idle_per_host(max_kept)
         .default_headers(HeaderMap::from_iter([
             // Exactly this: any mention of JSON makes EM answer in JSON.
             (ACCEPT, HeaderValue::from_static("application/xml")),

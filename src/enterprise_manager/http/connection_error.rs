@@ -11,8 +11,20 @@ use crate::{
     runtime::readable::duration,
 };
 
-/// Classifies an error of reqwest. `address` is for the operator's log.
-pub(crate) fn connection_error(error: &reqwest::Error, address: &str) -> Error {
+/// Classifies an error before the head of the response. `address` is for the operator's log.
+pub(crate) fn head_error(error: &reqwest::Error, address: &str) -> Error {
+    match connection_error(error, address) {
+        Error::Disconnected { why } => Error::ConnectionLost { why },
+        error => error,
+    }
+}
+
+/// Classifies an error in the body of a response. `address` is for the operator's log.
+pub(crate) fn body_error(error: &reqwest::Error, address: &str) -> Error {
+    connection_error(error, address)
+}
+
+fn connection_error(error: &reqwest::Error, address: &str) -> Error {
     if let Some(error) = cause::<rustls::Error>(error) {
         return tls_error(error, address);
     }

@@ -14,8 +14,11 @@ use tokio::time::Instant;
 use url::Url;
 
 use super::{
-    client::ConnectionPool, connect::address, connection_error::connection_error,
-    response::EmResponse, tls,
+    client::ConnectionPool,
+    connect::address,
+    connection_error::{body_error, head_error},
+    response::EmResponse,
+    tls,
 };
 use crate::{
     enterprise_manager::{
@@ -58,10 +61,21 @@ pub(crate) struct Exchange<'e> {
     pub(crate) path: &'e str,
     pub(crate) credential: Credential<'e>,
     pub(crate) kind: RequestKind,
+    pub(crate) connection: Connection,
     /// The trace that the request belongs to.
     pub(crate) trace: &'e TraceContext,
     /// How many times the same request has been sent before.
     pub(crate) resend: u32,
+}
+
+/// Which connection a request is sent on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Connection {
+    /// One that is kept open from an earlier request, if there is one. The other side may be closing
+    /// it at this moment; then the request is lost.
+    Any,
+    /// Its own, which is closed afterwards.
+    New,
 }
 
 /// What a request authenticates with.
@@ -173,7 +187,7 @@ impl Http {
         exchange: Exchange<'_>,
         trace_headers: T,
     ) -> impl Future<Output = Result<Response, reqwest::Error>> + use<T> {
-        let client = self.pool.client();
+        let client = self.pool.client(exchange.connection);
         // Cheaper than parsing the whole address anew.
         let url = self.base.join(exchange.path).expect("paths are relative");
         let is_post = exchange.method == Method::POST;
@@ -204,8 +218,7 @@ impl Http {
         head: impl Future<Output = Result<Response, reqwest::Error>>,
         kind: RequestKind,
     ) -> Result<EmResponse, Error> {
-        let lost = |error: reqwest::Error| connection_error(&error, &self.address);
-        let mut response = head.await.map_err(lost)?;
+        let mut response = head.await.map_err(|error| head_error(&error, &self.address))?;
 
         // Only a successful response may be long.
         let expected = match response.status() {
@@ -228,7 +241,7 @@ impl Http {
         response: &mut Response,
         expected: RequestKind,
     ) -> Result<Vec<u8>, Error> {
-        let lost = |error: reqwest::Error| connection_error(&error, &self.address);
+        let lost = |error: reqwest::Error| body_error(&error, &self.address);
         let limit = expected.max_body();
         let too_large = BadResponse::TooLarge { limit };
         let announced = response.content_length().unwrap_or(0);

@@ -32,7 +32,7 @@ pub(crate) use classify::{failure, readable_body, reported_failure, unreadable};
 pub use connect::{Handshake, HandshakeError};
 pub(crate) use connect::{resolve, shake_hands};
 pub(crate) use credential_echo::{without_password, without_token};
-pub(crate) use exchange::{Credential, Exchange, Http, SESSION_HEADER};
+pub(crate) use exchange::{Connection, Credential, Exchange, Http, SESSION_HEADER};
 pub(crate) use foreign_body::{ForeignBody, foreign_body};
 pub use peer_certificate::{PresentedCertificate, presented_certificate};
 pub(crate) use response::EmResponse;

@@ -19,7 +19,7 @@ use crate::{
     enterprise_manager::{
         error::Error,
         guard::RequestKind,
-        http::{Credential, EmResponse, Exchange, Http, without_password},
+        http::{Connection, Credential, EmResponse, Exchange, Http, without_password},
     },
     operations::traces::TraceContext,
     settings::EnterpriseManagerSettings,
@@ -73,6 +73,8 @@ impl HttpClient {
             path: &format!("api/sessionMngr/?v={version}"),
             credential: Credential::Basic(&self.settings.username, password),
             kind,
+            // It is not sent again when it is lost.
+            connection: Connection::New,
             trace,
             resend: 0,
         };
@@ -116,6 +118,7 @@ impl LogonClient for HttpClient {
             path: &format!("api/logonSessions/{}", session.id?),
             credential: Credential::Token(&session.token),
             kind: RequestKind::Entity,
+            connection: Connection::Any,
             trace: &TraceContext::Untraced,
             resend: 0,
         };
