@@ -27,8 +27,10 @@ COPY build.rs ./
 COPY proto proto
 COPY simulator/src simulator/src
 COPY src src
-RUN cargo build --release --locked --package replica-session-gateway --no-default-features \
-         --features "${FEATURES}"
+# There is no checkout here that the build could ask for its revision.
+ARG REVISION=
+RUN SOURCE_REVISION="${REVISION:0:12}" cargo build --release --locked --package replica-session-gateway \
+         --no-default-features --features "${FEATURES}"
 
 # What the program needs at run time, each file with the record of the package that it is from, so
 # that scanners of images know what to look for.

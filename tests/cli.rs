@@ -24,6 +24,8 @@ mod tasks;
 mod terminal;
 #[path = "cli/unseen.rs"]
 mod unseen;
+#[path = "cli/version.rs"]
+mod version;
 #[path = "cli/watch.rs"]
 mod watch;
 

@@ -1,7 +1,10 @@
-//! The documentation of the contract: its generated page, and the code samples in the documents for
-//! callers.
+//! The documentation of the contract: its generated page, the code samples in the documents for
+//! callers, and the names that stay.
 
 #![expect(clippy::unwrap_used, reason = "in a test, a failing unwrap is a failing test")]
+
+#[path = "contract/names.rs"]
+mod names;
 
 use std::{collections::HashMap, env, fmt::Write as _, fs, path::Path};
 

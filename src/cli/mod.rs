@@ -20,10 +20,11 @@ use std::io::{self, Write};
 use clap::{Parser, Subcommand};
 
 pub use self::{error::CommandError, exit_code::ExitCode, parse::parse};
+use crate::runtime::build;
 
 /// gRPC gateway to the replica job sessions of Veeam Backup Enterprise Manager
 #[derive(Debug, Parser)]
-#[command(version, max_term_width = 100, propagate_version = true)]
+#[command(version, long_version = build::DESCRIPTION.as_str(), max_term_width = 100, propagate_version = true)]
 struct Cli {
     #[command(subcommand)]
     command: Command,

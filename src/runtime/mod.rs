@@ -1,6 +1,7 @@
-//! General services for the process: worker threads, certificates, and the reloading of changed
-//! files.
+//! General services for the process: worker threads, certificates, the reloading of changed files, and
+//! what was built.
 
+pub(crate) mod build;
 pub(crate) mod certificates;
 pub(crate) mod deadline;
 pub(crate) mod file;

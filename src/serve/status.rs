@@ -15,7 +15,7 @@ use super::refused_files::{Refusal, RefusedFiles};
 use crate::{
     enterprise_manager::{EnterpriseManager, LastFailure, LogonState, UpstreamStatus},
     gateway::Failure,
-    runtime::certificates::Expiry,
+    runtime::{build, certificates::Expiry},
     settings::SettingsInEffect,
 };
 
@@ -33,6 +33,8 @@ pub(super) struct StatusPage {
 #[derive(Serialize)]
 struct StatusReport<'s> {
     version: &'static str,
+    revision: Option<&'static str>,
+    features: &'static [&'static str],
     started_at: Timestamp,
     uptime_seconds: u64,
     ready: bool,
@@ -94,7 +96,9 @@ impl StatusPage {
         let start = Moment::from(self.started);
         let certificates = self.expiries.iter();
         let report = StatusReport {
-            version: env!("CARGO_PKG_VERSION"),
+            version: build::VERSION,
+            revision: build::REVISION,
+            features: build::FEATURES,
             started_at: start.at,
             uptime_seconds: start.age_seconds,
             ready: !self.stopping.is_cancelled(),

@@ -82,6 +82,12 @@ async fn scraped_metrics_are_documented() {
     ] {
         assert!(text.contains(line), "{line}: {text}");
     }
+    let build = format!(
+        r#"gateway_build_info{{version="{}",revision="{}",features="simulator"}} 1"#,
+        env!("CARGO_PKG_VERSION"),
+        option_env!("SOURCE_REVISION").unwrap_or("unknown"),
+    );
+    assert!(text.contains(&build), "{build}: {text}");
     assert!(text.contains("# TYPE grpc_server_started_total counter"));
     assert!(text.contains("content-type: text/plain; version=0.0.4"));
     assert!(!text.contains("# EOF"));

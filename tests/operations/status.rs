@@ -50,6 +50,8 @@ async fn status_reports_the_health_of_enterprise_manager() {
     assert_eq!(em["circuit"], "closed");
     assert_eq!(at_first["ready"], true);
     assert_eq!(at_first["version"], env!("CARGO_PKG_VERSION"));
+    assert_eq!(at_first["revision"], json!(option_env!("SOURCE_REVISION")));
+    assert_eq!(at_first["features"], json!(["simulator"]));
     let certificates = &at_first["certificates"];
     assert_eq!(*certificates, json!({"listener": null, "enterprise_manager": null}));
 

@@ -61,7 +61,7 @@ use prometheus_client::{
     registry::Registry,
 };
 
-use crate::runtime::certificates::Expiry;
+use crate::runtime::{build, certificates::Expiry};
 pub(crate) use calls::CallMetrics;
 use labels::Labels;
 pub(crate) use upstream::{BatchOf, LogonOutcome, RequestOutcome, UpstreamMetrics};
@@ -97,7 +97,9 @@ metrics! {
     certificate_expiry: Family<Labels<1>, Gauge> = "gateway_certificate_expiry_timestamp_seconds",
         "Expiry of the gateway's own certificate (listener) and of the one that Enterprise Manager \
          presented last (enterprise_manager), in seconds since 1970";
-    build: Family<Labels<1>, Gauge> = "gateway_build_info", "1, labelled with the version";
+    build: Family<Labels<3>, Gauge> = "gateway_build_info",
+        "1, labelled with the version, the git revision (or unknown) and the cargo features (or none) \
+         of the build";
 }
 
 /// All metrics of the gateway.
@@ -171,7 +173,7 @@ impl Metrics {
                 registry
             },
         };
-        metrics.parts.build.get_or_create(&[("version", env!("CARGO_PKG_VERSION"))]).set(1);
+        metrics.parts.build.get_or_create(&build::LABELS).set(1);
         for why in RefusedConnection::ALL {
             drop(metrics.parts.refused.get_or_create(&[("why", why.label())]));
         }
