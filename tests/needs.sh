@@ -34,7 +34,11 @@ make_venv() {
 find_prometheus() {
   PATH=$1/tools/usr/bin:$PATH
   if command -v promtool >/dev/null && command -v prometheus >/dev/null; then return; fi
-  (cd "$1" && apt-get update -qq && apt-get download -qq prometheus 2>/dev/null)
+  (
+    cd "$1"
+    # Another check may be reading the lists of packages at the same time, which are mostly new enough.
+    apt-get download -qq prometheus || { apt-get update -qq && apt-get download -qq prometheus; }
+  ) 2>/dev/null
   dpkg -x "$1"/prometheus_*.deb "$1/tools"
 }
 

@@ -13,12 +13,14 @@ STARTS_WITHIN = 30
 
 
 class Gateway:
-    """The program with these arguments on free ports, and the addresses that it listens on."""
+    """The program with these arguments, on free ports unless they say otherwise, and the addresses that it listens on."""
 
     def __init__(self, program, folder, name, *arguments):
         self.log = folder / f"{name}.log"
         environment = {k: v for k, v in os.environ.items() if not k.startswith("GATEWAY_")}
-        command = [program, *arguments, "--listen=127.0.0.1:0", "--admin-listen=127.0.0.1:0"]
+        command = [program, *arguments, "--admin-listen=127.0.0.1:0"]
+        if not any(argument.startswith("--listen=") for argument in arguments):
+            command.append("--listen=127.0.0.1:0")
         with self.log.open("w") as log:
             self.process = subprocess.Popen(
                 command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, env=environment
