@@ -273,6 +273,19 @@ async fn the_demonstration_answers_and_the_exit_codes_of_get_differ() {
     let (_, out, _) = run(&mut program(&["get", FINISHED, &server, "--links"])).await;
     assert!(out.contains("Links          Up         BackupServerReference"), "{out}");
 
+    let (code, out, _) = run(&mut program(&["get", FINISHED, FAILED, &server])).await;
+    let (first, second) = out.split_once("\n\n").unwrap();
+    assert!(code == 0 && first.contains(FINISHED) && second.contains(FAILED), "{out}");
+    let (code, out, err) = run(&mut program(&["get", UNKNOWN, FINISHED, &server])).await;
+    assert_eq!((code, out.matches("Session  ").count()), (66, 1), "{out}");
+    assert!(err.contains(&format!("does not know {UNKNOWN}")) && out.contains(FINISHED), "{err}");
+    let json = ["get", FINISHED, UNKNOWN, &server, "--json"];
+    let (_, out, _) = run(&mut program(&json)).await;
+    let json: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(json["unknownSessionIds"][0], UNKNOWN);
+    let (code, ..) = run(&mut program(&["get", FINISHED, FAILED, "--failed-tasks", &server])).await;
+    assert_eq!(code, 64);
+
     let (code, out, _) = run(&mut program(&["list", &server, "--result=failed"])).await;
     assert_eq!(code, 0);
     let rows: Vec<_> = out.lines().collect();

@@ -265,7 +265,7 @@ async fn no_secret_is_in_a_trace_level_log_or_anywhere_else() {
     output += &calls(&simulator, &client).await;
 
     let options = GetOptions {
-        id: FINISHED.to_owned(),
+        ids: vec![FINISHED.to_owned()],
         server: ServerOptions {
             server,
             tls: TlsOptions {

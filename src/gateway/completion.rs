@@ -121,6 +121,9 @@ fn line(call: &CallContext, failure: &Failure) -> FailedCall {
 /// The level and the text of a failure.
 fn described(failure: &Failure) -> (Level, String) {
     match failure {
+        Failure::InvalidItem(_, field, index, problem) => {
+            (Level::INFO, format!("call refused: {field}[{index}] {problem}"))
+        }
         Failure::InvalidRequest(_, field, problem) => {
             (Level::INFO, format!("call refused: {field} {problem}"))
         }

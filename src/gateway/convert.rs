@@ -41,6 +41,7 @@ pub fn page_response(
         replica_sessions: page.items.into_iter().map(session).collect(),
         next_page_token,
         read_time: Some(timestamp(page.read_at)),
+        ..v1::ListReplicaSessionsResponse::default()
     }
 }
 
@@ -80,7 +81,7 @@ pub(super) fn task(task: &TaskSession) -> v1::ReplicaTaskSession {
     message
 }
 
-fn session(session: ReplicaSession) -> v1::ReplicaSession {
+pub(super) fn session(session: ReplicaSession) -> v1::ReplicaSession {
     let ReplicaSession { id, uid, name, r#type, href, links, entity, unmapped } = session;
     let mut message = v1::ReplicaSession {
         id: id.to_string(),

@@ -1,5 +1,7 @@
 //! Validates filters: whether Enterprise Manager can filter by each value.
 
+use std::collections::HashSet;
+
 use jiff::Timestamp;
 use uuid::Uuid;
 
@@ -10,7 +12,7 @@ use super::{
 };
 use crate::{
     enterprise_manager::{
-        InvalidName, Name, Period, RunResult, SessionFilter, SessionId, TaskFilter, parse_id,
+        InvalidName, Name, Period, RunResult, SessionFilter, SessionId, TaskFilter, View, parse_id,
     },
     proto::v1::{
         ReplicaSessionFilter, ReplicaTaskSessionFilter, TimeRange, replica_session,
@@ -20,6 +22,12 @@ use crate::{
 
 /// Maximum number of names, and of ids, in a filter of tasks.
 const MAX_VALUES: usize = 100;
+
+/// Maximum number of ids in a filter of sessions, which are read and not searched for.
+const MAX_SESSIONS: usize = 1000;
+
+/// The name of the field with ids, in either filter.
+const SESSION_IDS: &str = "filter.session_ids";
 
 pub(super) fn session_filter(filter: &ReplicaSessionFilter) -> Result<SessionFilter, Failure> {
     let states = values(
@@ -50,7 +58,7 @@ pub(super) fn task_filter(filter: &ReplicaTaskSessionFilter) -> Result<TaskFilte
     )?;
     Ok(TaskFilter {
         vm_names: vm_names(&filter.vm_names)?,
-        sessions: session_ids(&filter.session_ids)?,
+        sessions: task_sessions(&filter.session_ids)?,
         job_id: job_id(&filter.job_id)?,
         job_name: name(&filter.job_name, "filter.job_name")?,
         backup_server_id: backup_server_id(&filter.backup_server_id)?,
@@ -92,13 +100,49 @@ fn vm_names(texts: &[String]) -> Result<Vec<Name>, Failure> {
     sorted(names)
 }
 
-fn session_ids(texts: &[String]) -> Result<Vec<SessionId>, Failure> {
-    const FIELD: &str = "filter.session_ids";
-    if texts.len() > MAX_VALUES {
-        return Err(invalid(FIELD, "must not be more than 100"));
+/// The ids in a filter of sessions, in their order and without duplicates.
+pub(super) fn session_ids(texts: &[String]) -> Result<Vec<SessionId>, Failure> {
+    if texts.len() > MAX_SESSIONS {
+        return Err(invalid(SESSION_IDS, "must not be more than 1000"));
     }
-    let problem = "must be UUIDs or urn:veeam:ReplicaJobSession:<UUID>";
-    sorted(texts.iter().map(|text| text.parse().map_err(|_| invalid(FIELD, problem))))
+    let mut ids = parsed(texts).collect::<Result<Vec<_>, _>>()?;
+    let mut seen = HashSet::new();
+    ids.retain(|id| seen.insert(*id));
+    Ok(ids)
+}
+
+/// Checks that only fields are set beside ids that a session's own fields decide.
+pub(super) fn only_exact(filter: &SessionFilter, view: View) -> Result<(), Failure> {
+    let refused = [
+        (filter.job_name.is_some(), "filter.job_name"),
+        (filter.backup_server_id.is_some(), "filter.backup_server_id"),
+        (filter.backup_server_name.is_some(), "filter.backup_server_name"),
+    ];
+    if let Some((_, field)) = refused.into_iter().find(|(is_set, _)| *is_set) {
+        let problem = "must not be set beside session_ids, which are read and not searched for: leave it out, and \
+            compare the sessions' own field";
+        return Err(invalid(field, problem));
+    }
+    if view == View::Reference && filter.has_exact_fields() {
+        let problem = "must have no other field beside session_ids in the reference view, which has no fields to \
+            compare: ask for the entity view";
+        return Err(invalid("filter", problem));
+    }
+    Ok(())
+}
+
+fn task_sessions(texts: &[String]) -> Result<Vec<SessionId>, Failure> {
+    if texts.len() > MAX_VALUES {
+        return Err(invalid(SESSION_IDS, "must not be more than 100"));
+    }
+    sorted(parsed(texts))
+}
+
+fn parsed(texts: &[String]) -> impl Iterator<Item = Result<SessionId, Failure>> {
+    let problem = "must be a UUID or urn:veeam:ReplicaJobSession:<UUID>";
+    texts.iter().enumerate().map(move |(index, text)| {
+        text.parse().map_err(|_| Failure::InvalidItem(&INVALID_FILTER, SESSION_IDS, index, problem))
+    })
 }
 
 /// The values, sorted and without duplicates, so that equal filters are the same.

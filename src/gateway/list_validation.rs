@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{
-    filter_validation::{session_filter, task_filter},
+    filter_validation::{only_exact, session_filter, session_ids, task_filter},
     page_token::{PageTokens, TaskPosition},
     reasons::{INVALID_FILTER, INVALID_ORDER_BY, INVALID_PAGE_SIZE, INVALID_PAGE_TOKEN},
     status::Failure,
@@ -30,6 +30,19 @@ pub(super) struct ValidList<F> {
     pub(super) max_age: Option<Duration>,
     /// The request without its page token: tokens are valid for an equal request only.
     pub(super) request: String,
+}
+
+/// A valid `List` of sessions by their ids.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct ValidIds {
+    /// The ids of this page.
+    pub(super) ids: Vec<SessionId>,
+    /// Excludes sessions that have been read.
+    pub(super) filter: SessionFilter,
+    pub(super) view: View,
+    pub(super) max_age: Option<Duration>,
+    /// Empty on the last page.
+    pub(super) next_page_token: String,
 }
 
 /// A valid `ListTasks`.
@@ -61,6 +74,41 @@ impl ValidList<SessionFilter> {
         let belongs_to = format!("sessions {view:?} {order:?} {page_size} {expression}");
         let position = position(&request.page_token, &belongs_to, tokens)?;
         Ok(Self { list, position, max_age, request: belongs_to })
+    }
+}
+
+impl ValidIds {
+    /// `None` if the request names no sessions.
+    pub(super) fn of(
+        request: &ListReplicaSessionsRequest,
+        tokens: &PageTokens,
+    ) -> Result<Option<Self>, Failure> {
+        let Some(filter) = request.filter.as_ref().filter(|it| !it.session_ids.is_empty()) else {
+            return Ok(None);
+        };
+        let ids = session_ids(&filter.session_ids)?;
+        let filter = session_filter(filter)?;
+        let view = checked_view(request.view)?;
+        only_exact(&filter, view)?;
+        order(request.order_by)?;
+        if request.order_by() != ReplicaSessionOrder::Unspecified {
+            let problem = "must be unspecified beside filter.session_ids: sessions come in the order of their ids";
+            return Err(Failure::InvalidRequest(&INVALID_ORDER_BY, "order_by", problem));
+        }
+        let page_size = page_size(request.page_size, MAX_PAGE_SIZE)?;
+        let max_age = checked_max_age(request.max_age.as_ref())?;
+        let expression = filter.expression();
+        let belongs_to = format!("sessions by id {view:?} {page_size} {expression} {ids:?}");
+        let first = match request.page_token.as_str() {
+            "" => 0,
+            token => tokens.ids(token, &belongs_to).ok_or_else(invalid_token)?,
+        };
+        let mut rest = ids.into_iter().skip(first.into());
+        let ids: Vec<_> = rest.by_ref().take(page_size.into()).collect();
+        let has_more = rest.next().is_some();
+        let next = has_more.then(|| tokens.of_ids(first.saturating_add(page_size), &belongs_to));
+        let next_page_token = next.unwrap_or_default();
+        Ok(Some(Self { ids, filter, view, max_age, next_page_token }))
     }
 }
 

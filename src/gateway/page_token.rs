@@ -80,6 +80,17 @@ impl PageTokens {
         (is_possible && is_allowed && position.given.len() <= MAX_GIVEN).then_some(position)
     }
 
+    /// The token for a page that begins with this one of the ids in a request, which identifies them.
+    pub(super) fn of_ids(&self, first: u16, request: &str) -> String {
+        self.seal(&first.to_be_bytes(), request)
+    }
+
+    /// The index in a token of [`of_ids`](Self::of_ids); `None` if it is not valid.
+    pub(super) fn ids(&self, token: &str, request: &str) -> Option<u16> {
+        let bytes = self.open(token, request)?;
+        Some(u16::from_be_bytes(bytes.try_into().ok()?))
+    }
+
     /// The token for a position among the tasks of a session. `request` identifies the list.
     pub(super) fn of_tasks(&self, (created_at, id): TaskPosition, request: &str) -> String {
         let mut bytes = Vec::new();

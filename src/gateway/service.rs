@@ -6,13 +6,14 @@
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
+use jiff::Timestamp;
 use tonic::{Request, Response, Status, body::Body, codec::CompressionEncoding};
 use tower::Service as _;
 
 use super::{
     call_context::CallContext,
     completion, convert,
-    list_validation::{ValidList, ValidTasks},
+    list_validation::{ValidIds, ValidList, ValidTasks},
     page_token::PageTokens,
     status::Failure,
     validation::{ValidGet, checked_id},
@@ -111,6 +112,9 @@ impl SessionMethods {
         request: &ListReplicaSessionsRequest,
         call: &CallContext,
     ) -> Result<ListReplicaSessionsResponse, Failure> {
+        if let Some(valid) = ValidIds::of(request, &self.tokens)? {
+            return self.list_by_id(valid, call).await;
+        }
         let valid = ValidList::<SessionFilter>::of(request, &self.tokens)?;
         let page = self
             .reads
@@ -121,6 +125,34 @@ impl SessionMethods {
             page.next.as_ref().map(|next| self.tokens.of_list(next, &valid.request));
         let page = Arc::unwrap_or_clone(page);
         Ok(convert::page_response(page, next_page_token.unwrap_or_default()))
+    }
+
+    async fn list_by_id(
+        &self,
+        ValidIds { ids, filter, view, max_age, next_page_token }: ValidIds,
+        call: &CallContext,
+    ) -> Result<ListReplicaSessionsResponse, Failure> {
+        let read = self.reads.sessions(&ids, view, call.caller_terms(max_age)).await;
+        let readings = read.map_err(|(id, error)| Failure::EnterpriseManager(error, Some(id)))?;
+        let mut response = ListReplicaSessionsResponse {
+            next_page_token,
+            ..ListReplicaSessionsResponse::default()
+        };
+        let mut read_at = Timestamp::now();
+        for (id, reading) in ids.iter().zip(readings) {
+            match reading {
+                None => response.unknown_session_ids.push(id.to_string()),
+                Some(reading) => {
+                    read_at = read_at.min(reading.read_at);
+                    if filter.matches(&reading.session) {
+                        let session = Arc::unwrap_or_clone(reading).session;
+                        response.replica_sessions.push(convert::session(session));
+                    }
+                }
+            }
+        }
+        response.read_time = Some(convert::timestamp(read_at));
+        Ok(response)
     }
 
     async fn list_task_sessions(

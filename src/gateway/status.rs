@@ -44,6 +44,8 @@ const RETRY_DELAY: Duration = Duration::from_secs(1);
 pub enum Failure {
     /// The request is invalid: the row of the table, the field, and what is wrong with it.
     InvalidRequest(&'static Row, &'static str, &'static str),
+    /// The same of one item of a repeated field: with its index, from zero.
+    InvalidItem(&'static Row, &'static str, usize, &'static str),
     /// The request is not a call of this contract: the row of the table, and what is wrong, for the
     /// log.
     Refused(&'static Row, String),
@@ -66,7 +68,9 @@ impl Failure {
     /// The row of the table.
     pub fn row(&self) -> &'static Row {
         match self {
-            Self::InvalidRequest(row, ..) | Self::Refused(row, _) => row,
+            Self::InvalidRequest(row, ..) | Self::InvalidItem(row, ..) | Self::Refused(row, _) => {
+                row
+            }
             Self::CallerNotAllowed(_) => &CALLER_NOT_ALLOWED,
             Self::DeadlineExceeded => &DEADLINE_EXCEEDED,
             Self::Overloaded => &OVERLOADED,
@@ -96,6 +100,9 @@ impl Failure {
             Self::InvalidRequest(_, field, problem) => {
                 details.add_bad_request_violation(*field, *problem);
             }
+            Self::InvalidItem(_, field, index, problem) => {
+                details.add_bad_request_violation(format!("{field}[{index}]"), *problem);
+            }
             Self::EnterpriseManager(Error::SessionNotFound { .. }, Some(id)) => {
                 let name = format!("urn:veeam:ReplicaJobSession:{id}");
                 details.set_resource_info("ReplicaJobSession", name, "", row.message);
@@ -108,6 +115,7 @@ impl Failure {
         }
         let message = match self {
             Self::InvalidRequest(_, field, problem) => format!("{field} {problem}"),
+            Self::InvalidItem(_, field, index, problem) => format!("{field}[{index}] {problem}"),
             _ => row.message.to_owned(),
         };
         let mut status = Status::with_error_details(row.code, message, details);

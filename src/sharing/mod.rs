@@ -18,7 +18,8 @@
 mod caller_terms;
 mod in_flight;
 mod patience;
-mod watch_terms;
+mod several;
+mod turn_terms;
 
 use std::{future::Future, sync::Arc, time::Duration};
 
@@ -38,7 +39,7 @@ pub(crate) use caller_terms::{CallerTerms, ForWhom};
 use in_flight::InFlight;
 pub(crate) use in_flight::SharedResult;
 pub(crate) use patience::Patience;
-pub(crate) use watch_terms::WatchTerms;
+pub(crate) use turn_terms::TurnTerms;
 
 /// Name of the span attribute that says where the session came from: `asked`, `shared` or `reused`.
 pub(crate) const SESSION_READ: &str = "gateway.read.session";
@@ -177,14 +178,15 @@ impl SharedReads {
         self.registry.sessions.join_or_start(key, &terms, None, kept, read).await
     }
 
-    /// Reads a watched session in the same way, when its turn has come.
-    pub(crate) async fn watched_session(
+    /// Reads a session in the same way, when its turn has come.
+    pub(crate) async fn session_in_turn(
         &self,
         id: SessionId,
-        terms: WatchTerms<'_>,
+        view: View,
+        terms: TurnTerms<'_>,
     ) -> SharedResult<Reading> {
-        let key = (id, View::Entity);
-        let WatchTerms { max_age, share, company, trace, callers, .. } = terms;
+        let key = (id, view);
+        let TurnTerms { max_age, share, company, trace, callers, .. } = terms;
         let watchers = ForWhom::Watchers(callers);
         let caller = |deadline| CallerTerms { max_age, deadline, trace, share, callers: watchers };
         if let Some(reading) = self.reused(key, &caller(terms.patience.until())) {
@@ -192,7 +194,7 @@ impl SharedReads {
         }
         // Outside of the shared read: a call that comes in the meantime does not wait for this turn.
         let wait = Wait { share, company, deadline: terms.patience.deadline(), trace, callers };
-        let turn = self.enterprise_manager.turn(id, View::Entity, &wait).await;
+        let turn = self.enterprise_manager.turn(id, view, &wait).await;
         let began = turn.began;
         terms.patience.has_turn(began);
 
@@ -200,9 +202,10 @@ impl SharedReads {
         let (enterprise_manager, registry) =
             (self.enterprise_manager.clone(), self.registry.clone());
         let caller = caller(terms.patience.until());
+        let accepts_earlier = caller.accepts_earlier();
         let patience = terms.patience;
         let read = move |context: Arc<ReadContext>| async move {
-            let in_turn = enterprise_manager.replica_session_in(turn, id, View::Entity, &context);
+            let in_turn = enterprise_manager.replica_session_in(turn, id, view, &context);
             let result = if let Some(result) = in_turn.await {
                 result
             } else {
@@ -212,9 +215,9 @@ impl SharedReads {
                 patience.has_turn(Instant::now());
                 context.extend(patience.until());
                 let permit = Some(permit);
-                enterprise_manager.replica_session_alone(id, View::Entity, &context, permit).await
+                enterprise_manager.replica_session_alone(id, view, &context, permit).await
             };
-            registry.keep(key, &result, true);
+            registry.keep(key, &result, accepts_earlier);
             result
         };
         self.registry.sessions.join_or_start(key, &caller, Some(began), kept, read).await

@@ -14,10 +14,10 @@ use super::{
     state::{End, Outage, PollerState},
 };
 use crate::{
-    enterprise_manager::{EntityFields, Error, Reading, SessionId, Share, WaitingCallers},
+    enterprise_manager::{EntityFields, Error, Reading, SessionId, Share, View, WaitingCallers},
     operations::{metrics::GaugeGuard, traces::TraceContext},
     settings::WatchSettings,
-    sharing::{Patience, SharedReads, SharedResult, WatchTerms},
+    sharing::{Patience, SharedReads, SharedResult, TurnTerms},
 };
 
 /// Reads one session repeatedly while it is watched.
@@ -76,7 +76,7 @@ impl Poller {
     /// permit, since the first watcher waits for this read.
     async fn first_read(&self) -> SharedResult<Reading> {
         let patience = Patience::in_all(self.registry.settings.read_timeout);
-        self.read(WatchTerms {
+        self.read(TurnTerms {
             max_age: None,
             share: Share::FirstReads,
             company: Duration::ZERO,
@@ -94,7 +94,7 @@ impl Poller {
         let is_only_one = self.registry.pollers.lock().len() == 1;
         let company = if is_only_one { Duration::ZERO } else { self.pace.company() };
         let trace = self.registry.traces.poll(&self.begun_by, self.id);
-        let terms = WatchTerms {
+        let terms = TurnTerms {
             max_age: Some(self.pace.acceptable_age()),
             share: Share::Polls,
             company,
@@ -110,11 +110,11 @@ impl Poller {
         result
     }
 
-    async fn read(&self, terms: WatchTerms<'_>) -> SharedResult<Reading> {
+    async fn read(&self, terms: TurnTerms<'_>) -> SharedResult<Reading> {
         let patience = terms.patience.clone();
         tokio::select! {
             biased;
-            result = self.reads.watched_session(self.id, terms) => result,
+            result = self.reads.session_in_turn(self.id, View::Entity, terms) => result,
             error = patience.exhausted() => Err(error),
         }
     }

@@ -6,6 +6,7 @@ mod answers;
 mod attacks;
 mod batches;
 mod beyond_filter;
+mod by_ids;
 mod callers;
 mod certificates;
 #[allow(dead_code, reason = "shared with other tests")]

@@ -381,8 +381,8 @@ async fn an_invalid_request_names_its_field_and_never_reaches_em() {
         ("filter.vm_names", "INVALID_FILTER", Box::new(|_, f| f.vm_names = vec!["x".repeat(256)])),
         ("filter.vm_names", "INVALID_FILTER", Box::new(move |_, f| f.vm_names = many("x"))),
         ("filter.session_ids", "INVALID_FILTER", Box::new(move |_, f| f.session_ids = ids.clone())),
-        ("filter.session_ids", "INVALID_FILTER", {
-            Box::new(|_, f| f.session_ids = vec![format!("{FINISHED}\"")])
+        ("filter.session_ids[1]", "INVALID_FILTER", {
+            Box::new(|_, f| f.session_ids = vec![FINISHED.to_owned(), format!("{FINISHED}\"")])
         }),
         ("filter.job_id", "INVALID_FILTER", Box::new(|_, f| f.job_id = "Job 1".to_owned())),
         ("filter.job_name", "INVALID_FILTER", Box::new(|_, f| f.job_name = "\0".to_owned())),

@@ -1,5 +1,7 @@
 //! `get`: asks a gateway for one session and prints it.
 
+mod several;
+
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
@@ -22,15 +24,15 @@ use crate::{
     settings::duration,
 };
 
-/// Ask a gateway for one session and print it
+/// Ask a gateway for one session, or several, and print them
 ///
-/// Exit codes: 0 answered, 64 wrong arguments, 66 no such session, 69 unavailable, 70 internal error,
+/// Exit codes: 0 answered, 64 wrong arguments, 66 no such session (the others are printed), 69 unavailable, 70 internal error,
 /// 75 out of time or overloaded, 77 not allowed, 78 the gateway is not set up correctly.
 #[derive(Debug, Clone, Args)]
 pub struct GetOptions {
-    /// The session: a UUID or urn:veeam:ReplicaJobSession:<UUID>
-    #[arg(value_parser = session_id)]
-    pub id: String,
+    /// The session: a UUID or urn:veeam:ReplicaJobSession:<UUID>; several are read with one call
+    #[arg(value_name = "ID", required = true, value_parser = session_id)]
+    pub ids: Vec<String>,
 
     /// The gateway.
     #[command(flatten)]
@@ -40,7 +42,7 @@ pub struct GetOptions {
     #[arg(long, value_name = "VIEW", default_value = "entity")]
     pub view: ViewOption,
 
-    /// Also show which virtual machines failed, and why
+    /// Also show which virtual machines failed, and why; of one session only
     #[arg(long)]
     pub failed_tasks: bool,
 
@@ -82,25 +84,22 @@ impl From<ViewOption> for i32 {
 
 /// Asks the gateway and prints the answer.
 pub(crate) async fn run(options: &GetOptions) -> Result<ExitCode, CommandError> {
+    let [_] = &options.ids[..] else { return several::run(options).await };
     print(&get(options).await?);
     Ok(ExitCode::SUCCESS)
 }
 
-/// Asks the gateway and returns the text to print, in lines that fit the terminal.
+/// Asks the gateway for the first of these sessions, and returns the text to print, in lines that fit the
+/// terminal.
 ///
 /// # Errors
 ///
 /// The gateway refused the call, or cannot be reached.
 pub async fn get(options: &GetOptions) -> Result<String, Refusal> {
-    let max_age = options
-        .max_age
-        .map(prost_types::Duration::try_from)
-        .transpose()
-        .map_err(|_| Refusal::local(Code::InvalidArgument, "--max-age: is too long"))?;
     let mut request = Request::new(GetReplicaSessionRequest {
-        id: options.id.clone(),
+        id: options.ids.first().cloned().unwrap_or_default(),
         view: options.view.into(),
-        max_age,
+        max_age: max_age(options)?,
         include_failed_tasks: options.failed_tasks,
     });
     request.set_timeout(options.deadline);
@@ -111,6 +110,12 @@ pub async fn get(options: &GetOptions) -> Result<String, Refusal> {
     } else {
         rendered(&response, options.links, Timestamp::now(), terminal::width())
     })
+}
+
+/// The maximum age of the answer, as in a request.
+fn max_age(options: &GetOptions) -> Result<Option<prost_types::Duration>, Refusal> {
+    let max_age = options.max_age.map(prost_types::Duration::try_from).transpose();
+    max_age.map_err(|_| Refusal::local(Code::InvalidArgument, "--max-age: is too long"))
 }
 
 /// Aligned lines: the run first, links last. Ages are relative to `now`.

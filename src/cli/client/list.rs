@@ -110,6 +110,7 @@ fn request(options: &ListOptions) -> ListReplicaSessionsRequest {
         is_retry: options.retry,
         create_time: options.filter.created(),
         end_time: options.filter.ended(),
+        ..ReplicaSessionFilter::default()
     };
     ListReplicaSessionsRequest {
         page_size: options.page.page_size.unwrap_or_default(),

@@ -4,11 +4,13 @@
 //! * `path.rs`: the address of a query.
 //! * `position.rs`: where a list goes on.
 //! * `selection.rs`: what sessions and tasks have in common for a list.
-//! * `contradiction.rs`: whether an item is one that was asked for.
+//! * `contradiction.rs`: whether an item is one that was asked for; `exact.rs`: whether a session that was
+//!   read by its id matches a filter.
 //! * `list.rs`: lists, and where their next page begins.
 //! * `read.rs`: the methods that read pages and tasks.
 
 mod contradiction;
+mod exact;
 pub(crate) mod filter;
 pub(crate) mod list;
 pub(crate) mod path;

@@ -22,6 +22,8 @@ pub enum TraceContext {
     Forwarded(Arc<SpanContext>),
     /// This span of the gateway.
     Span(Context),
+    /// One of several reads for this span: a parent of requests, on which the read itself notes nothing.
+    PartOf(Context),
 }
 
 impl TraceContext {
@@ -30,9 +32,17 @@ impl TraceContext {
         let id = match self {
             Self::Untraced => TraceId::INVALID,
             Self::Forwarded(parent) => parent.trace_id(),
-            Self::Span(context) => context.span().span_context().trace_id(),
+            Self::Span(context) | Self::PartOf(context) => context.span().span_context().trace_id(),
         };
         Some(id).filter(|id| *id != TraceId::INVALID)
+    }
+
+    /// The trace for one of several reads. Each would overwrite what the others note on the span.
+    pub(crate) fn part(&self) -> Self {
+        match self {
+            Self::Span(context) => Self::PartOf(context.clone()),
+            other => other.clone(),
+        }
     }
 
     /// Sets an attribute of the span. `value` is called only when the span is recorded.
@@ -70,7 +80,7 @@ impl TraceContext {
 
     /// The gateway's own span, if there is one.
     pub(super) fn own_span(&self) -> Option<SpanContext> {
-        let Self::Span(context) = self else { return None };
+        let (Self::Span(context) | Self::PartOf(context)) = self else { return None };
         Some(context.span().span_context().clone()).filter(SpanContext::is_valid)
     }
 

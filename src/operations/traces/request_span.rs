@@ -36,7 +36,9 @@ impl Traces {
             (_, TraceContext::Forwarded(_)) => return RequestSpan(parent.clone()),
             (None, _) => return RequestSpan::default(),
             (Some(tracing), TraceContext::Untraced) => (tracing, &Context::new()),
-            (Some(tracing), TraceContext::Span(context)) => (tracing, context),
+            (Some(tracing), TraceContext::Span(context) | TraceContext::PartOf(context)) => {
+                (tracing, context)
+            }
         };
         let template = template(path);
         let builder =

@@ -1,5 +1,5 @@
-//! The requirements for one read of a watched session: other than a call's, since nobody waits for a
-//! poll.
+//! The requirements for one read that waits for its turn: other than a call's own, since nobody waits for
+//! a poll, and many others may go together with one of several reads.
 
 use std::{sync::Arc, time::Duration};
 
@@ -9,8 +9,9 @@ use crate::{
     operations::traces::TraceContext,
 };
 
-/// The requirements for one read of a watched session.
-pub(crate) struct WatchTerms<'t> {
+/// The requirements for one read of a watched session, or for one of several that a call asks for.
+#[derive(Clone)]
+pub(crate) struct TurnTerms<'t> {
     /// Maximum age of the answer; with `None`, the settings decide.
     pub max_age: Option<Duration>,
     /// Whose permits the read takes.
@@ -21,6 +22,6 @@ pub(crate) struct WatchTerms<'t> {
     pub patience: Arc<Patience>,
     /// The trace that it belongs to.
     pub trace: &'t TraceContext,
-    /// Who watches the session.
+    /// Who watches the session, or calls.
     pub callers: &'t Arc<WaitingCallers>,
 }
