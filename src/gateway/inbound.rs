@@ -193,7 +193,8 @@ impl Connection {
             let (call, _) = self.context(&request, caller);
             let Ok(response) = self.others.clone().call(request).await;
             let checked = protocol::check_response(response);
-            return Ok(checked.unwrap_or_else(|failure| fail(&call, &failure)));
+            let response = checked.unwrap_or_else(|failure| fail(&call, &failure));
+            return Ok(completed(response, None, &call, call.request_id.to_header()));
         }
 
         // 3. Context. This validates the deadline; from now on the call has one. Refused calls are

@@ -74,7 +74,7 @@ table! {
         "filter has a value that Enterprise Manager cannot filter by",
         "tell the caller's owner: the message names the invalid field of the filter";
     INVALID_TIMEOUT = InvalidArgument, "INVALID_TIMEOUT",
-        "grpc-timeout must be up to eight digits followed by one of H, M, S, m, u, n",
+        "grpc-timeout must be digits followed by one of H, M, S, m, u, n",
         "tell the caller's owner: the caller's gRPC library sends a malformed grpc-timeout header";
     NOT_GRPC = InvalidArgument, "NOT_GRPC",
         "content-type must be application/grpc: the gateway speaks gRPC over HTTP/2, not JSON or gRPC-Web",

@@ -1,4 +1,6 @@
-//! The admin listener: `/livez`, `/readyz`, `/status` and `/metrics` over plain HTTP/1.1.
+//! The admin listener: `/livez`, `/readyz`, `/status` and `/metrics` over HTTP without TLS: HTTP/1.1, or
+//! HTTP/2 with clients that begin with its preface, as proxies do that ask for health with the protocol of
+//! the upstream.
 //!
 //! Why not `axum::serve`? It limits neither the number of connections nor how long one may stay
 //! silent, and clients of this port must not be able to exhaust the file descriptors that callers
@@ -14,13 +16,13 @@ use axum::{
     },
     routing::get,
 };
-use hyper::server::conn::http1;
+use hyper::server::conn::{http1, http2};
 use hyper_util::{
-    rt::{TokioIo, TokioTimer},
+    rt::{TokioExecutor, TokioIo, TokioTimer},
     service::TowerToHyperService,
 };
 use tokio::{
-    net::TcpListener,
+    net::{TcpListener, TcpStream},
     task::JoinSet,
     time::{sleep, timeout},
 };
@@ -31,11 +33,17 @@ use super::metrics::Metrics;
 /// Maximum number of open connections; more wait in the kernel's accept queue.
 const MAX_CONNECTIONS: usize = 256;
 
-/// How long a client may take to send the head of a request.
+/// How long a client may take to send its first bytes, and the head of a request.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Maximum age of a connection. Scrapers and probes reconnect.
 const LONGEST_CONNECTION: Duration = Duration::from_secs(60);
+
+/// What HTTP/2 begins with; no request of HTTP/1.1 does.
+const HTTP2: &[u8] = b"PRI";
+
+/// Maximum number of requests at a time on a connection of HTTP/2.
+const MAX_CONCURRENT_STREAMS: u32 = 16;
 
 /// Pause after a failed accept, such as when the process is out of file descriptors.
 const ACCEPT_BACK_OFF: Duration = Duration::from_millis(100);
@@ -97,17 +105,39 @@ pub(crate) async fn serve(listener: TcpListener, routes: Router) {
         };
         match accepted {
             Ok((stream, _)) => {
-                let service = TowerToHyperService::new(routes.clone());
-                let connection = http1::Builder::new()
-                    .timer(TokioTimer::new())
-                    .header_read_timeout(HEADER_TIMEOUT)
-                    .serve_connection(TokioIo::new(stream), service);
-                connections.spawn(timeout(LONGEST_CONNECTION, connection));
+                connections
+                    .spawn(timeout(LONGEST_CONNECTION, serve_connection(stream, routes.clone())));
             }
             Err(error) => {
                 tracing::debug!(%error, "accepting an admin connection failed");
                 sleep(ACCEPT_BACK_OFF).await;
             }
         }
+    }
+}
+
+async fn serve_connection(stream: TcpStream, routes: Router) {
+    // hyper-util can tell the two apart as well, but waits for the first bytes without a limit.
+    let mut first = [0; HTTP2.len()];
+    let Ok(Ok(length @ 1..)) = timeout(HEADER_TIMEOUT, stream.peek(&mut first)).await else {
+        return;
+    };
+    let service = TowerToHyperService::new(routes);
+    let io = TokioIo::new(stream);
+    let ended = if first[..length] == *HTTP2 {
+        http2::Builder::new(TokioExecutor::new())
+            .timer(TokioTimer::new())
+            .max_concurrent_streams(MAX_CONCURRENT_STREAMS)
+            .serve_connection(io, service)
+            .await
+    } else {
+        http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(HEADER_TIMEOUT)
+            .serve_connection(io, service)
+            .await
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%error, "an admin connection ended");
     }
 }

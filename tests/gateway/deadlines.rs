@@ -7,8 +7,8 @@ use tokio::time::{Instant, timeout};
 use tonic::{Code, Status};
 
 use super::support::{
-    FINISHED, Setup, bare_call, bare_request, eventually, fault, framed, get, h2, metric,
-    metric_becomes, reason, request, send, start, start_with, watch_request,
+    FINISHED, Setup, bare_call, bare_request, ended, eventually, fault, framed, get, h2, metric,
+    metric_becomes, reason, request, send, snapshot, start, start_with, watch_request,
 };
 
 /// Tolerance: much more than a loaded machine needs, much less than the waits under test.
@@ -33,6 +33,27 @@ async fn the_deadline_holds_for_a_caller_that_never_sends_its_message() {
     let setup = start().await;
     let status = timeout(SLACK, bare_get(&setup, "100m", false)).await.unwrap();
     assert_eq!(status.code(), Code::DeadlineExceeded);
+}
+
+#[tokio::test]
+async fn a_deadline_with_more_digits_than_grpc_allows_is_a_long_one() {
+    let setup = start_with(Options::default(), |settings| {
+        settings.calls.max_deadline = Duration::from_millis(100);
+    })
+    .await;
+    setup.simulator.set_faults([fault("silence")]);
+    for long in ["100000000m", "2147483647m", "99999999999999999999H"] {
+        let status = timeout(SLACK, bare_get(&setup, long, true)).await.unwrap();
+        assert_eq!(status.code(), Code::DeadlineExceeded, "{long}: at the gateway's limit");
+    }
+    setup.simulator.set_faults([]);
+    for long in ["100000000m", "99999999999999999999H"] {
+        let mut question = watch_request(FINISHED);
+        question.metadata_mut().insert("grpc-timeout", long.parse().unwrap());
+        let mut events = setup.client.clone().watch(question).await.unwrap().into_inner();
+        snapshot(&mut events).await;
+        ended(&mut events).await.unwrap();
+    }
 }
 
 /// A call without a gRPC client library, which would enforce the deadline itself and hide what the

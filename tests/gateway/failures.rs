@@ -228,7 +228,7 @@ async fn an_invalid_request_names_its_field_and_never_reaches_em() {
 #[tokio::test]
 async fn a_malformed_grpc_timeout_is_rejected() {
     let setup = start().await;
-    for wrong in ["soon", "", "S", "5", "5s", "-5S", "+5S", "123456789S", "5 S", "1.5S"] {
+    for wrong in ["soon", "", "S", "5", "5s", "-5S", "+5S", "5 S", "1.5S", "0x5S"] {
         let mut question: Request<_> = request(FINISHED);
         question.metadata_mut().insert("grpc-timeout", wrong.parse().unwrap());
         let failure = send(&setup.client, question).await.unwrap_err();

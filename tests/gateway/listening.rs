@@ -7,12 +7,35 @@ use std::{
 
 use replica_session_gateway::settings::TraceSettings;
 use simulator::Options;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 
 use super::{
     collector::{Collector, attribute},
-    support::{FINISHED, connect, eventually, get, start_with},
+    support::{FINISHED, closed, connect, eventually, get, h2, start, start_with},
 };
+
+#[tokio::test]
+async fn the_admin_listener_answers_over_http_1_and_over_http_2_without_tls() {
+    let setup = start().await;
+    let admin = setup.gateway.admin_address();
+    let (mut sender, _connection) = h2(admin).await;
+    for (path, status) in
+        [("livez", 200), ("readyz", 200), ("status", 200), ("metrics", 200), ("", 404)]
+    {
+        let url = format!("http://{admin}/{path}");
+        assert_eq!(reqwest::get(&url).await.unwrap().status(), status, "{path}");
+        let request = http::Request::get(url).body(()).unwrap();
+        let (answer, _) = sender.send_request(request, true).unwrap();
+        assert_eq!(answer.await.unwrap().status(), status, "{path} over HTTP/2");
+    }
+}
+
+#[tokio::test]
+async fn a_client_of_the_admin_listener_that_sends_nothing_is_closed() {
+    let setup = start().await;
+    let mut silent = TcpStream::connect(setup.gateway.admin_address()).await.unwrap();
+    closed(&mut silent).await;
+}
 
 #[tokio::test]
 async fn a_listener_on_all_addresses_answers_over_ipv4_and_over_ipv6() {

@@ -28,6 +28,7 @@ mod lost_connections;
 mod outage;
 mod overload;
 mod protocol;
+mod request_ids;
 mod reread;
 mod retries;
 mod retry_signals;
