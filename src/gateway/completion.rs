@@ -135,7 +135,7 @@ fn described(failure: &Failure) -> (Level, String) {
         Failure::EnterpriseManager(error, _) => (Level::WARN, format!("call failed: {error}")),
         Failure::CallerNotAllowed(why) => (Level::WARN, format!("call refused: {why}")),
         Failure::DeadlineExceeded => (Level::WARN, "call failed: deadline exceeded".to_owned()),
-        Failure::Overloaded => (Level::WARN, "call refused: too many calls in flight".to_owned()),
+        Failure::Overloaded(limit) => (Level::WARN, format!("call refused: {limit}")),
         Failure::Interrupted => (Level::DEBUG, "watch ended with its connection".to_owned()),
         Failure::Panic(text) => (Level::ERROR, format!("call failed: panic: {text}")),
     }

@@ -37,7 +37,7 @@ use tonic::{Code, Status, body::Body, service::Routes};
 use tower::Service as _;
 
 use super::{
-    admission::Admission,
+    admission::{Admission, ConnectionWatches},
     call_context::CallContext,
     called_service::CalledService,
     caller::{Caller, Callers, PeerRole},
@@ -94,13 +94,15 @@ struct Connection {
     role: PeerRole,
     /// For calls whose caller is unknown.
     share: Arc<CallerShare>,
+    watches: ConnectionWatches,
 }
 
 impl Layers {
-    /// Limits calls according to `settings`, counts them in `metrics`, logs their failures, and creates
+    /// Limits calls according to `settings` on up to so many `connections`, counts them in `metrics`, logs their failures, and creates
     /// their spans.
     pub(crate) fn new(
         settings: CallSettings,
+        connections: usize,
         callers: CallerSettings,
         metrics: Arc<Metrics>,
         failures: FailureLog,
@@ -110,7 +112,7 @@ impl Layers {
         Arc::new(Self {
             settings,
             callers: Callers::new(callers, metrics.caller_headers()),
-            admission: Admission::new(&settings, metrics.clone()),
+            admission: Admission::new(&settings, connections, metrics.clone()),
             shares: NamedShares::default(),
             metrics,
             failures,
@@ -137,6 +139,7 @@ impl NewService for Inbound {
                 role: self.layers.callers.role(handle.peer()),
                 handle,
                 share: CallerShare::of_connection(),
+                watches: ConnectionWatches::default(),
             }),
             methods: self.methods.clone(),
         }
@@ -213,8 +216,8 @@ impl Connection {
         let checked = deadline.and_then(|()| protocol::check(request.headers(), call.kind));
         let admitted = checked.and_then(|()| {
             let share = caller.map(|names| layers.shares.of(names));
-            let permits = layers.admission.admit(call.kind, share.as_ref().unwrap_or(&self.share));
-            permits.ok_or(Failure::Overloaded)
+            let share = share.as_ref().unwrap_or(&self.share);
+            layers.admission.admit(call.kind, share, &self.watches).map_err(Failure::Overloaded)
         });
         let permits = match admitted {
             Ok(permits) => permits,

@@ -30,6 +30,8 @@ pub(super) struct CallerShare {
     pub(super) calls: AtomicUsize,
     pub(super) lists: AtomicUsize,
     pub(super) watches: AtomicUsize,
+    /// Connections that carry watches.
+    pub(super) watching: AtomicUsize,
     /// Stands for the caller where others need not know it.
     key: CallerKey,
     /// Where to remove it from when its caller holds nothing any longer.
@@ -61,8 +63,8 @@ impl CallerShare {
     }
 
     fn new(key: CallerKey, name: Option<(Arc<str>, Arc<Named>)>) -> Arc<Self> {
-        let [calls, lists, watches] = [const { AtomicUsize::new(0) }; 3];
-        Arc::new(Self { calls, lists, watches, key, name })
+        let [calls, lists, watches, watching] = [const { AtomicUsize::new(0) }; 4];
+        Arc::new(Self { calls, lists, watches, watching, key, name })
     }
 
     pub(super) fn key(&self) -> CallerKey {

@@ -17,6 +17,7 @@ use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 
 use super::{
+    admission::Limit,
     reasons::{
         CALLER_NOT_ALLOWED, DEADLINE_EXCEEDED, EM_ACCESS_DENIED, EM_BAD_RESPONSE_EXCLUDED,
         EM_BAD_RESPONSE_FORBIDDEN, EM_BAD_RESPONSE_INVALID_FIELD, EM_BAD_RESPONSE_MALFORMED,
@@ -56,8 +57,8 @@ pub enum Failure {
     CallerNotAllowed(String),
     /// The client's deadline, or the gateway's limit, has passed.
     DeadlineExceeded,
-    /// The maximum number of calls is in flight, or the maximum number of watches is open.
-    Overloaded,
+    /// So much is going on that this limit is reached.
+    Overloaded(Limit),
     /// The connection of a watch has to end.
     Interrupted,
     /// A bug: the handler panicked with this text.
@@ -73,7 +74,7 @@ impl Failure {
             }
             Self::CallerNotAllowed(_) => &CALLER_NOT_ALLOWED,
             Self::DeadlineExceeded => &DEADLINE_EXCEEDED,
-            Self::Overloaded => &OVERLOADED,
+            Self::Overloaded(_) => &OVERLOADED,
             Self::Interrupted => &WATCH_INTERRUPTED,
             Self::Panic(_) => &INTERNAL,
             Self::EnterpriseManager(error, _) => row_of(error),
@@ -180,5 +181,105 @@ fn row_of(error: &Error) -> &'static Row {
             BadResponse::Excluded { .. } => &EM_BAD_RESPONSE_EXCLUDED,
             BadResponse::NotAdvancing { .. } => &EM_BAD_RESPONSE_NOT_ADVANCING,
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::BTreeSet, sync::Arc};
+
+    use super::{super::reasons::TABLE, *};
+
+    /// What nginx takes, by default, of the heads of an answer, and half of what grpcio takes at any time.
+    const MOST: usize = 4096;
+
+    /// The size of the head of the answer to a call that fails, as HTTP/2 counts it without compression.
+    fn size(failure: &Failure) -> usize {
+        const LONGEST_REQUEST_ID: usize = 128;
+        let response = failure.status().into_http::<()>();
+        let headers = response.headers().iter();
+        let sizes = headers.map(|(name, value)| name.as_str().len() + value.len() + 32);
+        sizes.sum::<usize>() + "x-request-id".len() + LONGEST_REQUEST_ID + 32
+    }
+
+    #[test]
+    fn the_head_of_no_failure_has_more_than_nginx_and_grpcio_take() {
+        let long = "\u{1F4A5}<&%\n".repeat(20_000);
+        let text = || long.clone();
+        let id = SessionId::from_bytes([0xff; 16]);
+        let item = id.to_string();
+        let faults = {
+            use CertificateFault::{
+                Authority, Expired, NotPinned, NotValidYet, Other, OtherName, UnknownIssuer,
+            };
+            [Expired, NotValidYet, OtherName, UnknownIssuer, NotPinned, Authority, Other]
+        };
+        let certificates =
+            faults.into_iter().map(|fault| Error::UntrustedCertificate { why: text(), fault });
+        let longest = Some(Duration::MAX);
+        let bad = [
+            BadResponse::Malformed(text()),
+            BadResponse::Truncated,
+            BadResponse::TooLarge { limit: usize::MAX },
+            BadResponse::TooMany { limit: usize::MAX },
+            BadResponse::Forbidden("a document type"),
+            BadResponse::WrongRoot { expected: "EntityReferences", found: text() },
+            BadResponse::WrongSession { found: text() },
+            BadResponse::NoFields(text()),
+            BadResponse::Excluded { id: item, element: "CreationTimeUTC", found: text() },
+            BadResponse::NotAdvancing { number: u32::MAX },
+            BadResponse::InvalidField { element: text(), why: text() },
+        ];
+        let errors = [
+            Error::SessionNotFound { message: text() },
+            Error::AccessDenied { message: text() },
+            Error::CredentialsRejected { why: text() },
+            Error::TokenRefused { why: text() },
+            Error::TlsFailed { why: text(), remedy: "none" },
+            Error::Unreachable { why: text() },
+            Error::CircuitOpen { retry_after: Duration::MAX },
+            Error::ConnectionLost { why: text() },
+            Error::Disconnected { why: text() },
+            Error::Unavailable { why: text(), retry_after: longest },
+            Error::Throttled { why: text(), retry_after: longest },
+            Error::NotEnterpriseManager { what: text(), passing: true },
+            Error::NotEnterpriseManager { what: text(), passing: false },
+            Error::Internal { status: u16::MAX, message: text() },
+            Error::NotImplemented { message: text() },
+            Error::RequestRefused { status: u16::MAX, message: text() },
+        ];
+        let errors = errors.into_iter().chain(certificates);
+        let errors: Vec<_> = errors.chain(bad.into_iter().map(Error::BadResponse)).collect();
+        let paused = errors.iter().map(|cause| Error::LogonPaused {
+            cause: Arc::new(cause.clone()),
+            retry_after: Duration::MAX,
+        });
+        let of_em = errors.iter().cloned().chain(paused);
+        let of_em = of_em.map(|error| Failure::EnterpriseManager(error, Some(id)));
+        // The longest field of the contract, and a problem as long as any message of the table may be.
+        let (field, problem) =
+            ("filter.backup_server_name", "\u{fc}ber 200 Zeichen".repeat(12).leak());
+        let of_gateway = TABLE.iter().flat_map(|row| {
+            [Failure::Refused(row, text()), Failure::InvalidRequest(row, field, problem)]
+        });
+        let others = [
+            Failure::CallerNotAllowed(text()),
+            Failure::DeadlineExceeded,
+            Failure::Overloaded(Limit::WatchingConnections),
+            Failure::Interrupted,
+            Failure::Panic(text()),
+        ];
+        let mut seen = BTreeSet::new();
+        for failure in of_em.chain(others) {
+            seen.insert(failure.row().reason);
+            assert!(size(&failure) < MOST, "{}: {}", failure.row().reason, size(&failure));
+        }
+        for failure in of_gateway {
+            assert!(size(&failure) < MOST, "{}: {}", failure.row().reason, size(&failure));
+        }
+        let by_em = TABLE.iter().map(|row| row.reason).filter(|reason| reason.starts_with("EM_"));
+        for reason in by_em {
+            assert!(seen.contains(reason), "no failure of this test has the reason {reason}");
+        }
     }
 }

@@ -153,8 +153,11 @@ impl Listener {
                 end(serve_connection(secured, new_service, settings, drain).await, place).await;
             }
             Ok(Err(failed)) => {
-                metrics.refused(RefusedConnection::Tls);
-                end(Some(failed.refused(address)), place).await;
+                if let Some(why) = failed.why() {
+                    metrics.refused(why);
+                }
+                failed.log(address);
+                end(Some(failed.stream), place).await;
             }
             Err(_) => {
                 metrics.refused(RefusedConnection::Tls);

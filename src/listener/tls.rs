@@ -25,6 +25,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{client_identity::ClientIdentity, connection::NewConnection, connection_handle::Peer};
 use crate::{
+    operations::metrics::RefusedConnection,
     runtime::{
         certificates::{Expiry, roots, signing_key},
         file::FileContent,
@@ -62,7 +63,9 @@ struct TlsState {
 /// A connection whose handshake has failed.
 pub(super) struct FailedHandshake {
     error: io::Error,
-    stream: TcpStream,
+    /// To be [closed](super::closing) with care: the peer may have sent its first call already, and must not
+    /// lose the alert that says what is wrong.
+    pub(super) stream: TcpStream,
 }
 
 impl Tls {
@@ -137,21 +140,39 @@ impl Tls {
 }
 
 impl FailedHandshake {
-    /// Logs why there is no connection, and returns the stream, to be [closed](super::closing) with
-    /// care: the peer may have sent its first call already, and must not lose the alert that says what
-    /// is wrong. A problem with the client's certificate is logged at INFO, since only operators can
-    /// solve it.
-    pub(super) fn refused(self, address: SocketAddr) -> TcpStream {
-        use rustls::Error::{InvalidCertificate, NoCertificatesPresented};
-        let cause = self.error.get_ref().and_then(|error| error.downcast_ref());
-        if let Some(error @ (InvalidCertificate(_) | NoCertificatesPresented)) = cause {
-            let remedy = "tell the caller's owner to renew its certificate; if many callers are \
-                          refused, check the client CA";
-            tracing::info!(%address, %error, remedy, "connection refused: no valid client certificate");
-        } else {
-            tracing::debug!(%address, error = %self.error, "connection ended: no TLS handshake");
-        }
-        self.stream
+    /// Why the gateway refuses the connection. `None` if the peer has left by itself, as a probe does that
+    /// only wants to know whether the port is open.
+    pub(super) fn why(&self) -> Option<RefusedConnection> {
+        Some(match self.cause()? {
+            rustls::Error::InvalidCertificate(_) => RefusedConnection::Certificate,
+            rustls::Error::NoCertificatesPresented => RefusedConnection::NoCertificate,
+            _ => RefusedConnection::Tls,
+        })
+    }
+
+    /// Logs why there is no connection. A problem with the client's certificate is logged at INFO, since
+    /// only operators can solve it.
+    pub(super) fn log(&self, address: SocketAddr) {
+        let remedy = match self.why() {
+            Some(RefusedConnection::Certificate) => {
+                "tell the caller's owner to renew its certificate; if many callers are refused, \
+                 check the client CA"
+            }
+            Some(RefusedConnection::NoCertificate) => {
+                "give the caller a certificate of the client CA; if it is a health check, let it ask \
+                 the admin listener for /readyz"
+            }
+            _ => {
+                let error = &self.error;
+                return tracing::debug!(%address, %error, "connection ended: no TLS handshake");
+            }
+        };
+        let error = &self.error;
+        tracing::info!(%address, %error, remedy, "connection refused: no valid client certificate");
+    }
+
+    fn cause(&self) -> Option<&rustls::Error> {
+        self.error.get_ref().and_then(|error| error.downcast_ref())
     }
 }
 

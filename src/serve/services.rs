@@ -45,8 +45,10 @@ pub(super) fn workers(
     let reads_registry = ReadRegistry::new(settings.reuse, metrics.reads());
     let pollers = PollerRegistry::new(settings.watch, metrics.clone(), traces.clone());
     let tokens = PageTokens::new(&settings.page_token_secret());
+    let connections = settings.listener.max_connections;
+    let callers = settings.callers.clone();
     let layers =
-        Layers::new(settings.calls, settings.callers.clone(), metrics.clone(), failures, traces);
+        Layers::new(settings.calls, connections, callers, metrics.clone(), failures, traces);
     let worker = |runtime: &tokio::runtime::Handle| {
         let enterprise_manager = enterprise_manager.with_own_connections()?;
         let reads = SharedReads::new(enterprise_manager, reads_registry.clone());

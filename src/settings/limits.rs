@@ -17,9 +17,14 @@ use super::{
 
 /// Limits on clients' connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Args)]
+#[expect(clippy::doc_markdown, reason = "these comments are help texts")]
 #[command(next_help_heading = "Connections")]
 pub struct ListenerSettings {
     /// Maximum number of connections from callers; further ones are closed at once
+    ///
+    /// Three quarters of them may carry watches, and a watch on a further one is refused with
+    /// RESOURCE_EXHAUSTED: nginx opens a connection for each call and each watch, and the rest is for
+    /// calls.
     #[arg(long, env = "GATEWAY_MAX_CONNECTIONS", value_name = "N", default_value = "4096", value_parser = at_least_one)]
     pub max_connections: usize,
 
@@ -70,7 +75,9 @@ pub struct CallSettings {
 
     /// Maximum number of open watches; further ones are refused at once with RESOURCE_EXHAUSTED
     ///
-    /// A sixteenth more is reserved for callers with few watches.
+    /// A sixteenth more is reserved for callers with few watches. Behind a proxy that opens a
+    /// connection for each watch, as nginx does, fewer are possible: three quarters of
+    /// --max-connections.
     #[arg(long, env = "GATEWAY_MAX_WATCHES", value_name = "N", default_value = "10000", value_parser = at_least_one, help_heading = "Watches")]
     pub max_watches: usize,
 }

@@ -92,7 +92,7 @@ impl Secured {
     }
 
     /// Opens a TLS connection without a client certificate.
-    async fn tls(
+    pub async fn tls(
         &self,
         versions: &[&'static SupportedProtocolVersion],
         protocol: &[u8],

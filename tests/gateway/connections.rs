@@ -3,14 +3,14 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use simulator::Options;
+use simulator::{Options, RUNNING_SESSION_ID};
 use tokio::{net::TcpStream, time::timeout};
 
-use tonic::transport::Channel;
+use tonic::{Code, transport::Channel};
 
 use super::support::{
     Client, FINISHED, assert_ok, bare_request, closed, connect, eventually, fault, framed, get, h2,
-    h2_without_window, request, send, start, start_with,
+    h2_without_window, reason, request, send, start, start_with, watch,
 };
 
 const SOON: Duration = Duration::from_secs(5);
@@ -169,4 +169,39 @@ fn ask(
     let (head, mut stream) = sender.send_request(bare_request(address), false).unwrap();
     stream.send_data(framed(request(FINISHED).get_ref()), true).unwrap();
     head
+}
+
+#[tokio::test]
+async fn watches_leave_a_quarter_of_the_connections_to_calls() {
+    let setup = start_with(Options::default(), |settings| {
+        settings.listener.max_connections = 8;
+    })
+    .await;
+    let address = setup.gateway.address();
+    // As through nginx: each watch and each call has a connection of its own.
+    let mut clients = vec![setup.client.clone()];
+    while clients.len() < 8 {
+        clients.push(connect(address).await);
+    }
+    let mut watching = Vec::new();
+    for client in &clients[..6] {
+        watching.push(watch(client, RUNNING_SESSION_ID).await.unwrap());
+    }
+    for client in &clients[6..] {
+        let refused = watch(client, RUNNING_SESSION_ID).await.unwrap_err();
+        assert_eq!(reason(&refused), "OVERLOADED");
+        assert_eq!(refused.code(), Code::ResourceExhausted);
+        get(client, FINISHED).await.unwrap();
+    }
+    // A connection that carries a watch takes no more places for others.
+    let another = watch(&clients[0], RUNNING_SESSION_ID).await.unwrap();
+    drop(watching.remove(0));
+    assert!(watch(&clients[6], RUNNING_SESSION_ID).await.is_err());
+    drop(another);
+    let begun = async {
+        while watch(&clients[6], RUNNING_SESSION_ID).await.is_err() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    timeout(SOON, begun).await.unwrap();
 }

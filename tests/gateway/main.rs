@@ -27,6 +27,7 @@ mod logon;
 mod lost_connections;
 mod outage;
 mod overload;
+mod probes;
 mod protocol;
 mod request_ids;
 mod reread;

@@ -9,13 +9,14 @@ import time
 import traceback
 
 import cases
+import em_front
 import watchers
 from certificates import CALLER, GATEWAY, Authority
 from parts import REPLICAS, WORK, Failed, Gateway, expect
 from proxies import all_proxies, start_all
 from setup import EnterpriseManager, Setup
 
-CHECKS = [*cases.ALL, *watchers.ALL]
+CHECKS = [*cases.ALL, *em_front.ALL, *watchers.ALL]
 
 
 async def run(names: list[str]) -> bool:

@@ -19,8 +19,10 @@ WITH_HEALTH = json.dumps(json.loads(SERVICE_CONFIG) | HEALTH)
 CONNECTIONS = 4
 
 
-def channel(tls: Path, port: int, service_config: str | None = None) -> grpc.aio.Channel:
-    """A connection through the proxy at this port; without a service config, without retries."""
+def channel(
+    tls: Path, port: int, service_config: str | None = None, host: str = "127.0.0.1"
+) -> grpc.aio.Channel:
+    """A connection to the proxy, or the gateway, at this port; without a service config, without retries."""
     read = lambda name: (tls / name).read_bytes()
     credentials = grpc.ssl_channel_credentials(read("ca.crt"), read("tls.key"), read("tls.crt"))
     options = [
@@ -29,7 +31,7 @@ def channel(tls: Path, port: int, service_config: str | None = None) -> grpc.aio
         ("grpc.max_receive_message_length", 64 * 1024 * 1024),
     ]
     options.append(("grpc.service_config", service_config) if service_config else ("grpc.enable_retries", 0))
-    return grpc.aio.secure_channel(f"127.0.0.1:{port}", credentials, options)
+    return grpc.aio.secure_channel(f"{host}:{port}", credentials, options)
 
 
 class Load:

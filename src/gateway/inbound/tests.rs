@@ -13,6 +13,7 @@ async fn a_panic_is_answered_internal_and_counted_and_harms_no_other_call() {
         Peer { address: SocketAddr::from(([127, 0, 0, 1], 1)), is_local: true, identity: None };
     let layers = Layers::new(
         settings,
+        1,
         CallerSettings::default(),
         metrics.clone(),
         FailureLog::new(),
@@ -24,6 +25,7 @@ async fn a_panic_is_answered_internal_and_counted_and_harms_no_other_call() {
         others: Routes::default(),
         handle: ConnectionHandle::new(peer),
         share: CallerShare::of_connection(),
+        watches: ConnectionWatches::default(),
     };
     let call = async |method: &str| {
         let path = format!("/{SERVICE_NAME}/{method}");

@@ -72,8 +72,9 @@ metrics! {
     connections: Gauge = "gateway_connections", "Open client connections";
     accepted: Counter = "gateway_connections_accepted", "Accepted client connections";
     refused: Family<Labels<1>, Counter> = "gateway_connections_refused",
-        "Client connections that were closed because too many were open (limit) or the TLS \
-         handshake failed (tls)";
+        "Client connections that were closed because too many were open (limit), the client's \
+         certificate was not valid (certificate) or missing (no_certificate), or the TLS handshake \
+         failed otherwise (tls)";
     caller_headers: Family<Labels<1>, Counter> = "gateway_caller_headers",
         "Headers that name the caller of a call: believed (used), not sent by a trusted proxy \
          (missing), not well-formed (unreadable), dropped since the peer is no trusted proxy \
@@ -118,7 +119,9 @@ outcomes! {
     /// Why a connection was not served.
     RefusedConnection:
     Limit = "limit", "The maximum number of connections was open.";
-    Tls = "tls", "The TLS handshake failed or took too long.";
+    Certificate = "certificate", "The peer's certificate was not valid.";
+    NoCertificate = "no_certificate", "The peer had no certificate, and needs one.";
+    Tls = "tls", "The TLS handshake failed otherwise, or took too long.";
 }
 
 /// Counters of reads, by where their answer comes from.
