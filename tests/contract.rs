@@ -60,6 +60,9 @@ fn the_code_in_the_documents_is_that_of_the_example_clients() {
     for client in ["python/watch_session.py", "connect/watch-session.ts"] {
         assert_shown("docs/clients.md", client, "again");
     }
+    for client in ["python/watch_session.py", "connect/watch-session.ts"] {
+        assert_shown("docs/clients.md", client, "alive");
+    }
     for client in ["python/errors.py", "typescript/errors.ts", "connect/client.ts"] {
         assert_shown("docs/clients.md", client, "patience");
     }

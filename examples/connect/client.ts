@@ -14,7 +14,9 @@ export function connect(): Client<typeof ReplicaSessionService> {
   const read = (path?: string) => (path ? readFileSync(path) : undefined);
   const baseUrl = `${TLS_CA_FILE ? 'https' : 'http'}://${GATEWAY_ADDRESS}`;
   const nodeOptions = { ca: read(TLS_CA_FILE), key: read(TLS_KEY_FILE), cert: read(TLS_CERT_FILE) };
-  return createClient(ReplicaSessionService, createGrpcTransport({ baseUrl, nodeOptions }));
+  // Asks whether the connection is alive if nothing has come back for 30 s, and waits 10 s for the answer.
+  const keepAlive = { pingIntervalMs: 30_000, pingTimeoutMs: 10_000 };
+  return createClient(ReplicaSessionService, createGrpcTransport({ baseUrl, nodeOptions, ...keepAlive }));
 }
 
 // errors: begin

@@ -33,7 +33,13 @@ def main():
 def connect():
     """One channel serves a whole process, from all threads. It retries as the service config says."""
     address = os.getenv("GATEWAY_ADDRESS", "127.0.0.1:50051")
-    options = [("grpc.service_config", SERVICE_CONFIG.read_text())]
+    options = [
+        ("grpc.service_config", SERVICE_CONFIG.read_text()),
+        # Asks whether the connection is alive if nothing has come back for 30 s, and waits 10 s for the answer.
+        ("grpc.keepalive_time_ms", 30_000),
+        ("grpc.http2.ping_timeout_ms", 10_000),
+        ("grpc.http2.max_pings_without_data", 0),
+    ]
     if "TLS_CA_FILE" not in os.environ:
         return grpc.insecure_channel(address, options)
     ca, key, cert = (read(name) for name in ("TLS_CA_FILE", "TLS_KEY_FILE", "TLS_CERT_FILE"))

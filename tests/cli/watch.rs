@@ -1,5 +1,7 @@
 //! `watch` follows a run to its end through lost connections, and reports how it went.
 
+use std::time::Instant;
+
 use replica_session_gateway::{
     serve::{self, RunningGateway},
     settings::{EnterpriseManagerSettings, PasswordSource, Settings},
@@ -115,6 +117,40 @@ async fn each_change_is_printed_on_a_line() {
         let status = timeout(SOON, child.wait()).await.unwrap().unwrap();
         assert_eq!(status.code(), Some(0));
     }
+}
+
+#[tokio::test]
+async fn watch_leaves_a_gateway_that_hangs_when_two_heartbeats_are_missing() {
+    let simulator = Simulator::start(Options::default()).await.unwrap();
+    canned(&simulator, "session-running.xml", RUNNING_SESSION_ID);
+    let mut serve = program(&["serve", "--listen=127.0.0.1:0", "--admin-listen=127.0.0.1:0"])
+        .args(["--em-allow-plaintext", "--watch-heartbeat=1s", "--watch-interval=1s"])
+        .arg(format!("--em-url={}", simulator.url()))
+        .arg(r"--em-username=TECH\gateway")
+        .env("GATEWAY_EM_PASSWORD", "simulated")
+        .spawn()
+        .unwrap();
+    let mut log = lines(serve.stderr.take());
+    let address = after(&mut log, "serving address=").await;
+    let server = format!("--server=http://{address}");
+    let mut watch = program(&["watch", RUNNING_SESSION_ID, &server]).spawn().unwrap();
+    let (mut out, mut err) = (lines(watch.stdout.take()), lines(watch.stderr.take()));
+    after(&mut out, " 42 %  working").await;
+
+    // Its connections stay, and the kernel takes new ones.
+    signal(&serve, "STOP").await;
+    let began = Instant::now();
+    let told = next_line(&mut err).await.unwrap();
+    let expected = "nothing heard for 7 s, although the gateway promised a sign of life every 1 s; \
+                    watching again";
+    assert_eq!(told, expected);
+    assert!(began.elapsed() > Duration::from_secs(5), "{:?}", began.elapsed());
+
+    signal(&serve, "CONT").await;
+    canned(&simulator, "session-success-retry.xml", RUNNING_SESSION_ID);
+    after(&mut out, "stopped: success").await;
+    let status = timeout(SOON, watch.wait()).await.unwrap().unwrap();
+    assert_eq!(status.code(), Some(0));
 }
 
 #[tokio::test]

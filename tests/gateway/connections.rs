@@ -35,6 +35,25 @@ async fn silent_peers_are_closed_and_do_not_block_other_clients() {
 }
 
 #[tokio::test]
+async fn a_caller_may_ask_whether_its_connection_is_alive_as_often_as_it_likes() {
+    let setup = start().await;
+    let stream = TcpStream::connect(setup.gateway.address()).await.unwrap();
+    let (sender, mut connection) = h2::client::handshake(stream).await.unwrap();
+    let mut pings = connection.ping_pong().unwrap();
+    let connection = tokio::spawn(connection);
+    let mut sender = sender.ready().await.unwrap();
+    // Servers of gRPC's own libraries would end the connection after the third: `too_many_pings`.
+    for _ in 0..1000 {
+        timeout(SOON, pings.ping(h2::Ping::opaque())).await.unwrap().unwrap();
+    }
+    let head = bare_request(setup.gateway.address());
+    let (response, mut body) = sender.send_request(head, false).unwrap();
+    body.send_data(framed(request(FINISHED).get_ref()), true).unwrap();
+    assert_ok(response).await;
+    assert!(!connection.is_finished());
+}
+
+#[tokio::test]
 async fn a_connection_beyond_the_limit_is_closed_until_another_one_ends() {
     let setup = start_with(Options::default(), |settings| {
         settings.listener.max_connections = 2;

@@ -11,6 +11,7 @@ mod parse;
 mod refusal;
 mod screen;
 mod server;
+mod silence;
 mod table;
 mod task_rows;
 pub mod tasks;

@@ -10,6 +10,7 @@ use super::{
     Refusal, ServerOptions,
     parse::session_id,
     screen::{Form, Screen},
+    silence::Silence,
 };
 use crate::{
     cli::{CommandError, ExitCode},
@@ -38,7 +39,8 @@ const TICK: Duration = Duration::from_secs(1);
 /// Follow one session until its run is over, and report how it went
 ///
 /// Shows a bar on a terminal, and one line per change otherwise. Once it has reached a gateway, it
-/// continues through lost connections, gateway restarts and outages of Enterprise Manager.
+/// continues through lost connections, gateway restarts and outages of Enterprise Manager; also if
+/// the gateway falls silent, which it notices when two heartbeats are missing.
 ///
 /// Exit codes: 0 the run ended with success, 1 with a warning, 2 it failed, 3 it was stopped
 /// without a known result. Otherwise as for get; 75 also when the run does not end within
@@ -121,10 +123,16 @@ async fn watch_once(
 ) -> Result<ExitCode, Refusal> {
     let mut client = options.server.client(CONNECT_TIMEOUT).await?;
     let request = WatchReplicaSessionRequest { id: options.id.clone() };
-    let mut events = client.watch(request).await?.into_inner();
+    let mut silence = Silence::begin();
+    let begun = tokio::select! {
+        begun = client.watch(request) => begun?,
+        refusal = silence.is_too_long() => return Err(refusal),
+    };
+    let mut events = begun.into_inner();
     let mut ended = None;
-    while let Some(event) = next(&mut events, screen).await? {
+    while let Some(event) = next(&mut events, &silence, screen).await? {
         *has_events = true;
+        silence.end(&event);
         screen.show(&event);
         if let Some(Event::Snapshot(snapshot)) = &event.event {
             ended = snapshot.replica_session.as_ref().and_then(outcome);
@@ -133,14 +141,16 @@ async fn watch_once(
     ended.ok_or_else(|| Refusal::local(Code::Unavailable, "the watch ended before the run"))
 }
 
-/// The next event; meanwhile the live line is redrawn.
+/// The next event, unless the silence lasts for too long; meanwhile the live line is redrawn.
 async fn next(
     events: &mut Streaming<WatchReplicaSessionResponse>,
+    silence: &Silence,
     screen: &mut Screen,
 ) -> Result<Option<WatchReplicaSessionResponse>, Refusal> {
     loop {
         tokio::select! {
             event = events.message() => return Ok(event?),
+            refusal = silence.is_too_long() => return Err(refusal),
             () = sleep(TICK), if screen.is_live() => screen.redraw(),
         }
     }
