@@ -148,12 +148,14 @@ class Envoy(Process):
         super().__init__("envoy")
         self.folder = WORK / "envoy"
 
-    async def start(self, authority: certificates.Authority) -> None:
+    async def start(self, authority: certificates.Authority, changes: dict[str, str] = {}) -> None:
         shutil.rmtree(self.folder, ignore_errors=True)
         self.folder.mkdir()
-        # The only difference from deploy/envoy: the folder.
+        # The only differences from deploy/envoy: the folder, and these changes.
         for file in Path("deploy/envoy").glob("*.yaml"):
-            text = file.read_text().replace("/etc/envoy", str(self.folder))
+            text = file.read_text()
+            for before, after in {"/etc/envoy": str(self.folder), **changes}.items():
+                text = text.replace(before, after)
             (self.folder / file.name).write_text(text)
         authority.issue(certificates.ENVOY, self.folder / "tls")
         binary = str(WORK / "venv/bin/envoy")

@@ -13,7 +13,7 @@ import em_front
 import watchers
 from certificates import CALLER, GATEWAY, Authority
 from parts import REPLICAS, WORK, Failed, Gateway, expect
-from proxies import all_proxies, start_all
+from proxies import all_proxies
 from setup import EnterpriseManager, Setup
 
 CHECKS = [*cases.ALL, *em_front.ALL, *watchers.ALL]
@@ -35,6 +35,7 @@ async def run(names: list[str]) -> bool:
         gateway_tls,
         authority.issue(CALLER, WORK / "tls/caller"),
         authority.issue(cases.OTHER_CALLER, WORK / "tls/other"),
+        authority,
         EnterpriseManager(),
         [Gateway(address, gateway_tls) for address in REPLICAS[:2]],
         proxies,
@@ -44,8 +45,6 @@ async def run(names: list[str]) -> bool:
     passed, what, table = 0, "setting up", {}
     try:
         await setup.start()
-        await start_all(proxies, authority)
-        await setup.settle()
         for check in checks:
             begun, what = time.monotonic(), check.__name__
             table[what] = await check(setup)

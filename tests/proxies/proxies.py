@@ -10,6 +10,10 @@ import certificates
 from parts import WORK, Envoy, Process, eventually
 
 
+# How long each proxy lets a watch be silent: two heartbeats, and more. Caddy has no limit.
+SILENCE = "65s"
+
+
 class Proxy(Process):
     """A proxy whose configuration is one file."""
 
@@ -21,12 +25,13 @@ class Proxy(Process):
         self.name, self.port, self.file, self.command = name, port, file, command
         self.folder = WORK / name
 
-    async def start(self, authority: certificates.Authority) -> None:
+    async def start(self, authority: certificates.Authority, silence: str = SILENCE) -> None:
         shutil.rmtree(self.folder, ignore_errors=True)
         self.folder.mkdir()
-        # The only differences: folders and port.
+        # The only differences: folders, port, and how long a watch may be silent.
         text = Path(f"deploy/{self.name}/{self.file}").read_text()
         text = text.replace(f"/etc/{self.name}", str(self.folder)).replace("/var/log/nginx", str(self.folder))
+        text = text.replace(SILENCE, silence)
         (self.folder / self.file).write_text(text.replace(str(self.USUAL_PORT), str(self.port)))
         tls = authority.issue(certificates.ENVOY, self.folder / "tls")
         (tls / "tls.pem").write_bytes((tls / "tls.crt").read_bytes() + (tls / "tls.key").read_bytes())
@@ -47,8 +52,8 @@ class EnvoyProxy(Envoy):
 
     name, port = "envoy", Proxy.USUAL_PORT
 
-    async def start(self, authority: certificates.Authority) -> None:
-        await super().start(authority)
+    async def start(self, authority: certificates.Authority, silence: str = SILENCE) -> None:
+        await super().start(authority, {SILENCE: silence})
         await eventually(lambda: self.healthy() >= 2, "Envoy finds both replicas healthy")
 
 
@@ -64,5 +69,5 @@ def all_proxies() -> list:
     ]
 
 
-async def start_all(proxies: list, authority: certificates.Authority) -> None:
-    await asyncio.gather(*(proxy.start(authority) for proxy in proxies))
+async def start_all(proxies: list, authority: certificates.Authority, silence: str = SILENCE) -> None:
+    await asyncio.gather(*(proxy.start(authority, silence) for proxy in proxies))

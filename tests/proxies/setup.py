@@ -6,9 +6,11 @@ import signal
 from dataclasses import dataclass
 from pathlib import Path
 
+from certificates import Authority
 from enterprisemanager.v1 import replica_session_service_pb2_grpc as rpc
 from load import SESSION, ask
 from parts import PROGRAM, Gateway, Process, Simulator, eventually
+from proxies import SILENCE, start_all
 from steady import channel
 
 import grpc
@@ -40,6 +42,7 @@ class Setup:
     gateway_tls: Path
     caller_tls: Path
     other_tls: Path
+    authority: Authority
     simulator: EnterpriseManager
     gateways: list[Gateway]
     proxies: list
@@ -49,6 +52,16 @@ class Setup:
             gateway.settings = SETTINGS
         await self.simulator.start()
         await asyncio.gather(*(each.start() for each in self.gateways))
+        await start_all(self.proxies, self.authority)
+        await self.settle()
+
+    async def restart_proxies(self, silence: str = SILENCE) -> None:
+        """Starts the proxies anew, with this limit of the silence of a watch."""
+        for proxy in self.proxies:
+            proxy.send(signal.SIGTERM)
+            await proxy.ended()
+        await start_all(self.proxies, self.authority, silence)
+        await self.settle()
 
     async def restart(self, settings: dict[str, str]) -> None:
         """Starts the gateways anew, with these settings in addition to the usual ones."""

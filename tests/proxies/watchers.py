@@ -1,7 +1,8 @@
-"""The programs that watch, while their gateway is killed: the examples, and the command."""
+"""The programs that watch, while their gateway is killed or hangs: the examples, and the command."""
 
 import asyncio
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -60,7 +61,34 @@ class Watcher:
 async def watches_go_on_when_the_gateway_is_killed(setup: Setup) -> dict[str, str]:
     """All replicas at once, without a word; then they are started again, and the run ends. Returns which code the
     libraries of the examples made of it."""
-    pace = {"GATEWAY_WATCH_INTERVAL": "1s", "GATEWAY_WATCH_INTERVAL_MAX": "1s"}
+
+    async def begin(gateways: list[Gateway]) -> None:
+        await asyncio.gather(*(setup.kill(gateway) for gateway in gateways))
+
+    async def end(gateways: list[Gateway]) -> None:
+        await asyncio.gather(*(gateway.start() for gateway in gateways))
+
+    return await _interrupted(setup, begin, end)
+
+
+async def watches_go_on_when_the_gateway_hangs(setup: Setup) -> dict[str, str]:
+    """All replicas at once: their connections stay, and new ones are accepted, but nothing is said."""
+
+    async def begin(gateways: list[Gateway]) -> None:
+        for gateway in gateways:
+            gateway.send(signal.SIGSTOP)
+
+    async def end(gateways: list[Gateway]) -> None:
+        for gateway in gateways:
+            gateway.send(signal.SIGCONT)
+
+    return await _interrupted(setup, begin, end, {"GATEWAY_WATCH_HEARTBEAT": "1s"})
+
+
+async def _interrupted(setup: Setup, begin, end, settings: dict[str, str] = {}) -> dict[str, str]:
+    """All programs watch, behind each proxy and behind nothing, while something happens to all gateways, until each of them
+    says that it watches again. Returns why, as the examples print it."""
+    pace = {"GATEWAY_WATCH_INTERVAL": "1s", "GATEWAY_WATCH_INTERVAL_MAX": "1s", **settings}
     alone = Gateway("127.0.0.1", setup.gateway_tls)
     alone.settings = SETTINGS | pace
     gateways = [*setup.gateways, alone]
@@ -72,9 +100,9 @@ async def watches_go_on_when_the_gateway_is_killed(setup: Setup) -> dict[str, st
     try:
         await asyncio.gather(*(each.start(setup.caller_tls) for each in watchers))
         await asyncio.gather(*(each.says("watched", "working") for each in watchers))
-        await asyncio.gather(*(setup.kill(gateway) for gateway in gateways))
+        await begin(gateways)
         told = await asyncio.gather(*(each.says("again") for each in watchers))
-        await asyncio.gather(*(gateway.start() for gateway in gateways))
+        await end(gateways)
         for each in watchers:
             await each.says("RESULT_SUCCESS", "stopped: success", within=RUN + 30)
             code = await asyncio.wait_for(each.process.wait(), 10)
@@ -93,4 +121,4 @@ async def watches_go_on_when_the_gateway_is_killed(setup: Setup) -> dict[str, st
     }
 
 
-ALL = [watches_go_on_when_the_gateway_is_killed]
+ALL = [watches_go_on_when_the_gateway_is_killed, watches_go_on_when_the_gateway_hangs]
