@@ -1,5 +1,5 @@
 //! Ten thousand watchers, measured from outside the process. Run it by hand, because it takes a
-//! while: `cargo test --release --test cli crowd -- --ignored --nocapture`.
+//! while: `cargo test --release --test cli crowd -- --ignored --nocapture --test-threads=1`.
 
 use std::time::Instant;
 
@@ -19,16 +19,29 @@ const WATCHERS: usize = 10_000;
 const CONNECTIONS: usize = 20;
 const INTERVAL: u64 = 5;
 
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "takes a while and prints numbers: for docs/performance.md"]
-async fn ten_thousand_watchers_of_a_hundred_sessions() {
-    let simulator = Simulator::start(Options::default()).await.unwrap();
-    let id = |number: usize| format!("5e550000-0000-4000-8000-{:012x}", number % SESSIONS);
-    (0..SESSIONS).for_each(|number| canned(&simulator, "session-running.xml", &id(number)));
+/// A gateway in a process of its own, and those who watch.
+struct Crowd {
+    serve: Child,
+    pid: u32,
+    streams: Vec<Streaming<WatchReplicaSessionResponse>>,
+}
+
+fn id(number: usize) -> String {
+    format!("5e550000-0000-4000-8000-{:012x}", number % SESSIONS)
+}
+
+fn all_become(simulator: &Simulator, fixture: &str) {
+    (0..SESSIONS).for_each(|number| canned(simulator, fixture, &id(number)));
+}
+
+/// Returns once all have their first event.
+async fn crowd(simulator: &Simulator, interval: u64, heartbeat: &str) -> Crowd {
+    all_become(simulator, "session-running.xml");
     let mut serve = program(&["serve", "--listen=127.0.0.1:0", "--admin-listen=127.0.0.1:0"])
         .args(["--em-allow-plaintext", "--lame-duck=0s"])
-        .arg(format!("--watch-interval={INTERVAL}s"))
-        .arg(format!("--watch-interval-max={INTERVAL}s"))
+        .arg(format!("--watch-interval={interval}s"))
+        .arg(format!("--watch-interval-max={interval}s"))
+        .arg(format!("--watch-heartbeat={heartbeat}"))
         .arg(format!("--em-url={}", simulator.url()))
         .arg(r"--em-username=TECH\gateway")
         .env("GATEWAY_EM_PASSWORD", "simulated")
@@ -54,13 +67,22 @@ async fn ten_thousand_watchers_of_a_hundred_sessions() {
             events
         })
     });
-    let mut crowd: Vec<_> = join_all(streams).await.into_iter().map(Result::unwrap).collect();
+    let streams = join_all(streams).await.into_iter().map(Result::unwrap).collect();
     println!("{WATCHERS} watchers have their first event after {:?}", began.elapsed());
     println!("with them: {} KiB", memory(pid));
+    Crowd { serve, pid, streams }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "takes a while and prints numbers: for docs/performance.md"]
+async fn ten_thousand_watchers_of_a_hundred_sessions() {
+    let simulator = Simulator::start(Options::default()).await.unwrap();
+    let began = Instant::now();
+    let Crowd { mut serve, pid, mut streams } = crowd(&simulator, INTERVAL, "4m").await;
     for fixture in ["session-postprocessing.xml", "session-running.xml"] {
-        (0..SESSIONS).for_each(|number| canned(&simulator, fixture, &id(number)));
+        all_become(&simulator, fixture);
         let before = cpu(pid);
-        join_all(crowd.iter_mut().map(next)).await;
+        join_all(streams.iter_mut().map(next)).await;
         println!("a change of all sessions cost {} ms of CPU time", cpu(pid) - before);
     }
     println!("then: {} KiB", memory(pid));
@@ -71,7 +93,7 @@ async fn ten_thousand_watchers_of_a_hundred_sessions() {
 
     let began = Instant::now();
     signal(&serve, "TERM").await;
-    for events in &mut crowd {
+    for events in &mut streams {
         let told = events.message().await.unwrap_err();
         assert_eq!(told.code(), Code::Unavailable);
     }
@@ -80,9 +102,43 @@ async fn ten_thousand_watchers_of_a_hundred_sessions() {
     println!("all watches and the process ended after {:?}", began.elapsed());
 }
 
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "takes a while and prints numbers: for docs/scaling.md"]
+async fn heartbeats_of_ten_thousand_watchers() {
+    const MEASURED: Duration = Duration::from_secs(50);
+    let simulator = Simulator::start(Options::default()).await.unwrap();
+    for heartbeat in ["4m", "25s", "5s"] {
+        let Crowd { serve: _serve, pid, streams } = crowd(&simulator, 3600, heartbeat).await;
+        let heard = streams.into_iter().map(|mut events| {
+            tokio::spawn(async move {
+                let mut heartbeats = 0;
+                let counted = async {
+                    while let Some(Event::Heartbeat(_)) = event(&mut events).await {
+                        heartbeats += 1;
+                    }
+                };
+                timeout(MEASURED, counted).await.unwrap_err();
+                heartbeats
+            })
+        });
+        let (began, before) = (Instant::now(), cpu(pid));
+        let heard: u32 = join_all(heard).await.into_iter().map(Result::unwrap).sum();
+        println!(
+            "--watch-heartbeat {heartbeat}: {heard} heartbeats and {} ms of CPU time in {:?}; {} KiB",
+            cpu(pid) - before,
+            began.elapsed(),
+            memory(pid)
+        );
+    }
+}
+
 async fn next(events: &mut Streaming<WatchReplicaSessionResponse>) {
-    let event = timeout(SOON, events.message()).await.unwrap().unwrap();
-    assert!(matches!(event.unwrap().event, Some(Event::Snapshot(_))));
+    let event = timeout(SOON, event(events)).await.unwrap();
+    assert!(matches!(event, Some(Event::Snapshot(_))));
+}
+
+async fn event(events: &mut Streaming<WatchReplicaSessionResponse>) -> Option<Event> {
+    events.message().await.unwrap().unwrap().event
 }
 
 /// Resident memory in KiB.
