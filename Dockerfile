@@ -15,8 +15,9 @@ ARG FEATURES=""
 # The dependencies alone, around an empty program: this layer is kept until they change.
 COPY Cargo.toml Cargo.lock ./
 COPY simulator/Cargo.toml simulator/
-RUN mkdir src simulator/src \
-    && touch src/lib.rs simulator/src/lib.rs \
+COPY dist/pages/Cargo.toml dist/pages/
+RUN mkdir src simulator/src dist/pages/src \
+    && touch src/lib.rs simulator/src/lib.rs dist/pages/src/main.rs \
     && echo 'fn main() {}' | tee build.rs > src/main.rs \
     && cargo build --release --locked --package replica-session-gateway --no-default-features \
          --features "${FEATURES}" \
@@ -32,11 +33,16 @@ ARG REVISION=
 RUN SOURCE_REVISION="${REVISION:0:12}" cargo build --release --locked --package replica-session-gateway \
          --no-default-features --features "${FEATURES}"
 
+# A stage of its own, since dist/build puts a program in place of the stage above.
+FROM docker.io/library/rust:${RUST_VERSION}-slim-bookworm AS files
+SHELL ["/bin/bash", "-euo", "pipefail", "-c"]
 # What the program needs at run time, each file with the record of the package that it is from, so
 # that scanners of images know what to look for.
+WORKDIR /build
 COPY LICENSE ./
+COPY --from=build /build/target/release/replica-session-gateway ./
 WORKDIR /image
-RUN install -D --target-directory . /build/target/release/replica-session-gateway \
+RUN install -D --target-directory . /build/replica-session-gateway \
     && install -D --mode 644 --target-directory usr/share/doc/replica-session-gateway /build/LICENSE \
     && libraries=$(ldd replica-session-gateway | grep -o '/[^ ]*') \
     && for library in $libraries; do cp --dereference --parents "$library" .; done \
@@ -57,7 +63,7 @@ LABEL org.opencontainers.image.title="replica-session-gateway" \
       org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}"
-COPY --from=build /image /
+COPY --from=files /image /
 # Within a container the loopback defaults would reach nobody. [::] is IPv6 and IPv4, or what there is of them.
 ENV GATEWAY_LISTEN=[::]:50051 \
     GATEWAY_ADMIN_LISTEN=[::]:9464 \

@@ -14,8 +14,12 @@ mod configuration;
 mod crowd;
 #[path = "cli/descriptor.rs"]
 mod descriptor;
+#[path = "cli/environment_file.rs"]
+mod environment_file;
 #[path = "cli/plaintext.rs"]
 mod plaintext;
+#[path = "cli/service_manager.rs"]
+mod service_manager;
 #[path = "cli/simulate.rs"]
 mod simulate;
 #[path = "cli/tasks.rs"]

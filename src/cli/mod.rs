@@ -10,6 +10,7 @@ mod error;
 mod exit_code;
 mod parse;
 mod serve;
+mod service_manager;
 mod signals;
 #[cfg(feature = "simulator")]
 mod simulate;
@@ -17,7 +18,7 @@ mod terminal;
 
 use std::io::{self, Write};
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 
 pub use self::{error::CommandError, exit_code::ExitCode, parse::parse};
 use crate::runtime::build;
@@ -72,6 +73,11 @@ impl Command {
             Self::Simulate(options) => simulate::run(&options).await,
         }
     }
+}
+
+/// The command line as data, for manual pages and shell completions.
+pub fn command() -> clap::Command {
+    Cli::command()
 }
 
 /// Prints to standard output.

@@ -6,7 +6,7 @@ use clap::Args;
 use tokio::{signal::unix::Signal, sync::Notify};
 
 use super::{
-    CommandError, ExitCode,
+    CommandError, ExitCode, service_manager,
     signals::{Signals, hangups},
 };
 use crate::{
@@ -49,6 +49,7 @@ pub(super) async fn run(ServeCommand { options }: ServeCommand) -> Result<ExitCo
             "no --page-token-key-file: page tokens are protected against accidental changes only"
         );
     }
+    service_manager::ready().await;
     let reread = gateway.reread();
     tokio::select! {
         code = run_until_signal(gateway, signals) => Ok(code),
@@ -83,6 +84,7 @@ pub(super) async fn run_until_signal(
             return ExitCode::SOFTWARE;
         }
     }
+    service_manager::stopping().await;
     tokio::select! {
         () = gateway.stop() => ExitCode::SUCCESS,
         () = signals.next() => {

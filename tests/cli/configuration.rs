@@ -54,26 +54,43 @@ fn every_option_has_the_environment_variable_of_its_name() {
 }
 
 fn page() -> String {
-    let command = ServeOptions::augment_args(Command::new("serve"));
-    let heading = |option: &Arg| option.get_help_heading().unwrap().to_owned();
-    let mut headings: Vec<_> = command.get_arguments().map(heading).collect();
-    headings.dedup();
     let mut page = BEFORE.to_owned();
-    for (number, title) in headings.iter().enumerate() {
-        // The help puts all options of a heading together, wherever they are defined.
-        if headings[..number].contains(title) {
-            continue;
-        }
+    for (title, options) in by_heading() {
         write!(page, "\n## {title}\n\n| option | default | meaning |\n| --- | --- | --- |\n")
             .unwrap();
-        for option in command.get_arguments().filter(|option| heading(option) == *title) {
-            page += &row(option);
-        }
+        page.extend(options.iter().map(row));
     }
     page + AFTER
 }
 
+/// The options of `serve` by the headings of its help, which puts all options of a heading together,
+/// wherever they are defined.
+pub fn by_heading() -> Vec<(String, Vec<Arg>)> {
+    let command = ServeOptions::augment_args(Command::new("serve"));
+    let mut headings: Vec<(String, Vec<Arg>)> = Vec::new();
+    for option in command.get_arguments() {
+        let title = option.get_help_heading().unwrap();
+        match headings.iter_mut().find(|(known, _)| known == title) {
+            Some((_, options)) => options.push(option.clone()),
+            None => headings.push((title.to_owned(), vec![option.clone()])),
+        }
+    }
+    headings
+}
+
 fn row(option: &Arg) -> String {
+    let (default, meaning) = described(option);
+    let default = match default {
+        Some(default) => formatted(&default),
+        None if option.get_action().takes_values() => "none".to_owned(),
+        None => "off".to_owned(),
+    };
+    let name = option.get_long().unwrap();
+    format!("| `--{name}` | {default} | {} |\n", formatted(&meaning))
+}
+
+/// The default, if there is one, and the whole help of an option.
+pub fn described(option: &Arg) -> (Option<String>, String) {
     let help = option.get_help().unwrap().to_string();
     let more = option.get_long_help().map(ToString::to_string);
     let more = more.as_deref().and_then(|long| long.split_once("\n\n"));
@@ -83,17 +100,15 @@ fn row(option: &Arg) -> String {
         None => (help.as_str(), None),
     };
     let default = match (bracket, option.get_default_values()) {
-        (Some(bracket), _) => formatted(bracket),
-        (None, [value]) => format!("`{}`", value.to_str().unwrap()),
-        (None, _) if option.get_action().takes_values() => "none".to_owned(),
-        (None, _) => "off".to_owned(),
+        (Some(bracket), _) => Some(bracket.to_owned()),
+        (None, [value]) => Some(format!("`{}`", value.to_str().unwrap())),
+        (None, _) => None,
     };
     let meaning = match more {
         Some((_, more)) => format!("{meaning}. {more}"),
         None => meaning.to_owned(),
     };
-    let name = option.get_long().unwrap();
-    format!("| `--{name}` | {default} | {} |\n", formatted(&meaning))
+    (default, meaning)
 }
 
 /// Options, paths, addresses, names and settings of the log as code.

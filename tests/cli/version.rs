@@ -22,6 +22,7 @@ fn everything_names_the_version_of_the_program() {
         ("docs/README.md", format!("These pages describe version {VERSION}.")),
         ("docs/stability.md", format!("This page is about version {VERSION}")),
         ("CHANGELOG.md", format!("\n## [{VERSION}]")),
+        ("dist/pages/Cargo.toml", format!("\nversion = \"{VERSION}\"")),
         ("simulator/Cargo.toml", format!("\nversion = \"{VERSION}\"")),
         ("deploy/helm/Chart.yaml", format!("\nversion: {VERSION}\nappVersion: {VERSION}\n")),
         ("deploy/kubernetes/base/kustomization.yaml", format!("newTag: {VERSION}\n")),
