@@ -53,7 +53,7 @@ def advice(error):
         case grpc.StatusCode.UNAVAILABLE | grpc.StatusCode.RESOURCE_EXHAUSTED, _:
             return "try again later"
         case grpc.StatusCode.DEADLINE_EXCEEDED, _:
-            return "try again later, with a longer deadline: Enterprise Manager is slow"
+            return "try again later, with a longer deadline, if this is the gateway's address: Enterprise Manager is slow or busy"
         case _:  # also reasons that this program does not know yet
             return "report it to the gateway's operator"
 # reasons: end

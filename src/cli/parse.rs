@@ -60,6 +60,8 @@ fn sentence(error: &clap::Error) -> String {
     let paragraphs: Vec<_> = text
         .split("\n\n")
         .take_while(|paragraph| !paragraph.starts_with("Usage:"))
+        // That `-- --option` makes it a value helps nobody who has taken it for an option.
+        .filter(|paragraph| !paragraph.trim_start().starts_with("tip: to pass "))
         .map(|paragraph| paragraph.split_whitespace().collect::<Vec<_>>().join(" "))
         .collect();
     paragraphs

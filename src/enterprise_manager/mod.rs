@@ -35,8 +35,8 @@ pub(crate) use batch::{Deadline, Wait, length_of_query};
 pub(crate) use differences::differences;
 pub use error::{BadResponse, CertificateFault, Error, Setting, UnusableSetting};
 pub use guard::{
-    CallerKey, LATELY, LastFailure, ReadContext, Share, UpstreamHealth, UpstreamStatus,
-    WaitingCallers,
+    CallerKey, LATELY, LastFailure, Load, ReadContext, Share, UpstreamHealth, UpstreamStatus,
+    Waited, WaitingCallers,
 };
 pub(crate) use http::{EmResponse, ForeignBody, SPEAKS, foreign_body, resolve, shake_hands};
 pub use http::{Handshake, HandshakeError, PresentedCertificate, presented_certificate};
@@ -66,7 +66,8 @@ use crate::{
     settings::EnterpriseManagerSettings,
 };
 use batch::Batches;
-use guard::{ConcurrencyLimit, RetryBudget};
+pub(crate) use guard::ConcurrencyLimit;
+use guard::RetryBudget;
 use http::Http;
 use logon::LogonManager;
 
@@ -97,7 +98,7 @@ impl EnterpriseManager {
         traces: Traces,
     ) -> Result<(Self, Vec<WatchedFiles<UnusableSetting>>), UnusableSetting> {
         let (http, trust_files) = Http::load(&settings, seen, metrics.clone(), traces)?;
-        let limit = ConcurrencyLimit::new(settings.concurrency);
+        let limit = ConcurrencyLimit::new(settings.concurrency, metrics.permits());
         let retry_budget = Arc::new(RetryBudget::new(settings.concurrency));
         let batches = Arc::new(Batches::new(
             settings.batch,
@@ -139,6 +140,16 @@ impl EnterpriseManager {
     /// Whether requests fail at once because no connection to EM can be established.
     pub fn is_circuit_open(&self) -> bool {
         self.http.is_circuit_open()
+    }
+
+    /// How busy Enterprise Manager is with the gateway's requests.
+    pub fn current_load(&self) -> Load {
+        self.limit.load()
+    }
+
+    /// The same, for whoever has no connection to Enterprise Manager.
+    pub(crate) fn permits(&self) -> &ConcurrencyLimit {
+        &self.limit
     }
 
     /// Whether sessions are read together: `used`, `suspended` or `off`.

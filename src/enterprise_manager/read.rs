@@ -85,9 +85,11 @@ impl EnterpriseManager {
         loop {
             // Held during a logon as well, so that EM never has more requests than permits, and
             // reads that wait for a permit use the newest logon session afterwards.
-            let permit = match permit.take() {
-                Some(permit) => permit,
-                None => self.limit.acquire(context.share(R::KIND), context.callers()).await,
+            let permit = if let Some(permit) = permit.take() {
+                permit
+            } else {
+                let share = context.share(R::KIND);
+                self.limit.acquire(share, context.callers(), context.waited()).await
             };
             if context.is_expired() {
                 // Too late for a request; the callers' own timers are about to end this.
@@ -100,7 +102,7 @@ impl EnterpriseManager {
                 outcome = attempt => outcome,
                 () = permit.expired() => continue,
             };
-            drop(permit);
+            permit.ended(is_answered(&outcome));
             let error = match outcome {
                 Ok(answer) => {
                     attempts.succeeded();
@@ -173,6 +175,20 @@ impl EnterpriseManager {
             Some(bare) => answer(read.request, &bare).await,
             None => Err(error),
         }
+    }
+}
+
+/// Whether the outcome says how long EM takes for a request.
+fn is_answered<A>(outcome: &Result<A, AttemptError>) -> bool {
+    match outcome {
+        Ok(_) => true,
+        Err(AttemptError::Logon(_)) => false,
+        Err(AttemptError::Request(error)) => !matches!(
+            error,
+            Error::Unreachable { .. }
+                | Error::CircuitOpen { .. }
+                | Error::UntrustedCertificate { .. }
+        ),
     }
 }
 

@@ -11,13 +11,13 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::{failure_log::FailureLog, request_id::RequestId};
+use super::{failure_log::FailureLog, lateness::Lateness, request_id::RequestId};
 use crate::{
-    enterprise_manager::{CallerKey, SessionId, Share},
+    enterprise_manager::{CallerKey, ConcurrencyLimit, SessionId, Share},
     listener::ConnectionHandle,
     operations::{metrics::Metrics, traces::TraceContext},
     proto::CallKind,
-    sharing::{CallerTerms, ForWhom},
+    sharing::{CallerTerms, CurrentRead, ForWhom},
 };
 
 /// One call.
@@ -38,6 +38,10 @@ pub(super) struct CallContext {
     pub(super) arrived: Instant,
     /// The deadline of the call. If the client of a watch sets none, it is far in the future.
     pub(super) deadline: Instant,
+    /// The permits that its reads wait for.
+    pub(super) permits: ConcurrencyLimit,
+    /// The read that it waits for.
+    pub(super) read: CurrentRead,
     /// Set once the message has been validated.
     pub(super) session: OnceLock<SessionId>,
 }
@@ -58,7 +62,17 @@ impl CallContext {
     pub(super) fn caller_terms(&self, max_age: Option<Duration>) -> CallerTerms<'_> {
         let callers = ForWhom::Caller(self.caller_key);
         let Self { deadline, trace, .. } = self;
-        CallerTerms { max_age, deadline: *deadline, trace, share: Share::Calls, callers }
+        let (share, read) = (Share::Calls, Some(&self.read));
+        CallerTerms { max_age, deadline: *deadline, trace, share, callers, read }
+    }
+
+    /// Why the call is not finished at its deadline, which is now.
+    pub(super) fn lateness(&self) -> Lateness {
+        let share = match self.kind {
+            CallKind::List | CallKind::ListTasks | CallKind::ListTaskSessions => Share::Lists,
+            _ => Share::Calls,
+        };
+        Lateness::of(self.elapsed(), self.read.waited(), share, &self.permits)
     }
 
     /// How long the call has taken so far.

@@ -66,7 +66,7 @@ impl CallCompletion {
             return Code::Cancelled;
         }
         if !self.is_streaming {
-            failed(call, &Failure::DeadlineExceeded);
+            failed(call, &Failure::DeadlineExceeded(call.lateness()));
         }
         Code::DeadlineExceeded
     }
@@ -134,7 +134,9 @@ fn described(failure: &Failure) -> (Level, String) {
         }
         Failure::EnterpriseManager(error, _) => (Level::WARN, format!("call failed: {error}")),
         Failure::CallerNotAllowed(why) => (Level::WARN, format!("call refused: {why}")),
-        Failure::DeadlineExceeded => (Level::WARN, "call failed: deadline exceeded".to_owned()),
+        Failure::DeadlineExceeded(why) => {
+            (Level::WARN, format!("call failed: deadline exceeded: {why}"))
+        }
         Failure::Overloaded(limit) => (Level::WARN, format!("call refused: {limit}")),
         Failure::Interrupted => (Level::DEBUG, "watch ended with its connection".to_owned()),
         Failure::Panic(text) => (Level::ERROR, format!("call failed: panic: {text}")),

@@ -123,11 +123,12 @@ fn tell(due: Due<Kind, FailedCall>) {
             duration(INTERVAL),
             example.text
         ),
-        Due::Over((reason, _), Sum { in_all, since, until, .. }) => tracing::info!(
+        Due::Over((reason, remedy), Sum { in_all, since, until, .. }) => tracing::info!(
             calls_in_all = in_all,
             since = %seconds(since),
             until = %seconds(until),
             reason,
+            remedy,
             "no more calls fail or are refused for this reason"
         ),
     }

@@ -54,10 +54,12 @@ use super::{
     unread,
 };
 use crate::{
+    enterprise_manager::ConcurrencyLimit,
     listener::{ConnectionHandle, NewService},
     operations::{metrics::Metrics, traces::Traces},
     proto::CallKind,
     settings::{CallSettings, CallerSettings},
+    sharing::CurrentRead,
 };
 
 /// Everything that clients can call, through one worker's connections to Enterprise Manager. Creates
@@ -75,6 +77,7 @@ pub(crate) struct Layers {
     callers: Callers,
     admission: Admission,
     shares: NamedShares,
+    permits: ConcurrencyLimit,
     metrics: Arc<Metrics>,
     failures: FailureLog,
     traces: Traces,
@@ -98,12 +101,13 @@ struct Connection {
 }
 
 impl Layers {
-    /// Limits calls according to `settings` on up to so many `connections`, counts them in `metrics`, logs their failures, and creates
+    /// Limits calls according to `settings` on up to so many `connections`, whose reads wait for `permits`, counts them in `metrics`, logs their failures, and creates
     /// their spans.
     pub(crate) fn new(
         settings: CallSettings,
         connections: usize,
         callers: CallerSettings,
+        permits: ConcurrencyLimit,
         metrics: Arc<Metrics>,
         failures: FailureLog,
         traces: Traces,
@@ -114,6 +118,7 @@ impl Layers {
             callers: Callers::new(callers, metrics.caller_headers()),
             admission: Admission::new(&settings, connections, metrics.clone()),
             shares: NamedShares::default(),
+            permits,
             metrics,
             failures,
             traces,
@@ -232,7 +237,7 @@ impl Connection {
         //    share recovers by itself.
         let handled = AssertUnwindSafe(method(call.clone(), request.map(Body::new))).catch_unwind();
         let answer = match timeout_at(call.deadline, handled).await {
-            Err(_too_late) => Err(Failure::DeadlineExceeded),
+            Err(_too_late) => Err(Failure::DeadlineExceeded(call.lateness())),
             Ok(Err(panic)) => {
                 layers.metrics.calls.panicked();
                 Err(Failure::Panic(panic_text(&*panic)))
@@ -260,7 +265,7 @@ impl Connection {
         request: &Request<B>,
         caller: Option<&Arc<str>>,
     ) -> (Arc<CallContext>, Result<(), Failure>) {
-        let Layers { settings, shares, metrics, failures, traces, .. } = &*self.layers;
+        let Layers { settings, shares, permits, metrics, failures, traces, .. } = &*self.layers;
         let arrived = Instant::now();
         let headers = request.headers();
         let kind = CallKind::of_path(request.uri().path());
@@ -287,6 +292,8 @@ impl Connection {
             failures: failures.clone(),
             arrived,
             deadline,
+            permits: permits.clone(),
+            read: CurrentRead::default(),
             session: OnceLock::new(),
         };
         (Arc::new(call), is_valid)

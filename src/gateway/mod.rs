@@ -20,7 +20,7 @@
 //!              ├────────▶ span                 │
 //!              │    ┌──────────────────────────┘
 //!              ▼
-//!            status ─▶ reasons, retry_signals     maps errors to statuses
+//!            status ─▶ lateness, reasons, retry_signals     maps errors to statuses
 //! ```
 
 mod admission;
@@ -33,6 +33,7 @@ mod deadline;
 mod failure_log;
 mod filter_validation;
 mod inbound;
+mod lateness;
 mod list_validation;
 mod page_token;
 mod protocol;
@@ -51,6 +52,7 @@ mod xfcc;
 pub use convert::{page_response, response};
 pub(crate) use failure_log::FailureLog;
 pub(crate) use inbound::{Inbound, Layers};
+pub(crate) use lateness::Lateness;
 pub(crate) use page_token::PageTokens;
 pub(crate) use service::SessionMethods;
 pub use status::Failure;

@@ -102,7 +102,7 @@ table! {
         "give the account the role Portal User in Enterprise Manager; if it has that role, check Enterprise Manager's licence: not every edition includes its REST API";
     EM_CREDENTIALS_REJECTED = FailedPrecondition, "EM_CREDENTIALS_REJECTED",
         "Enterprise Manager rejects the gateway's own credentials; the gateway's operator has to correct them",
-        "write the correct password to the file of --em-password-file, or correct --em-username; make sure that the account is not locked";
+        "write the correct password to the file of --em-password-file, or correct --em-username; make sure that the account is not locked and has a role";
     EM_CERTIFICATE_NOT_PINNED = FailedPrecondition, "EM_UNTRUSTED_CERTIFICATE",
         "The gateway does not trust Enterprise Manager's certificate; the gateway's operator has to configure which one to trust",
         "if Enterprise Manager's certificate was renewed, trust the new one (--em-pin-sha256 or --em-pin-file); `check` shows it";
@@ -117,7 +117,7 @@ table! {
         "trust Enterprise Manager's certificate by its pin (--em-pin-sha256), since it is marked as an authority's own; `check` shows it";
     EM_CERTIFICATE_EXPIRED = FailedPrecondition, "EM_UNTRUSTED_CERTIFICATE",
         "Enterprise Manager's certificate cannot be trusted; the gateway's operator has to have it replaced",
-        "have Enterprise Manager's administrator renew its certificate, which has expired; until then only a pin trusts it (--em-pin-sha256), which `check` shows";
+        "have Enterprise Manager's administrator renew its certificate, which has expired, unless this machine's clock is wrong; until then only a pin trusts it (--em-pin-sha256), which `check` shows";
     EM_CERTIFICATE_NOT_VALID_YET = FailedPrecondition, "EM_UNTRUSTED_CERTIFICATE",
         "Enterprise Manager's certificate cannot be trusted; the gateway's operator has to have it replaced",
         "correct this machine's clock or, if it is right, have Enterprise Manager's certificate replaced, which is not valid yet";
@@ -177,7 +177,16 @@ table! {
         "look for a proxy or cache that ignores the query string of the URL; otherwise report it";
     DEADLINE_EXCEEDED = DeadlineExceeded, "DEADLINE_EXCEEDED",
         "The call did not finish within its deadline or the gateway's limit",
-        "if gateway_em_request_seconds has risen, Enterprise Manager is slow: reduce its load; if not, the caller's deadline is too short";
+        "tell the caller's owner: its deadline is shorter than Enterprise Manager needs, which gateway_em_request_seconds shows";
+    DEADLINE_EXCEEDED_BY_SLOW_EM = DeadlineExceeded, "DEADLINE_EXCEEDED",
+        "The call did not finish within its deadline or the gateway's limit",
+        "Enterprise Manager is slow: reduce its load, with a lower --em-concurrency too; if it does not recover, tell its administrator";
+    DEADLINE_EXCEEDED_WAITING = DeadlineExceeded, "DEADLINE_EXCEEDED",
+        "The call did not finish within its deadline or the gateway's limit",
+        "too many reads wait for a permit, and neither is Enterprise Manager slow nor the deadline short: have callers ask less often, or share answers (a larger max_age); if Enterprise Manager can bear it, raise --em-concurrency or add replicas";
+    DEADLINE_EXCEEDED_BEFORE_READ = DeadlineExceeded, "DEADLINE_EXCEEDED",
+        "The call did not finish within its deadline or the gateway's limit",
+        "tell the caller's owner: the call's message had not arrived; if many callers are affected, the gateway lacks processor time (process_cpu_seconds_total)";
     OVERLOADED = ResourceExhausted, "OVERLOADED",
         "Too many calls are in flight at the gateway; try again later",
         "if Enterprise Manager is slow, fix that first; otherwise run more replicas, or raise the limit";

@@ -18,13 +18,14 @@ use tonic_types::{ErrorDetails, StatusExt};
 
 use super::{
     admission::Limit,
+    lateness::Lateness,
     reasons::{
-        CALLER_NOT_ALLOWED, DEADLINE_EXCEEDED, EM_ACCESS_DENIED, EM_BAD_RESPONSE_EXCLUDED,
-        EM_BAD_RESPONSE_FORBIDDEN, EM_BAD_RESPONSE_INVALID_FIELD, EM_BAD_RESPONSE_MALFORMED,
-        EM_BAD_RESPONSE_NO_FIELDS, EM_BAD_RESPONSE_NOT_ADVANCING, EM_BAD_RESPONSE_TOO_LARGE,
-        EM_BAD_RESPONSE_TRUNCATED, EM_BAD_RESPONSE_WRONG_ROOT, EM_BAD_RESPONSE_WRONG_SESSION,
-        EM_CERTIFICATE_BROKEN, EM_CERTIFICATE_EXPIRED, EM_CERTIFICATE_FOR_OTHER_NAME,
-        EM_CERTIFICATE_NOT_PINNED, EM_CERTIFICATE_NOT_VALID_YET, EM_CERTIFICATE_OF_AUTHORITY,
+        CALLER_NOT_ALLOWED, EM_ACCESS_DENIED, EM_BAD_RESPONSE_EXCLUDED, EM_BAD_RESPONSE_FORBIDDEN,
+        EM_BAD_RESPONSE_INVALID_FIELD, EM_BAD_RESPONSE_MALFORMED, EM_BAD_RESPONSE_NO_FIELDS,
+        EM_BAD_RESPONSE_NOT_ADVANCING, EM_BAD_RESPONSE_TOO_LARGE, EM_BAD_RESPONSE_TRUNCATED,
+        EM_BAD_RESPONSE_WRONG_ROOT, EM_BAD_RESPONSE_WRONG_SESSION, EM_CERTIFICATE_BROKEN,
+        EM_CERTIFICATE_EXPIRED, EM_CERTIFICATE_FOR_OTHER_NAME, EM_CERTIFICATE_NOT_PINNED,
+        EM_CERTIFICATE_NOT_VALID_YET, EM_CERTIFICATE_OF_AUTHORITY,
         EM_CERTIFICATE_OF_UNKNOWN_ISSUER, EM_CREDENTIALS_REJECTED, EM_INTERNAL_ERROR,
         EM_NOT_IMPLEMENTED, EM_REQUEST_REFUSED, EM_TLS_FAILED, EM_UNAVAILABLE, INTERNAL,
         NOT_ENTERPRISE_MANAGER, NOT_ENTERPRISE_MANAGER_NOW, OVERLOADED, Row, SESSION_NOT_FOUND,
@@ -55,8 +56,8 @@ pub enum Failure {
     EnterpriseManager(Error, Option<SessionId>),
     /// The client is not allowed to call, or it is not known who it is: why, for the log.
     CallerNotAllowed(String),
-    /// The client's deadline, or the gateway's limit, has passed.
-    DeadlineExceeded,
+    /// The client's deadline, or the gateway's limit, has passed: why, for the log.
+    DeadlineExceeded(Lateness),
     /// So much is going on that this limit is reached.
     Overloaded(Limit),
     /// The connection of a watch has to end.
@@ -73,7 +74,7 @@ impl Failure {
                 row
             }
             Self::CallerNotAllowed(_) => &CALLER_NOT_ALLOWED,
-            Self::DeadlineExceeded => &DEADLINE_EXCEEDED,
+            Self::DeadlineExceeded(why) => why.row(),
             Self::Overloaded(_) => &OVERLOADED,
             Self::Interrupted => &WATCH_INTERRUPTED,
             Self::Panic(_) => &INTERNAL,
@@ -264,7 +265,7 @@ mod tests {
         });
         let others = [
             Failure::CallerNotAllowed(text()),
-            Failure::DeadlineExceeded,
+            Failure::DeadlineExceeded(Lateness::BeforeRead),
             Failure::Overloaded(Limit::WatchingConnections),
             Failure::Interrupted,
             Failure::Panic(text()),

@@ -110,7 +110,7 @@ impl Watcher {
             tokio::select! {
                 biased;
                 () = sleep_until(timer) => if timer == deadline {
-                    return Err(Failure::DeadlineExceeded);
+                    return Err(Failure::DeadlineExceeded(self.call.lateness()));
                 },
                 // Checked before the interruption, since the change may be the end of the run.
                 changed = self.subscription.state.changed() => changed.map_err(|_| poller_is_gone())?,
@@ -146,7 +146,7 @@ impl Watcher {
     fn end(&mut self, failure: &Failure) -> Status {
         self.has_ended = true;
         // A watch that ends at the caller's own deadline has not failed.
-        if !matches!(failure, Failure::DeadlineExceeded) {
+        if !matches!(failure, Failure::DeadlineExceeded(_)) {
             completion::failed(&self.call, failure);
         }
         failure.status()

@@ -47,8 +47,15 @@ pub(super) fn workers(
     let tokens = PageTokens::new(&settings.page_token_secret());
     let connections = settings.listener.max_connections;
     let callers = settings.callers.clone();
-    let layers =
-        Layers::new(settings.calls, connections, callers, metrics.clone(), failures, traces);
+    let layers = Layers::new(
+        settings.calls,
+        connections,
+        callers,
+        enterprise_manager.permits().clone(),
+        metrics.clone(),
+        failures,
+        traces,
+    );
     let worker = |runtime: &tokio::runtime::Handle| {
         let enterprise_manager = enterprise_manager.with_own_connections()?;
         let reads = SharedReads::new(enterprise_manager, reads_registry.clone());

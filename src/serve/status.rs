@@ -13,8 +13,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::refused_files::{Refusal, RefusedFiles};
 use crate::{
-    enterprise_manager::{EnterpriseManager, LastFailure, LogonState, UpstreamStatus},
-    gateway::Failure,
+    enterprise_manager::{EnterpriseManager, LastFailure, Load, LogonState, UpstreamStatus},
+    gateway::{Failure, Lateness},
     runtime::{build, certificates::Expiry},
     settings::SettingsInEffect,
 };
@@ -52,6 +52,7 @@ struct EnterpriseManagerReport {
     logon: LogonReport,
     circuit: &'static str,
     batches: &'static str,
+    permits: PermitsReport,
 }
 
 #[derive(Serialize)]
@@ -67,6 +68,17 @@ struct LogonReport {
     state: &'static str,
     age_seconds: Option<u64>,
     suspended: bool,
+}
+
+#[derive(Serialize)]
+struct PermitsReport {
+    limit: usize,
+    in_use: usize,
+    waiting: usize,
+    waiting_since: Option<Timestamp>,
+    longest_wait_seconds: Option<f64>,
+    request_seconds: Option<f64>,
+    remedy: Option<&'static str>,
 }
 
 #[derive(Serialize)]
@@ -136,6 +148,7 @@ impl EnterpriseManagerReport {
             },
             circuit: if enterprise_manager.is_circuit_open() { "open" } else { "closed" },
             batches: enterprise_manager.batches(),
+            permits: enterprise_manager.current_load().into(),
         }
     }
 }
@@ -144,10 +157,24 @@ impl From<LastFailure> for FailureReport {
     fn from(failure: LastFailure) -> Self {
         let row = match failure.error {
             Some(error) => Failure::EnterpriseManager(error, None),
-            None => Failure::DeadlineExceeded,
+            None => Failure::DeadlineExceeded(Lateness::SlowEnterpriseManager(Duration::ZERO)),
         }
         .row();
         Self { moment: failure.at.into(), reason: row.reason, remedy: row.remedy }
+    }
+}
+
+impl From<Load> for PermitsReport {
+    fn from(load: Load) -> Self {
+        Self {
+            limit: load.permits,
+            in_use: load.in_use,
+            waiting: load.waiting,
+            waiting_since: load.waiting_since.map(|since| ago(since.elapsed())),
+            longest_wait_seconds: load.longest_wait.map(tenths),
+            request_seconds: load.request_time.map(tenths),
+            remedy: Lateness::of_load(&load).map(|lateness| lateness.row().remedy),
+        }
     }
 }
 
@@ -172,6 +199,12 @@ impl From<Instant> for Moment {
         let age = at.elapsed();
         Self { at: ago(age), age_seconds: age.as_secs() }
     }
+}
+
+/// In seconds, rounded up to a tenth.
+fn tenths(time: Duration) -> f64 {
+    let tenths = u32::try_from(time.as_millis().div_ceil(100)).unwrap_or(u32::MAX);
+    f64::from(tenths) / 10.0
 }
 
 /// The time this long ago, to the second.

@@ -3,12 +3,13 @@
 //! They stay apart from what is read, since reads are equal if they read the same, whatever their
 //! callers require.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
+use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use crate::{
-    enterprise_manager::{CallerKey, Share, WaitingCallers},
+    enterprise_manager::{CallerKey, ReadContext, Share, Waited, WaitingCallers},
     operations::traces::TraceContext,
 };
 
@@ -27,6 +28,15 @@ pub(crate) struct CallerTerms<'t> {
     pub share: Share,
     /// Who waits for it.
     pub callers: ForWhom<'t>,
+    /// Where to note which read it waits for.
+    pub read: Option<&'t CurrentRead>,
+}
+
+/// The read that a caller waits for, or has waited for last, and what its reads have waited for their turns.
+#[derive(Debug, Default)]
+pub(crate) struct CurrentRead {
+    context: Mutex<Option<Arc<ReadContext>>>,
+    pub(super) turns: Mutex<Waited>,
 }
 
 /// Who waits for a read.
@@ -46,7 +56,26 @@ impl ForWhom<'_> {
     }
 }
 
+impl CurrentRead {
+    /// What has been waited for permits so far; `None` if the caller has waited for no read.
+    pub(crate) fn waited(&self) -> Option<Waited> {
+        let turns = self.turns.lock().until_now();
+        let context = self.context.lock();
+        match &*context {
+            Some(context) => Some(context.waited().lock().until_now().and_before(turns)),
+            None => turns.share.map(|_| turns),
+        }
+    }
+}
+
 impl CallerTerms<'_> {
+    /// The caller waits for this read.
+    pub(super) fn note_read(&self, context: &Arc<ReadContext>) {
+        if let Some(read) = self.read {
+            *read.context.lock() = Some(context.clone());
+        }
+    }
+
     /// Whether the answer may come from a read that began before this call.
     pub(super) fn accepts_earlier(&self) -> bool {
         self.max_age != Some(Duration::ZERO)

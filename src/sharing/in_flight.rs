@@ -83,6 +83,7 @@ where
         let callers = Arc::new(terms.callers.keys().into_iter().collect());
         let (deadline, trace) = (terms.deadline, terms.trace.clone());
         let context = Arc::new(ReadContext::new(deadline, trace, terms.share, callers));
+        terms.note_read(&context);
         let removal = Removal { in_flight: self.clone(), key: key.clone(), started };
         let read_context = context.clone();
         // Call `read` inside the box: outside, its future of two kilobytes would be copied. `Box::write`
@@ -118,6 +119,7 @@ impl<A> Flight<A> {
         for caller in terms.callers.keys() {
             self.context.join(caller, terms.deadline);
         }
+        terms.note_read(&self.context);
         terms.trace.link_to(self.context.trace());
         Some(read)
     }

@@ -23,6 +23,7 @@ mod turn_terms;
 
 use std::{future::Future, sync::Arc, time::Duration};
 
+use parking_lot::Mutex;
 use quick_cache::{Weighter, sync::Cache};
 use tokio::time::Instant;
 
@@ -35,7 +36,7 @@ use crate::{
     operations::metrics::ReadCounters,
     settings::ReuseSettings,
 };
-pub(crate) use caller_terms::{CallerTerms, ForWhom};
+pub(crate) use caller_terms::{CallerTerms, CurrentRead, ForWhom};
 use in_flight::InFlight;
 pub(crate) use in_flight::SharedResult;
 pub(crate) use patience::Patience;
@@ -186,14 +187,17 @@ impl SharedReads {
         terms: TurnTerms<'_>,
     ) -> SharedResult<Reading> {
         let key = (id, view);
-        let TurnTerms { max_age, share, company, trace, callers, .. } = terms;
+        let TurnTerms { max_age, share, company, trace, callers, read, .. } = terms;
         let watchers = ForWhom::Watchers(callers);
-        let caller = |deadline| CallerTerms { max_age, deadline, trace, share, callers: watchers };
+        let caller =
+            |deadline| CallerTerms { max_age, deadline, trace, share, callers: watchers, read };
         if let Some(reading) = self.reused(key, &caller(terms.patience.until())) {
             return Ok(reading);
         }
         // Outside of the shared read: a call that comes in the meantime does not wait for this turn.
-        let wait = Wait { share, company, deadline: terms.patience.deadline(), trace, callers };
+        let (deadline, alone) = (terms.patience.deadline(), Mutex::default());
+        let waited = read.map_or(&alone, |read| &read.turns);
+        let wait = Wait { share, company, deadline, trace, callers, waited };
         let turn = self.enterprise_manager.turn(id, view, &wait).await;
         let began = turn.began;
         terms.patience.has_turn(began);
@@ -211,7 +215,8 @@ impl SharedReads {
             } else {
                 // The batch says nothing about it.
                 patience.is_queued();
-                let permit = enterprise_manager.permit(share, context.callers()).await;
+                let permit =
+                    enterprise_manager.permit(share, context.callers(), context.waited()).await;
                 patience.has_turn(Instant::now());
                 context.extend(patience.until());
                 let permit = Some(permit);

@@ -44,6 +44,7 @@ impl SharedReads {
             patience: Arc::new(Patience::in_all(patience)),
             trace: &trace,
             callers: &callers,
+            read: terms.read,
         };
         let reads = ids.iter().copied().map(|id| {
             let terms = terms.clone();

@@ -3,7 +3,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::patience::Patience;
+use super::{caller_terms::CurrentRead, patience::Patience};
 use crate::{
     enterprise_manager::{Share, WaitingCallers},
     operations::traces::TraceContext,
@@ -24,4 +24,6 @@ pub(crate) struct TurnTerms<'t> {
     pub trace: &'t TraceContext,
     /// Who watches the session, or calls.
     pub callers: &'t Arc<WaitingCallers>,
+    /// Where to note what a call waits for.
+    pub read: Option<&'t CurrentRead>,
 }

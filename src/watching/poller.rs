@@ -83,6 +83,7 @@ impl Poller {
             patience: Arc::new(patience),
             trace: &self.begun_by,
             callers: &self.callers,
+            read: None,
         })
         .await
     }
@@ -101,6 +102,7 @@ impl Poller {
             patience: Arc::new(Patience::renewed(queue_timeout, read_timeout)),
             trace: &trace,
             callers: &self.callers,
+            read: None,
         };
         let result = self.read(terms).await;
         if result.is_err() {

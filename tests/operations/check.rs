@@ -353,3 +353,20 @@ async fn invalid_settings_fail_the_first_step_and_no_other_is_done() {
     let told = check("em.example:9398", &[]).await;
     assert_fails(&told, 64, "settings", &["--em-url", "write https:// before it"]);
 }
+
+#[tokio::test]
+async fn answers_that_come_too_late_for_calls_are_told() {
+    let simulator = Simulator::start(Options::default()).await.unwrap();
+    let faults = ["latency=300ms", "logon-latency=300ms"];
+    simulator.set_faults(faults.map(|fault| fault.parse().unwrap()));
+    let (code, out) = check(&simulator.url(), &["--default-deadline=200ms"]).await;
+    assert_eq!(code, 0, "{out}");
+    for step in ["logon", "list", "read"] {
+        let line = out.lines().find(|line| line.starts_with(&format!("! {step}")));
+        let line = line.unwrap_or_else(|| panic!("{step} in {out}"));
+        assert!(line.contains("longer than calls without a deadline wait"), "{line}");
+        assert!(line.contains("--default-deadline, 0.2 s"), "{line}");
+    }
+    let (_, out) = check(&simulator.url(), &["--default-deadline=20s"]).await;
+    assert!(!out.contains("longer than calls"), "{out}");
+}

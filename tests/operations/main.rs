@@ -22,3 +22,4 @@ mod tls_failures;
 mod tls_servers;
 mod traces;
 mod unseen;
+mod waiting;

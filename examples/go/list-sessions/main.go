@@ -110,7 +110,7 @@ func advice(err error) string {
 		}
 		return "try again later"
 	case codes.DeadlineExceeded:
-		return "try again later, with a longer deadline: Enterprise Manager is slow"
+		return "try again later, with a longer deadline, if this is the gateway's address: Enterprise Manager is slow or busy"
 	}
 	return "report it to the gateway's operator"
 }

@@ -88,6 +88,7 @@ pub(super) async fn run(options: CheckOptions) -> Result<ExitCode, CommandError>
             enterprise_manager,
             settings: &settings.enterprise_manager,
             time_limit: options.step_timeout,
+            default_deadline: settings.calls.default_deadline,
         },
         tls: None,
     };

@@ -205,7 +205,10 @@ pub(super) fn untrusted(
     let remedy = match fault {
         Fault::NotPinned => format!("if the certificate was renewed, {pinned}"),
         Fault::Expired => {
-            format!("ask Enterprise Manager's administrator to renew it; until then, {pinned}")
+            format!(
+                "ask Enterprise Manager's administrator to renew it, unless this machine's clock is wrong; until \
+                 then, {pinned}"
+            )
         }
         Fault::NotValidYet => format!("correct this machine's clock; if it is right, {pinned}"),
         Fault::OtherName => {

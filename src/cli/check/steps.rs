@@ -1,6 +1,6 @@
 //! The steps of a check in their order. If one fails, the steps that depend on it are not done.
 
-use std::fs::File;
+use std::{fs::File, time::Duration};
 
 use tokio::time::{Instant, timeout};
 use uuid::Uuid;
@@ -20,6 +20,7 @@ use crate::{
         EnterpriseManager, Handshake, Order, Position, ReadContext, ReplicaSession, SessionFilter,
         SessionId, SessionList, View,
     },
+    runtime::readable::duration,
     settings::{Settings, Trust},
 };
 
@@ -95,6 +96,18 @@ impl Check<'_> {
         }
     }
 
+    /// The same, for a step that takes as long as calls have to wait.
+    async fn timed_step<T>(
+        &mut self,
+        name: &'static str,
+        step: impl Future<Output = StepResult<T>>,
+    ) -> Option<T> {
+        let (sent, deadline) = (Instant::now(), self.target.default_deadline);
+        let step = Box::pin(step);
+        let timed = async { Ok(in_time_for_calls(step.await?, sent.elapsed(), deadline)) };
+        self.step(name, timed).await
+    }
+
     async fn in_time<T>(
         &self,
         step: impl Future<Output = Result<T, Problem>>,
@@ -118,12 +131,13 @@ impl Check<'_> {
         }
         let recognise = recognise_server(self.target.enterprise_manager, settings);
         self.step("recognise", recognise).await?;
-        self.step("logon", log_on(self.target)).await
+        self.timed_step("logon", log_on(self.target)).await
     }
 
     /// Lists the newest session, determines what the account may do, and reads that session.
     async fn read_sessions(&mut self) {
         const NONE: &str = "there is no replica session yet";
+        let sent = Instant::now();
         let newest = match self.in_time(newest_session(self.target)).await {
             Ok(newest) => newest,
             Err(problem) if problem.exit_code == ExitCode::NO_PERMISSION => {
@@ -135,10 +149,13 @@ impl Check<'_> {
                 return;
             }
         };
+        let took = sent.elapsed();
         let role = role(self.target.enterprise_manager, newest.as_ref());
         self.step("role", role).await;
+        let deadline = self.target.default_deadline;
+        let listed = |text| in_time_for_calls(Success::new((), text), took, deadline);
         let Some(session) = newest else {
-            self.output.ok("list", format!("works; {NONE}"));
+            self.output.succeeded("list", listed(format!("works; {NONE}")));
             self.output.ok("read", NONE);
             self.output.not_done("batch", NONE);
             return;
@@ -146,13 +163,13 @@ impl Check<'_> {
         let created = session.entity.as_ref().and_then(|run| run.created_at);
         let created = created.map_or_else(String::new, |at| format!(", created {at:.0}"));
         let text = format!("the newest session is {}{created}", session.id);
-        self.output.ok("list", text);
+        self.output.succeeded("list", listed(text));
         self.read(session.id).await;
     }
 
     /// Reads the session by its id, and in a query.
     async fn read(&mut self, id: SessionId) {
-        if self.step("read", read_one(self.target, id)).await.is_none() {
+        if self.timed_step("read", read_one(self.target, id)).await.is_none() {
             return;
         }
         if self.target.settings.batch == 1 {
@@ -199,6 +216,19 @@ impl Check<'_> {
             }
         }
     }
+}
+
+/// A step succeeded in this time, which calls have to wait for Enterprise Manager too.
+fn in_time_for_calls<T>(success: Success<T>, took: Duration, deadline: Duration) -> Success<T> {
+    if took <= deadline || success.remedy.is_some() {
+        return success;
+    }
+    let (took, deadline) = (duration(took), duration(deadline));
+    success.but(format!(
+        "the answer took {took}, longer than calls without a deadline wait (--default-deadline, {deadline}): \
+         check Enterprise Manager's load; if it is always so slow, raise --default-deadline, and tell \
+         callers to set longer deadlines"
+    ))
 }
 
 async fn log_on(target: Target<'_>) -> StepResult {

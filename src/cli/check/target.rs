@@ -12,4 +12,6 @@ pub(super) struct Target<'t> {
     pub(super) settings: &'t EnterpriseManagerSettings,
     /// The time limit of each step, and of each request of a report.
     pub(super) time_limit: Duration,
+    /// The deadline of a call without one.
+    pub(super) default_deadline: Duration,
 }

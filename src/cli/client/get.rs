@@ -55,7 +55,7 @@ pub struct GetOptions {
     pub json: bool,
 
     /// How long to wait for the answer
-    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = duration)]
+    #[arg(long, alias = "timeout", value_name = "DURATION", default_value = "10s", value_parser = duration)]
     pub deadline: Duration,
 
     /// Maximum age of the answer; 0s asks Enterprise Manager now [default: the gateway's]

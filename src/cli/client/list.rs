@@ -63,7 +63,7 @@ pub struct ListOptions {
     pub json: bool,
 
     /// How long to wait for each page
-    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = duration)]
+    #[arg(long, alias = "timeout", value_name = "DURATION", default_value = "30s", value_parser = duration)]
     pub deadline: Duration,
 }
 

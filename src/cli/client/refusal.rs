@@ -106,9 +106,14 @@ fn explained(status: Status) -> Status {
 /// What to do about a lost connection, if its cause says so.
 pub(super) fn hint(cause: &str) -> &'static str {
     const NOT_ACCEPTED: &str = "; it does not accept the certificate in --cert-file";
-    const HINTS: [(&str, &str); 9] = [
+    const HINTS: [(&str, &str); 10] = [
         ("corrupt message", "; it does not speak TLS: use http://"),
         (NOT_HTTP_2, "; it does not speak gRPC without TLS: use https://"),
+        // It has answered the first bytes of HTTP/2 with an error, and closed the connection.
+        (
+            "broken pipe",
+            "; if that happens each time, no gRPC server listens there: correct --server",
+        ),
         ("UnknownIssuer", "; trust its issuer with --ca-file"),
         ("not valid for name", "; connect with a name that its certificate contains"),
         (

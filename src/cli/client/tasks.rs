@@ -60,7 +60,7 @@ pub struct TasksOptions {
     pub json: bool,
 
     /// How long to wait for each page of the answer
-    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = duration)]
+    #[arg(long, alias = "timeout", value_name = "DURATION", default_value = "30s", value_parser = duration)]
     pub deadline: Duration,
 }
 

@@ -74,6 +74,7 @@ impl EnterpriseManager {
                     deadline: Deadline::At(context.deadline()),
                     trace: context.trace(),
                     callers: context.callers(),
+                    waited: context.waited(),
                 };
                 self.turn(id, view, &wait).await
             }

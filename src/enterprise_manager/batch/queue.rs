@@ -17,7 +17,7 @@ use crate::{
     enterprise_manager::{
         SessionId,
         error::Error,
-        guard::{CallerKey, Share, WaitingCallers},
+        guard::{CallerKey, Share, Waited, WaitingCallers},
         model::{Reading, View},
     },
     operations::traces::TraceContext,
@@ -34,6 +34,8 @@ pub(crate) struct Wait<'t> {
     pub(crate) deadline: Deadline,
     pub(crate) trace: &'t TraceContext,
     pub(crate) callers: &'t Arc<WaitingCallers>,
+    /// What it has waited.
+    pub(crate) waited: &'t Mutex<Waited>,
 }
 
 /// When the callers of a waiting read stop waiting.
@@ -238,6 +240,7 @@ mod tests {
                 deadline: Deadline::After(Duration::from_secs(1)),
                 trace: &TraceContext::default(),
                 callers: &Arc::new(callers),
+                waited: &Mutex::default(),
             };
             let id = uuid::Uuid::from_u128(session).to_string().parse().unwrap();
             queue.join(id, View::Entity, &wait, 64)

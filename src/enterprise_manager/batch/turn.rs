@@ -2,6 +2,7 @@
 
 use std::{pin::pin, sync::Arc};
 
+use parking_lot::Mutex;
 use tokio::{sync::oneshot, time::Instant};
 
 use super::{
@@ -15,7 +16,7 @@ use crate::{
     enterprise_manager::{
         EnterpriseManager, ReadContext, SessionId,
         error::Error,
-        guard::{Permit, Share, WaitingCallers},
+        guard::{Permit, Share, Waited, WaitingCallers},
         model::{Reading, View},
     },
     operations::metrics::BatchOf,
@@ -51,7 +52,7 @@ impl EnterpriseManager {
     pub(crate) async fn turn(&self, id: SessionId, view: View, wait: &Wait<'_>) -> Turn {
         let Batches { queue, size, .. } = &*self.batches;
         if !self.batches.are_used() {
-            return Turn::alone(Some(self.permit(wait.share, wait.callers).await));
+            return Turn::alone(Some(self.permit(wait.share, wait.callers, wait.waited).await));
         }
         if wait.company.is_zero()
             && let Some(permit) = self.limit.try_acquire(wait.share, wait.callers)
@@ -61,7 +62,7 @@ impl EnterpriseManager {
         let (ticket, mut seat) = queue.join(id, view, wait, *size);
         let permit = pin!(async {
             ticket.gathered().await;
-            self.limit.acquire(wait.share, wait.callers).await
+            self.limit.acquire(wait.share, wait.callers, wait.waited).await
         });
         let permit = tokio::select! {
             biased;
@@ -98,8 +99,13 @@ impl EnterpriseManager {
     }
 
     /// Waits for the permit of a read that goes alone.
-    pub(crate) async fn permit(&self, share: Share, callers: &WaitingCallers) -> Permit {
-        self.limit.acquire(share, callers).await
+    pub(crate) async fn permit(
+        &self,
+        share: Share,
+        callers: &WaitingCallers,
+        waited: &Mutex<Waited>,
+    ) -> Permit {
+        self.limit.acquire(share, callers, waited).await
     }
 
     /// Reads a session in its turn. `None` if the batch that it was for says nothing about it.

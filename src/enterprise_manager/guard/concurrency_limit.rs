@@ -22,15 +22,23 @@ use tokio::{
 
 use super::{
     Share, WaitingCallers,
+    load::{Ended, Load, Waited},
     permits::{Grant, Permits},
 };
+use crate::operations::metrics::{PermitMetrics, ReadsOf};
 
 /// How long a request may hold the spare permit.
 const SPARE_TIME: Duration = Duration::from_secs(2);
 
 /// The permits for requests to EM. Clones are the same ones.
 #[derive(Debug, Clone)]
-pub(crate) struct ConcurrencyLimit(Arc<Mutex<Permits<oneshot::Sender<Permit>>>>);
+pub(crate) struct ConcurrencyLimit(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    permits: Mutex<Permits<oneshot::Sender<Permit>>>,
+    metrics: PermitMetrics,
+}
 
 /// Permission to send one request to EM; dropping it returns the permit.
 #[derive(Debug)]
@@ -38,50 +46,77 @@ pub(crate) struct Permit {
     limit: ConcurrencyLimit,
     grant: Grant,
     expires: Option<Instant>,
+    ended: Ended,
 }
 
 /// A place in the lines; dropping it leaves them.
 struct Place<'l> {
     limit: &'l ConcurrencyLimit,
     number: u64,
+    share: Share,
+    since: Instant,
+    waited: &'l Mutex<Waited>,
 }
 
 impl ConcurrencyLimit {
     /// `count` permits in all, at least one. A single permit is a regular one.
-    pub(crate) fn new(count: usize) -> Self {
-        Self(Arc::new(Mutex::new(Permits::new(count))))
+    pub(crate) fn new(count: usize, metrics: PermitMetrics) -> Self {
+        metrics.set_permits(count);
+        Self(Arc::new(Inner { permits: Mutex::new(Permits::new(count)), metrics }))
     }
 
     /// The number of permits of a share.
     pub(crate) fn count(&self, share: Share) -> usize {
-        self.0.lock().count(share)
+        self.0.permits.lock().count(share)
+    }
+
+    /// How busy EM is.
+    pub(crate) fn load(&self) -> Load {
+        self.0.permits.lock().load()
+    }
+
+    /// How long EM takes for a request of this share, as in [`Load`].
+    pub(crate) fn request_time(&self, share: Share) -> Option<Duration> {
+        self.0.permits.lock().request_time(share)
     }
 
     /// A regular permit, if one is free that these callers may take at once.
     pub(crate) fn try_acquire(&self, share: Share, callers: &WaitingCallers) -> Option<Permit> {
-        let grant = self.0.lock().take(&callers.keys(), share, false)?;
+        let grant = self.0.permits.lock().take(&callers.keys(), share, false)?;
+        self.0.metrics.no_wait();
         Some(self.permit(grant))
     }
 
-    /// Waits for a permit.
-    pub(crate) async fn acquire(&self, share: Share, callers: &WaitingCallers) -> Permit {
+    /// Waits for a permit, and records in `waited` how long.
+    pub(crate) async fn acquire(
+        &self,
+        share: Share,
+        callers: &WaitingCallers,
+        waited: &Mutex<Waited>,
+    ) -> Permit {
         let mut changes = callers.changes();
         let (sender, mut permit) = oneshot::channel();
         let place = {
             let keys = changes.keys();
-            let mut permits = self.0.lock();
+            let mut permits = self.0.permits.lock();
             if let Some(grant) = permits.take(&keys, share, true) {
                 drop(permits);
+                self.0.metrics.no_wait();
                 return self.permit(grant);
             }
-            Place { limit: self, number: permits.wait(keys, share, sender) }
+            let others = permits.waiting();
+            let number = permits.wait(keys, share, sender);
+            drop(permits);
+            self.0.metrics.wait_began(reads_of(share));
+            waited.lock().begin(share, others);
+            Place { limit: self, number, share, since: Instant::now(), waited }
         };
         loop {
             tokio::select! {
                 biased;
                 permit = &mut permit => return permit.expect("only its owner leaves a place"),
                 () = changes.joined() => {
-                    let served = self.0.lock().join(place.number, changes.keys());
+                    let served = self.0.permits.lock().join(place.number, changes.keys());
                     self.hand_out(served);
                 }
             }
@@ -89,8 +124,9 @@ impl ConcurrencyLimit {
     }
 
     fn permit(&self, grant: Grant) -> Permit {
+        self.0.metrics.taken();
         let expires = grant.is_spare.then(|| Instant::now() + SPARE_TIME);
-        Permit { limit: self.clone(), grant, expires }
+        Permit { limit: self.clone(), grant, expires, ended: Ended::GivenUp }
     }
 
     /// Outside of the lock, since whoever has left in the meantime gives its permit back.
@@ -102,6 +138,11 @@ impl ConcurrencyLimit {
 }
 
 impl Permit {
+    /// Returns the permit. Its request has ended by itself, with an answer or without.
+    pub(crate) fn ended(mut self, is_answered: bool) {
+        self.ended = if is_answered { Ended::Answered } else { Ended::Failed };
+    }
+
     /// Whether this is the spare permit, which expires.
     pub(crate) fn is_spare(&self) -> bool {
         self.expires.is_some()
@@ -118,14 +159,26 @@ impl Permit {
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        let served = self.limit.0.lock().give_back(self.grant);
+        self.limit.0.metrics.given_back();
+        let served = self.limit.0.permits.lock().give_back(self.grant, self.ended);
         self.limit.hand_out(served);
     }
 }
 
 impl Drop for Place<'_> {
     fn drop(&mut self) {
-        drop(self.limit.0.lock().leave(self.number));
+        drop(self.limit.0.permits.lock().leave(self.number));
+        self.waited.lock().end();
+        self.limit.0.metrics.wait_ended(reads_of(self.share), self.since.elapsed());
+    }
+}
+
+fn reads_of(share: Share) -> ReadsOf {
+    match share {
+        Share::Calls => ReadsOf::Calls,
+        Share::FirstReads => ReadsOf::FirstReads,
+        Share::Polls => ReadsOf::Polls,
+        Share::Lists => ReadsOf::Lists,
     }
 }
 

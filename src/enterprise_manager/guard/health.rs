@@ -15,7 +15,7 @@ use crate::{enterprise_manager::error::Error, runtime::deadline::is_nearly_over}
 /// collects its data.
 pub const LATELY: Duration = Duration::from_secs(5 * 60);
 
-/// If a read waited less than this before its deadline, it says more about the deadline than about
+/// If EM had less than this before a read's deadline, it says more about the deadline than about
 /// EM.
 const SHORTEST_SILENCE: Duration = Duration::from_secs(1);
 
@@ -36,7 +36,7 @@ struct LastReads {
 pub struct LastFailure {
     /// When it ended.
     pub at: Instant,
-    /// Why; `None` if no answer arrived before the deadline.
+    /// Why; `None` if EM did not answer before the deadline.
     pub error: Option<Error>,
 }
 
@@ -76,7 +76,14 @@ impl UpstreamHealth {
 
     /// Starts to observe a read that begins now.
     pub(crate) fn track<'h>(&'h self, context: &'h ReadContext) -> TrackedRead<'h> {
-        TrackedRead { health: self, context, began: Instant::now(), has_ended: false }
+        let waited_before = context.waited().lock().total;
+        TrackedRead {
+            health: self,
+            context,
+            began: Instant::now(),
+            waited_before,
+            has_ended: false,
+        }
     }
 
     fn failed(&self, error: Option<Error>) {
@@ -91,6 +98,7 @@ pub(crate) struct TrackedRead<'h> {
     health: &'h UpstreamHealth,
     context: &'h ReadContext,
     began: Instant,
+    waited_before: Duration,
     has_ended: bool,
 }
 
@@ -109,10 +117,13 @@ impl TrackedRead<'_> {
 
 impl Drop for TrackedRead<'_> {
     fn drop(&mut self) {
-        // If the callers left before their deadline, that says nothing about EM.
+        // If the callers left before their deadline, that says nothing about EM; nor does time in which the
+        // read waited for a permit.
         let was_silent = || {
+            let waited =
+                self.context.waited().lock().until_now().total.saturating_sub(self.waited_before);
             is_nearly_over(self.began, self.context.deadline())
-                && self.began.elapsed() >= SHORTEST_SILENCE
+                && self.began.elapsed().saturating_sub(waited) >= SHORTEST_SILENCE
         };
         if !self.has_ended && was_silent() {
             self.health.failed(None);

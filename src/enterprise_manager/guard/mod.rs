@@ -19,6 +19,7 @@
 mod circuit_breaker;
 mod concurrency_limit;
 mod health;
+mod load;
 mod permits;
 mod read_context;
 mod request_kind;
@@ -30,6 +31,7 @@ mod waiting_callers;
 pub(crate) use circuit_breaker::CircuitBreaker;
 pub(crate) use concurrency_limit::{ConcurrencyLimit, Permit};
 pub use health::{LATELY, LastFailure, UpstreamHealth, UpstreamStatus};
+pub use load::{Load, Waited};
 pub use read_context::ReadContext;
 pub(crate) use request_kind::{LONGEST_LOGON, RequestKind};
 pub(crate) use retry::RetryBudget;

@@ -13,7 +13,10 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::{CallerKey, Share};
+use super::{
+    CallerKey, Share,
+    load::{Ended, Load, RequestTimes},
+};
 
 /// With fewer permits than this, none is kept: it would be too large a part.
 const FEW: usize = 4;
@@ -30,6 +33,7 @@ pub(super) struct Grant {
     caller: CallerKey,
     share: Share,
     pub(super) is_spare: bool,
+    taken_at: Instant,
 }
 
 /// All permits. Whoever waits for one leaves a `W`, and gets it back with the permit.
@@ -49,6 +53,10 @@ pub(super) struct Permits<W> {
     /// permits and then who has waited longest.
     turns: [BTreeSet<(usize, u64, CallerKey)>; SHARES],
     waiting: HashMap<u64, Waiter<W>>,
+    /// Since when there has always been one.
+    waiting_since: Option<Instant>,
+    /// By the number of the share.
+    request_times: [RequestTimes; SHARES],
     /// The last number of a read that has begun to wait, or of a permit that has been given back.
     last_number: u64,
     /// The last two callers.
@@ -69,6 +77,7 @@ struct CallerState {
 struct Waiter<W> {
     share: Share,
     callers: Vec<CallerKey>,
+    since: Instant,
     waits: W,
 }
 
@@ -86,6 +95,8 @@ impl<W> Permits<W> {
             callers: HashMap::new(),
             turns: [const { BTreeSet::new() }; SHARES],
             waiting: HashMap::new(),
+            waiting_since: None,
+            request_times: Default::default(),
             last_number: 0,
             recent: [None; 2],
         }
@@ -94,6 +105,33 @@ impl<W> Permits<W> {
     /// The number of permits of a share.
     pub(super) fn count(&self, share: Share) -> usize {
         share.of(self.count)
+    }
+
+    /// How many reads wait.
+    pub(super) fn waiting(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// How long EM takes for a request of this share, as in [`Load`].
+    pub(super) fn request_time(&self, share: Share) -> Option<Duration> {
+        self.request_times[share as usize].time()
+    }
+
+    /// How busy EM is. Looks at all who wait.
+    pub(super) fn load(&self) -> Load {
+        let longest = self.waiting.values().min_by_key(|waiter| waiter.since);
+        let all_times = self.request_times.iter().map(RequestTimes::time);
+        Load {
+            permits: self.count,
+            in_use: self.count - self.free_regular - self.free_spare,
+            waiting: self.waiting.len(),
+            waiting_since: self.waiting_since,
+            longest_wait: longest.map(|waiter| waiter.since.elapsed()),
+            request_time: match longest {
+                Some(waiter) => self.request_time(waiter.share),
+                None => all_times.max().flatten(),
+            },
+        }
     }
 
     /// A permit that one of these callers may have at once; the spare one only `with_spare`.
@@ -117,7 +155,9 @@ impl<W> Permits<W> {
         for caller in &callers {
             self.join_line(*caller, share, number);
         }
-        self.waiting.insert(number, Waiter { share, callers, waits });
+        let since = Instant::now();
+        self.waiting_since.get_or_insert(since);
+        self.waiting.insert(number, Waiter { share, callers, since, waits });
         number
     }
 
@@ -140,9 +180,10 @@ impl<W> Permits<W> {
         self.remove(number).map(|waiter| waiter.waits)
     }
 
-    /// A permit is free again.
-    pub(super) fn give_back(&mut self, grant: Grant) -> Vec<(W, Grant)> {
+    /// A permit is free again, whose request has ended so.
+    pub(super) fn give_back(&mut self, grant: Grant, how: Ended) -> Vec<(W, Grant)> {
         *self.free(grant) += 1;
+        self.request_times[grant.share as usize].ended(grant.taken_at, how);
         self.held[grant.share as usize] -= 1;
         let number = self.next_number();
         self.change(grant.caller, |caller| {
@@ -189,11 +230,12 @@ impl<W> Permits<W> {
         } else {
             return None;
         };
-        Some(Grant { caller, share, is_spare })
+        Some(Grant { caller, share, is_spare, taken_at: Instant::now() })
     }
 
     fn taken(&mut self, grant: Grant) -> Grant {
         *self.free(grant) -= 1;
+        self.request_times[grant.share as usize].began(grant.taken_at);
         self.held[grant.share as usize] += 1;
         self.change(grant.caller, |caller| caller.held += 1);
         grant
@@ -215,6 +257,9 @@ impl<W> Permits<W> {
 
     fn remove(&mut self, number: u64) -> Option<Waiter<W>> {
         let waiter = self.waiting.remove(&number)?;
+        if self.waiting.is_empty() {
+            self.waiting_since = None;
+        }
         for caller in &waiter.callers {
             self.change(*caller, |caller| {
                 caller.lines[waiter.share as usize].remove(&number);

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-use super::{CallerKey, RequestKind, Share, WaitingCallers};
+use super::{CallerKey, RequestKind, Share, Waited, WaitingCallers};
 use crate::operations::traces::TraceContext;
 
 /// The shortest time in which EM can answer. With less time left, the gateway sends no request.
@@ -21,6 +21,7 @@ pub struct ReadContext {
     trace: TraceContext,
     share: Share,
     callers: Arc<WaitingCallers>,
+    waited: Mutex<Waited>,
 }
 
 impl ReadContext {
@@ -31,7 +32,8 @@ impl ReadContext {
         share: Share,
         callers: Arc<WaitingCallers>,
     ) -> Self {
-        Self { deadline: Mutex::new(deadline), trace, share, callers }
+        let (deadline, waited) = (Mutex::new(deadline), Mutex::default());
+        Self { deadline, trace, share, callers, waited }
     }
 
     /// A read of a call that belongs to no trace and to nobody in particular.
@@ -42,6 +44,11 @@ impl ReadContext {
     /// The callers that have waited for it.
     pub(crate) fn callers(&self) -> &Arc<WaitingCallers> {
         &self.callers
+    }
+
+    /// What it has waited for permits so far.
+    pub(crate) fn waited(&self) -> &Mutex<Waited> {
+        &self.waited
     }
 
     /// Another caller waits, until `deadline`.

@@ -15,6 +15,7 @@ async fn a_panic_is_answered_internal_and_counted_and_harms_no_other_call() {
         settings,
         1,
         CallerSettings::default(),
+        ConcurrencyLimit::new(8, metrics.upstream.permits()),
         metrics.clone(),
         FailureLog::new(),
         Traces::default(),

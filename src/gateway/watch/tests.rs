@@ -9,11 +9,12 @@ use tonic::Code;
 
 use super::*;
 use crate::{
-    enterprise_manager::{CallerKey, Error},
+    enterprise_manager::{CallerKey, ConcurrencyLimit, Error},
     gateway::{failure_log::FailureLog, request_id::RequestId},
     listener::{ConnectionHandle, Peer},
     operations::{metrics::Metrics, traces::TraceContext},
     proto::CallKind,
+    sharing::CurrentRead,
 };
 
 const INTERVAL: Duration = Duration::from_secs(25);
@@ -33,6 +34,7 @@ fn state(number: u64) -> PollerState {
 async fn started(time: Duration) -> (Sender<PollerState>, Events) {
     let (sender, receiver) = tokio::sync::watch::channel(state(1));
     let address = SocketAddr::from(([127, 0, 0, 1], 1));
+    let metrics = Metrics::new();
     let call = CallContext {
         kind: CallKind::Watch,
         request_id: RequestId::Generated(1),
@@ -40,7 +42,9 @@ async fn started(time: Duration) -> (Sender<PollerState>, Events) {
         caller: None,
         caller_key: CallerKey::new(1),
         connection: ConnectionHandle::new(Peer { address, is_local: true, identity: None }),
-        metrics: Metrics::new(),
+        permits: ConcurrencyLimit::new(8, metrics.upstream.permits()),
+        read: CurrentRead::default(),
+        metrics,
         failures: FailureLog::new(),
         arrived: Instant::now(),
         deadline: Instant::now() + time,

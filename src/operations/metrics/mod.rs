@@ -48,6 +48,7 @@ macro_rules! outcomes {
 mod calls;
 mod durations;
 mod labels;
+mod permits;
 #[cfg(target_os = "linux")]
 mod process;
 mod upstream;
@@ -64,6 +65,7 @@ use prometheus_client::{
 use crate::runtime::{build, certificates::Expiry};
 pub(crate) use calls::CallMetrics;
 use labels::Labels;
+pub(crate) use permits::{PermitMetrics, ReadsOf};
 pub(crate) use upstream::{BatchOf, LogonOutcome, RequestOutcome, UpstreamMetrics};
 
 metrics! {

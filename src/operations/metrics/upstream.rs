@@ -10,7 +10,7 @@ use prometheus_client::{
     registry::Registry,
 };
 
-use super::{durations::Durations, labels::Labels};
+use super::{durations::Durations, labels::Labels, permits::PermitMetrics};
 
 outcomes! {
     /// How an HTTP request to Enterprise Manager ended.
@@ -55,6 +55,7 @@ pub struct UpstreamMetrics {
     /// By number of the outcome, so that counting a request needs no look-up by label.
     requests: Vec<Counter>,
     series: Series,
+    permits: PermitMetrics,
     /// 1 while the circuit breaker is open: requests fail at once because connections cannot be
     /// established.
     pub circuit_open: Gauge,
@@ -124,6 +125,7 @@ impl UpstreamMetrics {
             logon_suspended: series.logon_suspended.clone(),
             batch_sessions: series.batch_sessions.clone(),
             batches_suspended: series.batches_suspended.clone(),
+            permits: PermitMetrics::registered(registry),
             series,
         }
     }
@@ -133,6 +135,11 @@ impl UpstreamMetrics {
     pub fn request(&self) -> RequestMetrics<'_> {
         self.series.in_flight.inc();
         RequestMetrics { upstream: self, sent: Instant::now(), outcome: RequestOutcome::GivenUp }
+    }
+
+    /// The metrics of the permits.
+    pub(crate) fn permits(&self) -> PermitMetrics {
+        self.permits.clone()
     }
 
     /// Counts a logon.

@@ -14,9 +14,16 @@ fn caller(number: u64) -> WaitingCallers {
     WaitingCallers::from_iter([CallerKey::new(number)])
 }
 
+fn limit_of(count: usize) -> ConcurrencyLimit {
+    ConcurrencyLimit::new(count, PermitMetrics::default())
+}
+
 /// A permit that is free.
 fn now(limit: &ConcurrencyLimit, share: Share, number: u64) -> Permit {
-    limit.acquire(share, &caller(number)).now_or_never().expect("a permit is free")
+    limit
+        .acquire(share, &caller(number), &Mutex::default())
+        .now_or_never()
+        .expect("a permit is free")
 }
 
 type Acquiring<'l> = Pin<Box<dyn Future<Output = Permit> + 'l>>;
@@ -24,18 +31,18 @@ type Acquiring<'l> = Pin<Box<dyn Future<Output = Permit> + 'l>>;
 /// A read that waits.
 fn waits(limit: &ConcurrencyLimit, share: Share, number: u64) -> Acquiring<'_> {
     let mut acquiring: Acquiring =
-        Box::pin(async move { limit.acquire(share, &caller(number)).await });
+        Box::pin(async move { limit.acquire(share, &caller(number), &Mutex::default()).await });
     assert!(acquiring.as_mut().now_or_never().is_none(), "it has to wait");
     acquiring
 }
 
 fn is_idle(limit: &ConcurrencyLimit) -> bool {
-    limit.0.lock().is_idle()
+    limit.0.permits.lock().is_idle()
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_single_permit_is_a_regular_one() {
-    let limit = ConcurrencyLimit::new(1);
+    let limit = limit_of(1);
     let permit = now(&limit, Calls, MANY);
     assert!(permit.expired().now_or_never().is_none());
     drop(waits(&limit, Calls, MANY));
@@ -43,7 +50,7 @@ async fn a_single_permit_is_a_regular_one() {
 
 #[tokio::test(start_paused = true)]
 async fn lists_get_a_quarter_of_the_permits_and_never_the_spare_permit() {
-    let limit = ConcurrencyLimit::new(8);
+    let limit = limit_of(8);
     let mut lists = vec![now(&limit, Lists, MANY), now(&limit, Lists, MANY)];
     drop(waits(&limit, Lists, MANY));
     let mut reads = Vec::new();
@@ -60,7 +67,7 @@ async fn lists_get_a_quarter_of_the_permits_and_never_the_spare_permit() {
 #[tokio::test(start_paused = true)]
 async fn polls_get_half_of_the_permits_and_first_reads_a_quarter() {
     for (share, count) in [(Polls, 4), (FirstReads, 2)] {
-        let limit = ConcurrencyLimit::new(8);
+        let limit = limit_of(8);
         let mut held = Vec::new();
         for _ in 0..count {
             held.push(limit.try_acquire(share, &caller(MANY)).unwrap());
@@ -76,7 +83,7 @@ async fn polls_get_half_of_the_permits_and_first_reads_a_quarter() {
 #[tokio::test(start_paused = true)]
 async fn a_free_permit_goes_to_the_caller_with_the_fewest_and_among_equals_to_who_has_had_none_longest()
  {
-    let limit = ConcurrencyLimit::new(3);
+    let limit = limit_of(3);
     let mut held = vec![now(&limit, Calls, MANY), now(&limit, Calls, MANY)];
     let spare = now(&limit, Calls, MANY);
     let mut many: Vec<_> = (0..100).map(|_| waits(&limit, Calls, MANY)).collect();
@@ -98,7 +105,7 @@ async fn a_free_permit_goes_to_the_caller_with_the_fewest_and_among_equals_to_wh
 
 #[tokio::test(start_paused = true)]
 async fn callers_take_turns_at_a_single_permit() {
-    let limit = ConcurrencyLimit::new(1);
+    let limit = limit_of(1);
     let held = now(&limit, Calls, MANY);
     let mut many: Vec<_> = (0..10).map(|_| waits(&limit, Calls, MANY)).collect();
     let mut few = waits(&limit, Calls, FEW);
@@ -119,7 +126,7 @@ async fn callers_take_turns_at_a_single_permit() {
 
 #[tokio::test(start_paused = true)]
 async fn the_last_permit_is_kept_for_callers_without_one_while_there_are_others() {
-    let limit = ConcurrencyLimit::new(8);
+    let limit = limit_of(8);
     let alone: Vec<_> = (0..8).map(|_| now(&limit, Calls, MANY)).collect();
     assert!(alone.last().is_some_and(Permit::is_spare), "whoever is alone gets all");
     drop(alone);
@@ -143,12 +150,13 @@ async fn the_last_permit_is_kept_for_callers_without_one_while_there_are_others(
 
 #[tokio::test(start_paused = true)]
 async fn a_read_goes_at_the_turn_of_any_of_its_callers() {
-    let limit = ConcurrencyLimit::new(3);
+    let limit = limit_of(3);
     let mut held = vec![now(&limit, Calls, MANY), now(&limit, Calls, MANY)];
     let _spare = now(&limit, Calls, MANY);
     let mut many: Vec<_> = (0..9).map(|_| waits(&limit, Calls, MANY)).collect();
     let shared = caller(MANY);
-    let mut read = Box::pin(limit.acquire(Calls, &shared));
+    let waited = Mutex::default();
+    let mut read = Box::pin(limit.acquire(Calls, &shared, &waited));
     assert!(read.as_mut().now_or_never().is_none());
     shared.join(CallerKey::new(FEW));
     assert!(read.as_mut().now_or_never().is_none());
@@ -160,10 +168,11 @@ async fn a_read_goes_at_the_turn_of_any_of_its_callers() {
 
 #[tokio::test(start_paused = true)]
 async fn a_read_keeps_the_turns_of_callers_that_have_left_it() {
-    let limit = ConcurrencyLimit::new(1);
+    let limit = limit_of(1);
     let held = now(&limit, Calls, MANY);
     let shared = caller(FEW);
-    let mut read = Box::pin(limit.acquire(Calls, &shared));
+    let waited = Mutex::default();
+    let mut read = Box::pin(limit.acquire(Calls, &shared, &waited));
     assert!(read.as_mut().now_or_never().is_none());
     shared.leave(CallerKey::new(FEW));
     shared.join(CallerKey::new(3));
@@ -178,7 +187,7 @@ async fn a_read_keeps_the_turns_of_callers_that_have_left_it() {
 
 #[tokio::test(start_paused = true)]
 async fn whoever_gives_up_leaves_nothing_behind() {
-    let limit = ConcurrencyLimit::new(2);
+    let limit = limit_of(2);
     let held = [now(&limit, Calls, MANY), now(&limit, Calls, MANY)];
     let mut waiting: Vec<_> = (0..50).map(|number| waits(&limit, Calls, number)).collect();
     waiting.truncate(25);

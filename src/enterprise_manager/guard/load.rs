@@ -1,0 +1,218 @@
+//! How busy EM is with the gateway's requests: how many reads wait for a permit, and how long EM takes.
+//!
+//! A read that ends too late has waited for EM, or for its permit. Which of the two decides what helps, so
+//! both are measured apart.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::Share;
+
+/// An average that is older than this says nothing about now.
+const RECENT: Duration = Duration::from_secs(60);
+
+/// If nothing is under way for this long, EM is not silent: nobody has asked it.
+const IDLE: Duration = Duration::from_secs(10);
+
+/// The part of a new duration in the average, as a divisor.
+const WEIGHT: u32 = 4;
+
+/// The permits and the reads that wait for one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Load {
+    /// The number of all permits.
+    pub permits: usize,
+    /// How many of them are held.
+    pub in_use: usize,
+    /// How many reads wait for one.
+    pub waiting: usize,
+    /// Since when there has always been a read that waits.
+    pub waiting_since: Option<Instant>,
+    /// How long the read that has waited longest has waited.
+    pub longest_wait: Option<Duration>,
+    /// How long EM takes for a request of the share for which that read waits, or else of any: the larger one
+    /// of the average of its last answers and the time in which it has given none. `None` if it was not
+    /// asked lately.
+    pub request_time: Option<Duration>,
+}
+
+/// How long EM takes for the requests of one share.
+///
+/// Requests that are given up count by the time without an answer. Their own durations say nothing: where
+/// all wait, a read gets its permit shortly before its deadline.
+#[derive(Debug, Default)]
+pub(super) struct RequestTimes {
+    in_flight: usize,
+    /// Since when requests are under way and none has been answered.
+    silent_since: Option<Instant>,
+    /// When the last one ended.
+    last_end: Option<Instant>,
+    /// The average of those that were answered, and when the last one was.
+    average: Option<(Duration, Instant)>,
+}
+
+/// How a request ends, as far as it says how long EM takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ended {
+    /// EM, or whoever is there, has answered.
+    Answered,
+    /// It cannot be answered: there is no connection, or no logon session.
+    Failed,
+    /// Nobody waited any longer.
+    GivenUp,
+}
+
+/// What one read, or the reads of one call, have waited for permits.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Waited {
+    /// So long at least one of them has waited, in all.
+    pub total: Duration,
+    /// For a permit of this share; `None` if it has not waited.
+    pub share: Option<Share>,
+    /// While so many other reads waited for any permit, when it began to wait.
+    pub others: usize,
+    /// How many wait now, and since when one has.
+    waiting: usize,
+    since: Option<Instant>,
+}
+
+impl RequestTimes {
+    /// A request begins.
+    pub(super) fn began(&mut self, at: Instant) {
+        let is_idle = self.in_flight == 0 && self.last_end.is_none_or(|end| at - end >= IDLE);
+        if is_idle || self.silent_since.is_none() {
+            self.silent_since = Some(at);
+        }
+        self.in_flight += 1;
+    }
+
+    /// A request that began at this time has ended.
+    pub(super) fn ended(&mut self, began: Instant, how: Ended) {
+        self.in_flight -= 1;
+        let now = Instant::now();
+        self.last_end = Some(now);
+        if how == Ended::GivenUp {
+            return;
+        }
+        self.silent_since = (self.in_flight > 0).then_some(now);
+        if how == Ended::Failed {
+            return;
+        }
+        let time = now - began;
+        let average = match self.average {
+            Some((average, at)) if now - at < RECENT => (average * (WEIGHT - 1) + time) / WEIGHT,
+            _ => time,
+        };
+        self.average = Some((average, now));
+    }
+
+    pub(super) fn time(&self) -> Option<Duration> {
+        let now = Instant::now();
+        let average = self.average.filter(|(_, at)| now - *at < RECENT).map(|(average, _)| average);
+        let is_asked = self.in_flight > 0 || self.last_end.is_some_and(|end| now - end < IDLE);
+        let silence = self.silent_since.filter(|_| is_asked).map(|since| now - since);
+        average.max(silence)
+    }
+}
+
+impl Waited {
+    /// The read begins to wait for a permit.
+    pub(super) fn begin(&mut self, share: Share, others: usize) {
+        self.waiting += 1;
+        self.since.get_or_insert_with(Instant::now);
+        self.share = Some(share);
+        self.others = others;
+    }
+
+    /// It no longer waits.
+    pub(super) fn end(&mut self) {
+        self.waiting -= 1;
+        if self.waiting == 0
+            && let Some(since) = self.since.take()
+        {
+            self.total += since.elapsed();
+        }
+    }
+
+    /// The same, with the current wait.
+    pub(crate) fn until_now(self) -> Self {
+        let current = self.since.map(|since| since.elapsed()).unwrap_or_default();
+        Self { total: self.total + current, ..self }
+    }
+
+    /// The same, with what was waited before.
+    pub(crate) fn and_before(self, before: Self) -> Self {
+        Self {
+            total: self.total + before.total,
+            share: self.share.or(before.share),
+            others: self.others.max(before.others),
+            ..self
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::advance;
+
+    use super::{Ended::*, *};
+
+    const fn seconds(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    /// Requests with one permit.
+    async fn request(times: &mut RequestTimes, time: Duration, how: Ended) -> Option<Duration> {
+        let began = Instant::now();
+        times.began(began);
+        advance(time).await;
+        times.ended(began, how);
+        times.time()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn requests_count_before_they_end() {
+        let mut times = RequestTimes::default();
+        assert_eq!(times.time(), None);
+        times.began(Instant::now());
+        advance(seconds(7)).await;
+        assert_eq!(times.time(), Some(seconds(7)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_em_that_gives_no_answers_is_slow_however_soon_its_requests_are_given_up() {
+        let mut times = RequestTimes::default();
+        request(&mut times, seconds(1), Answered).await;
+        for _ in 0..50 {
+            request(&mut times, Duration::from_millis(100), GivenUp).await;
+        }
+        assert_eq!(times.time(), Some(seconds(5)));
+        assert_eq!(request(&mut times, seconds(1), Failed).await, Some(seconds(1)), "the average");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn time_in_which_nobody_asks_is_no_silence() {
+        let mut times = RequestTimes::default();
+        request(&mut times, seconds(1), GivenUp).await;
+        advance(IDLE).await;
+        assert_eq!(times.time(), None);
+        assert_eq!(request(&mut times, seconds(2), GivenUp).await, Some(seconds(2)));
+        assert_eq!(
+            request(&mut times, seconds(2), Failed).await,
+            None,
+            "there was no time to tell"
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_average_follows_and_is_forgotten() {
+        let mut times = RequestTimes::default();
+        assert_eq!(request(&mut times, seconds(8), Answered).await, Some(seconds(8)));
+        assert_eq!(request(&mut times, seconds(0), Answered).await, Some(seconds(6)));
+        advance(RECENT).await;
+        assert_eq!(request(&mut times, seconds(1), Answered).await, Some(seconds(1)));
+        advance(RECENT).await;
+        assert_eq!(times.time(), None);
+    }
+}
