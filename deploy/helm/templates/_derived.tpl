@@ -44,7 +44,8 @@
 
 {{- /* "true" if the gateway itself speaks TLS to its callers. */}}
 {{- define "gateway.tls" -}}
-{{- if or (eq (toString .Values.tls.enabled) "true") (and (eq (toString .Values.tls.enabled) "auto") (eq .Values.mesh "none")) }}true{{ end }}
+{{- $enabled := toString .Values.tls.enabled }}
+{{- if or (eq $enabled "true") (and (eq $enabled "auto") (eq .Values.mesh "none")) }}true{{ end }}
 {{- end }}
 
 {{- /* What says who calls. */}}
@@ -61,7 +62,8 @@
 {{- if eq $.Values.mesh "istio" }}
 {{- $names = append $names $path }}
 {{- else if eq $.Values.mesh "linkerd" }}
-{{- $names = append $names (printf "%s.%s.serviceaccount.identity.%s.%s" .name .namespace $.Values.linkerd.namespace $.Values.trustDomain) }}
+{{- $authority := printf "identity.%s.%s" $.Values.linkerd.namespace $.Values.trustDomain }}
+{{- $names = append $names (printf "%s.%s.serviceaccount.%s" .name .namespace $authority) }}
 {{- else }}
 {{- $names = append $names (printf "spiffe://%s" $path) }}
 {{- end }}

@@ -16,7 +16,7 @@ GATEWAY_EM_ALLOW_PLAINTEXT: "true"
 {{- $settings = merge (dict) $settings (dict "maxConnectionAge" "5m") }}
 {{- end }}
 {{- range $name, $value := $settings }}
-GATEWAY_{{ snakecase $name | upper }}: {{ kindIs "string" $value | ternary $value (kindIs "string" $value | ternary 0 $value | int64) | quote }}
+GATEWAY_{{ snakecase $name | upper }}: {{ ternary $value (int64 $value) (kindIs "string" $value) | quote }}
 {{- end }}
 {{- with .Values.traces.endpoint }}
 OTEL_EXPORTER_OTLP_ENDPOINT: {{ . | quote }}
