@@ -172,8 +172,8 @@ impl Demo {
         };
         format!(
             "\
-SIMULATED DATA: no Veeam Backup Enterprise Manager is involved. A simulator
-stands in for it, and everything below is invented.
+SIMULATED DATA: no Veeam Backup Enterprise Manager is involved.
+A simulator stands in for it, and everything below is invented.
 
 Gateway    {server}{taken}
 Probes     http://{admin}/readyz
@@ -207,8 +207,9 @@ A running replica job session, read from the gateway over gRPC:
         let server = if self.tls.is_none() && self.gateway.address() == self.usual {
             String::new()
         } else {
-            format!(" --server {}", self.server())
+            format!(" --server={}", self.server())
         };
+        // Nothing in quotation marks has a blank: there, a backslash would not continue the line.
         // TLS options of `get` and of grpcurl.
         let (tls, grpcurl) = match &self.tls {
             None => ("", "-plaintext"),
@@ -233,7 +234,7 @@ Try next, in another terminal:
     {program} get {FINISHED_SESSION_ID} --json{server}{tls}
 
   With grpcurl (the server describes itself by reflection):
-    grpcurl {grpcurl} -d '{{\"id\": \"{RUNNING_SESSION_ID}\"}}' {address} \\
+    grpcurl {grpcurl} -d '{{\"id\":\"{RUNNING_SESSION_ID}\"}}' {address} \\
       enterprisemanager.v1.ReplicaSessionService/Get
 
   See how the gateway handles faults ({program} demo --help lists them all):

@@ -66,12 +66,13 @@ impl Lateness {
         }
     }
 
-    /// What keeps reads from their permits for a long time, if anything does.
+    /// What calls will be late for if it lasts, if anything.
     pub(crate) fn of_load(load: &Load) -> Option<Self> {
-        let waited = load.longest_wait.filter(|wait| *wait >= LONG_WAIT)?;
         let request_time = load.request_time.unwrap_or_default();
+        let waited = load.longest_wait.unwrap_or_default();
         let others = load.waiting.saturating_sub(1);
-        Some(Self::of_wait(waited, others, load.permits, request_time))
+        let is_late = request_time >= SLOW || waited >= LONG_WAIT;
+        is_late.then(|| Self::of_wait(waited, others, load.permits, request_time))
     }
 
     /// Why a read waits for long.

@@ -151,6 +151,7 @@ async fn a_silent_em_is_at_fault_even_if_all_deadlines_are_short_and_most_time_i
     let slow = "Enterprise Manager is slow";
     let permits = status(&gateway).await["enterprise_manager"]["permits"].clone();
     assert!(permits["request_seconds"].as_f64().unwrap() > 1.0, "{permits}");
+    assert!(permits["remedy"].as_str().unwrap().contains(slow), "{permits}");
     let told = async {
         loop {
             let lines = gateway.all_logged("more calls failed or were refused for the same reason");
