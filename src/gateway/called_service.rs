@@ -3,7 +3,7 @@
 //! It is known before the request is routed, since identity and completion depend on it: a probe may
 //! do what a client that is not allowed may not.
 
-use crate::proto::v1::replica_session_service_server::SERVICE_NAME;
+use crate::proto::SERVICE_NAME;
 
 const HEALTH: &str = "grpc.health.v1.Health";
 

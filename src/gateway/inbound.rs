@@ -12,10 +12,6 @@
 //!   call. That is acceptable for health and reflection, but an unnecessary cost for calls about
 //!   sessions.
 //!
-//! Each call gets a new instance of the generated server, around a handler that contains the call's
-//! context. Otherwise, the request's extensions would be the only way to pass something to a method of
-//! tonic's generated trait.
-
 use std::{
     any::Any,
     convert::Infallible,
@@ -44,6 +40,7 @@ use super::{
     completion::{self, CallCompletion, CompletedByTrailers},
     deadline,
     failure_log::FailureLog,
+    messages::{self, Answer},
     protocol,
     reasons::TABLE,
     request_id::{REQUEST_ID, RequestId},
@@ -158,29 +155,30 @@ impl Service<Request<Incoming>> for InboundConnection {
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         let (connection, methods) = (self.connection.clone(), self.methods.clone());
-        Box::pin(async move {
-            let method = |call, request| methods.handle(call, request);
+        // `Box::pin` would copy the future's kilobytes.
+        let call = Box::write(Box::new_uninit(), async move {
+            let method =
+                async |call: Arc<CallContext>, request| methods.handle(&call, request).await;
             connection.serve_call(request, method).await
-        })
+        });
+        Box::into_pin(call)
     }
 }
 
 impl Connection {
-    /// Serves one call. `method` is the innermost layer: the generated server and the method's
-    /// handler.
+    /// Serves one call. `method` is the innermost layer: the message and the method's handler.
     ///
     /// Before this function, the listener has accepted the connection within its limit, done the TLS
     /// handshake and verified the client's certificate, and serves HTTP/2 on it until the
     /// connection's age, its peer's silence or the drain ends it.
-    async fn serve_call<B, F>(
+    async fn serve_call<B>(
         &self,
         request: Request<B>,
-        method: impl FnOnce(Arc<CallContext>, Request<Body>) -> F,
+        method: impl AsyncFnOnce(Arc<CallContext>, Request<B>) -> Result<Answer, Failure>,
     ) -> Result<Response<Body>, Infallible>
     where
         B: HttpBody<Data = Bytes> + Send + 'static,
         B::Error: Into<Box<dyn Error + Send + Sync>>,
-        F: Future<Output = Result<Response<Body>, Infallible>>,
     {
         let Self { layers, handle: connection, .. } = self;
         let path = request.uri().path();
@@ -235,24 +233,19 @@ impl Connection {
 
         // 5. Deadline and panic. A panic cannot leave shared state half changed: whatever calls
         //    share recovers by itself.
-        let handled = AssertUnwindSafe(method(call.clone(), request.map(Body::new))).catch_unwind();
+        let handled = AssertUnwindSafe(method(call.clone(), request)).catch_unwind();
         let answer = match timeout_at(call.deadline, handled).await {
             Err(_too_late) => Err(Failure::DeadlineExceeded(call.lateness())),
             Ok(Err(panic)) => {
                 layers.metrics.calls.panicked();
                 Err(Failure::Panic(panic_text(&*panic)))
             }
-            Ok(Ok(answered)) => {
-                let Ok(response) = answered;
-                protocol::check_response(response)
-            }
+            Ok(Ok(answer)) => answer,
         };
         let response = match answer {
             Err(failure) => fail(&call, &failure),
-            Ok(response) => {
-                let is_stream = call.kind == CallKind::Watch;
-                response.map(|body| open_call.send(body, is_stream, permits))
-            }
+            Ok(Answer::Message(body)) => messages::response(open_call.send(body, false, permits)),
+            Ok(Answer::Stream(body)) => messages::response(open_call.send(body, true, permits)),
         };
 
         // 6. Completion: now, or for a watch when its trailers are sent.

@@ -14,6 +14,7 @@
 //! inbound ─▶ caller ─▶ xfcc                                            who calls
 //!    ├────▶ called_service, protocol, deadline, unread, admission ─▶ shares   the layers around a call
 //!    ├────▶ service ─▶ list_validation ─▶ validation, filter_validation, page_token
+//!    │         ├─────▶ messages ─▶ protocol
 //!    │         ├─────▶ watch ─▶ convert
 //!    │         ▼         ▼
 //!    └────▶ completion ─▶ call_context ─▶ failure_log ─▶ request_id
@@ -35,6 +36,7 @@ mod filter_validation;
 mod inbound;
 mod lateness;
 mod list_validation;
+mod messages;
 mod page_token;
 mod protocol;
 pub mod reasons;

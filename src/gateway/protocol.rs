@@ -30,10 +30,7 @@ pub(super) fn check(headers: &HeaderMap, kind: CallKind) -> Result<(), Failure> 
         return Err(Failure::Refused(&NOT_GRPC, format!("its content type is {found}")));
     }
     if kind == CallKind::Unknown {
-        return Err(Failure::Refused(
-            &UNKNOWN_METHOD,
-            "the contract has no such method".to_owned(),
-        ));
+        return Err(unknown_method());
     }
     match headers.get(ENCODING).map(HeaderValue::as_bytes) {
         None | Some(b"identity" | b"gzip") => Ok(()),
@@ -43,6 +40,11 @@ pub(super) fn check(headers: &HeaderMap, kind: CallKind) -> Result<(), Failure> 
             Err(Failure::Refused(&UNSUPPORTED_COMPRESSION, why))
         }
     }
+}
+
+/// The refusal of a method that does not exist.
+pub(super) fn unknown_method() -> Failure {
+    Failure::Refused(&UNKNOWN_METHOD, "the contract has no such method".to_owned())
 }
 
 /// Whether the content type is gRPC's, with messages in protobuf unless it names another format.
@@ -56,28 +58,45 @@ pub(super) fn is_grpc(headers: &HeaderMap) -> bool {
         && matches!(rest.first(), None | Some(b'+' | b';' | b' '))
 }
 
-/// The response, unless tonic has refused the request. The gateway's own statuses have
-/// details, tonic's have none.
+/// Whether messages of a request whose head has been [checked](check) may be compressed.
+pub(super) fn is_compressed(headers: &HeaderMap) -> bool {
+    headers.get(ENCODING).is_some_and(|encoding| encoding == "gzip")
+}
+
+/// The response, unless tonic has refused the request.
 ///
 /// # Errors
 ///
 /// Why the request is refused.
 pub(super) fn check_response(response: Response<Body>) -> Result<Response<Body>, Failure> {
-    let Some(status) = Status::from_header_map(response.headers()) else {
-        return Ok(response);
-    };
-    if !status.details().is_empty() {
-        return Ok(response);
+    let status = Status::from_header_map(response.headers());
+    match status.and_then(|status| refusal(&status)) {
+        Some(failure) => Err(failure),
+        None => Ok(response),
     }
+}
+
+/// Why a message has been refused with this status by tonic.
+pub(super) fn refused_message(status: &Status) -> Failure {
+    let invalid = || Failure::Refused(&INVALID_MESSAGE, status.message().to_owned());
+    refusal(status).unwrap_or_else(invalid)
+}
+
+/// The refusal of a request without a message.
+pub(super) fn no_message() -> Failure {
+    Failure::Refused(&INVALID_MESSAGE, "there is no message".to_owned())
+}
+
+fn refusal(status: &Status) -> Option<Failure> {
     let row = match status.code() {
         Code::OutOfRange | Code::ResourceExhausted => &MESSAGE_TOO_LARGE,
         Code::Internal => &INVALID_MESSAGE,
         Code::Unimplemented if status.message().is_empty() => &UNKNOWN_METHOD,
         Code::Unimplemented => &UNSUPPORTED_COMPRESSION,
         // What the health service says of a service that it does not know.
-        _ => return Ok(response),
+        _ => return None,
     };
-    Err(Failure::Refused(row, status.message().to_owned()))
+    Some(Failure::Refused(row, status.message().to_owned()))
 }
 
 /// Adds to the response what HTTP and gRPC ask of this refusal.

@@ -4,37 +4,38 @@
 //! The methods return a [`Failure`] and know no layer of a call: so each is one short function, and
 //! all failures are logged and converted at one place.
 
-use std::{convert::Infallible, sync::Arc, time::Duration};
+use std::{error::Error, sync::Arc, time::Duration};
 
+use bytes::Bytes;
+use http::Request;
+use hyper::body::Body as HttpBody;
 use jiff::Timestamp;
-use tonic::{Request, Response, Status, body::Body, codec::CompressionEncoding};
-use tower::Service as _;
 
 use super::{
     call_context::CallContext,
-    completion, convert,
+    convert,
     list_validation::{ValidIds, ValidList, ValidTasks},
+    messages::{Answer, message},
     page_token::PageTokens,
+    protocol,
     status::Failure,
     validation::{ValidGet, checked_id},
     watch::{Events, watch},
 };
 use crate::{
     enterprise_manager::{Reading, RunResult, SessionFilter, TaskFilter, TaskSession, TaskState},
-    proto::v1::{
-        GetReplicaSessionRequest, GetReplicaSessionResponse, ListReplicaSessionsRequest,
-        ListReplicaSessionsResponse, ListReplicaTaskSessionsRequest,
-        ListReplicaTaskSessionsResponse, ListTaskSessionsRequest, ListTaskSessionsResponse,
-        WatchReplicaSessionRequest,
-        replica_session_service_server::{ReplicaSessionService, ReplicaSessionServiceServer},
+    proto::{
+        CallKind,
+        v1::{
+            GetReplicaSessionRequest, GetReplicaSessionResponse, ListReplicaSessionsRequest,
+            ListReplicaSessionsResponse, ListReplicaTaskSessionsRequest,
+            ListReplicaTaskSessionsResponse, ListTaskSessionsRequest, ListTaskSessionsResponse,
+            WatchReplicaSessionRequest,
+        },
     },
     sharing::SharedReads,
     watching::Watching,
 };
-
-/// Maximum size of a request, in bytes. A `Get` takes less than 100, a list of tasks with all names
-/// that fit into a request to EM 15,000, and a thousand session ids 64,000.
-const MAX_REQUEST: usize = 64 * 1024;
 
 /// The methods of `ReplicaSessionService`, with data from one Enterprise Manager.
 pub(crate) struct SessionMethods {
@@ -57,17 +58,31 @@ impl SessionMethods {
     }
 
     /// Handles an admitted call: decodes its message, runs its method, and encodes the result.
-    pub(super) async fn handle(
-        self: Arc<Self>,
-        call: Arc<CallContext>,
-        request: http::Request<Body>,
-    ) -> Result<http::Response<Body>, Infallible> {
-        let handler = Handler { methods: self, call };
-        ReplicaSessionServiceServer::new(handler)
-            .max_decoding_message_size(MAX_REQUEST)
-            .accept_compressed(CompressionEncoding::Gzip)
-            .call(request)
-            .await
+    ///
+    /// # Errors
+    ///
+    /// Why there is no answer.
+    pub(super) async fn handle<B>(
+        &self,
+        call: &Arc<CallContext>,
+        request: Request<B>,
+    ) -> Result<Answer, Failure>
+    where
+        B: HttpBody<Data = Bytes> + Send + 'static,
+        B::Error: Into<Box<dyn Error + Send + Sync>>,
+    {
+        Ok(match call.kind {
+            CallKind::Get => Answer::message(&self.get(&message(request).await?, call).await?),
+            CallKind::List => Answer::message(&self.list(&message(request).await?, call).await?),
+            CallKind::ListTasks => {
+                Answer::message(&self.list_tasks(&message(request).await?, call).await?)
+            }
+            CallKind::ListTaskSessions => {
+                Answer::message(&self.list_task_sessions(&message(request).await?, call).await?)
+            }
+            CallKind::Watch => Answer::stream(self.watch(&message(request).await?, call).await?),
+            CallKind::Unknown => return Err(protocol::unknown_method()),
+        })
     }
 
     async fn get(
@@ -213,60 +228,4 @@ fn may_have_failed_tasks(reading: &Reading) -> bool {
 /// Whether the task is over and was not successful.
 fn has_failed(task: &TaskSession) -> bool {
     task.state == Some(TaskState::Completed) && task.result != Some(RunResult::Success)
-}
-
-/// The service for one call: the methods, and the context of the call.
-struct Handler {
-    methods: Arc<SessionMethods>,
-    call: Arc<CallContext>,
-}
-
-impl Handler {
-    /// Wraps the response, or logs the failure and converts it to the client's status.
-    fn respond<T>(&self, outcome: Result<T, Failure>) -> Result<Response<T>, Status> {
-        outcome.map(Response::new).map_err(|failure| {
-            completion::failed(&self.call, &failure);
-            failure.status()
-        })
-    }
-}
-
-#[tonic::async_trait]
-impl ReplicaSessionService for Handler {
-    async fn get(
-        &self,
-        request: Request<GetReplicaSessionRequest>,
-    ) -> Result<Response<GetReplicaSessionResponse>, Status> {
-        self.respond(self.methods.get(request.get_ref(), &self.call).await)
-    }
-
-    async fn list(
-        &self,
-        request: Request<ListReplicaSessionsRequest>,
-    ) -> Result<Response<ListReplicaSessionsResponse>, Status> {
-        self.respond(self.methods.list(request.get_ref(), &self.call).await)
-    }
-
-    async fn list_tasks(
-        &self,
-        request: Request<ListReplicaTaskSessionsRequest>,
-    ) -> Result<Response<ListReplicaTaskSessionsResponse>, Status> {
-        self.respond(self.methods.list_tasks(request.get_ref(), &self.call).await)
-    }
-
-    async fn list_task_sessions(
-        &self,
-        request: Request<ListTaskSessionsRequest>,
-    ) -> Result<Response<ListTaskSessionsResponse>, Status> {
-        self.respond(self.methods.list_task_sessions(request.get_ref(), &self.call).await)
-    }
-
-    type WatchStream = Events;
-
-    async fn watch(
-        &self,
-        request: Request<WatchReplicaSessionRequest>,
-    ) -> Result<Response<Events>, Status> {
-        self.respond(self.methods.watch(request.get_ref(), &self.call).await)
-    }
 }

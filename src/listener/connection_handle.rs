@@ -147,7 +147,7 @@ impl OpenCall {
     /// sent. The body of a stream grows over time; any other is complete.
     pub(crate) fn send(
         mut self,
-        body: Body,
+        body: impl HttpBody<Data = Bytes, Error = Status> + Send + Unpin + 'static,
         is_stream: bool,
         held: impl Send + Unpin + 'static,
     ) -> Body {
@@ -183,14 +183,18 @@ impl Drop for OpenCall {
 }
 
 /// A response that is being sent.
-struct SentBody<H> {
-    body: Body,
+struct SentBody<B, H> {
+    body: B,
     call: OpenCall,
     is_stream: bool,
     _held: H,
 }
 
-impl<H: Unpin> HttpBody for SentBody<H> {
+impl<B, H> HttpBody for SentBody<B, H>
+where
+    B: HttpBody<Data = Bytes, Error = Status> + Unpin,
+    H: Unpin,
+{
     type Data = Bytes;
     type Error = Status;
 

@@ -4,7 +4,7 @@
 //! no default deadline, lists have a separate limit), and metrics have one series per kind, so that a
 //! client cannot add series by inventing methods.
 
-use super::v1::replica_session_service_server::SERVICE_NAME;
+use super::SERVICE_NAME;
 
 /// A method of `ReplicaSessionService`, or none of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

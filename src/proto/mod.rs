@@ -8,6 +8,9 @@ pub(crate) mod time;
 
 pub(crate) use call_kind::CallKind;
 
+/// The service of the contract.
+pub(crate) const SERVICE_NAME: &str = "enterprisemanager.v1.ReplicaSessionService";
+
 /// Package `enterprisemanager.v1`.
 #[allow(missing_docs, clippy::pedantic, clippy::large_enum_variant, reason = "generated")]
 pub mod v1 {

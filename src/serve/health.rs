@@ -11,7 +11,7 @@ use tonic_health::{
 
 use crate::{
     enterprise_manager::{UpstreamHealth, UpstreamStatus},
-    proto::v1::replica_session_service_server::SERVICE_NAME,
+    proto::SERVICE_NAME,
 };
 
 /// The names for the gateway's own health: the whole server, and its service.

@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use memchr::memchr;
+use memchr::{memchr, memchr2};
 use quick_xml::{
     XmlVersion,
     name::{Prefix, QName},
@@ -24,6 +24,8 @@ pub(super) struct Attribute<'x> {
     pub(super) prefix: Option<Prefix<'x>>,
     /// The text between the quotes.
     pub(super) raw: &'x str,
+    /// Whether it is known that this text is the value as it is.
+    is_plain: bool,
 }
 
 /// How a start tag ends.
@@ -36,8 +38,10 @@ pub(super) struct TagEnd<'x> {
 
 /// Parses a start tag behind the element's name to its end, and calls `take` with each attribute. The
 /// tag must be well-formed, repeat no attribute, and have no more than [`MAX_ATTRIBUTES`].
+/// `only_line_feeds`: whether all that would have to be resolved or normalised in values is line feeds.
 pub(super) fn parse_attributes<'x>(
     tag: &'x str,
+    only_line_feeds: bool,
     mut take: impl FnMut(Attribute<'x>) -> Result<(), BadResponse>,
 ) -> Result<TagEnd<'x>, BadResponse> {
     // Most tags: the list below costs more than all the rest of them.
@@ -58,7 +62,7 @@ pub(super) fn parse_attributes<'x>(
             _ => {}
         }
         let attribute;
-        (attribute, rest) = split_attribute(text)?;
+        (attribute, rest) = split_attribute(text, only_line_feeds)?;
         if seen[..number].contains(&attribute.key) {
             let key = excerpt(attribute.key);
             return Err(malformed(format!("duplicate attribute {key:?}")));
@@ -72,7 +76,10 @@ pub(super) fn parse_attributes<'x>(
 const TOO_MANY: BadResponse = BadResponse::Forbidden("an element with too many attributes");
 
 /// Splits the attribute at the beginning of `text` off.
-fn split_attribute(text: &str) -> Result<(Attribute<'_>, &str), BadResponse> {
+fn split_attribute(
+    text: &str,
+    only_line_feeds: bool,
+) -> Result<(Attribute<'_>, &str), BadResponse> {
     let (key, prefix, after_key) = split_name(text)?;
     let no_value = || malformed(format!("no value for the attribute {:?}", excerpt(key)));
     let Some(quoted) = without_blanks(after_key).strip_prefix('=').map(without_blanks) else {
@@ -81,16 +88,20 @@ fn split_attribute(text: &str) -> Result<(Attribute<'_>, &str), BadResponse> {
         return Err(if is_name { no_value() } else { invalid_name(text) });
     };
     let [quote @ (b'"' | b'\''), value @ ..] = quoted.as_bytes() else { return Err(no_value()) };
-    let length = memchr(*quote, value).ok_or_else(no_value)?;
+    let mut length = memchr2(*quote, b'\n', value).ok_or_else(no_value)?;
+    let is_plain = only_line_feeds && value[length] != b'\n';
+    if value[length] == b'\n' {
+        length += memchr(*quote, &value[length..]).ok_or_else(no_value)?;
+    }
     let (raw, after_value) = quoted[1..].split_at(length);
-    Ok((Attribute { key, prefix, raw }, &after_value[1..]))
+    Ok((Attribute { key, prefix, raw, is_plain }, &after_value[1..]))
 }
 
 impl<'x> Attribute<'x> {
     /// The value, with references resolved and white space normalised. quick-xml refuses U+0000,
     /// which .NET writes, so the texts around it are resolved one by one.
     pub(super) fn value(&self) -> Result<Cow<'x, str>, BadResponse> {
-        if is_plain(self.raw) {
+        if self.is_plain || is_plain(self.raw) {
             return Ok(Cow::Borrowed(self.raw));
         }
         let mut value = String::new();
@@ -137,7 +148,8 @@ pub(crate) fn is_nul(reference: &str) -> bool {
 }
 
 fn without_blanks(text: &str) -> &str {
-    text.trim_start_matches(|c| u8::try_from(c).is_ok_and(is_blank))
+    let blanks = text.bytes().take_while(|b| is_blank(*b)).count();
+    &text[blanks..]
 }
 
 fn malformed(why: String) -> BadResponse {

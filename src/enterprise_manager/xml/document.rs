@@ -6,6 +6,7 @@
 
 use std::borrow::Cow;
 
+use memchr::memchr;
 use quick_xml::{
     escape::resolve_predefined_entity,
     events::{BytesRef, BytesText, Event},
@@ -70,7 +71,7 @@ impl<'x> Document<'x> {
             namespaces: NamespaceResolver::default(),
             declares: 0,
             default_is_em: false,
-            has_carriage_returns: text.contains('\r'),
+            has_carriage_returns: memchr(b'\r', xml).is_some(),
         };
         let root = document.prolog(take)?;
         Ok((document, root))

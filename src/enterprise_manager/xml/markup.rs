@@ -32,6 +32,8 @@ pub(super) struct Markup<'x> {
     open: Vec<&'x str>,
     /// Whether the last start tag ends its element as well.
     ends_here: bool,
+    /// Whether all that would have to be resolved or normalised in attributes is line feeds.
+    only_line_feeds: bool,
 }
 
 /// The next piece of a document.
@@ -62,7 +64,8 @@ pub(super) struct StartTag<'x> {
 impl<'x> Markup<'x> {
     pub(super) fn new(document: &'x str) -> Self {
         let rest = document.strip_prefix('\u{feff}').unwrap_or(document);
-        Self { rest, open: Vec::with_capacity(8), ends_here: false }
+        let only_line_feeds = memchr3(b'&', b'\t', b'\r', rest.as_bytes()).is_none();
+        Self { rest, open: Vec::with_capacity(8), ends_here: false, only_line_feeds }
     }
 
     /// The number of open elements.
@@ -77,21 +80,18 @@ impl<'x> Markup<'x> {
             self.open.pop();
             return Ok(Piece::End);
         }
-        let bytes = self.rest.as_bytes();
-        match memchr2(b'<', b'&', bytes) {
-            Some(0) => {}
-            None if bytes.is_empty() => return Ok(Piece::Eof),
-            end => {
-                let (text, rest) = self.rest.split_at(end.unwrap_or(bytes.len()));
-                self.rest = rest;
-                return Ok(Piece::Text(text));
-            }
-        }
-        match bytes {
+        match self.rest.as_bytes() {
+            [] => Ok(Piece::Eof),
+            [b'<', b'/', ..] => self.end_tag(),
+            [b'<', b'!' | b'?', ..] => self.other(),
+            [b'<', ..] => self.start_tag(),
             [b'&', ..] => self.reference(),
-            [_, b'/', ..] => self.end_tag(),
-            [_, b'!' | b'?', ..] => self.other(),
-            _ => self.start_tag(),
+            bytes => {
+                let end = memchr2(b'<', b'&', bytes).unwrap_or(bytes.len());
+                let (text, rest) = self.rest.split_at(end);
+                self.rest = rest;
+                Ok(Piece::Text(text))
+            }
         }
     }
 
@@ -101,7 +101,7 @@ impl<'x> Markup<'x> {
         tag: &StartTag<'x>,
         take: impl FnMut(Attribute<'x>) -> Result<(), BadResponse>,
     ) -> Result<(), BadResponse> {
-        let end = parse_attributes(self.rest, take);
+        let end = parse_attributes(self.rest, self.only_line_feeds, take);
         let end = end.map_err(|error| unless_truncated(tag.from_here, error))?;
         self.rest = end.rest;
         self.ends_here = end.is_empty;

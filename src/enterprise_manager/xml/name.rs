@@ -35,16 +35,20 @@ const fn bytes() -> [u8; 256] {
 /// # Errors
 ///
 /// `text` does not begin with a name.
+#[inline]
 pub(super) fn split_name(text: &str) -> Result<(&str, Option<Prefix<'_>>, &str), BadResponse> {
-    let bytes = text.as_bytes();
-    let class = |byte: &u8| BYTES[usize::from(*byte)];
+    let class = |byte: u8| BYTES[usize::from(byte)];
     let mut all = 0;
     let mut length = 0;
-    while let Some(class) = bytes.get(length).map(class).filter(|class| class & OUTSIDE == 0) {
+    for byte in text.bytes() {
+        let class = class(byte);
+        if class & OUTSIDE != 0 {
+            break;
+        }
         all |= class;
         length += 1;
     }
-    if bytes.first().map_or(OUTSIDE, class) != 0 {
+    if text.bytes().next().map_or(OUTSIDE, class) != 0 {
         return Err(invalid_name(text));
     }
     let (name, rest) = text.split_at(length);

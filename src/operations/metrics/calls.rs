@@ -9,9 +9,7 @@ use prometheus_client::{
 use tonic::Code;
 
 use super::{durations::Durations, labels::Labels};
-use crate::proto::{
-    CallKind, codes::METRIC_NAMES, v1::replica_session_service_server::SERVICE_NAME,
-};
+use crate::proto::{CallKind, SERVICE_NAME, codes::METRIC_NAMES};
 
 /// Metrics of calls.
 #[derive(Debug)]
