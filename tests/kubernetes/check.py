@@ -11,6 +11,7 @@ import yaml
 import running
 from callers import check_callers
 from common import Help, expect, only, seconds
+from probes import check_probes
 from program import Program
 from routes import check_routes
 from schemas import check_schema
@@ -49,12 +50,13 @@ def main() -> None:
         try:
             ports = running.check_ports(mesh, objects, container, settings, collector, says, started)
             running.check_services(objects, deployment["template"]["metadata"]["labels"], ports, started)
-            running.check_probes(container, ports, started)
+            check_probes(container, ports, started)
             running.check_scaling(objects, pod, settings, ports, started)
             check_callers(mesh, ports["grpc"], ports["admin"], started)
             running.check_mesh(mesh, objects, deployment, ports, times)
-            longest = settings.get("GATEWAY_MAX_DEADLINE", says.defaults["GATEWAY_MAX_DEADLINE"])
-            check_routes(objects, started.methods(ports["grpc"]), seconds(longest))
+            in_effect = says.defaults | settings
+            longest, heartbeat = (seconds(in_effect[f"GATEWAY_{name}"]) for name in ("MAX_DEADLINE", "WATCH_HEARTBEAT"))
+            check_routes(objects, started.methods(ports["grpc"]), longest, heartbeat)
             took = running.check_stop(pod, container, ports, started)
         finally:
             started.stop_for_good()

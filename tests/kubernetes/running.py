@@ -8,6 +8,7 @@ from pathlib import Path
 import grpc
 
 from common import Help, expect, only, port_of, seconds
+from probes import asked
 from program import SESSION, Program, accepts, get
 
 # Ports that are not the gateway's: DNS, and those of the proxies, from Istio's and Linkerd's
@@ -69,16 +70,6 @@ def check_services(objects: list, pod_labels: dict, ports: dict, program: Progra
             port = only(each for each in service["spec"]["ports"] if each["name"] == endpoint["port"])
             _, text = program.http(port["port"], endpoint.get("path", "/metrics"))
             expect("\ngrpc_server_handled_total{" in text, f"no metrics at {endpoint}")
-
-
-def check_probes(container: dict, ports: dict, program: Program) -> None:
-    for name in ("startupProbe", "readinessProbe", "livenessProbe"):
-        expect(asked(container[name], ports, program) == 200, f"{name} is not answered")
-
-
-def asked(probe: dict, ports: dict, program: Program) -> int:
-    port = probe["httpGet"]["port"]
-    return program.http(ports.get(port, port), probe["httpGet"]["path"])[0]
 
 
 def check_scaling(objects: list, pod: dict, settings: dict, ports: dict, program: Program) -> None:
