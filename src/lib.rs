@@ -4,6 +4,7 @@
 
 pub mod cli;
 pub mod enterprise_manager;
+mod following;
 pub mod gateway;
 mod listener;
 mod operations;

@@ -1,8 +1,9 @@
 //! All sessions of the simulator.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use jiff::Timestamp;
+use parking_lot::Mutex;
 
 use crate::{
     options::Options,
@@ -10,12 +11,15 @@ use crate::{
     session::{Session, Task},
 };
 
-/// Finished sessions, which never change, and the running ones, which are computed from the uptime.
+/// Finished sessions, which never change, the running ones, which are computed from the uptime, and what
+/// has been set since the start.
 pub(crate) struct Catalogue {
     started_at: Timestamp,
     running: u32,
     run_length: Duration,
     finished: Vec<Session>,
+    /// Sessions that have been set, or with `None` removed, by their ids.
+    set: Mutex<BTreeMap<String, Option<Session>>>,
 }
 
 impl Catalogue {
@@ -25,18 +29,35 @@ impl Catalogue {
         finished.extend(samples::failed_and_retried(started_at));
         finished.extend(samples::history(started_at, options));
         finished.extend(options.sessions.iter().cloned());
-        Self { started_at, running: options.running, run_length: options.run_length, finished }
+        Self {
+            started_at,
+            running: options.running,
+            run_length: options.run_length,
+            finished,
+            set: Mutex::default(),
+        }
+    }
+
+    /// Sets the session with this id, or removes it.
+    pub(crate) fn set(&self, id: String, session: Option<Session>) {
+        self.set.lock().insert(id, session);
     }
 
     /// All sessions as of this uptime.
     pub(crate) fn sessions(&self, uptime: Duration) -> Vec<Session> {
+        let set = self.set.lock();
         let mut sessions = self.finished.clone();
         sessions.extend(self.running(uptime));
+        sessions.retain(|session| !set.contains_key(&session.id));
+        sessions.extend(set.values().flatten().cloned());
         sessions
     }
 
     /// The session with this lower-case id.
     pub(crate) fn session(&self, id: &str, uptime: Duration) -> Option<Session> {
+        if let Some(set) = self.set.lock().get(id) {
+            return set.clone();
+        }
         self.running(uptime)
             .find(|session| session.id == id)
             .or_else(|| self.finished.iter().find(|session| session.id == id).cloned())

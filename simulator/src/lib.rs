@@ -203,6 +203,17 @@ impl Simulator {
         self.shared.canned.set_query(canned.into());
     }
 
+    /// Adds this session, or replaces the one with its id, from the next request on: as when Enterprise
+    /// Manager has collected it.
+    pub fn set_session(&self, session: Session) {
+        self.shared.catalogue.set(session.id.clone(), Some(session));
+    }
+
+    /// Removes the session with this lower-case id, as after its retention.
+    pub fn remove_session(&self, id: &str) {
+        self.shared.catalogue.set(id.to_owned(), None);
+    }
+
     /// Invalidates all tokens, as a restart of the service presumably does.
     pub fn invalidate_tokens(&self) {
         self.shared.logons.invalidate();

@@ -33,6 +33,20 @@ impl Reading {
 }
 
 impl ReplicaSession {
+    /// A session of which nothing is known but its id.
+    pub(crate) fn bare(id: SessionId) -> Self {
+        Self {
+            id,
+            uid: id.urn(),
+            name: String::new(),
+            r#type: String::new(),
+            href: String::new(),
+            links: Vec::new(),
+            entity: None,
+            unmapped: BTreeMap::new(),
+        }
+    }
+
     /// Approximate memory use of the session, in bytes.
     pub(crate) fn size(&self) -> usize {
         let Self { id: _, uid, name, r#type, href, links, entity, unmapped } = self;

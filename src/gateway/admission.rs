@@ -99,7 +99,7 @@ impl Admission {
     ) -> Result<CallPermits, Limit> {
         let is_list =
             matches!(kind, CallKind::List | CallKind::ListTasks | CallKind::ListTaskSessions);
-        let is_watch = kind == CallKind::Watch;
+        let is_watch = kind.is_watch();
         let list =
             is_list.then(|| self.lists.acquire(caller, |share| &share.lists).ok_or(Limit::Lists));
         let watching = is_watch.then(|| {

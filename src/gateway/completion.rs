@@ -138,6 +138,9 @@ fn described(failure: &Failure) -> (Level, String) {
             (Level::WARN, format!("call failed: deadline exceeded: {why}"))
         }
         Failure::Overloaded(limit) => (Level::WARN, format!("call refused: {limit}")),
+        Failure::TooManySessions => {
+            (Level::INFO, "watch refused: too many sessions match its filter".to_owned())
+        }
         Failure::Interrupted => (Level::DEBUG, "watch ended with its connection".to_owned()),
         Failure::Panic(text) => (Level::ERROR, format!("call failed: panic: {text}")),
     }

@@ -31,7 +31,7 @@ pub(super) fn of_call(
     settings: &CallSettings,
 ) -> Result<Instant, Failure> {
     let (default, max) = match kind {
-        CallKind::Watch => (FAR_FUTURE, FAR_FUTURE),
+        CallKind::Watch | CallKind::WatchSessions => (FAR_FUTURE, FAR_FUTURE),
         _ => (settings.default_deadline, settings.max_deadline),
     };
     let timeout = match headers.get(GRPC_TIMEOUT) {

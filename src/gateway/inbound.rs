@@ -311,7 +311,7 @@ fn completed(
     let Some(completion) = completion else { return response };
     // If there is no message, the status is in the headers; if there is one, the code is OK.
     match Status::from_header_map(response.headers()) {
-        None if call.kind == CallKind::Watch => {
+        None if call.kind.is_watch() => {
             response.map(|body| CompletedByTrailers::wrap(body, completion))
         }
         status => {

@@ -28,8 +28,8 @@ use super::{protocol, status::Failure};
 use crate::proto::codec::Codec;
 
 /// Maximum size of a request, in bytes. A `Get` takes less than 100, a list of tasks with all names
-/// that fit into a request to EM 15,000, and a thousand session ids 64,000.
-const MAX_REQUEST: usize = 64 * 1024;
+/// that fit into a request to EM 15,000, a thousand session ids 66,000, and a resume token 30,000.
+const MAX_REQUEST: usize = 80 * 1024;
 
 /// Size of what is in front of each message: whether it is compressed, and its length.
 const PREFIX: usize = 5;

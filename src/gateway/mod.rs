@@ -41,6 +41,7 @@ mod page_token;
 mod protocol;
 pub mod reasons;
 mod request_id;
+mod resume_token;
 mod retry_signals;
 mod service;
 mod shares;
@@ -49,6 +50,7 @@ pub mod status;
 mod unread;
 mod validation;
 mod watch;
+mod watch_sessions;
 mod xfcc;
 
 pub use convert::{page_response, response};

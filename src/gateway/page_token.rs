@@ -54,7 +54,7 @@ impl PageTokens {
 
     /// The position in a token of [`of_list`](Self::of_list); `None` if it is not valid.
     pub(super) fn list(&self, token: &str, request: &str) -> Option<Position> {
-        let bytes = self.open(token, request)?;
+        let bytes = self.open(token, request, MAX_TOKEN)?;
         let (skipped, rest) = bytes.split_first_chunk()?;
         let (em_page_size, rest) = rest.split_first_chunk()?;
         let (has_second, rest) = rest.split_first()?;
@@ -87,7 +87,7 @@ impl PageTokens {
 
     /// The index in a token of [`of_ids`](Self::of_ids); `None` if it is not valid.
     pub(super) fn ids(&self, token: &str, request: &str) -> Option<u16> {
-        let bytes = self.open(token, request)?;
+        let bytes = self.open(token, request, MAX_TOKEN)?;
         Some(u16::from_be_bytes(bytes.try_into().ok()?))
     }
 
@@ -103,7 +103,7 @@ impl PageTokens {
 
     /// The position in a token of [`of_tasks`](Self::of_tasks); `None` if it is not valid.
     pub(super) fn tasks(&self, token: &str, request: &str) -> Option<TaskPosition> {
-        let bytes = self.open(token, request)?;
+        let bytes = self.open(token, request, MAX_TOKEN)?;
         let (id, rest) = bytes.split_first_chunk()?;
         let created_at = if rest.is_empty() {
             None
@@ -114,7 +114,8 @@ impl PageTokens {
         Some((created_at, Uuid::from_bytes(*id)))
     }
 
-    fn seal(&self, position: &[u8], request: &str) -> String {
+    /// A token of these bytes, for this request.
+    pub(super) fn seal(&self, position: &[u8], request: &str) -> String {
         let mut token = vec![VERSION];
         token.extend(position);
         let tag = self.tag(&token, request);
@@ -122,8 +123,9 @@ impl PageTokens {
         BASE64_URL_SAFE_NO_PAD.encode(token)
     }
 
-    fn open(&self, token: &str, request: &str) -> Option<Vec<u8>> {
-        if token.len() > MAX_TOKEN {
+    /// What is sealed in a token of at most `longest` bytes; `None` if it is not valid.
+    pub(super) fn open(&self, token: &str, request: &str, longest: usize) -> Option<Vec<u8>> {
+        if token.len() > longest {
             return None;
         }
         let token = BASE64_URL_SAFE_NO_PAD.decode(token).ok()?;

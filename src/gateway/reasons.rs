@@ -73,6 +73,12 @@ table! {
     INVALID_FILTER = InvalidArgument, "INVALID_FILTER",
         "filter has a value that Enterprise Manager cannot filter by",
         "tell the caller's owner: the message names the invalid field of the filter";
+    INVALID_KINDS = InvalidArgument, "INVALID_KINDS",
+        "kinds must be known values of ReplicaSessionChange.Kind, not KIND_UNSPECIFIED",
+        "tell the caller's owner: `kinds` has a value that the contract does not define";
+    INVALID_RESUME_TOKEN = InvalidArgument, "INVALID_RESUME_TOKEN",
+        "resume_token must be that of an earlier watch with the same filter and kinds; watch again without it, and list what may have been missed",
+        "tell the caller's owner: a resume token is only valid for the request that it was issued for; if many callers are affected, give all replicas the same --page-token-key-file, --em-url and --em-username";
     INVALID_TIMEOUT = InvalidArgument, "INVALID_TIMEOUT",
         "grpc-timeout must be digits followed by one of H, M, S, m, u, n",
         "tell the caller's owner: the caller's gRPC library sends a malformed grpc-timeout header";
@@ -89,7 +95,7 @@ table! {
         "The request is not one message of this method's request type",
         "tell the caller's owner: the message cannot be decoded; the text of this log line names the field";
     MESSAGE_TOO_LARGE = InvalidArgument, "MESSAGE_TOO_LARGE",
-        "The request exceeds 65536 bytes, which no valid request needs",
+        "The request exceeds 81920 bytes, which no valid request needs",
         "tell the caller's owner: the message is larger than any valid request";
     CALLER_NOT_ALLOWED = PermissionDenied, "CALLER_NOT_ALLOWED",
         "The caller is not allowed to call; the gateway's operator has to allow it",
@@ -187,6 +193,9 @@ table! {
     DEADLINE_EXCEEDED_BEFORE_READ = DeadlineExceeded, "DEADLINE_EXCEEDED",
         "The call did not finish within its deadline or the gateway's limit",
         "tell the caller's owner: the call's message had not arrived; if many callers are affected, the gateway lacks processor time (process_cpu_seconds_total)";
+    TOO_MANY_SESSIONS = FailedPrecondition, "TOO_MANY_SESSIONS",
+        "More than 2000 sessions match that run or have ended in the last 30 minutes, which is too many to follow; follow several narrower filters",
+        "tell the caller's owner: follow the sessions of single jobs or backup servers";
     OVERLOADED = ResourceExhausted, "OVERLOADED",
         "Too many calls are in flight at the gateway; try again later",
         "if Enterprise Manager is slow, fix that first; otherwise run more replicas, or raise the limit";

@@ -21,16 +21,18 @@ use super::{
     status::Failure,
     validation::{ValidGet, checked_id},
     watch::{Events, watch},
+    watch_sessions::{SessionEvents, ValidWatch, watch_sessions},
 };
 use crate::{
     enterprise_manager::{Reading, RunResult, SessionFilter, TaskFilter, TaskSession, TaskState},
+    following::Following,
     proto::{
         CallKind,
         v1::{
             GetReplicaSessionRequest, GetReplicaSessionResponse, ListReplicaSessionsRequest,
             ListReplicaSessionsResponse, ListReplicaTaskSessionsRequest,
             ListReplicaTaskSessionsResponse, ListTaskSessionsRequest, ListTaskSessionsResponse,
-            WatchReplicaSessionRequest,
+            WatchReplicaSessionRequest, WatchSessionsRequest,
         },
     },
     sharing::SharedReads,
@@ -41,20 +43,22 @@ use crate::{
 pub(crate) struct SessionMethods {
     reads: SharedReads,
     watching: Watching,
+    following: Following,
     tokens: PageTokens,
     heartbeat: Duration,
 }
 
 impl SessionMethods {
-    /// Methods that read through `reads`, watch through `watching`, and sign page tokens with
+    /// Methods that read through `reads`, watch through `watching` and `following`, and sign tokens with
     /// `tokens`. `heartbeat` is the longest time for which a watch is silent.
     pub(crate) fn new(
         reads: SharedReads,
         watching: Watching,
+        following: Following,
         tokens: PageTokens,
         heartbeat: Duration,
     ) -> Self {
-        Self { reads, watching, tokens, heartbeat }
+        Self { reads, watching, following, tokens, heartbeat }
     }
 
     /// Handles an admitted call: decodes its message, runs its method, and encodes the result.
@@ -81,6 +85,9 @@ impl SessionMethods {
                 Answer::message(&self.list_task_sessions(&message(request).await?, call).await?)
             }
             CallKind::Watch => Answer::stream(self.watch(&message(request).await?, call).await?),
+            CallKind::WatchSessions => {
+                Answer::stream(self.watch_sessions(&message(request).await?, call).await?)
+            }
             CallKind::Unknown => return Err(protocol::unknown_method()),
         })
     }
@@ -120,6 +127,16 @@ impl SessionMethods {
         call.set_session(id);
         let subscription = self.watching.join(id, call.caller_key, &call.trace);
         watch(call.clone(), id, subscription, self.heartbeat).await
+    }
+
+    async fn watch_sessions(
+        &self,
+        request: &WatchSessionsRequest,
+        call: &Arc<CallContext>,
+    ) -> Result<SessionEvents, Failure> {
+        let valid = ValidWatch::of(request, &self.tokens)?;
+        watch_sessions(call.clone(), valid, &self.following, self.tokens.clone(), self.heartbeat)
+            .await
     }
 
     async fn list(

@@ -29,7 +29,7 @@ use super::{
         EM_CERTIFICATE_OF_UNKNOWN_ISSUER, EM_CREDENTIALS_REJECTED, EM_INTERNAL_ERROR,
         EM_NOT_IMPLEMENTED, EM_REQUEST_REFUSED, EM_TLS_FAILED, EM_UNAVAILABLE, INTERNAL,
         NOT_ENTERPRISE_MANAGER, NOT_ENTERPRISE_MANAGER_NOW, OVERLOADED, Row, SESSION_NOT_FOUND,
-        WATCH_INTERRUPTED,
+        TOO_MANY_SESSIONS, WATCH_INTERRUPTED,
     },
     retry_signals,
 };
@@ -60,6 +60,8 @@ pub enum Failure {
     DeadlineExceeded(Lateness),
     /// So much is going on that this limit is reached.
     Overloaded(Limit),
+    /// More sessions match than can be followed.
+    TooManySessions,
     /// The connection of a watch has to end.
     Interrupted,
     /// A bug: the handler panicked with this text.
@@ -76,6 +78,7 @@ impl Failure {
             Self::CallerNotAllowed(_) => &CALLER_NOT_ALLOWED,
             Self::DeadlineExceeded(why) => why.row(),
             Self::Overloaded(_) => &OVERLOADED,
+            Self::TooManySessions => &TOO_MANY_SESSIONS,
             Self::Interrupted => &WATCH_INTERRUPTED,
             Self::Panic(_) => &INTERNAL,
             Self::EnterpriseManager(error, _) => row_of(error),

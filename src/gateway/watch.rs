@@ -131,7 +131,7 @@ impl Watcher {
         let outage = state.outage.as_ref()?;
         (state.outage_number > self.sent_outage).then(|| {
             self.sent_outage = state.outage_number;
-            Kind::Outage(outage_event(self.id, outage))
+            Kind::Outage(outage_event(outage))
         })
     }
 
@@ -153,8 +153,8 @@ impl Watcher {
     }
 }
 
-fn outage_event(id: SessionId, outage: &Outage) -> EnterpriseManagerOutage {
-    let row = Failure::EnterpriseManager(outage.error.clone(), Some(id)).row();
+pub(super) fn outage_event(outage: &Outage) -> EnterpriseManagerOutage {
+    let row = Failure::EnterpriseManager(outage.error.clone(), None).row();
     EnterpriseManagerOutage {
         reason: row.reason.to_owned(),
         message: row.message.to_owned(),

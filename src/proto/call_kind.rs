@@ -19,20 +19,28 @@ pub(crate) enum CallKind {
     ListTaskSessions,
     /// Follows one session: the response is a stream.
     Watch,
+    /// Follows the sessions that match a filter: the response is a stream.
+    WatchSessions,
     /// A method that does not exist.
     Unknown,
 }
 
 impl CallKind {
     /// All kinds, in the order of their numbers.
-    pub(crate) const ALL: [Self; 6] = [
+    pub(crate) const ALL: [Self; 7] = [
         Self::Get,
         Self::List,
         Self::ListTasks,
         Self::ListTaskSessions,
         Self::Watch,
+        Self::WatchSessions,
         Self::Unknown,
     ];
+
+    /// Whether the response is a stream that lasts.
+    pub(crate) fn is_watch(self) -> bool {
+        matches!(self, Self::Watch | Self::WatchSessions)
+    }
 
     /// The kind of a call with this HTTP path, `/package.Service/Method`.
     pub(crate) fn of_path(path: &str) -> Self {
@@ -51,6 +59,7 @@ impl CallKind {
             Self::ListTasks => "enterprisemanager.v1.ReplicaSessionService/ListTasks",
             Self::ListTaskSessions => "enterprisemanager.v1.ReplicaSessionService/ListTaskSessions",
             Self::Watch => "enterprisemanager.v1.ReplicaSessionService/Watch",
+            Self::WatchSessions => "enterprisemanager.v1.ReplicaSessionService/WatchSessions",
             Self::Unknown => return None,
         })
     }

@@ -11,6 +11,7 @@ use tonic_health::pb::health_server::HealthServer;
 use super::health::Health;
 use crate::{
     enterprise_manager::EnterpriseManager,
+    following::{FollowRegistry, Following},
     gateway::{FailureLog, Inbound, Layers, PageTokens, SessionMethods},
     listener::Worker,
     operations::{metrics::Metrics, traces::Traces},
@@ -44,6 +45,7 @@ pub(super) fn workers(
     let CommonParts { settings, enterprise_manager, health, metrics, failures, traces } = parts;
     let reads_registry = ReadRegistry::new(settings.reuse, metrics.reads());
     let pollers = PollerRegistry::new(settings.watch, metrics.clone(), traces.clone());
+    let followed = FollowRegistry::new(settings.watch, metrics.clone(), traces.clone());
     let tokens = PageTokens::new(&settings.page_token_secret());
     let connections = settings.listener.max_connections;
     let callers = settings.callers.clone();
@@ -61,7 +63,8 @@ pub(super) fn workers(
         let reads = SharedReads::new(enterprise_manager, reads_registry.clone());
         let watching = Watching::new(reads.clone(), pollers.clone());
         let heartbeat = settings.watch.heartbeat;
-        let methods = SessionMethods::new(reads, watching, tokens.clone(), heartbeat);
+        let following = Following::new(reads.clone(), followed.clone());
+        let methods = SessionMethods::new(reads, watching, following, tokens.clone(), heartbeat);
         let new_service = Inbound::new(layers.clone(), methods, others(health));
         Ok(Worker { runtime: runtime.clone(), new_service })
     };

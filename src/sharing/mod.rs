@@ -278,9 +278,37 @@ impl SharedReads {
         let enterprise_manager = self.enterprise_manager.clone();
         let key = (list.clone(), position.clone());
         let read = move |context: Arc<ReadContext>| async move {
-            enterprise_manager.page(&list, &position, &context).await.map(Arc::new)
+            enterprise_manager.page(&list, &position, &context, None).await.map(Arc::new)
         };
         pages.join_or_start(key, &terms, None, || None, read)
+    }
+
+    /// Reads one page of sessions for those who follow them, when its turn has come. It is not shared: no
+    /// call asks for the same.
+    ///
+    /// # Errors
+    ///
+    /// Why EM returned no page in time.
+    pub(crate) async fn page_in_turn(
+        &self,
+        list: &SessionList,
+        position: &Position,
+        terms: &TurnTerms<'_>,
+    ) -> Result<SessionPage, Error> {
+        let TurnTerms { share, trace, callers, .. } = *terms;
+        let read = async {
+            let permit = self.enterprise_manager.permit(share, callers, &Mutex::default()).await;
+            terms.patience.has_turn(Instant::now());
+            let until = terms.patience.until();
+            let context = ReadContext::new(until, trace.clone(), share, callers.clone());
+            self.registry.counters.asked.inc();
+            self.enterprise_manager.page(list, position, &context, Some(permit)).await
+        };
+        tokio::select! {
+            biased;
+            page = read => page,
+            error = terms.patience.exhausted() => Err(error),
+        }
     }
 
     /// Reads the tasks of one session, in the same way as a page.

@@ -23,6 +23,7 @@ use crate::{
     operations::traces::TraceContext,
     sharing::{SESSION_READ, SharedReads},
 };
+pub(crate) use pace::Pace;
 use poller::Poller;
 pub(crate) use registry::PollerRegistry;
 use registry::Published;

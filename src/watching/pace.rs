@@ -17,7 +17,7 @@ const LONGEST_COMPANY: Duration = Duration::from_millis(500);
 /// The pause before the next read. EM renews all its data every 15 minutes: frequent reads just
 /// after a change gain nothing, and pauses that grow while nothing changes cost little.
 #[derive(Debug)]
-pub(super) struct Pace {
+pub(crate) struct Pace {
     shortest: Duration,
     longest: Duration,
     pause: Duration,
@@ -25,7 +25,7 @@ pub(super) struct Pace {
 
 impl Pace {
     /// Starts with the shortest pause of the settings.
-    pub(super) fn new(settings: &WatchSettings) -> Self {
+    pub(crate) fn new(settings: &WatchSettings) -> Self {
         let shortest = settings.interval.min(LONGEST);
         Self {
             shortest,
@@ -36,7 +36,7 @@ impl Pace {
 
     /// The pause after an answer: the shortest one if the session has changed, otherwise half as
     /// long again as the last one.
-    pub(super) fn after_answer(&mut self, changed: bool) -> Duration {
+    pub(crate) fn after_answer(&mut self, changed: bool) -> Duration {
         if changed {
             self.pause = self.shortest;
             return with_jitter(self.pause);
@@ -47,17 +47,17 @@ impl Pace {
     }
 
     /// The pause after a failed read: the shortest one, or EM's `Retry-After` if that is longer.
-    pub(super) fn after_error(&self, retry_after: Option<Duration>) -> Duration {
+    pub(crate) fn after_error(&self, retry_after: Option<Duration>) -> Duration {
         with_jitter(self.shortest.max(retry_after.unwrap_or_default()).min(LONGEST))
     }
 
     /// How long a poll waits for those of other sessions, so that they are read together.
-    pub(super) fn company(&self) -> Duration {
+    pub(crate) fn company(&self) -> Duration {
         (self.pause / 10).min(LONGEST_COMPANY)
     }
 
     /// The maximum age at which the answer to another caller still counts as new.
-    pub(super) fn acceptable_age(&self) -> Duration {
+    pub(crate) fn acceptable_age(&self) -> Duration {
         self.pause / 10
     }
 }

@@ -94,7 +94,7 @@ impl Poller {
         let WatchSettings { queue_timeout, read_timeout, .. } = self.registry.settings;
         let is_only_one = self.registry.pollers.lock().len() == 1;
         let company = if is_only_one { Duration::ZERO } else { self.pace.company() };
-        let trace = self.registry.traces.poll(&self.begun_by, self.id);
+        let trace = self.registry.traces.poll(&self.begun_by, Some(&self.id));
         let terms = TurnTerms {
             max_age: Some(self.pace.acceptable_age()),
             share: Share::Polls,

@@ -262,7 +262,7 @@ async fn newest_session(target: Target<'_>) -> Result<Option<ReplicaSession>, Pr
     };
     let context = ReadContext::until(Instant::now() + target.time_limit);
     let begin = Position::default();
-    let page = target.enterprise_manager.page(&list, &begin, &context);
+    let page = target.enterprise_manager.page(&list, &begin, &context, None);
     let page = page.await.map_err(|error| of_error(&error, target.settings))?;
     Ok(page.items.into_iter().next())
 }

@@ -64,9 +64,9 @@ impl ReadContext {
 
     /// The share of the permits that a request of this kind takes for the read.
     pub(crate) fn share(&self, kind: RequestKind) -> Share {
-        match kind {
-            RequestKind::List => Share::Lists,
-            _ => self.share,
+        match (kind, self.share) {
+            (RequestKind::List, Share::Calls) => Share::Lists,
+            (_, share) => share,
         }
     }
 

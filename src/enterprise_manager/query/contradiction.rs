@@ -103,8 +103,11 @@ fn contradiction(
     {
         return Some(("IsRetry", is_retry.to_string()));
     }
+    let since = Period { from: filter.running_or_ended_since, before: None };
+    let ended_at = fields.ended_at.filter(|_| fields.is_over());
     outside(created, fields.created_at, "CreationTimeUTC")
         .or_else(|| outside(filter.ended, fields.ended_at, "EndTimeUTC"))
+        .or_else(|| outside(since, ended_at, "EndTimeUTC"))
 }
 
 /// The element and its time, if that is not in the period.

@@ -37,6 +37,8 @@ pub struct SessionFilter {
     pub created: Period,
     /// `EndTime`, the filter's name for the element `EndTimeUTC`.
     pub ended: Period,
+    /// Only sessions that are not over, or have ended since.
+    pub running_or_ended_since: Option<Timestamp>,
 }
 
 /// A name that can be used in a filter.
@@ -102,6 +104,10 @@ impl SessionFilter {
         all.extend(self.is_retry.map(|is_retry| equal("IsRetry", &is_retry.to_string())));
         all.extend(created.comparisons("CreationTime"));
         all.extend(self.ended.comparisons("EndTime"));
+        all.extend(self.running_or_ended_since.map(|since| {
+            let running = comparison("State", "!=", SessionState::Stopped.text());
+            format!("({running},{})", comparison("EndTime", ">=", &time(since)))
+        }));
         all.join(";")
     }
 }

@@ -15,23 +15,24 @@ use super::{
 use crate::enterprise_manager::{
     EnterpriseManager, ReadContext, SessionId,
     error::{BadResponse, Error},
-    guard::RequestKind,
+    guard::{Permit, RequestKind},
     model::{TaskReading, TaskSession, View},
     read_request::ReadRequest,
     xml::{MAX_TASKS, QueryPage, parse_task_list, parse_task_page},
 };
 
 impl EnterpriseManager {
-    /// Reads the page of a list that begins at `position`. Otherwise like
-    /// [`replica_session`](Self::replica_session).
+    /// Reads the page of a list that begins at `position`, first with this permit if there is one. Otherwise
+    /// like [`replica_session`](Self::replica_session).
     pub(crate) async fn page<F: Selection>(
         &self,
         list: &ItemList<F>,
         position: &Position,
         context: &ReadContext,
+        permit: Option<Permit>,
     ) -> Result<ItemPage<F::Item>, Error> {
         let request = PageRequest { list, position };
-        let answer = match self.read(&request, context).await {
+        let answer = match self.read_with(&request, context, permit).await {
             Ok(answer) => answer,
             // The list has become shorter since the previous page. What EM answers past the end is
             // not documented, so both statuses mean an empty page here.

@@ -91,6 +91,8 @@ metrics! {
     watches: Gauge = "gateway_watches", "Open watches";
     pollers: Gauge = "gateway_watched_sessions",
         "Sessions that are polled because they are watched";
+    followers: Gauge = "gateway_followed_filters",
+        "Filters whose sessions are polled because they are followed";
     watch_events: Counter = "gateway_watch_events", "Events sent to watches, without heartbeats";
     watch_heartbeats: Counter = "gateway_watch_heartbeats", "Heartbeats sent to watches";
     reloads: Family<Labels<2>, Counter> = "gateway_reloads",
@@ -233,6 +235,11 @@ impl Metrics {
     /// Counts the poller of a session until the guard is dropped.
     pub(crate) fn poller(&self) -> GaugeGuard {
         GaugeGuard::new(&self.parts.pollers)
+    }
+
+    /// Counts the poller of a filter until the guard is dropped.
+    pub(crate) fn followed_filter(&self) -> GaugeGuard {
+        GaugeGuard::new(&self.parts.followers)
     }
 
     /// Counts an event of a watch.

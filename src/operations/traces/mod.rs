@@ -68,7 +68,11 @@ impl Traces {
     /// poll serves several watchers and polling may never end, and links it to the watch that
     /// started the polling. If that watch is not recorded, its polls belong to the same trace and
     /// are not recorded either.
-    pub fn poll(&self, begun_by: &TraceContext, session: impl fmt::Display) -> TraceContext {
+    pub fn poll(
+        &self,
+        begun_by: &TraceContext,
+        session: Option<&dyn fmt::Display>,
+    ) -> TraceContext {
         let begun_by_span = begun_by.own_span().filter(SpanContext::is_sampled);
         let (Some(tracing), Some(watch)) = (&self.0, begun_by_span) else {
             return begun_by.clone();
@@ -77,7 +81,9 @@ impl Traces {
             .tracer
             .span_builder("watch poll")
             .with_kind(SpanKind::Internal)
-            .with_attributes([KeyValue::new(context::SESSION_ID, session.to_string())])
+            .with_attributes(
+                session.map(|session| KeyValue::new(context::SESSION_ID, session.to_string())),
+            )
             .with_links(vec![Link::with_context(watch)]);
         let span = tracing.tracer.build_with_context(builder, &Context::new());
         TraceContext::Span(Context::new().with_span(span))

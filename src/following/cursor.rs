@@ -1,0 +1,141 @@
+//! A follower's place in the changes of a table.
+//!
+//! It goes round by round: a round is what has changed since the last one. Within a round each session is sent
+//! as it is then, even if it has changed again since the round began; `ahead` remembers that.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+
+use super::{
+    change::Change,
+    entry::{AsOf, Entry, Known},
+    table::Table,
+};
+use crate::enterprise_manager::SessionId;
+
+/// What a follower has been sent.
+#[derive(Default)]
+pub(crate) struct Cursor {
+    /// All changes up to this number have been sent, except those of sessions that are pending.
+    upto: u64,
+    /// Sessions of this round that have not been sent, and what the follower knows of them.
+    pending: VecDeque<(SessionId, Known)>,
+    /// Sessions that have been sent with a change after `upto`, and its number.
+    ahead: HashMap<SessionId, u64>,
+    /// Changes of sessions that are not in the table.
+    elsewhere: VecDeque<Change>,
+    /// Hashes of sessions that the follower knows to have ended, from another table than this.
+    ended_elsewhere: HashSet<u64>,
+    /// Whether the follower has been told that changes of this round are lost.
+    has_told_lost: bool,
+}
+
+/// What a follower is to be told next.
+pub(super) enum Step {
+    Change(Change),
+    /// Changes are lost: the follower has not read for so long that their sessions are no longer in the
+    /// table.
+    Lost,
+}
+
+impl Cursor {
+    /// A follower that knows nothing, and wants the sessions that are not over.
+    pub(super) fn fresh(table: &Table) -> Self {
+        let pending = table.running().map(|id| (id, Known::Nothing)).collect();
+        Self { upto: table.number(), pending, ..Self::default() }
+    }
+
+    /// A follower that has to be sent these sessions, and knows everything else.
+    pub(super) fn resumed(
+        table: &Table,
+        pending: Vec<(SessionId, Known)>,
+        elsewhere: Vec<Change>,
+        ended_elsewhere: Vec<u64>,
+    ) -> Self {
+        Self {
+            upto: table.number(),
+            pending: pending.into(),
+            elsewhere: elsewhere.into(),
+            ended_elsewhere: ended_elsewhere.into_iter().collect(),
+            ..Self::default()
+        }
+    }
+
+    /// The next change, which counts as sent. `None` if the follower knows everything.
+    pub(super) fn next(&mut self, table: &Table) -> Option<Step> {
+        if let Some(change) = self.elsewhere.pop_front() {
+            return Some(Step::Change(change));
+        }
+        loop {
+            let Some((id, known)) = self.pending.pop_front() else {
+                if table.number() == self.upto {
+                    return None;
+                }
+                if self.begin_round(table) {
+                    return Some(Step::Lost);
+                }
+                continue;
+            };
+            let Some(entry) = table.entry(id) else {
+                if !std::mem::replace(&mut self.has_told_lost, true) {
+                    return Some(Step::Lost);
+                }
+                continue;
+            };
+            if entry.number() > self.upto {
+                self.ahead.insert(id, entry.number());
+            }
+            if let Some(change) = entry.change_since(known) {
+                return Some(Step::Change(change));
+            }
+        }
+    }
+
+    /// Begins the next round. Returns whether changes are lost.
+    fn begin_round(&mut self, table: &Table) -> bool {
+        let from = self.upto;
+        self.has_told_lost = table.has_dropped_after(from);
+        let ahead = std::mem::take(&mut self.ahead);
+        for id in table.after(from) {
+            let sent = ahead.get(&id).copied().unwrap_or(from);
+            let is_news = |entry: &&Entry| {
+                let is_known =
+                    entry.as_of(sent).is_none() && self.ended_elsewhere.contains(&entry.hash());
+                entry.number() > sent && !is_known
+            };
+            if table.entry(id).as_ref().is_some_and(is_news) {
+                self.pending.push_back((id, Known::AsOf(sent)));
+            }
+        }
+        self.upto = table.number();
+        self.has_told_lost
+    }
+
+    /// What the follower has been sent of each session in the table that it has been sent. `None` for a
+    /// state that is not known here.
+    pub(super) fn sent<'t>(
+        &'t self,
+        table: &'t Table,
+    ) -> impl Iterator<Item = (SessionId, &'t Entry, AsOf)> {
+        let pending: HashMap<_, _> = self.pending.iter().copied().collect();
+        table.entries().filter_map(move |(id, entry)| {
+            let sent = match pending.get(&id) {
+                Some(Known::Nothing) => return None,
+                Some(Known::Running) => AsOf::Running { is_current: false },
+                Some(Known::AsOf(number)) => entry.as_of(*number)?,
+                None => entry.as_of(self.ahead.get(&id).copied().unwrap_or(self.upto))?,
+            };
+            Some((id, entry, sent))
+        })
+    }
+
+    /// Hashes of at most so many sessions that the follower knows to have ended, and that are not, or were
+    /// not, in the table.
+    pub(super) fn ended_elsewhere(&self, most: usize) -> Vec<u64> {
+        self.ended_elsewhere.iter().copied().take(most).collect()
+    }
+
+    /// Sessions that the follower knows as running, and that are not in the table.
+    pub(super) fn running_elsewhere(&self) -> impl Iterator<Item = SessionId> {
+        self.elsewhere.iter().map(|change| change.reading.session.id)
+    }
+}

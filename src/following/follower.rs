@@ -1,0 +1,238 @@
+//! One follower of a filter: turns the changes of the table into the events of one stream.
+
+use std::{
+    collections::VecDeque,
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
+
+use jiff::Timestamp;
+use tokio::{sync::watch, time::Instant};
+
+use super::{
+    change::{Change, Kinds},
+    cursor::{Cursor, Step},
+    look::LookError,
+    mark::{Mark, Missed, Resumed, change_of_absent},
+    state::{FollowState, Followed},
+};
+use crate::{
+    enterprise_manager::{CallerKey, Reading, ReplicaSession, SessionId, Share, View},
+    operations::traces::TraceContext,
+    sharing::{CallerTerms, ForWhom, SharedReads},
+    watching::Outage,
+};
+
+/// What a follower is told.
+#[derive(Debug)]
+pub(crate) enum FollowEvent {
+    Change(Change),
+    /// Everything that was known at this time has been sent.
+    Current(Timestamp),
+    /// Enterprise Manager gives no answer.
+    Outage(Arc<Outage>),
+    /// Ends of sessions may be missing.
+    Missed(Missed),
+}
+
+/// One follower. Dropping it ends the following.
+pub(crate) struct Follower {
+    followed: Arc<Followed>,
+    state: watch::Receiver<FollowState>,
+    reads: SharedReads,
+    trace: TraceContext,
+    caller: CallerKey,
+    /// How long Enterprise Manager may take for sessions that only this follower asks for.
+    read_timeout: Duration,
+    kinds: Kinds,
+    place: Place,
+    /// Events that go first.
+    first: VecDeque<FollowEvent>,
+    sent_outage: u64,
+    /// Whether the follower has to be told that it knows everything.
+    owes_current: bool,
+}
+
+/// Where a follower is.
+enum Place {
+    /// It waits for the answer to this look, or a later one, and goes on from the mark if there is one.
+    Waiting(u64, Option<Mark>),
+    /// The same for a look that goes back all the way.
+    WaitingForLong(u64, Mark),
+    At(Cursor),
+}
+
+impl Follower {
+    pub(super) fn new(
+        followed: Arc<Followed>,
+        reads: SharedReads,
+        caller: CallerKey,
+        trace: TraceContext,
+        read_timeout: Duration,
+        kinds: Kinds,
+        mark: Option<Mark>,
+    ) -> Self {
+        followed.callers.join(caller);
+        let state = followed.state.subscribe();
+        let look = if mark.is_some() {
+            // One that begins later than the mark was made: else the follower may know more than the table.
+            let look = followed.begun.load(Ordering::SeqCst) + 1;
+            followed.wanted.notify_one();
+            look
+        } else {
+            1
+        };
+        let sent_outage =
+            if state.borrow().outage.is_some() { 0 } else { state.borrow().outage_number };
+        Self {
+            followed,
+            state,
+            reads,
+            trace,
+            caller,
+            read_timeout,
+            kinds,
+            place: Place::Waiting(look, mark),
+            first: VecDeque::new(),
+            sent_outage,
+            owes_current: true,
+        }
+    }
+
+    /// The next event. Dropping the future loses nothing.
+    ///
+    /// # Errors
+    ///
+    /// Why nothing follows.
+    pub(crate) async fn next(&mut self) -> Result<FollowEvent, LookError> {
+        loop {
+            let state = self.state.borrow_and_update().clone();
+            match &self.place {
+                Place::Waiting(look, mark) if state.look >= *look => {
+                    let mark = mark.clone();
+                    self.start(mark, state.long_look >= *look).await?;
+                }
+                Place::WaitingForLong(look, mark) if state.long_look >= *look => {
+                    let mark = mark.clone();
+                    self.start(Some(mark), true).await?;
+                }
+                _ => {}
+            }
+            if let Some(event) = self.first.pop_front() {
+                return Ok(event);
+            }
+            if let Some(event) = self.change() {
+                return Ok(event);
+            }
+            if let Some(end) = state.end {
+                return Err(end);
+            }
+            if let Some(outage) = state.outage {
+                if state.outage_number > self.sent_outage {
+                    self.sent_outage = state.outage_number;
+                    self.owes_current = true;
+                    return Ok(FollowEvent::Outage(outage));
+                }
+            } else if self.owes_current
+                && let Some(looked_at) = self.looked_at()
+            {
+                self.owes_current = false;
+                return Ok(FollowEvent::Current(looked_at));
+            }
+            // The poller ends only after its last follower, or with an end.
+            if self.state.changed().await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        }
+    }
+
+    /// When the last look was answered; `None` if nothing is known yet.
+    pub(crate) fn looked_at(&self) -> Option<Timestamp> {
+        matches!(self.place, Place::At(_)).then(|| self.followed.table.lock().looked_at())
+    }
+
+    /// What has been sent, for a token. `None` if nothing is known yet, or too much for a token.
+    pub(crate) fn mark(&self) -> Option<Mark> {
+        match &self.place {
+            Place::Waiting(_, mark) => mark.clone(),
+            Place::WaitingForLong(_, mark) => Some(mark.clone()),
+            Place::At(cursor) => Mark::of(&self.followed.table.lock(), cursor),
+        }
+    }
+
+    /// The next change of a wanted kind.
+    fn change(&mut self) -> Option<FollowEvent> {
+        let Place::At(cursor) = &mut self.place else { return None };
+        let table = self.followed.table.lock();
+        loop {
+            match cursor.next(&table)? {
+                Step::Change(change) if self.kinds.want(&change) => {
+                    return Some(FollowEvent::Change(change));
+                }
+                Step::Change(_) => {}
+                Step::Lost => {
+                    let before = table.looked_at();
+                    return Some(FollowEvent::Missed(Missed { from: None, before }));
+                }
+            }
+        }
+    }
+
+    /// Begins, by a table that is newer than the mark; `is_long` if it has just been looked for everything.
+    async fn start(&mut self, mark: Option<Mark>, is_long: bool) -> Result<(), LookError> {
+        let Some(mark) = mark else {
+            self.place = Place::At(Cursor::fresh(&self.followed.table.lock()));
+            return Ok(());
+        };
+        let resumed = mark.resume(&self.followed.table.lock());
+        if !is_long && !resumed.is_certain() {
+            // The table may lack what Enterprise Manager learned of late and another replica knows.
+            self.followed.wants_long.store(true, Ordering::SeqCst);
+            let look = self.followed.begun.load(Ordering::SeqCst) + 1;
+            self.followed.wanted.notify_one();
+            self.place = Place::WaitingForLong(look, mark);
+            return Ok(());
+        }
+        // Read before the place is taken: what changes meanwhile is in the table then.
+        let elsewhere = self.changes_of(&resumed.absent).await?;
+        let table = self.followed.table.lock();
+        let Resumed { pending, missed, absent: still, unlisted } = mark.resume(&table);
+        let elsewhere = elsewhere.into_iter().filter(|it| still.contains(&it.reading.session.id));
+        self.first.extend(missed.map(FollowEvent::Missed));
+        self.place = Place::At(Cursor::resumed(&table, pending, elsewhere.collect(), unlisted));
+        Ok(())
+    }
+
+    /// What has become of sessions that were running and are in no look.
+    async fn changes_of(&self, ids: &[SessionId]) -> Result<Vec<Change>, LookError> {
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let terms = CallerTerms {
+            max_age: Some(Duration::ZERO),
+            deadline: Instant::now() + self.read_timeout,
+            trace: &self.trace,
+            share: Share::Calls,
+            callers: ForWhom::Caller(self.caller),
+            read: None,
+        };
+        let readings = self.reads.sessions(ids, View::Entity, terms).await;
+        let readings = readings.map_err(|(_, error)| LookError::Failed(error))?;
+        let read_at = Timestamp::now();
+        Ok(ids
+            .iter()
+            .zip(readings)
+            .map(|(id, reading)| {
+                let is_known = reading.is_some();
+                let unknown = || Arc::new(Reading { session: ReplicaSession::bare(*id), read_at });
+                change_of_absent(reading.unwrap_or_else(unknown), is_known)
+            })
+            .collect())
+    }
+}
+
+impl Drop for Follower {
+    fn drop(&mut self) {
+        self.followed.callers.leave(self.caller);
+    }
+}

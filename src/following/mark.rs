@@ -1,0 +1,190 @@
+//! A mark: what one follower has been sent, so small that it can be kept elsewhere. A resume token is a
+//! mark that is sealed.
+//!
+//! Enterprise Manager cannot be asked what has changed since some time: it learns of sessions up to 15
+//! minutes late, and later if it could not reach a backup server. So a mark says which sessions the follower
+//! knows: those that run, with a digest of their states; the latest that have ended; and of those that ended
+//! before these, their number and a checksum. From that, any replica finds what is new, or finds that it
+//! cannot know.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
+
+use jiff::Timestamp;
+
+use super::{
+    change::{Change, ChangeKind},
+    cursor::Cursor,
+    entry::{AsOf, Known},
+    table::Table,
+};
+use crate::enterprise_manager::{EntityFields, Reading, SessionId};
+
+/// How many ended sessions a mark names. With one end a minute, those of four hours.
+const MAX_ENDED: usize = 256;
+
+/// How many running sessions a mark can name: more, and there is none.
+const MAX_RUNNING: usize = 1000;
+
+/// What a follower has been sent, as of a look at Enterprise Manager.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Mark {
+    /// What has ended before is not counted.
+    pub(crate) from: Timestamp,
+    /// Everything that has ended since is named.
+    pub(crate) floor: Timestamp,
+    /// What has ended between: how many, and their hashes added up.
+    pub(crate) older: Checksum,
+    /// Sessions that were not over, with digests of their states; 0 if the follower has to be sent the state.
+    pub(crate) running: Vec<(SessionId, u32)>,
+    /// Hashes of sessions that were over.
+    pub(crate) ended: Vec<u64>,
+}
+
+/// Stands for a set of sessions.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Checksum {
+    pub(crate) count: u32,
+    pub(crate) sum: u64,
+}
+
+/// What cannot be known: which sessions ended in this time and have not been reported.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Missed {
+    /// By the backup servers' clocks, like `before`; `None` if not even this is known.
+    pub(crate) from: Option<Timestamp>,
+    pub(crate) before: Timestamp,
+}
+
+/// How a follower goes on from a mark.
+pub(super) struct Resumed {
+    /// What it has to be sent.
+    pub(super) pending: Vec<(SessionId, Known)>,
+    /// What cannot be known.
+    pub(super) missed: Option<Missed>,
+    /// Sessions that it knows as running and that are not in the table.
+    pub(super) absent: Vec<SessionId>,
+    /// Hashes of sessions that it knows to have ended and that are not in the table.
+    pub(super) unlisted: Vec<u64>,
+}
+
+impl Resumed {
+    /// Whether the table has everything that the mark is about. A table that lacks something may just not
+    /// have looked back far enough lately.
+    pub(super) fn is_certain(&self) -> bool {
+        self.missed.is_none() && self.unlisted.is_empty()
+    }
+}
+
+impl Checksum {
+    fn add(&mut self, hash: u64) {
+        self.count = self.count.saturating_add(1);
+        self.sum = self.sum.wrapping_add(hash);
+    }
+}
+
+impl Mark {
+    /// What has been sent up to the cursor. `None` if that is too much for a mark.
+    pub(super) fn of(table: &Table, cursor: &Cursor) -> Option<Self> {
+        let complete_since = table.complete_since()?;
+        let age = table.looked_at().duration_since(complete_since);
+        // The first half of what the table has gets lost while nobody follows.
+        let from = complete_since.checked_add(age / 2).ok()?;
+        let mut running: Vec<_> = cursor.running_elsewhere().map(|id| (id, 0)).collect();
+        let (mut ended, mut without_time) = (Vec::new(), cursor.ended_elsewhere(MAX_ENDED));
+        for (id, entry, sent) in cursor.sent(table) {
+            match (sent, entry.ended_at()) {
+                (AsOf::Running { is_current }, _) => {
+                    running.push((id, if is_current { entry.digest() } else { 0 }));
+                }
+                (AsOf::Ended, None) => without_time.push(entry.hash()),
+                (AsOf::Ended, Some(at)) if at >= from => ended.push((at, entry.hash())),
+                (AsOf::Ended | AsOf::Gone, _) => {}
+            }
+        }
+        if running.len() > MAX_RUNNING || without_time.len() > 2 * MAX_ENDED {
+            return None;
+        }
+        ended.sort_unstable();
+        let mut named = ended.split_off(ended.len().saturating_sub(MAX_ENDED));
+        // Those that ended at the same time as the last one that is not named are not named either.
+        let floor = match ended.last() {
+            None => from,
+            Some((last, _)) => {
+                let same = named.partition_point(|(at, _)| at == last);
+                ended.extend(named.drain(..same));
+                named.first().map_or(table.looked_at(), |(at, _)| *at)
+            }
+        };
+        let mut older = Checksum::default();
+        for (_, hash) in ended {
+            older.add(hash);
+        }
+        let named = named.into_iter().map(|(_, hash)| hash);
+        let ended = named.chain(without_time).collect();
+        Some(Self { from, floor, older, running, ended })
+    }
+
+    /// What a follower with this mark has to be sent, by a table that is newer than the mark.
+    pub(super) fn resume(&self, table: &Table) -> Resumed {
+        let complete_since = table.complete_since().unwrap_or(Timestamp::MAX);
+        let mut running: HashMap<_, _> = self.running.iter().copied().collect();
+        let mut unlisted: HashSet<_> = self.ended.iter().copied().collect();
+        let mut pending = Vec::new();
+        let (mut found, mut older) = (Checksum::default(), Vec::new());
+        for (id, entry) in table.entries() {
+            let known = running.remove(&id);
+            let is_over = entry.as_of(table.number()) == Some(AsOf::Ended);
+            let is_gone = entry.as_of(table.number()) == Some(AsOf::Gone);
+            match known {
+                Some(digest) if is_over || is_gone || digest != entry.digest() => {
+                    pending.push((entry.number(), id, Known::Running));
+                    continue;
+                }
+                Some(_) => continue,
+                None if is_gone => continue,
+                None => {}
+            }
+            if is_over && unlisted.remove(&entry.hash()) {
+                continue;
+            }
+            match entry.ended_at().filter(|_| is_over) {
+                Some(at) if at < self.from => {}
+                Some(at) if at < self.floor => {
+                    found.add(entry.hash());
+                    older.push((entry.number(), id, entry.hash()));
+                }
+                _ => pending.push((entry.number(), id, Known::Nothing)),
+            }
+        }
+        let is_complete = complete_since <= self.from;
+        // If exactly one is new, the checksum says which.
+        let added = found.sum.wrapping_sub(self.older.sum);
+        let new = older.iter().find(|(.., hash)| *hash == added);
+        let missed = match new.filter(|_| found.count == self.older.count.saturating_add(1)) {
+            _ if is_complete && found == self.older => None,
+            Some((number, id, _)) if is_complete => {
+                pending.push((*number, *id, Known::Nothing));
+                None
+            }
+            _ => Some(Missed { from: Some(self.from), before: self.floor.max(complete_since) }),
+        };
+        pending.sort_unstable_by_key(|(number, ..)| *number);
+        let pending = pending.into_iter().map(|(_, id, known)| (id, known)).collect();
+        let absent = running.into_keys().collect();
+        Resumed { pending, missed, absent, unlisted: unlisted.into_iter().collect() }
+    }
+}
+
+/// What has become of a session that a follower knows as running and that is in no look.
+pub(super) fn change_of_absent(reading: Arc<Reading>, is_known: bool) -> Change {
+    let is_over = reading.session.entity.as_ref().is_some_and(EntityFields::is_over);
+    let then = match (is_known, is_over) {
+        (false, _) => ChangeKind::Removed,
+        (true, true) => ChangeKind::Ended,
+        (true, false) => ChangeKind::Left,
+    };
+    Change { reading, has_appeared: false, then: Some(then), may_have_skipped: true }
+}

@@ -1,0 +1,100 @@
+//! Following all sessions that match a filter: one poller for all who follow the same one.
+//!
+//! Enterprise Manager (EM) neither notifies anybody nor says what has changed since some time, and it learns
+//! of sessions late: up to 15 minutes by its own schedule, hours after it could not reach a backup server. So a
+//! poller asks for what runs and what has ended lately, and compares that with what it knows.
+//!
+//! * Every look asks for sessions that are not over, or have ended in the last 30 minutes; every 15 minutes a
+//!   look goes back 24 hours, for what EM has learned of late. A session that ran, and that a look does not
+//!   return, is read by its id.
+//! * `table.rs` has the newest state of each session and numbers the changes. A follower (`follower.rs`) has a
+//!   place in these numbers (`cursor.rs`), so the poller knows none of its followers, and one that reads slowly
+//!   gets the newest state of each session.
+//! * A follower can go on at another replica with a mark of what it has been sent (`mark.rs`): it is told what
+//!   has happened since, or that this cannot be known.
+//!
+//! What a follower can rely on: of each session that it has been told of and that was not over, it will be told
+//! exactly once that it has ended, no longer matches, or no longer exists.
+
+mod change;
+mod cursor;
+mod entry;
+mod follower;
+mod look;
+mod mark;
+mod poller;
+mod registry;
+mod state;
+mod table;
+
+use std::sync::Arc;
+
+pub(crate) use change::{Change, ChangeKind, Kinds};
+pub(crate) use follower::{FollowEvent, Follower};
+pub(crate) use look::LookError;
+pub(crate) use mark::{Checksum, Mark, Missed};
+pub(crate) use registry::FollowRegistry;
+
+use crate::{
+    enterprise_manager::{CallerKey, SessionFilter},
+    operations::traces::TraceContext,
+    sharing::SharedReads,
+};
+use poller::FilterPoller;
+use registry::Registered;
+use state::Followed;
+
+/// Follows filters through one worker's connections, and shares the pollers with all workers.
+#[derive(Clone)]
+pub(crate) struct Following {
+    reads: SharedReads,
+    registry: Arc<FollowRegistry>,
+}
+
+impl Following {
+    /// Polls through `reads`, and shares the pollers with all users of the same registry.
+    pub(crate) fn new(reads: SharedReads, registry: Arc<FollowRegistry>) -> Self {
+        Self { reads, registry }
+    }
+
+    /// Follows the sessions that match, and starts the filter's poller if there is none. With a mark, it goes on
+    /// from there.
+    ///
+    /// Must be called within a runtime, which runs a new poller. That poller's first look belongs to `trace`.
+    pub(crate) fn follow(
+        &self,
+        filter: SessionFilter,
+        kinds: Kinds,
+        mark: Option<Mark>,
+        caller: CallerKey,
+        trace: &TraceContext,
+    ) -> Follower {
+        let mut filters = self.registry.filters.lock();
+        let (shared, poller) = if let Some(registered) = filters.get(&filter) {
+            trace.link_to(&registered.begun_by);
+            (registered.followed.clone(), None)
+        } else {
+            let shared = Arc::<Followed>::default();
+            let registered = Registered { followed: shared.clone(), begun_by: trace.clone() };
+            filters.insert(filter.clone(), registered);
+            let (reads, registry) = (self.reads.clone(), self.registry.clone());
+            let poller = FilterPoller::new(filter, trace.clone(), shared.clone(), reads, registry);
+            (shared, Some(poller))
+        };
+        let read_timeout = self.registry.settings.read_timeout;
+        let follower = Follower::new(
+            shared,
+            self.reads.clone(),
+            caller,
+            trace.clone(),
+            read_timeout,
+            kinds,
+            mark,
+        );
+        // It looks who follows, so the first follower has to be there.
+        if let Some(poller) = poller {
+            tokio::spawn(poller.run());
+        }
+        follower
+    }
+}

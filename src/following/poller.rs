@@ -1,0 +1,249 @@
+//! The poller of one filter: looks at Enterprise Manager while anybody follows, and publishes what has changed.
+
+use std::{
+    future::Future,
+    pin::pin,
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
+
+use jiff::{SignedDuration, Timestamp};
+use tokio::time::{Instant, sleep, sleep_until};
+
+use super::{
+    look::{LookError, look},
+    registry::FollowRegistry,
+    state::Followed,
+    table::Look,
+};
+use crate::{
+    enterprise_manager::{Error, SessionFilter, Share},
+    operations::{metrics::GaugeGuard, traces::TraceContext},
+    settings::WatchSettings,
+    sharing::{Patience, SharedReads, TurnTerms},
+    watching::{Outage, Pace},
+};
+
+/// How long ago a session may have ended to be found at all: so late may Enterprise Manager learn of it.
+/// It learns up to 15 minutes late while all is well, and after hours if it could not reach a backup server.
+const LOOKBACK: SignedDuration = SignedDuration::from_hours(24);
+
+/// How long ago a session may have ended to be found by every look: twice what Enterprise Manager needs while
+/// all is well.
+const SHORT_LOOKBACK: SignedDuration = SignedDuration::from_mins(30);
+
+/// How often a look goes back all the way. Enterprise Manager does not collect more often.
+const LONG_LOOKS: Duration = Duration::from_secs(15 * 60);
+
+/// Looks for the sessions of one filter as long as somebody follows it.
+pub(super) struct FilterPoller {
+    filter: SessionFilter,
+    /// The trace of the call that started the polling.
+    begun_by: TraceContext,
+    followed: Arc<Followed>,
+    reads: SharedReads,
+    registry: Arc<FollowRegistry>,
+    pace: Pace,
+    /// At most [`LOOKBACK`]; less if too many sessions have ended in that time.
+    lookback: SignedDuration,
+    /// When the last look that went back all the way has begun.
+    last_long: Option<Instant>,
+    last_begun: Instant,
+    _counted: GaugeGuard,
+}
+
+impl FilterPoller {
+    pub(super) fn new(
+        filter: SessionFilter,
+        begun_by: TraceContext,
+        followed: Arc<Followed>,
+        reads: SharedReads,
+        registry: Arc<FollowRegistry>,
+    ) -> Self {
+        Self {
+            filter,
+            begun_by,
+            followed,
+            reads,
+            pace: Pace::new(&registry.settings),
+            lookback: LOOKBACK,
+            last_long: None,
+            last_begun: Instant::now(),
+            _counted: registry.metrics.followed_filter(),
+            registry,
+        }
+    }
+
+    /// Looks and publishes until the last follower has left.
+    pub(super) async fn run(mut self) {
+        loop {
+            let number = self.followed.begun.fetch_add(1, Ordering::SeqCst) + 1;
+            self.last_begun = Instant::now();
+            let is_long = self.followed.wants_long.swap(false, Ordering::SeqCst)
+                || self.last_long.is_none_or(|at| at.elapsed() >= LONG_LOOKS);
+            let Some(result) = self.while_followed(self.look(is_long)).await else { return };
+            let pause = match result {
+                Ok(look) => {
+                    if is_long {
+                        self.last_long = Some(self.last_begun);
+                    }
+                    self.publish(look, number, is_long)
+                }
+                Err(LookError::TooMany) if is_long && self.lookback > SHORT_LOOKBACK => {
+                    self.lookback = (self.lookback / 2).max(SHORT_LOOKBACK);
+                    continue;
+                }
+                Err(error @ LookError::TooMany) => return self.publish_end(error),
+                Err(LookError::Failed(error)) if self.is_permanent(&error) => {
+                    return self.publish_end(LookError::Failed(error));
+                }
+                Err(LookError::Failed(error)) => self.publish_outage(error),
+            };
+            if self.while_followed(self.wait(pause)).await.is_none() {
+                return;
+            }
+        }
+    }
+
+    async fn look(&self, is_long: bool) -> Result<Look, LookError> {
+        let lookback = if is_long { self.lookback } else { SHORT_LOOKBACK.min(self.lookback) };
+        let since = Timestamp::now().checked_sub(lookback).unwrap_or(Timestamp::MIN);
+        let is_first = self.followed.state.borrow().look == 0;
+        let WatchSettings { queue_timeout, read_timeout, .. } = self.registry.settings;
+        let trace = if is_first {
+            self.begun_by.clone()
+        } else {
+            self.registry.traces.poll(&self.begun_by, None)
+        };
+        let terms = || TurnTerms {
+            // An answer that is older than the look could tell less than a follower already knows.
+            max_age: Some(Duration::ZERO),
+            share: if is_first { Share::FirstReads } else { Share::Polls },
+            company: self.pace.company(),
+            patience: Arc::new(if is_first {
+                // The first follower waits for it.
+                Patience::in_all(read_timeout)
+            } else {
+                Patience::renewed(queue_timeout, read_timeout)
+            }),
+            trace: &trace,
+            callers: &self.followed.callers,
+            read: None,
+        };
+        let running = self.followed.table.lock().running().collect();
+        let result = look(&self.reads, &self.filter, since, running, terms).await;
+        if !is_first {
+            if matches!(result, Err(LookError::Failed(_))) {
+                trace.set_error();
+            }
+            trace.end();
+        }
+        result
+    }
+
+    /// Waits for the next look: for the pause, or until a follower wants to know what is new. Then it is
+    /// still a tenth of the shortest interval since the last look, at least.
+    async fn wait(&self, pause: Duration) {
+        let pause = pin!(sleep(pause));
+        if self.followed.state.borrow().outage.is_some() {
+            return pause.await;
+        }
+        tokio::select! {
+            () = pause => {}
+            () = self.followed.wanted.notified() => {
+                sleep_until(self.last_begun + self.registry.settings.interval / 10).await;
+            }
+        }
+    }
+
+    /// Does the work unless the last follower leaves in the meantime. In that case it removes this poller
+    /// from the registry and returns `None`, and the poller must end.
+    async fn while_followed<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+        let mut work = pin!(work);
+        loop {
+            tokio::select! {
+                done = work.as_mut() => return Some(done),
+                () = self.followed.state.closed() => {
+                    let mut filters = self.registry.filters.lock();
+                    // One that has just joined found this poller in the map and relies on it.
+                    if self.followed.state.receiver_count() == 0 {
+                        filters.remove(&self.filter);
+                        return None;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Publishes what a look has found. Returns the pause until the next one.
+    fn publish(&mut self, look: Look, number: u64, is_long: bool) -> Duration {
+        let now = Timestamp::now();
+        let (before, after) = {
+            let mut table = self.followed.table.lock();
+            let before = table.number();
+            table.apply(look, &self.filter, now, self.lookback);
+            (before, table.number())
+        };
+        let recovered = self.followed.state.borrow().outage.is_some();
+        if recovered {
+            tracing::info!("the followed sessions can be read again");
+        }
+        self.followed.state.send_modify(|state| {
+            state.look = number;
+            if is_long {
+                state.long_look = number;
+            }
+            state.outage = None;
+        });
+        self.pace.after_answer(before != after)
+    }
+
+    /// Publishes that there is no answer. Returns the pause until the next look.
+    fn publish_outage(&self, error: Error) -> Duration {
+        let started_at = self.followed.state.borrow().outage.as_ref().map(|it| it.started_at);
+        if started_at.is_none() {
+            tracing::warn!("the followed sessions cannot be read: {error}");
+        }
+        let pause = self.pace.after_error(error.retry_after());
+        let now = Timestamp::now();
+        let outage = Arc::new(Outage {
+            error,
+            started_at: started_at.unwrap_or(now),
+            next_at: now.checked_add(pause).unwrap_or(Timestamp::MAX),
+        });
+        self.followed.state.send_modify(|state| {
+            state.outage = Some(outage);
+            state.outage_number += 1;
+        });
+        pause
+    }
+
+    /// Publishes that nothing follows, and leaves the registry: whoever comes next starts again.
+    fn publish_end(&self, end: LookError) {
+        self.registry.filters.lock().remove(&self.filter);
+        self.followed.state.send_modify(|state| state.end = Some(end));
+    }
+
+    /// Whether the error ends the following: only one that does not pass by itself, before the first look
+    /// has been answered.
+    fn is_permanent(&self, error: &Error) -> bool {
+        !error.is_transient() && self.followed.state.borrow().look == 0
+    }
+}
+
+impl Drop for FilterPoller {
+    /// Nobody waits for a poller that has panicked.
+    fn drop(&mut self) {
+        let mut filters = self.registry.filters.lock();
+        // Another one may have begun since this one has left the registry.
+        let is_own = filters
+            .get(&self.filter)
+            .is_some_and(|registered| Arc::ptr_eq(&registered.followed, &self.followed));
+        if is_own {
+            filters.remove(&self.filter);
+            let why = "the poller has ended".to_owned();
+            let end = Some(LookError::Failed(Error::Disconnected { why }));
+            self.followed.state.send_modify(|state| state.end = end);
+        }
+    }
+}

@@ -1,0 +1,42 @@
+//! What the poller of a filter shares with its followers.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, AtomicU64},
+};
+
+use parking_lot::Mutex;
+use tokio::sync::{Notify, watch};
+
+use super::{look::LookError, table::Table};
+use crate::{enterprise_manager::WaitingCallers, watching::Outage};
+
+/// What the poller of a filter knows besides its table.
+#[derive(Debug, Clone, Default)]
+pub(super) struct FollowState {
+    /// The number of the last look that was answered; 0 if none was.
+    pub(super) look: u64,
+    /// The number of the last one of these that went back all the way.
+    pub(super) long_look: u64,
+    /// Why Enterprise Manager currently gives no answer.
+    pub(super) outage: Option<Arc<Outage>>,
+    /// The number of the last failed look, of all that have failed.
+    pub(super) outage_number: u64,
+    /// Why nothing follows.
+    pub(super) end: Option<LookError>,
+}
+
+/// What the poller of a filter shares with its followers.
+#[derive(Default)]
+pub(super) struct Followed {
+    pub(super) table: Mutex<Table>,
+    pub(super) state: watch::Sender<FollowState>,
+    /// The number of looks that have begun.
+    pub(super) begun: AtomicU64,
+    /// Somebody waits for the next look.
+    pub(super) wanted: Notify,
+    /// Somebody waits for a look that goes back all the way.
+    pub(super) wants_long: AtomicBool,
+    /// Who follows.
+    pub(super) callers: Arc<WaitingCallers>,
+}

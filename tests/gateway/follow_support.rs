@@ -1,0 +1,141 @@
+//! Sessions that begin, change and end as a test says, and followers that note what they are told.
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use replica_session_gateway::proto::v1::{
+    ReplicaSessionChange, ReplicaSessionFilter, WatchSessionsRequest, WatchSessionsResponse,
+    replica_session_change::Kind, watch_sessions_response::Event,
+};
+use simulator::{NamedResource, Options, Session};
+use tokio::time::timeout;
+use tonic::{Status, Streaming};
+
+use super::support::{Client, SOON, Setup, start_with};
+
+/// The interval between two looks.
+pub const INTERVAL: Duration = Duration::from_millis(100);
+
+/// The events of a watch of sessions.
+pub type Events = Streaming<WatchSessionsResponse>;
+
+/// A gateway that looks often, before an EM without running sessions.
+pub async fn start() -> Setup {
+    start_following(Options { running: 0, ..Options::default() }).await
+}
+
+/// The same with these options.
+pub async fn start_following(options: Options) -> Setup {
+    start_with(options, |settings| {
+        settings.watch.interval = INTERVAL;
+        settings.watch.longest_interval = INTERVAL;
+    })
+    .await
+}
+
+/// The id of a session.
+pub fn id(number: u32) -> String {
+    format!("f0110000-0000-4000-8000-{number:012x}")
+}
+
+/// A session that has been running for a minute.
+pub fn running(number: u32, progress: i32) -> Session {
+    let named = |id: &str, name: &str| NamedResource { id: id.to_owned(), name: name.to_owned() };
+    Session {
+        id: id(number),
+        server: named("a490c017-2c1c-40ee-8bcf-73bcce6ab36f", "enterprise01.tech.local"),
+        job: named("724e3c07-4e12-44f5-998f-d568071216d8", "Followed Job"),
+        job_type: "Replica".to_owned(),
+        created: ago(60),
+        ended: None,
+        state: "Working".to_owned(),
+        result: "None".to_owned(),
+        progress,
+        is_retry: false,
+        failure_message: None,
+        more_links: Vec::new(),
+        tasks: Vec::new(),
+    }
+}
+
+/// A session that ended so many seconds ago.
+pub fn ended(number: u32, seconds: i64, result: &str) -> Session {
+    Session {
+        created: ago(seconds + 60),
+        ended: Some(ago(seconds)),
+        state: "Stopped".to_owned(),
+        result: result.to_owned(),
+        ..running(number, 100)
+    }
+}
+
+pub fn ago(seconds: i64) -> Timestamp {
+    Timestamp::now().checked_sub(SignedDuration::from_secs(seconds)).unwrap()
+}
+
+/// A request to follow all sessions of the tests' job.
+pub fn all() -> WatchSessionsRequest {
+    let job_name = "Followed Job".to_owned();
+    let filter = ReplicaSessionFilter { job_name, ..Default::default() };
+    WatchSessionsRequest { filter: Some(filter), ..Default::default() }
+}
+
+/// The same from this token on.
+pub fn from(resume_token: &str) -> WatchSessionsRequest {
+    WatchSessionsRequest { resume_token: resume_token.to_owned(), ..all() }
+}
+
+pub async fn follow(client: &Client, request: WatchSessionsRequest) -> Result<Events, Status> {
+    Ok(client.clone().watch_sessions(request).await?.into_inner())
+}
+
+/// The next event, with its token.
+pub async fn event(events: &mut Events) -> (Event, String) {
+    let event = timeout(SOON, events.message()).await.expect("an event in time");
+    let event = event.unwrap().expect("an event");
+    (event.event.unwrap(), event.resume_token)
+}
+
+/// The next change, with its token. Nothing else may come first.
+pub async fn change(events: &mut Events) -> (ReplicaSessionChange, String) {
+    match event(events).await {
+        (Event::Change(change), token) => (change, token),
+        (other, _) => panic!("{other:?}"),
+    }
+}
+
+/// The number of the session and what has happened to it. Nothing else may come first.
+pub async fn told(events: &mut Events) -> (u32, Vec<Kind>) {
+    let (change, _) = change(events).await;
+    summary(&change)
+}
+
+pub fn summary(change: &ReplicaSessionChange) -> (u32, Vec<Kind>) {
+    assert!(change.read_time.is_some());
+    let session = change.replica_session.as_ref().unwrap();
+    let number = u32::from_str_radix(&session.id[24..], 16).unwrap();
+    (number, change.kinds().collect())
+}
+
+/// The next event says that everything is known. Returns its token.
+pub async fn current(events: &mut Events) -> String {
+    match event(events).await {
+        (Event::Current(current), token) => {
+            assert!(current.read_time.is_some());
+            token
+        }
+        (other, _) => panic!("{other:?}"),
+    }
+}
+
+/// What is told up to the event that says that everything is known, and its token.
+pub async fn until_current(events: &mut Events) -> (Vec<(u32, Vec<Kind>)>, String) {
+    let mut told = Vec::new();
+    loop {
+        match event(events).await {
+            (Event::Change(change), _) => told.push(summary(&change)),
+            (Event::Current(_), token) => return (told, token),
+            (other, _) => panic!("{other:?}"),
+        }
+    }
+}
