@@ -111,7 +111,7 @@ impl EnterpriseManager {
                 Err(AttemptError::Logon(error)) => return Err(error),
                 Err(AttemptError::Request(error)) => error,
             };
-            if !R::KIND.is_retried() {
+            if !R::KIND.is_retried_after(&error) {
                 return Err(error);
             }
             let Some(pause) = attempts.pause_after(&error) else { return Err(error) };

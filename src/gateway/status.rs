@@ -264,7 +264,11 @@ mod tests {
         let (field, problem) =
             ("filter.backup_server_name", "\u{fc}ber 200 Zeichen".repeat(12).leak());
         let of_gateway = TABLE.iter().flat_map(|row| {
-            [Failure::Refused(row, text()), Failure::InvalidRequest(row, field, problem)]
+            [
+                Failure::Refused(row, text()),
+                Failure::InvalidRequest(row, field, problem),
+                Failure::InvalidItem(row, field, usize::MAX, problem),
+            ]
         });
         let others = [
             Failure::CallerNotAllowed(text()),

@@ -41,14 +41,15 @@ struct State {
 }
 
 impl Front {
-    async fn start(simulator: SocketAddr) -> Self {
+    /// Requests that end their connections do so when there are so many.
+    async fn start(simulator: SocketAddr, at_once: usize) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let state = Arc::new(State {
             accepted: AtomicUsize::new(0),
             dead: AtomicUsize::new(0),
             ending: AtomicUsize::new(0),
-            all: Barrier::new(CONCURRENCY),
+            all: Barrier::new(at_once),
         });
         let front = Self { address, state: state.clone() };
         tokio::spawn(async move {
@@ -86,14 +87,14 @@ async fn relay(mut stream: TcpStream, mut upstream: TcpStream, number: usize, st
     }
 }
 
-/// A gateway behind such a front, and the ids of as many sessions as it may read at a time.
-async fn start() -> (Setup, Front, Vec<String>) {
+/// A gateway behind such a front that may send so many requests at a time, and ids of sessions.
+async fn start(concurrency: usize, batch: usize) -> (Setup, Front, Vec<String>) {
     let options = Options { history: 70, ..Options::default() };
     let simulator = Simulator::start(options).await.unwrap();
-    let front = Front::start(simulator.address()).await;
+    let front = Front::start(simulator.address(), concurrency).await;
     let mut settings = settings(&format!("http://{}", front.address));
-    settings.enterprise_manager.concurrency = CONCURRENCY;
-    settings.enterprise_manager.batch = 1;
+    settings.enterprise_manager.concurrency = concurrency;
+    settings.enterprise_manager.batch = batch;
     let gateway = serve::start(settings).await.unwrap();
     let client = connect(gateway.address()).await;
     let page = client
@@ -112,7 +113,7 @@ async fn start() -> (Setup, Front, Vec<String>) {
 
 #[tokio::test]
 async fn no_call_fails_when_all_connections_close_under_their_requests_again_and_again() {
-    let (setup, front, ids) = start().await;
+    let (setup, front, ids) = start(CONCURRENCY, 1).await;
     for round in 0..8 {
         front.state.ending.store(CONCURRENCY, SeqCst);
         for answer in join_all(ids.iter().map(|id| get(&setup.client, id))).await {
@@ -125,7 +126,7 @@ async fn no_call_fails_when_all_connections_close_under_their_requests_again_and
 
 #[tokio::test]
 async fn a_read_after_all_kept_connections_have_died_unnoticed_takes_a_new_one() {
-    let (setup, front, ids) = start().await;
+    let (setup, front, ids) = start(CONCURRENCY, 1).await;
     // So that each read has a connection of its own.
     setup.simulator.set_faults([fault("latency=300ms")]);
     for answer in join_all(ids.iter().map(|id| get(&setup.client, id))).await {
@@ -139,4 +140,26 @@ async fn a_read_after_all_kept_connections_have_died_unnoticed_takes_a_new_one()
         get(&setup.client, id).await.unwrap();
     }
     eventually("connections of their own", || front.state.accepted.load(SeqCst) > kept).await;
+}
+
+#[tokio::test]
+async fn a_query_for_several_sessions_whose_connection_is_lost_is_sent_again_and_not_split() {
+    let (setup, front, ids) = start(1, 64).await;
+    let queries = || {
+        let requests = setup.simulator.requests();
+        requests.iter().filter(|request| request.target.contains("/api/query?")).count()
+    };
+    let before = queries();
+    setup.simulator.set_faults([fault("latency=300ms")]);
+    let first = tokio::spawn(get(&setup.client, &ids[0]));
+    eventually("a read takes the permit", || setup.simulator.counts().in_flight == 1).await;
+    front.state.ending.store(1, SeqCst);
+    let together = ids[1..5].iter().map(|id| get(&setup.client, id));
+    for answer in join_all(together).await {
+        answer.unwrap();
+    }
+    first.await.unwrap().unwrap();
+    assert_eq!(front.state.ending.load(SeqCst), 0);
+    assert_eq!(queries() - before, 1, "the lost one did not arrive");
+    assert_eq!(setup.simulator.counts().session_reads, 3, "a list, a read alone, and the query");
 }

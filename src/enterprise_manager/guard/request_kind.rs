@@ -5,6 +5,8 @@
 
 use std::time::Duration;
 
+use crate::enterprise_manager::error::Error;
+
 /// How long the answer to a logon may take. A directory that is slow, or out of reach of its domain
 /// controllers, has been seen to need more than half a minute.
 pub(crate) const LONGEST_LOGON: Duration = Duration::from_secs(150);
@@ -32,10 +34,11 @@ impl RequestKind {
         }
     }
 
-    /// Whether a read of this kind is sent again after a failure. The sessions of a batch are read alone
-    /// instead, which is more likely to succeed, and each of these reads is retried.
-    pub(crate) fn is_retried(self) -> bool {
-        self != Self::Batch
+    /// Whether a read of this kind is sent again after this failure. The sessions of a batch are read
+    /// alone instead, which is more likely to succeed, and each of these reads is retried; but a
+    /// connection that is lost says nothing about the query.
+    pub(crate) fn is_retried_after(self, error: &Error) -> bool {
+        self != Self::Batch || matches!(error, Error::ConnectionLost { .. })
     }
 
     /// The age at which an unanswered request counts as stalled, if EM answers later ones.
