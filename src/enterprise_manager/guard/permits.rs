@@ -96,7 +96,7 @@ impl<W> Permits<W> {
             turns: [const { BTreeSet::new() }; SHARES],
             waiting: HashMap::new(),
             waiting_since: None,
-            request_times: Default::default(),
+            request_times: Share::ALL.map(|share| RequestTimes::new(share.of(count))),
             last_number: 0,
             recent: [None; 2],
         }
