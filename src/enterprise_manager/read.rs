@@ -2,11 +2,11 @@
 //!
 //! There is one path, so that no read can forget a guard; what differs is in [`ReadRequest`].
 
-use std::{future::pending, pin::pin};
+use std::{pin::pin, time::Duration};
 
 use jiff::Timestamp;
 use reqwest::Method;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use super::{
     EnterpriseManager, ReadContext,
@@ -20,6 +20,9 @@ use super::{
 };
 use crate::operations::traces::TraceContext;
 
+/// Who waits this long for the logon session has waited for a logon.
+const A_LOGON: Duration = Duration::from_millis(1);
+
 /// A read under way.
 struct ReadProgress<'r, R> {
     request: &'r R,
@@ -29,6 +32,8 @@ struct ReadProgress<'r, R> {
     sent: u32,
     /// What to send it on the next time.
     connection: Connection,
+    /// Whether it has waited for a logon.
+    is_delayed: bool,
 }
 
 /// Why an attempt failed.
@@ -81,28 +86,35 @@ impl EnterpriseManager {
             trace: context.trace(),
             sent: 0,
             connection: Connection::Any,
+            is_delayed: false,
         };
         loop {
             // Held during a logon as well, so that EM never has more requests than permits, and
             // reads that wait for a permit use the newest logon session afterwards.
-            let permit = if let Some(permit) = permit.take() {
-                permit
-            } else {
-                let share = context.share(R::KIND);
-                self.limit.acquire(share, context.callers(), context.waited()).await
+            let share = context.share(R::KIND);
+            let permit = match permit.take() {
+                Some(permit) => permit,
+                None => self.limit.acquire(share, context.callers(), context.waited()).await,
             };
-            if context.is_expired() {
-                // Too late for a request; the callers' own timers are about to end this.
+            if context.has_only(self.limit.least_time(share)) {
+                // Too late for an answer, and others wait for the permit: where more reads wait than EM
+                // can answer, it would be asked only for those that are about to be given up. The
+                // callers' own timers end this, unless one joins that waits for longer.
                 drop(permit);
-                return pending().await;
+                context.waited().lock().begin(share, 0);
+                context.extended().await;
+                context.waited().lock().end();
+                continue;
             }
-            // Pinned here, since `select!` would move it first.
-            let attempt = pin!(self.attempt(&mut read));
-            let outcome = tokio::select! {
-                outcome = attempt => outcome,
-                () = permit.expired() => continue,
+            let outcome = {
+                // Pinned here, since `select!` would move it first.
+                let attempt = pin!(self.attempt(&mut read));
+                tokio::select! {
+                    outcome = attempt => outcome,
+                    () = permit.expired() => continue,
+                }
             };
-            permit.ended(is_answered(&outcome));
+            permit.ended(is_answered(&outcome) && !read.is_delayed);
             let error = match outcome {
                 Ok(answer) => {
                     attempts.succeeded();
@@ -126,10 +138,13 @@ impl EnterpriseManager {
         &self,
         read: &mut ReadProgress<'_, R>,
     ) -> Result<R::Answer, AttemptError> {
+        let begun = Instant::now();
         let session = self.logons.logon_session(read.trace).await;
+        read.is_delayed = begun.elapsed() >= A_LOGON;
         let mut session = session.map_err(AttemptError::Logon)?;
         let mut answer = self.get(read, &session).await;
         if matches!(answer, Err(Error::TokenRefused { .. })) {
+            read.is_delayed = true;
             let renewed = self.logons.renewed_session(&session, read.trace).await;
             session = renewed.map_err(AttemptError::Logon)?;
             answer = self.get(read, &session).await;

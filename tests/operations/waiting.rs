@@ -165,3 +165,24 @@ async fn a_silent_em_is_at_fault_even_if_all_deadlines_are_short_and_most_time_i
     let slow = timeout(SOON, told).await.expect("a sum of calls that EM was too slow for");
     assert!(slow > 200, "{slow} of 450; the first ones cannot know yet");
 }
+
+#[tokio::test]
+async fn where_more_reads_wait_than_em_can_answer_it_is_asked_for_those_that_have_time() {
+    let (simulator, gateway) = start(&["--em-concurrency=1", "--em-batch=1"]).await;
+    simulator.set_faults(["latency=300ms".parse::<Fault>().unwrap()]);
+    let mut all = Vec::new();
+    for _ in 0..40 {
+        all.push(calls(&gateway, 1, Duration::from_millis(1500)));
+        tokio::time::sleep(Duration::from_millis(75)).await;
+    }
+    let mut answered = 0;
+    for call in all {
+        answered += usize::from(call.await.unwrap() == [true]);
+    }
+    let text = metrics(&gateway).await;
+    let name = r#"gateway_em_requests_total{outcome="given_up"} "#;
+    let given_up: usize =
+        text.lines().find_map(|line| line.strip_prefix(name)).unwrap().parse().unwrap();
+    // If each read were sent when it gets a permit, this would be five answers and 35 requests for nothing.
+    assert!(given_up <= answered, "{answered} answered, {given_up} given up");
+}

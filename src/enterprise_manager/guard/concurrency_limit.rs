@@ -75,6 +75,11 @@ impl ConcurrencyLimit {
         self.0.permits.lock().load()
     }
 
+    /// The time that a read has to have left to use a permit, while others wait for one.
+    pub(crate) fn least_time(&self, share: Share) -> Duration {
+        self.0.permits.lock().least_time(share)
+    }
+
     /// How long EM takes for a request of this share, as in [`Load`].
     pub(crate) fn request_time(&self, share: Share) -> Option<Duration> {
         self.0.permits.lock().request_time(share)

@@ -147,15 +147,15 @@ impl RequestTimes {
 
 impl Waited {
     /// The read begins to wait for a permit.
-    pub(super) fn begin(&mut self, share: Share, others: usize) {
+    pub(in crate::enterprise_manager) fn begin(&mut self, share: Share, others: usize) {
         self.waiting += 1;
         self.since.get_or_insert_with(Instant::now);
         self.share = Some(share);
-        self.others = others;
+        self.others = self.others.max(others);
     }
 
     /// It no longer waits.
-    pub(super) fn end(&mut self) {
+    pub(in crate::enterprise_manager) fn end(&mut self) {
         self.waiting -= 1;
         if self.waiting == 0
             && let Some(since) = self.since.take()

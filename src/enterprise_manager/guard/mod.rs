@@ -8,7 +8,8 @@
 //!    load.
 //! 3. [`ConcurrencyLimit`]: each attempt waits for a permit, so that EM never has more requests than
 //!    the setting allows, nobody more than its [`Share`] of them, and no caller more than others that
-//!    want as many ([`WaitingCallers`]).
+//!    want as many ([`WaitingCallers`]). While others wait, no permit is used for a read that has no time
+//!    left for an answer ([`Load`] says how long that takes).
 //! 4. [`CircuitBreaker`]: a request fails at once while no connection can be established.
 //! 5. [`StallDetector`]: a request that EM has dropped ends once EM has answered later ones.
 //!

@@ -112,6 +112,16 @@ impl<W> Permits<W> {
         self.waiting.len()
     }
 
+    /// The time that a read of this share has to have left, so that its permit is not wasted: it is for
+    /// others if EM will not answer before the deadline. None if nobody else waits for a permit.
+    pub(super) fn least_time(&self, share: Share) -> Duration {
+        if self.waiting.is_empty() {
+            return Duration::ZERO;
+        }
+        let time = self.request_times[share as usize].answer_time().unwrap_or_default();
+        time + time / 4
+    }
+
     /// How long EM takes for a request of this share, as in [`Load`].
     pub(super) fn request_time(&self, share: Share) -> Option<Duration> {
         self.request_times[share as usize].time()

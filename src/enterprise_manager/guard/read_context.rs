@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use parking_lot::Mutex;
-use tokio::time::Instant;
+use tokio::{sync::Notify, time::Instant};
 
 use super::{CallerKey, RequestKind, Share, Waited, WaitingCallers};
 use crate::operations::traces::TraceContext;
@@ -18,6 +18,7 @@ const LEAST_TIME: Duration = Duration::from_millis(5);
 #[derive(Debug)]
 pub struct ReadContext {
     deadline: Mutex<Instant>,
+    extended: Notify,
     trace: TraceContext,
     share: Share,
     callers: Arc<WaitingCallers>,
@@ -33,7 +34,7 @@ impl ReadContext {
         callers: Arc<WaitingCallers>,
     ) -> Self {
         let (deadline, waited) = (Mutex::new(deadline), Mutex::default());
-        Self { deadline, trace, share, callers, waited }
+        Self { deadline, extended: Notify::new(), trace, share, callers, waited }
     }
 
     /// A read of a call that belongs to no trace and to nobody in particular.
@@ -74,6 +75,12 @@ impl ReadContext {
     pub fn extend(&self, deadline: Instant) {
         let mut latest = self.deadline.lock();
         *latest = deadline.max(*latest);
+        self.extended.notify_one();
+    }
+
+    /// Returns when callers may wait for longer than before.
+    pub(crate) async fn extended(&self) {
+        self.extended.notified().await;
     }
 
     /// The latest deadline.
@@ -81,8 +88,8 @@ impl ReadContext {
         *self.deadline.lock()
     }
 
-    /// Whether too little time is left for EM to answer.
-    pub(crate) fn is_expired(&self) -> bool {
-        Instant::now() + LEAST_TIME >= self.deadline()
+    /// Whether at most this time is left, or too little for EM to answer at all.
+    pub(crate) fn has_only(&self, time: Duration) -> bool {
+        Instant::now() + time.max(LEAST_TIME) >= self.deadline()
     }
 }
