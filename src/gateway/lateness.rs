@@ -14,8 +14,11 @@ use crate::{
     runtime::readable::duration,
 };
 
-/// From this time on EM is slow: usually it answers in 5 to 500 ms, so in half of this.
+/// From this time on EM is slow.
 const SLOW: Duration = Duration::from_secs(1);
+
+/// Usually it answers in 5 to 500 ms.
+const USUAL: Duration = Duration::from_millis(500);
 
 /// From this time on a wait for a permit is long.
 const LONG_WAIT: Duration = Duration::from_secs(1);
@@ -59,7 +62,8 @@ impl Lateness {
         let asked = elapsed.saturating_sub(wait);
         if wait > asked {
             Self::of_wait(wait, waited.others, permits.count(share), request_time)
-        } else if asked >= SLOW || (asked >= SLOW / 2 && request_time >= SLOW) {
+        } else if asked >= SLOW || (asked >= USUAL && !is_usual(permits.answer_time(share), asked))
+        {
             Self::SlowEnterpriseManager(asked.max(request_time))
         } else {
             Self::ShortDeadline(asked)
@@ -95,6 +99,11 @@ impl Lateness {
     }
 }
 
+/// Whether EM usually needs so long that no answer within this time says nothing.
+fn is_usual(answer_time: Option<Duration>, asked: Duration) -> bool {
+    answer_time.is_some_and(|usual| 2 * usual > asked)
+}
+
 impl fmt::Display for Lateness {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -112,6 +121,38 @@ impl fmt::Display for Lateness {
             Self::ShortDeadline(time) => {
                 write!(f, "Enterprise Manager had {} to answer", duration(*time))
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{enterprise_manager::WaitingCallers, operations::metrics::Metrics};
+
+    /// Why a call is late whose read has not waited, after an answer of EM in `answered` if there was one.
+    async fn after(asked: u64, answered: Option<u64>) -> Lateness {
+        let permits = ConcurrencyLimit::new(8, Metrics::new().upstream.permits());
+        if let Some(time) = answered {
+            let permit = permits.try_acquire(Share::Calls, &WaitingCallers::default()).unwrap();
+            tokio::time::advance(Duration::from_millis(time)).await;
+            permit.ended(true);
+        }
+        let asked = Duration::from_millis(asked);
+        Lateness::of(asked, Some(Waited::default()), Share::Calls, &permits)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whether_em_or_the_deadline_is_at_fault_depends_on_what_em_usually_needs() {
+        let milliseconds = Duration::from_millis;
+        for (asked, answered, expected) in [
+            (300, None, Lateness::ShortDeadline(milliseconds(300))),
+            (900, None, Lateness::SlowEnterpriseManager(milliseconds(900))),
+            (900, Some(100), Lateness::SlowEnterpriseManager(milliseconds(900))),
+            (900, Some(800), Lateness::ShortDeadline(milliseconds(900))),
+            (2000, Some(1900), Lateness::SlowEnterpriseManager(milliseconds(2000))),
+        ] {
+            assert_eq!(after(asked, answered).await, expected, "{asked} ms after {answered:?}");
         }
     }
 }

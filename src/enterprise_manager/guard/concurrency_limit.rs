@@ -80,6 +80,11 @@ impl ConcurrencyLimit {
         self.0.permits.lock().least_time(share)
     }
 
+    /// The average time of EM's last answers to requests of this share; `None` without any in the last minute.
+    pub(crate) fn answer_time(&self, share: Share) -> Option<Duration> {
+        self.0.permits.lock().answer_time(share)
+    }
+
     /// How long EM takes for a request of this share, as in [`Load`].
     pub(crate) fn request_time(&self, share: Share) -> Option<Duration> {
         self.0.permits.lock().request_time(share)

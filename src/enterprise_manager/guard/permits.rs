@@ -118,8 +118,13 @@ impl<W> Permits<W> {
         if self.waiting.is_empty() {
             return Duration::ZERO;
         }
-        let time = self.request_times[share as usize].answer_time().unwrap_or_default();
+        let time = self.answer_time(share).unwrap_or_default();
         time + time / 4
+    }
+
+    /// The average time of EM's last answers to requests of this share.
+    pub(super) fn answer_time(&self, share: Share) -> Option<Duration> {
+        self.request_times[share as usize].answer_time()
     }
 
     /// How long EM takes for a request of this share, as in [`Load`].
