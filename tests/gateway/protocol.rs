@@ -62,7 +62,7 @@ async fn a_message_that_cannot_be_decoded_is_refused_with_a_reason_and_counted()
 async fn a_message_that_is_too_large_is_refused_compressed_or_not() {
     let setup = start().await;
     let address = setup.gateway.address();
-    let (_, status) = send(&setup, bare_request(address), message(0, 70_000, &[0; 16_000])).await;
+    let (_, status) = send(&setup, bare_request(address), message(0, 90_000, &[0; 16_000])).await;
     assert_eq!(status.code(), Code::InvalidArgument);
     assert_eq!(reason(&status), "MESSAGE_TOO_LARGE");
 
