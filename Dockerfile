@@ -30,7 +30,7 @@ COPY simulator/src simulator/src
 COPY src src
 # There is no checkout here that the build could ask for its revision.
 ARG REVISION=
-RUN SOURCE_REVISION="${REVISION:0:12}" cargo build --release --locked --package replica-session-gateway \
+RUN SOURCE_REVISION="${REVISION}" cargo build --release --locked --package replica-session-gateway \
          --no-default-features --features "${FEATURES}"
 
 # A stage of its own, since dist/build puts a program in place of the stage above.

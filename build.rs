@@ -40,13 +40,14 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// The git revision: that of the environment variable, which builds without a checkout set, such as the
-/// image's; in release builds else the checkout's. Debug builds do not look, or each commit would
+/// The git revision, shortened: that of the environment variable, which builds without a checkout set,
+/// such as the image's; in release builds else the checkout's. Debug builds do not look, or each commit would
 /// compile the crate again.
 fn revision() -> Option<String> {
     let given = env::var("SOURCE_REVISION").unwrap_or_default();
     if !given.is_empty() {
-        return Some(given);
+        let is_whole = given.len() == 40 && given.bytes().all(|byte| byte.is_ascii_hexdigit());
+        return Some(if is_whole { given[..12].to_owned() } else { given });
     }
     let is_release = env::var("PROFILE").is_ok_and(|profile| profile == "release");
     is_release.then(revision_of_checkout).flatten()
