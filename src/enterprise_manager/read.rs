@@ -20,9 +20,6 @@ use super::{
 };
 use crate::operations::traces::TraceContext;
 
-/// Who waits this long for the logon session has waited for a logon.
-const A_LOGON: Duration = Duration::from_millis(1);
-
 /// A read under way.
 struct ReadProgress<'r, R> {
     request: &'r R,
@@ -32,8 +29,8 @@ struct ReadProgress<'r, R> {
     sent: u32,
     /// What to send it on the next time.
     connection: Connection,
-    /// Whether it has waited for a logon.
-    is_delayed: bool,
+    /// How long the last attempt has waited for the logon session.
+    delay: Duration,
 }
 
 /// Why an attempt failed.
@@ -86,7 +83,7 @@ impl EnterpriseManager {
             trace: context.trace(),
             sent: 0,
             connection: Connection::Any,
-            is_delayed: false,
+            delay: Duration::ZERO,
         };
         loop {
             // Held during a logon as well, so that EM never has more requests than permits, and
@@ -103,9 +100,10 @@ impl EnterpriseManager {
                 drop(permit);
                 context.waited().lock().begin(share, 0);
                 context.extended().await;
-                context.waited().lock().end();
+                context.waited().lock().end(0);
                 continue;
             }
+            let began = Instant::now();
             let outcome = {
                 // Pinned here, since `select!` would move it first.
                 let attempt = pin!(self.attempt(&mut read));
@@ -114,7 +112,8 @@ impl EnterpriseManager {
                     () = permit.expired() => continue,
                 }
             };
-            permit.ended(is_answered(&outcome) && !read.is_delayed);
+            let took = began.elapsed().saturating_sub(read.delay);
+            permit.ended(is_answered(&outcome).then_some(took));
             let error = match outcome {
                 Ok(answer) => {
                     attempts.succeeded();
@@ -140,12 +139,13 @@ impl EnterpriseManager {
     ) -> Result<R::Answer, AttemptError> {
         let begun = Instant::now();
         let session = self.logons.logon_session(read.trace).await;
-        read.is_delayed = begun.elapsed() >= A_LOGON;
+        read.delay = begun.elapsed();
         let mut session = session.map_err(AttemptError::Logon)?;
         let mut answer = self.get(read, &session).await;
         if matches!(answer, Err(Error::TokenRefused { .. })) {
-            read.is_delayed = true;
+            let begun = Instant::now();
             let renewed = self.logons.renewed_session(&session, read.trace).await;
+            read.delay += begun.elapsed();
             session = renewed.map_err(AttemptError::Logon)?;
             answer = self.get(read, &session).await;
             if let Err(Error::TokenRefused { why }) = answer {

@@ -136,7 +136,7 @@ mod tests {
         if let Some(time) = answered {
             let permit = permits.try_acquire(Share::Calls, &WaitingCallers::default()).unwrap();
             tokio::time::advance(Duration::from_millis(time)).await;
-            permit.ended(true);
+            permit.ended(Some(Duration::from_millis(time)));
         }
         let asked = Duration::from_millis(asked);
         Lateness::of(asked, Some(Waited::default()), Share::Calls, &permits)

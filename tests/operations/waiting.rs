@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use replica_session_gateway::proto::v1::{
-    GetReplicaSessionRequest, replica_session_service_client::ReplicaSessionServiceClient,
+    GetReplicaSessionRequest, ListReplicaSessionsRequest,
+    replica_session_service_client::ReplicaSessionServiceClient,
 };
 use serde_json::Value;
 use simulator::Fault;
@@ -185,4 +186,28 @@ async fn where_more_reads_wait_than_em_can_answer_it_is_asked_for_those_that_hav
         text.lines().find_map(|line| line.strip_prefix(name)).unwrap().parse().unwrap();
     // If each read were sent when it gets a permit, this would be five answers and 35 requests for nothing.
     assert!(given_up <= answered, "{answered} answered, {given_up} given up");
+}
+
+#[tokio::test]
+async fn lists_that_wait_because_lists_take_long_are_em_s_fault() {
+    // One permit for lists. The logon is no part of the time that they take.
+    let (simulator, gateway) = start(&["--em-concurrency=4"]).await;
+    let faults = ["query-latency=1500ms", "logon-latency=300ms"];
+    simulator.set_faults(faults.map(|fault| fault.parse::<Fault>().unwrap()));
+    let channel = Endpoint::from_shared(format!("http://{}", gateway.address)).unwrap();
+    let client = ReplicaSessionServiceClient::new(channel.connect().await.unwrap());
+    let list = |page_size| {
+        let mut client = client.clone();
+        let list =
+            ListReplicaSessionsRequest { page_size, ..ListReplicaSessionsRequest::default() };
+        let mut request = Request::new(list);
+        request.set_timeout(Duration::from_millis(2800));
+        async move { client.list(request).await.is_ok() }
+    };
+    let answered = join_all((1..=4).map(list)).await;
+    assert!(answered.contains(&false), "{answered:?}");
+    let line = gateway.logged("deadline exceeded").await;
+    let text = line["message"].as_str().unwrap();
+    assert!(text.contains("or longer for a request"), "{text}");
+    assert!(line["remedy"].as_str().unwrap().contains("Enterprise Manager is slow"), "{line}");
 }

@@ -148,9 +148,9 @@ impl ConcurrencyLimit {
 }
 
 impl Permit {
-    /// Returns the permit. Its request has ended by itself, with an answer or without.
-    pub(crate) fn ended(mut self, is_answered: bool) {
-        self.ended = if is_answered { Ended::Answered } else { Ended::Failed };
+    /// Returns the permit. Its request has ended by itself: with an answer in this time, or without.
+    pub(crate) fn ended(mut self, answered: Option<Duration>) {
+        self.ended = answered.map_or(Ended::Failed, Ended::Answered);
     }
 
     /// Whether this is the spare permit, which expires.
@@ -177,8 +177,11 @@ impl Drop for Permit {
 
 impl Drop for Place<'_> {
     fn drop(&mut self) {
-        drop(self.limit.0.permits.lock().leave(self.number));
-        self.waited.lock().end();
+        let mut permits = self.limit.0.permits.lock();
+        drop(permits.leave(self.number));
+        let others = permits.waiting();
+        drop(permits);
+        self.waited.lock().end(others);
         self.limit.0.metrics.wait_ended(reads_of(self.share), self.since.elapsed());
     }
 }

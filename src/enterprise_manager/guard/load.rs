@@ -62,8 +62,8 @@ pub(super) struct RequestTimes {
 /// How a request ends, as far as it says how long EM takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Ended {
-    /// EM, or whoever is there, has answered.
-    Answered,
+    /// EM, or whoever is there, has answered in this time.
+    Answered(Duration),
     /// It cannot be answered: there is no connection, or no logon session.
     Failed,
     /// Nobody waited any longer.
@@ -77,7 +77,7 @@ pub struct Waited {
     pub total: Duration,
     /// For a permit of this share; `None` if it has not waited.
     pub share: Option<Share>,
-    /// While so many other reads waited for any permit, when it began to wait.
+    /// While so many other reads waited for any permit, at its begin or its end.
     pub others: usize,
     /// How many wait now, and since when one has.
     waiting: usize,
@@ -105,15 +105,14 @@ impl RequestTimes {
             self.in_flight.swap_remove(place);
         }
         let now = Instant::now();
-        let time = now - began;
         self.last_end = Some(now);
         match how {
-            Ended::GivenUp => self.longest_given_up = self.longest_given_up.max(time),
-            Ended::Failed | Ended::Answered => {
+            Ended::GivenUp => self.longest_given_up = self.longest_given_up.max(now - began),
+            Ended::Failed | Ended::Answered(_) => {
                 self.is_silent_since((!self.in_flight.is_empty()).then_some(now));
             }
         }
-        if how == Ended::Answered {
+        if let Ended::Answered(time) = how {
             let average = match self.answer_time() {
                 Some(average) => (average * (WEIGHT - 1) + time) / WEIGHT,
                 None => time,
@@ -154,9 +153,10 @@ impl Waited {
         self.others = self.others.max(others);
     }
 
-    /// It no longer waits.
-    pub(in crate::enterprise_manager) fn end(&mut self) {
+    /// It no longer waits, while so many others do.
+    pub(in crate::enterprise_manager) fn end(&mut self, others: usize) {
         self.waiting -= 1;
+        self.others = self.others.max(others);
         if self.waiting == 0
             && let Some(since) = self.since.take()
         {
@@ -192,11 +192,15 @@ mod tests {
     }
 
     /// Requests with one permit.
-    async fn request(times: &mut RequestTimes, time: Duration, how: Ended) -> Option<Duration> {
+    async fn request(
+        times: &mut RequestTimes,
+        time: Duration,
+        how: fn(Duration) -> Ended,
+    ) -> Option<Duration> {
         let began = Instant::now();
         times.began(began);
         advance(time).await;
-        times.ended(began, how);
+        times.ended(began, how(time));
         times.time()
     }
 
@@ -215,7 +219,7 @@ mod tests {
         request(&mut times, seconds(1), Answered).await;
         advance(RECENT).await;
         for _ in 0..50 {
-            request(&mut times, Duration::from_millis(100), GivenUp).await;
+            request(&mut times, Duration::from_millis(100), |_| GivenUp).await;
         }
         assert_eq!(times.time(), Some(seconds(5)));
         assert_eq!(request(&mut times, seconds(1), Answered).await, Some(seconds(1)));
@@ -227,10 +231,10 @@ mod tests {
         let mut times = RequestTimes::default();
         request(&mut times, answer, Answered).await;
         for _ in 0..50 {
-            request(&mut times, Duration::from_millis(200), GivenUp).await;
+            request(&mut times, Duration::from_millis(200), |_| GivenUp).await;
         }
         assert_eq!(times.time(), Some(answer));
-        request(&mut times, Duration::from_millis(700), GivenUp).await;
+        request(&mut times, Duration::from_millis(700), |_| GivenUp).await;
         assert_eq!(
             times.time(),
             Some(Duration::from_millis(50 * 200 + 700)),
@@ -242,12 +246,12 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn time_in_which_nobody_asks_is_no_silence() {
         let mut times = RequestTimes::default();
-        request(&mut times, seconds(1), GivenUp).await;
+        request(&mut times, seconds(1), |_| GivenUp).await;
         advance(IDLE).await;
         assert_eq!(times.time(), None);
-        assert_eq!(request(&mut times, seconds(2), GivenUp).await, Some(seconds(2)));
+        assert_eq!(request(&mut times, seconds(2), |_| GivenUp).await, Some(seconds(2)));
         assert_eq!(
-            request(&mut times, seconds(2), Failed).await,
+            request(&mut times, seconds(2), |_| Failed).await,
             None,
             "there was no time to tell"
         );

@@ -57,7 +57,7 @@ proptest! {
                     Vec::new()
                 }
                 Step::GiveBack(permit) => match picked(permit, held.len()) {
-                    Some(permit) => permits.give_back(held.swap_remove(permit), Ended::Answered),
+                    Some(permit) => permits.give_back(held.swap_remove(permit), Ended::GivenUp),
                     None => Vec::new(),
                 },
             };
@@ -80,7 +80,7 @@ proptest! {
             permits.leave(number);
         }
         for grant in held {
-            prop_assert!(permits.give_back(grant, Ended::Answered).is_empty());
+            prop_assert!(permits.give_back(grant, Ended::GivenUp).is_empty());
         }
         prop_assert!(permits.is_idle());
     }
