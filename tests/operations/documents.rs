@@ -26,6 +26,7 @@ fn registered() -> BTreeSet<&'static str> {
     let sources = [
         include_str!("../../src/operations/metrics/mod.rs"),
         include_str!("../../src/operations/metrics/calls.rs"),
+        include_str!("../../src/operations/metrics/permits.rs"),
         include_str!("../../src/operations/metrics/upstream.rs"),
         include_str!("../../src/operations/metrics/process.rs"),
     ];
@@ -46,7 +47,10 @@ fn names_in(text: &str) -> BTreeSet<String> {
         .filter(|word| {
             ["grpc_server_", "gateway_", "process_"].iter().any(|start| word.starts_with(start))
         })
-        .map(|word| word.trim_end_matches("_bucket").to_owned())
+        .map(|word| {
+            let base = ["_bucket", "_count", "_sum"].iter().find_map(|end| word.strip_suffix(end));
+            base.unwrap_or(word).to_owned()
+        })
         .collect()
 }
 
