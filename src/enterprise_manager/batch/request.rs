@@ -3,6 +3,7 @@
 use std::{collections::HashMap, sync::Arc};
 
 use jiff::Timestamp;
+use uuid::Uuid;
 
 use crate::enterprise_manager::{
     SessionId,
@@ -34,7 +35,9 @@ impl ReadRequest for SessionRequest {
             View::Reference => "",
             View::Entity => "?format=Entity",
         };
-        format!("api/replicaSessions/{}{query}", self.id)
+        let mut id = Uuid::encode_buffer();
+        let id = self.id.uuid().hyphenated().encode_lower(&mut id);
+        ["api/replicaSessions/", id, query].concat()
     }
 
     async fn parse(&self, body: &[u8]) -> Result<Arc<Reading>, BadResponse> {

@@ -12,7 +12,7 @@
 //! tokio's semaphore and tower's `ConcurrencyLimit` serve whoever has come first: behind a caller with a
 //! thousand reads, another one would wait for all of these.
 
-use std::{future::pending, sync::Arc, time::Duration};
+use std::{future::pending, pin::pin, sync::Arc, time::Duration};
 
 use parking_lot::Mutex;
 use tokio::{
@@ -104,10 +104,11 @@ impl ConcurrencyLimit {
         callers: &WaitingCallers,
         waited: &Mutex<Waited>,
     ) -> Permit {
-        let mut changes = callers.changes();
+        // Before the keys are read, so that nobody joins unseen.
+        let mut joined = pin!(callers.joined());
         let (sender, mut permit) = oneshot::channel();
         let place = {
-            let keys = changes.keys();
+            let keys = callers.keys();
             let mut permits = self.0.permits.lock();
             if let Some(grant) = permits.take(&keys, share, true) {
                 drop(permits);
@@ -125,8 +126,9 @@ impl ConcurrencyLimit {
             tokio::select! {
                 biased;
                 permit = &mut permit => return permit.expect("only its owner leaves a place"),
-                () = changes.joined() => {
-                    let served = self.0.permits.lock().join(place.number, changes.keys());
+                () = joined.as_mut() => {
+                    joined.set(callers.joined());
+                    let served = self.0.permits.lock().join(place.number, callers.keys());
                     self.hand_out(served);
                 }
             }

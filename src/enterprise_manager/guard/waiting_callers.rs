@@ -1,6 +1,7 @@
 //! Whom a read is for, so that callers share permits fairly.
 
-use tokio::sync::watch;
+use parking_lot::Mutex;
+use tokio::sync::{Notify, futures::Notified};
 
 /// Stands for one caller, or for one connection whose callers are unknown.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -16,7 +17,11 @@ impl CallerKey {
 /// The callers that wait for one read. It may go as soon as it would be the turn of any of them: so a
 /// caller with many reads that wait does not delay another that asks for the same.
 #[derive(Debug, Default)]
-pub struct WaitingCallers(watch::Sender<Vec<Waiting>>);
+pub struct WaitingCallers {
+    all: Mutex<Vec<Waiting>>,
+    /// Notified when there is another one.
+    joined: Notify,
+}
 
 #[derive(Debug, Clone, Copy)]
 struct Waiting {
@@ -28,29 +33,32 @@ struct Waiting {
 impl WaitingCallers {
     /// Another caller waits, or the same one once more.
     pub(crate) fn join(&self, caller: CallerKey) {
-        self.0.send_if_modified(|all| add(all, caller));
+        if add(&mut self.all.lock(), caller) {
+            self.joined.notify_waiters();
+        }
     }
 
     /// One that has joined has left.
     pub(crate) fn leave(&self, caller: CallerKey) {
-        self.0.send_if_modified(|all| {
-            if let Some(waiting) = all.iter_mut().find(|waiting| waiting.caller == caller) {
-                waiting.times -= 1;
-            }
-            all.retain(|waiting| waiting.times > 0);
-            // Who shares is looked at when a read begins to wait: nobody is woken up for this.
-            false
-        });
+        // Who shares is looked at when a read begins to wait: nobody is woken up for this.
+        let mut all = self.all.lock();
+        if let Some(waiting) = all.iter_mut().find(|waiting| waiting.caller == caller) {
+            waiting.times -= 1;
+        }
+        all.retain(|waiting| waiting.times > 0);
     }
 
     /// Each caller once; nobody in particular if there is none.
     pub(crate) fn keys(&self) -> Vec<CallerKey> {
-        keys(&self.0.borrow())
+        match &self.all.lock()[..] {
+            [] => vec![CallerKey::default()],
+            all => all.iter().map(|waiting| waiting.caller).collect(),
+        }
     }
 
-    /// Those callers now, and whoever joins.
-    pub(super) fn changes(&self) -> Changes {
-        Changes(self.0.subscribe())
+    /// Completes when there is another caller than when this was called.
+    pub(super) fn joined(&self) -> Notified<'_> {
+        self.joined.notified()
     }
 }
 
@@ -60,7 +68,7 @@ impl FromIterator<CallerKey> for WaitingCallers {
         for caller in callers {
             add(&mut all, caller);
         }
-        Self(watch::Sender::new(all))
+        Self { all: Mutex::new(all), joined: Notify::new() }
     }
 }
 
@@ -72,27 +80,4 @@ fn add(all: &mut Vec<Waiting>, caller: CallerKey) -> bool {
     }
     all.push(Waiting { caller, times: 1 });
     true
-}
-
-fn keys(all: &[Waiting]) -> Vec<CallerKey> {
-    match all {
-        [] => vec![CallerKey::default()],
-        all => all.iter().map(|waiting| waiting.caller).collect(),
-    }
-}
-
-/// The callers of a read that waits for a permit.
-pub(super) struct Changes(watch::Receiver<Vec<Waiting>>);
-
-impl Changes {
-    pub(super) fn keys(&mut self) -> Vec<CallerKey> {
-        keys(&self.0.borrow_and_update())
-    }
-
-    /// Returns when there is another caller.
-    pub(super) async fn joined(&mut self) {
-        if self.0.changed().await.is_err() {
-            std::future::pending::<()>().await;
-        }
-    }
 }

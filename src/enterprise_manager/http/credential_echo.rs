@@ -3,6 +3,7 @@
 //! request, and the gateway logs messages from responses.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+use bytes::Bytes;
 use quick_xml::escape::escape;
 use reqwest::header::HeaderValue;
 use secrecy::{ExposeSecret as _, SecretString};
@@ -63,7 +64,7 @@ fn shows(response: &EmResponse, error: &Error, secret: &str) -> bool {
 fn without_body(response: &EmResponse) -> EmResponse {
     tracing::warn!("a response repeats the gateway's own credentials; its text is not logged");
     let is_page = matches!(foreign_body(response), Some(ForeignBody::Html(_)));
-    let body = if is_page { b"<html>".to_vec() } else { Vec::new() };
+    let body = Bytes::from_static(if is_page { b"<html>" } else { b"" });
     EmResponse { status: response.status, headers: response.headers.clone(), body }
 }
 
@@ -96,7 +97,7 @@ mod tests {
         let response = EmResponse {
             status: StatusCode::FORBIDDEN,
             headers: HeaderMap::new(),
-            body: Vec::new(),
+            body: Bytes::new(),
         };
         let error = Error::AccessDenied { message: format!("titled {:?}", "Sommer\"2026 &+") };
         assert!(without_password(&response, &error, "svc", &password).is_some());

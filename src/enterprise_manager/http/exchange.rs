@@ -5,6 +5,7 @@
 
 use std::{pin::pin, sync::Arc};
 
+use bytes::Bytes;
 use reqwest::{
     Method, Request, RequestBuilder, Response, StatusCode,
     header::{CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue},
@@ -36,7 +37,7 @@ use crate::{
 /// The header that carries the token, in both directions.
 pub(crate) const SESSION_HEADER: HeaderName = HeaderName::from_static("x-restsvcsessionid");
 
-/// The largest buffer that is allocated before any of the body has arrived: more than a session or a
+/// The largest buffer that is allocated before all of the body has arrived: more than a session or a
 /// short list needs. For a longer body, the buffer grows with the data that arrives.
 const FIRST_BUFFER: usize = 128 * 1024;
 
@@ -240,7 +241,7 @@ impl Http {
         &self,
         response: &mut Response,
         expected: RequestKind,
-    ) -> Result<Vec<u8>, Error> {
+    ) -> Result<Bytes, Error> {
         let lost = |error: reqwest::Error| body_error(&error, &self.address);
         let limit = expected.max_body();
         let too_large = BadResponse::TooLarge { limit };
@@ -249,14 +250,22 @@ impl Http {
             return Err(too_large.into());
         }
         let capacity = usize::try_from(announced).unwrap_or(0).min(FIRST_BUFFER);
-        let mut body = Vec::with_capacity(capacity);
-        while let Some(chunk) = response.chunk().await.map_err(lost)? {
-            if body.len() + chunk.len() > limit {
-                return Err(too_large.into());
+        let Some(first) = response.chunk().await.map_err(lost)? else { return Ok(Bytes::new()) };
+        let mut body = Vec::new();
+        let mut length = first.len();
+        while length <= limit {
+            let Some(chunk) = response.chunk().await.map_err(lost)? else {
+                // Most bodies come in one piece, which need not be copied.
+                return Ok(if body.is_empty() { first } else { body.into() });
+            };
+            if body.is_empty() {
+                body.reserve(capacity);
+                body.extend_from_slice(&first);
             }
             body.extend_from_slice(&chunk);
+            length = body.len();
         }
-        Ok(body)
+        Err(too_large.into())
     }
 }
 

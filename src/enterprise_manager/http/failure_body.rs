@@ -49,7 +49,7 @@ mod tests {
         EmResponse {
             status: StatusCode::INTERNAL_SERVER_ERROR,
             headers: HeaderMap::new(),
-            body: body.into(),
+            body: body.to_owned().into(),
         }
     }
 

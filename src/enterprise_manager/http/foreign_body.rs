@@ -128,7 +128,7 @@ mod tests {
         foreign_body(&EmResponse {
             status: StatusCode::OK,
             headers: HeaderMap::new(),
-            body: body.into(),
+            body: body.to_owned().into(),
         })
     }
 

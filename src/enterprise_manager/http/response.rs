@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use jiff::Timestamp;
 use reqwest::{
     StatusCode,
@@ -18,7 +19,7 @@ const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(15 * 60);
 pub(crate) struct EmResponse {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
-    pub(crate) body: Vec<u8>,
+    pub(crate) body: Bytes,
 }
 
 impl EmResponse {

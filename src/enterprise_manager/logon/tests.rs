@@ -205,7 +205,7 @@ fn challenge() -> EmResponse {
 
 fn answer(status: u16, body: &str) -> EmResponse {
     let status = StatusCode::from_u16(status).unwrap();
-    EmResponse { status, headers: HeaderMap::new(), body: body.into() }
+    EmResponse { status, headers: HeaderMap::new(), body: body.to_owned().into() }
 }
 
 fn document(status: u16) -> String {

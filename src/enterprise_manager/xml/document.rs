@@ -91,6 +91,7 @@ impl<'x> Document<'x> {
         mut take: impl FnMut(&str, Cow<'_, str>),
     ) -> Result<Option<Element<'x>>, BadResponse> {
         loop {
+            self.markup.skip_text();
             match self.next_node(&mut take)? {
                 Node::Start(element) => return Ok(Some(element)),
                 Node::Text(_) => {}
@@ -102,6 +103,10 @@ impl<'x> Document<'x> {
     /// Reads the open element to its end and returns its own text, with references resolved, CDATA
     /// included and comments left out. Child elements are skipped with their content.
     pub(crate) fn text(&mut self) -> Result<Cow<'x, str>, BadResponse> {
+        if let Some(text) = self.markup.text_and_end() {
+            self.leave()?;
+            return Ok(self.normalised(text));
+        }
         let mut text = Cow::Borrowed("");
         loop {
             match self.next_node(&mut |_, _| {})? {

@@ -95,6 +95,27 @@ impl<'x> Markup<'x> {
         }
     }
 
+    /// Skips the text up to the next piece that is none.
+    pub(super) fn skip_text(&mut self) {
+        if !self.ends_here {
+            let end = memchr2(b'<', b'&', self.rest.as_bytes()).unwrap_or(self.rest.len());
+            self.rest = &self.rest[end..];
+        }
+    }
+
+    /// Splits the end tag off with the text in front of it, if nothing else is in between.
+    pub(super) fn text_and_end(&mut self) -> Option<&'x str> {
+        if self.ends_here {
+            return None;
+        }
+        let end = memchr2(b'<', b'&', self.rest.as_bytes())?;
+        let (text, tag) = self.rest.split_at(end);
+        let named = tag.strip_prefix("</")?.strip_prefix(*self.open.last()?)?;
+        self.rest = named.strip_prefix('>')?;
+        self.open.pop();
+        Some(text)
+    }
+
     /// Calls `take` with each attribute of this tag, which is the last piece.
     pub(super) fn attributes(
         &mut self,
