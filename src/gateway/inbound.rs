@@ -33,7 +33,7 @@ use tonic::{Code, Status, body::Body, service::Routes};
 use tower::Service as _;
 
 use super::{
-    admission::{Admission, ConnectionWatches},
+    admission::{Admission, ConnectionWatches, Limit},
     call_context::CallContext,
     called_service::CalledService,
     caller::{Caller, Callers, PeerRole},
@@ -98,8 +98,8 @@ struct Connection {
 }
 
 impl Layers {
-    /// Limits calls according to `settings` on up to so many `connections`, whose reads wait for `permits`, counts them in `metrics`, logs their failures, and creates
-    /// their spans.
+    /// Limits calls according to `settings` on up to so many `connections`, whose reads wait for
+    /// `permits`, counts them in `metrics`, logs their failures, and creates their spans.
     pub(crate) fn new(
         settings: CallSettings,
         connections: usize,
@@ -225,6 +225,10 @@ impl Connection {
         let permits = match admitted {
             Ok(permits) => permits,
             Err(failure) => {
+                // Refused is the connection, not the watch: one that stays would take the place of one for calls.
+                if matches!(failure, Failure::Overloaded(Limit::WatchingConnections)) {
+                    connection.retire();
+                }
                 let response = fail(&call, &failure);
                 unread::discard(Body::new(request.into_body()), call.deadline).await;
                 return Ok(completed(response, completion, &call, request_id));

@@ -11,6 +11,7 @@ use super::{
     reasons::{
         INVALID_MESSAGE, MESSAGE_TOO_LARGE, NOT_GRPC, UNKNOWN_METHOD, UNSUPPORTED_COMPRESSION,
     },
+    retry_signals,
     status::Failure,
 };
 use crate::proto::CallKind;
@@ -63,17 +64,21 @@ pub(super) fn is_compressed(headers: &HeaderMap) -> bool {
     headers.get(ENCODING).is_some_and(|encoding| encoding == "gzip")
 }
 
-/// The response, unless tonic has refused the request.
+/// The response, unless tonic has refused the request. A failure that is the service's own answer, as
+/// for a name that the health service does not know, says that repeating the call does not help.
 ///
 /// # Errors
 ///
 /// Why the request is refused.
-pub(super) fn check_response(response: Response<Body>) -> Result<Response<Body>, Failure> {
-    let status = Status::from_header_map(response.headers());
-    match status.and_then(|status| refusal(&status)) {
-        Some(failure) => Err(failure),
-        None => Ok(response),
+pub(super) fn check_response(mut response: Response<Body>) -> Result<Response<Body>, Failure> {
+    let Some(status) = Status::from_header_map(response.headers()) else { return Ok(response) };
+    if let Some(failure) = refusal(&status) {
+        return Err(failure);
     }
+    if status.code() != Code::Ok {
+        retry_signals::forbid(response.headers_mut());
+    }
+    Ok(response)
 }
 
 /// Why a message has been refused with this status by tonic.

@@ -15,6 +15,7 @@
 
 use std::time::Duration;
 
+use http::{HeaderMap, HeaderValue};
 use tonic::metadata::{MetadataMap, MetadataValue};
 
 const PUSHBACK: &str = "grpc-retry-pushback-ms";
@@ -27,6 +28,12 @@ pub(super) fn add(metadata: &mut MetadataMap, pause: Option<Duration>, is_local:
     if !is_local {
         metadata.insert(ENVOY_RATE_LIMITED, MetadataValue::from_static("true"));
     }
+}
+
+/// Adds to the head of a response that failed that neither a library nor an Envoy may repeat the call.
+pub(super) fn forbid(head: &mut HeaderMap) {
+    head.insert(PUSHBACK, HeaderValue::from_static("-1"));
+    head.insert(ENVOY_RATE_LIMITED, HeaderValue::from_static("true"));
 }
 
 /// The pause in milliseconds, at least 1: gRPC allows 0 too, with which calls of gRPC C++ and of the

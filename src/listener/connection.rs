@@ -67,8 +67,8 @@ pub(super) struct NewConnection<I> {
 }
 
 /// Serves one connection until the peer closes it. Once the connection reaches its maximum age, the
-/// client has to be verified again, or the gateway drains, it sends GOAWAY and lets the open calls
-/// finish. Returns the stream, to be [closed](super::closing) with care; `None` if the peer has not begun
+/// client has to be verified again, a call has [retired](ConnectionHandle::retire) it, or the gateway
+/// drains, it sends GOAWAY and lets the open calls finish. Returns the stream, to be [closed](super::closing) with care; `None` if the peer has not begun
 /// or does not read, so that care would be wasted.
 pub(super) async fn serve_connection<I, N>(
     new: NewConnection<I>,
@@ -104,6 +104,7 @@ where
         }
         () = sleep(age) => {}
         () = outdated => {}
+        () = handle.retired() => {}
         () = drain.cancelled() => {}
     }
     if !has_preface.load(Ordering::Relaxed) {

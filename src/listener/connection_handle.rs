@@ -53,6 +53,8 @@ struct Shared {
     idle: Notify,
     /// Cancelled when the connection has to end, because streams do not end by themselves.
     ending: CancellationToken,
+    /// Cancelled when the connection is to take no further calls.
+    retired: CancellationToken,
 }
 
 /// One open call. It ends when this is dropped.
@@ -90,6 +92,7 @@ impl ConnectionHandle {
             progress: AtomicUsize::new(0),
             idle: Notify::new(),
             ending: CancellationToken::new(),
+            retired: CancellationToken::new(),
         }))
     }
 
@@ -102,6 +105,16 @@ impl ConnectionHandle {
     pub(crate) fn begin_call(&self) -> OpenCall {
         self.0.open.fetch_add(1, Ordering::AcqRel);
         OpenCall { connection: self.clone(), waits_for_peer: None }
+    }
+
+    /// Has the connection take no further calls, and end once its open calls have.
+    pub(crate) fn retire(&self) {
+        self.0.retired.cancel();
+    }
+
+    /// Completes when the connection is to take no further calls.
+    pub(super) async fn retired(&self) {
+        self.0.retired.cancelled().await;
     }
 
     /// Completes when the connection has to end. Streams must then end.

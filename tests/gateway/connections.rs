@@ -210,7 +210,7 @@ async fn watches_leave_a_quarter_of_the_connections_to_calls() {
         let refused = watch(client, RUNNING_SESSION_ID).await.unwrap_err();
         assert_eq!(reason(&refused), "OVERLOADED");
         assert_eq!(refused.code(), Code::ResourceExhausted);
-        get(client, FINISHED).await.unwrap();
+        eventually_answered(client).await;
     }
     // A connection that carries a watch takes no more places for others.
     let another = watch(&clients[0], RUNNING_SESSION_ID).await.unwrap();
@@ -223,4 +223,41 @@ async fn watches_leave_a_quarter_of_the_connections_to_calls() {
         }
     };
     timeout(SOON, begun).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_connection_whose_watch_is_refused_makes_way_for_calls() {
+    let setup = start_with(Options::default(), |settings| {
+        settings.listener.max_connections = 4;
+    })
+    .await;
+    let address = setup.gateway.address();
+    let mut clients = vec![setup.client.clone()];
+    while clients.len() < 4 {
+        clients.push(connect(address).await);
+    }
+    let mut watching = Vec::new();
+    for client in &clients[..3] {
+        watching.push(watch(client, RUNNING_SESSION_ID).await.unwrap());
+    }
+    let refused = watch(&clients[3], RUNNING_SESSION_ID).await.unwrap_err();
+    assert_eq!(reason(&refused), "OVERLOADED");
+    // Its client keeps the connection open as long as it may, and the three others are in use.
+    eventually_answered(&unconnected(address)).await;
+    drop((clients, watching));
+}
+
+/// A client that connects when it is asked.
+fn unconnected(address: SocketAddr) -> Client {
+    Client::new(Channel::from_shared(format!("http://{address}")).unwrap().connect_lazy())
+}
+
+/// Repeats a `Get`: a connection that has been told to end takes its place a moment longer.
+async fn eventually_answered(client: &Client) {
+    let answered = async {
+        while get(client, FINISHED).await.is_err() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    timeout(SOON, answered).await.unwrap();
 }

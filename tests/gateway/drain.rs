@@ -102,6 +102,7 @@ async fn a_peer_that_talks_on_after_the_end_is_heard_out_and_not_reset() {
     let Setup { simulator: _simulator, gateway, .. } = start_with(Options::default(), |_| {}).await;
     let mut peer = TcpStream::connect(gateway.address()).await.unwrap();
     peer.write_all(PREFACE).await.unwrap();
+    until_acknowledged(&mut peer).await;
     let stopping = tokio::spawn(gateway.stop());
     peer.read_to_end(&mut Vec::new()).await.unwrap();
     // A peer that is told of a reset can throw away answers that it has.
@@ -137,4 +138,14 @@ async fn a_connection_that_is_closing_takes_no_place_from_a_new_one() {
     // The peers have not ended their own direction yet.
     get(&connect(setup.gateway.address()).await, FINISHED).await.unwrap();
     drop(closing);
+}
+
+/// Reads frames until the peer's SETTINGS are acknowledged: the gateway has then read the preface.
+async fn until_acknowledged(peer: &mut TcpStream) {
+    let mut head = [0; 9];
+    while head[3..5] != [4, 1] {
+        peer.read_exact(&mut head).await.unwrap();
+        let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
+        peer.read_exact(&mut vec![0; length as usize]).await.unwrap();
+    }
 }

@@ -6,11 +6,12 @@ use replica_session_gateway::gateway::{
     reasons::{TABLE, WATCH_INTERRUPTED},
 };
 use simulator::Options;
-use tonic::Status;
+use tonic::{Code, Status};
+use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
 
 use super::support::{
-    FINISHED, UNKNOWN, canned, ended, fault, get, reason, running, snapshot, start, start_with,
-    watch,
+    FINISHED, UNKNOWN, canned, channel, ended, fault, get, reason, running, snapshot, start,
+    start_with, watch,
 };
 
 /// The pause before the next attempt, in milliseconds, or -1 for no further attempt.
@@ -101,4 +102,15 @@ async fn a_watch_that_is_interrupted_says_so_in_its_trailers() {
     let status = ended(&mut events).await.unwrap_err();
     assert_eq!(reason(&status), WATCH_INTERRUPTED.reason);
     assert!((1..=1500).contains(&pushback(&status)), "{status:?}");
+}
+
+#[tokio::test]
+async fn asking_the_health_of_an_unknown_service_again_does_not_help() {
+    let setup = start().await;
+    let channel = channel(setup.gateway.address()).await;
+    let request = HealthCheckRequest { service: "unknown".to_owned() };
+    let status = HealthClient::new(channel).check(request).await.unwrap_err();
+    assert_eq!(status.code(), Code::NotFound);
+    assert_eq!(pushback(&status), -1);
+    assert!(!elsewhere(&status));
 }
