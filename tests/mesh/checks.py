@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import itertools
 import os
 import re
 import secrets
@@ -14,6 +13,7 @@ from enterprisemanager.v1 import replica_session_service_pb2_grpc as rpc
 
 from callers import envoy_says_who_calls_and_nobody_else_can
 from certificates import ENVOY, GATEWAY, issued, served
+from deadlines import calls_that_time_out_count_as_deadlines
 from json_calls import curl_calls_in_json
 from load import HISTORY, RUNNING, SESSION, ask, channel, reason
 from parts import ENVOY_PORT, GATEWAY_PORT, Failed, eventually, expect, get
@@ -279,48 +279,6 @@ async def a_slow_enterprise_manager_fails_no_call(mesh):
     await mesh.simulator.stop()
     await mesh.simulator.start()
     return "all answered, although each answer took longer than Envoy's timeout per try"
-
-
-async def calls_that_time_out_count_as_deadlines(mesh):
-    def handled(code: str) -> int:
-        name = rf'handled_total\{{.*method="Get",grpc_code="{code}"\}} (\d+)'
-        return sum(int(re.search(name, each.get("/metrics"))[1]) for each in mesh.gateways)
-
-    await mesh.simulator.stop()
-    await mesh.simulator.start("silence")
-    late, cancelled, asked = handled("DeadlineExceeded"), handled("Canceled"), 252
-    # Shorter and longer than Envoy's timeout per try, after which it asks another replica as well.
-    timeouts = itertools.cycle([0.5, 1.03, 1.6, 2.55])
-    async with contextlib.AsyncExitStack() as stack:
-        channels = [await stack.enter_async_context(channel(mesh.caller_tls)) for _ in range(4)]
-        stubs = itertools.cycle([rpc.ReplicaSessionServiceStub(each) for each in channels])
-
-        async def times_out(session: str) -> None:
-            try:
-                await ask(next(stubs), session, timeout=next(timeouts))
-                raise Failed("a call was answered although Enterprise Manager is silent")
-            except grpc.aio.AioRpcError as error:
-                # The caller's library, Envoy and the gateway watch the deadline, and any of them may be first.
-                expect(error.code() is grpc.StatusCode.DEADLINE_EXCEEDED, f"{error.code()}: {error.details()}")
-
-        # With the deadline in a header of its own, the caller's library does not watch it, so Envoy is first.
-        for header in "700m", "2500m":
-            request = ask(next(stubs), HISTORY[0], timeout=None, metadata=[("grpc-timeout", header)])
-            try:
-                await request
-                raise Failed("a call was answered although Enterprise Manager is silent")
-            except grpc.aio.AioRpcError as error:
-                expect(error.code() is grpc.StatusCode.DEADLINE_EXCEEDED, f"{error.code()}: {error.details()}")
-        for first in range(0, asked, 36):
-            await asyncio.gather(*(times_out(HISTORY[number % 200]) for number in range(first, first + 36)))
-    counted = lambda: (handled("DeadlineExceeded") - late, handled("Canceled") - cancelled)
-    # A few may be later than any tolerance allows for, on a machine that is busy with other things.
-    await eventually(lambda: counted()[0] >= 0.95 * asked, f"{counted()} of {asked} calls count as deadlines")
-    late, cancelled = counted()
-    expect(cancelled <= 0.05 * asked, f"{cancelled} of {asked} calls count as cancelled")
-    await mesh.simulator.stop()
-    await mesh.simulator.start()
-    return f"{asked} calls timed out at their caller; the replicas counted {late} deadlines and {cancelled} cancellations"
 
 
 async def equal_questions_meet_in_one_replica(mesh):
