@@ -3,7 +3,7 @@
 //! It goes round by round: a round is what has changed since the last one. Within a round each session is sent
 //! as it is then, even if it has changed again since the round began; `ahead` remembers that.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, VecDeque};
 
 use super::{
     change::Change,
@@ -24,7 +24,7 @@ pub(crate) struct Cursor {
     /// Changes of sessions that are not in the table.
     elsewhere: VecDeque<Change>,
     /// Hashes of sessions that the follower knows to have ended, from another table than this.
-    ended_elsewhere: HashSet<u64>,
+    ended_elsewhere: Vec<u64>,
     /// Whether the follower has been told that changes of this round are lost.
     has_told_lost: bool,
 }
@@ -55,7 +55,7 @@ impl Cursor {
             upto: table.number(),
             pending: pending.into(),
             elsewhere: elsewhere.into(),
-            ended_elsewhere: ended_elsewhere.into_iter().collect(),
+            ended_elsewhere,
             ..Self::default()
         }
     }
@@ -110,28 +110,29 @@ impl Cursor {
         self.has_told_lost
     }
 
-    /// What the follower has been sent of each session in the table that it has been sent. `None` for a
-    /// state that is not known here.
+    /// What the follower has been sent of each session in the table; `None` if it has not been sent any
+    /// state of it.
     pub(super) fn sent<'t>(
         &'t self,
         table: &'t Table,
-    ) -> impl Iterator<Item = (SessionId, &'t Entry, AsOf)> {
+    ) -> impl Iterator<Item = (SessionId, &'t Entry, Option<AsOf>)> {
         let pending: HashMap<_, _> = self.pending.iter().copied().collect();
-        table.entries().filter_map(move |(id, entry)| {
+        table.entries().map(move |(id, entry)| {
             let sent = match pending.get(&id) {
-                Some(Known::Nothing) => return None,
-                Some(Known::Running) => AsOf::Running { is_current: false },
-                Some(Known::AsOf(number)) => entry.as_of(*number)?,
-                None => entry.as_of(self.ahead.get(&id).copied().unwrap_or(self.upto))?,
+                Some(Known::Nothing) => None,
+                Some(Known::Running) => Some(AsOf::Running { is_current: false }),
+                Some(Known::AsOf(number)) => entry.as_of(*number),
+                None => entry
+                    .as_of(self.ahead.get(&id).copied().unwrap_or(self.upto))
+                    .or_else(|| self.ended_elsewhere.contains(&entry.hash()).then_some(AsOf::Gone)),
             };
-            Some((id, entry, sent))
+            (id, entry, sent)
         })
     }
 
-    /// Hashes of at most so many sessions that the follower knows to have ended, and that are not, or were
-    /// not, in the table.
-    pub(super) fn ended_elsewhere(&self, most: usize) -> Vec<u64> {
-        self.ended_elsewhere.iter().copied().take(most).collect()
+    /// Hashes of sessions that the follower knows to have ended, and that are not, or were not, in the table.
+    pub(super) fn ended_elsewhere(&self) -> &[u64] {
+        &self.ended_elsewhere
     }
 
     /// Sessions that the follower knows as running, and that are not in the table.

@@ -90,23 +90,31 @@ impl Mark {
     pub(super) fn of(table: &Table, cursor: &Cursor) -> Option<Self> {
         let complete_since = table.complete_since()?;
         let age = table.looked_at().duration_since(complete_since);
-        // The first half of what the table has gets lost while nobody follows.
-        let from = complete_since.checked_add(age / 2).ok()?;
+        // What is before is lost while nobody follows, unless an end in it still has to be sent.
+        let half = complete_since.checked_add(age / 2).ok()?;
+        let unsent = cursor.sent(table).filter(|(_, entry, sent)| {
+            sent.is_none() && entry.as_of(table.number()) == Some(AsOf::Ended)
+        });
+        let from = unsent.filter_map(|(_, entry, _)| entry.ended_at()).min();
+        let from = from.map_or(half, |unsent| unsent.min(half));
         let mut running: Vec<_> = cursor.running_elsewhere().map(|id| (id, 0)).collect();
-        let (mut ended, mut without_time) = (Vec::new(), cursor.ended_elsewhere(MAX_ENDED));
+        let (mut ended, mut without_time) = (Vec::new(), cursor.ended_elsewhere().to_vec());
         for (id, entry, sent) in cursor.sent(table) {
             match (sent, entry.ended_at()) {
-                (AsOf::Running { is_current }, _) => {
+                (Some(AsOf::Running { is_current }), _) => {
                     running.push((id, if is_current { entry.digest() } else { 0 }));
                 }
-                (AsOf::Ended, None) => without_time.push(entry.hash()),
-                (AsOf::Ended, Some(at)) if at >= from => ended.push((at, entry.hash())),
-                (AsOf::Ended | AsOf::Gone, _) => {}
+                (Some(AsOf::Ended), None) => without_time.push(entry.hash()),
+                (Some(AsOf::Ended), Some(at)) if at >= from => ended.push((at, entry.hash())),
+                _ => {}
             }
         }
-        if running.len() > MAX_RUNNING || without_time.len() > 2 * MAX_ENDED {
+        if running.len() > MAX_RUNNING {
             return None;
         }
+        // There are few, and the oldest of them have been unknown for longest.
+        let oldest = without_time.len().saturating_sub(MAX_ENDED);
+        without_time.drain(..oldest);
         ended.sort_unstable();
         let mut named = ended.split_off(ended.len().saturating_sub(MAX_ENDED));
         // Those that ended at the same time as the last one that is not named are not named either.
@@ -123,7 +131,7 @@ impl Mark {
             older.add(hash);
         }
         let named = named.into_iter().map(|(_, hash)| hash);
-        let ended = named.chain(without_time).collect();
+        let ended = without_time.into_iter().chain(named).collect();
         Some(Self { from, floor, older, running, ended })
     }
 
@@ -131,7 +139,8 @@ impl Mark {
     pub(super) fn resume(&self, table: &Table) -> Resumed {
         let complete_since = table.complete_since().unwrap_or(Timestamp::MAX);
         let mut running: HashMap<_, _> = self.running.iter().copied().collect();
-        let mut unlisted: HashSet<_> = self.ended.iter().copied().collect();
+        let mut listed = HashSet::new();
+        let ended: HashSet<_> = self.ended.iter().copied().collect();
         let mut pending = Vec::new();
         let (mut found, mut older) = (Checksum::default(), Vec::new());
         for (id, entry) in table.entries() {
@@ -147,7 +156,8 @@ impl Mark {
                 None if is_gone => continue,
                 None => {}
             }
-            if is_over && unlisted.remove(&entry.hash()) {
+            if is_over && ended.contains(&entry.hash()) {
+                listed.insert(entry.hash());
                 continue;
             }
             match entry.ended_at().filter(|_| is_over) {
@@ -174,7 +184,9 @@ impl Mark {
         pending.sort_unstable_by_key(|(number, ..)| *number);
         let pending = pending.into_iter().map(|(_, id, known)| (id, known)).collect();
         let absent = running.into_keys().collect();
-        Resumed { pending, missed, absent, unlisted: unlisted.into_iter().collect() }
+        // In their order, so that the newest stay longest.
+        let unlisted = self.ended.iter().copied().filter(|hash| !listed.contains(hash)).collect();
+        Resumed { pending, missed, absent, unlisted }
     }
 }
 

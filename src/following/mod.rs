@@ -26,6 +26,8 @@ mod poller;
 mod registry;
 mod state;
 mod table;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 

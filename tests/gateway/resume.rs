@@ -5,7 +5,7 @@ use replica_session_gateway::{
         ReplicaSessionFilter, WatchSessionsRequest, replica_session_change::Kind,
         watch_sessions_response::Event,
     },
-    serve,
+    serve::{self, RunningGateway},
 };
 use simulator::Session;
 
@@ -14,13 +14,23 @@ use super::{
         INTERVAL, ago, all, change, current, ended, event, follow, from, id, running, start,
         summary, told, until_current,
     },
-    support::{connect, fault, reason, settings},
+    support::{Client, Setup, connect, fault, metric_becomes, reason, settings},
 };
 
 /// What is told, sorted by the number of the session.
 fn sorted(mut told: Vec<(u32, Vec<Kind>)>) -> Vec<(u32, Vec<Kind>)> {
     told.sort_unstable_by_key(|(number, _)| *number);
     told
+}
+
+/// Another gateway before the same EM, and a client of it.
+async fn another_replica(setup: &Setup) -> (RunningGateway, Client) {
+    let mut other = settings(&setup.simulator.url());
+    other.watch.interval = INTERVAL;
+    other.watch.longest_interval = INTERVAL;
+    let other = serve::start(other).await.unwrap();
+    let client = connect(other.address()).await;
+    (other, client)
 }
 
 #[tokio::test]
@@ -85,11 +95,7 @@ async fn a_follower_goes_on_at_another_replica_that_has_never_seen_its_sessions(
     setup.simulator.set_session(running(8, 10));
     setup.simulator.set_session(ended(9, 2 * 3600, "Warning"));
 
-    let mut other = settings(&setup.simulator.url());
-    other.watch.interval = INTERVAL;
-    other.watch.longest_interval = INTERVAL;
-    let other = serve::start(other).await.unwrap();
-    let client = connect(other.address()).await;
+    let (_other, client) = another_replica(&setup).await;
     let mut events = follow(&client, from(&token)).await.unwrap();
     let mut told = Vec::new();
     loop {
@@ -120,6 +126,29 @@ async fn a_follower_goes_on_at_another_replica_that_has_never_seen_its_sessions(
     // And goes on.
     setup.simulator.set_session(ended(5, 1, "Success"));
     assert_eq!(super::follow_support::told(&mut events).await, (5, vec![Kind::Ended]));
+}
+
+#[tokio::test]
+async fn a_late_end_that_one_replica_has_told_is_not_told_again_by_one_that_has_not_noticed_it() {
+    let setup = start().await;
+    let (_other, client) = another_replica(&setup).await;
+    let mut events = follow(&setup.client, all()).await.unwrap();
+    let token = current(&mut events).await;
+    drop(events);
+    metric_becomes(&setup, "gateway_followed_filters", 0).await;
+    let mut others = follow(&client, all()).await.unwrap();
+    current(&mut others).await;
+    // So late that only looks that go back all the way find it: the first one of a poller does.
+    setup.simulator.set_session(ended(1, 2 * 3600, "Success"));
+    let mut events = follow(&setup.client, from(&token)).await.unwrap();
+    let (here, token) = until_current(&mut events).await;
+    assert_eq!(here, [(1, vec![Kind::Appeared, Kind::Ended])]);
+
+    let mut events = follow(&client, from(&token)).await.unwrap();
+    current(&mut events).await;
+    assert_eq!(told(&mut others).await, (1, vec![Kind::Appeared, Kind::Ended]));
+    setup.simulator.set_session(running(2, 1));
+    assert_eq!(told(&mut events).await, (2, vec![Kind::Appeared]));
 }
 
 #[tokio::test]
