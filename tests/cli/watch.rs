@@ -14,6 +14,14 @@ const FAILED: &str = "b6f1a9d2-30f4-4c0e-9a53-0d1c52e8f009";
 
 /// A gateway in this process, which reads watched sessions at short intervals.
 async fn gateway(simulator: &Simulator, port: u16) -> RunningGateway {
+    gateway_with(simulator, port, |_| {}).await
+}
+
+async fn gateway_with(
+    simulator: &Simulator,
+    port: u16,
+    change: impl FnOnce(&mut Settings),
+) -> RunningGateway {
     let mut settings = Settings::new(EnterpriseManagerSettings::new(
         simulator.url().parse().unwrap(),
         r"TECH\gateway".to_owned(),
@@ -24,6 +32,7 @@ async fn gateway(simulator: &Simulator, port: u16) -> RunningGateway {
     settings.lame_duck = Duration::ZERO;
     settings.watch.interval = Duration::from_millis(20);
     settings.watch.longest_interval = Duration::from_millis(20);
+    change(&mut settings);
     serve::start(settings).await.unwrap()
 }
 
@@ -186,4 +195,21 @@ async fn watch_rides_out_gateway_restarts_and_outages() {
     after(&mut out, "stopped: success").await;
     let status = timeout(SOON, watch.wait()).await.unwrap().unwrap();
     assert_eq!(status.code(), Some(0));
+}
+
+#[tokio::test]
+async fn a_gateway_that_refuses_the_first_watch_for_now_is_asked_again() {
+    let simulator = Simulator::start(Options::default()).await.unwrap();
+    let gateway = gateway_with(&simulator, 0, |settings| settings.calls.max_watches = 1).await;
+    let server = server(&gateway);
+    let watch = || program(&["watch", RUNNING_SESSION_ID, &server]).spawn().unwrap();
+    let mut first = watch();
+    next_line(&mut lines(first.stdout.take())).await.unwrap();
+    let mut second = watch();
+    let remark = next_line(&mut lines(second.stderr.take())).await.unwrap();
+    assert!(remark.ends_with("; watching again"), "{remark}");
+    first.kill().await.unwrap();
+    let heading = next_line(&mut lines(second.stdout.take())).await.unwrap();
+    assert!(heading.starts_with("Replication Job 1@"), "{heading}");
+    second.kill().await.unwrap();
 }

@@ -34,14 +34,21 @@ impl Refusal {
     /// that has depends on what stands between.
     pub(super) fn passes(&self) -> bool {
         let is_passing = matches!(self.code(), Code::Unavailable | Code::ResourceExhausted);
-        let info = self.status.get_details_error_info();
-        let is_the_gateways = info.is_some_and(|info| info.domain == ERROR_DOMAIN);
-        is_passing || !(is_the_gateways || self.is_local)
+        is_passing || !(self.is_the_gateways() || self.is_local)
     }
 
-    /// One sentence.
+    /// Whether it is a gateway's own answer.
+    pub(super) fn is_the_gateways(&self) -> bool {
+        let info = self.status.get_details_error_info();
+        info.is_some_and(|info| info.domain == ERROR_DOMAIN)
+    }
+
+    /// One sentence. Only a proxy sends a status without a message.
     pub(super) fn message(&self) -> &str {
-        self.status.message()
+        match self.status.message() {
+            "" => "what answered, perhaps a proxy, does not say why",
+            message => message,
+        }
     }
 
     /// How long the gateway asks to wait.

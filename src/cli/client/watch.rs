@@ -38,7 +38,7 @@ const TICK: Duration = Duration::from_secs(1);
 
 /// Follow one session until its run is over, and report how it went
 ///
-/// Shows a bar on a terminal, and one line per change otherwise. Once it has reached a gateway, it
+/// Shows a bar on a terminal, and one line per change otherwise. Once a gateway has answered, it
 /// continues through lost connections, gateway restarts and outages of Enterprise Manager; also if
 /// the gateway falls silent, which it notices when two heartbeats are missing.
 ///
@@ -65,8 +65,8 @@ pub struct WatchOptions {
 }
 
 /// Follows the session and prints its events to standard output, and remarks to standard error.
-/// After its first event, it watches again after every failure, unless the gateway gives a reason that
-/// does not pass.
+/// Once a gateway has answered, it watches again after every failure, unless the gateway gives a reason
+/// that does not pass.
 pub(crate) async fn run(options: &WatchOptions) -> Result<ExitCode, CommandError> {
     let mut screen = Screen::new(Form::for_output(options.json));
     let followed = follow(options, &mut screen);
@@ -94,15 +94,16 @@ fn outcome(session: &ReplicaSession) -> Option<ExitCode> {
 
 async fn follow(options: &WatchOptions, screen: &mut Screen) -> Result<ExitCode, Refusal> {
     let mut pause = FIRST_PAUSE;
-    let mut has_ever_had_events = false;
+    // Until then, the address may be wrong.
+    let mut has_reached_gateway = false;
     loop {
         let mut has_events = false;
         let refusal = match watch_once(options, screen, &mut has_events).await {
             Ok(ended) => return Ok(ended),
             Err(refusal) => refusal,
         };
-        has_ever_had_events |= has_events;
-        if !has_ever_had_events || !refusal.passes() {
+        has_reached_gateway |= has_events || refusal.is_the_gateways();
+        if !has_reached_gateway || !refusal.passes() {
             return Err(refusal);
         }
         if has_events {
