@@ -9,6 +9,12 @@ need() {
   "$@" >/dev/null 2>&1 || needed+=("$package")
 }
 
+# apt_get ARGUMENT...: apt-get, one after another: checks run at the same time, and most of its commands fail if
+# another one reads or writes the lists of packages.
+apt_get() {
+  flock "${TMPDIR:-/tmp}/replica-session-gateway-apt.lock" apt-get -qq -o DPkg::Lock::Timeout=300 "$@"
+}
+
 install_needed() {
   [ "${#needed[@]}" -gt 0 ] || return 0
   if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
@@ -17,9 +23,8 @@ install_needed() {
   fi
   echo "Installing ${needed[*]}"
   export DEBIAN_FRONTEND=noninteractive
-  # Another check may be installing packages at the same time.
-  apt-get update -qq -o DPkg::Lock::Timeout=300 || apt-get update -qq
-  apt-get install -qq -o DPkg::Lock::Timeout=300 --yes --no-install-recommends "${needed[@]}" >/dev/null
+  apt_get update || apt_get update
+  apt_get install --yes --no-install-recommends "${needed[@]}" >/dev/null
 }
 
 # make_venv FOLDER REQUIREMENTS: creates a virtual environment with these Python packages, in the
@@ -36,8 +41,8 @@ find_prometheus() {
   if command -v promtool >/dev/null && command -v prometheus >/dev/null; then return; fi
   (
     cd "$1"
-    # Another check may be reading the lists of packages at the same time, which are mostly new enough.
-    apt-get download -qq prometheus || { apt-get update -qq && apt-get download -qq prometheus; }
+    # The lists of packages are mostly new enough.
+    apt_get download prometheus || { apt_get update && apt_get download prometheus; }
   ) 2>/dev/null
   dpkg -x "$1"/prometheus_*.deb "$1/tools"
 }
