@@ -16,6 +16,8 @@ mod crowd;
 mod descriptor;
 #[path = "cli/environment_file.rs"]
 mod environment_file;
+#[path = "cli/open_files.rs"]
+mod open_files;
 #[path = "cli/plaintext.rs"]
 mod plaintext;
 #[path = "cli/service_manager.rs"]
@@ -435,28 +437,6 @@ async fn a_second_signal_ends_the_program_at_once() {
     signal(&serve, "TERM").await;
     let status = timeout(SOON, serve.wait()).await.unwrap().unwrap();
     assert_eq!(status.code(), Some(130));
-}
-
-#[tokio::test]
-async fn a_gateway_out_of_file_descriptors_recovers_when_connections_end() {
-    // The shell lowers the limit and becomes the program.
-    let mut demo = Command::new("sh")
-        .args(["-c", "ulimit -n 100; exec \"$0\" demo", PROGRAM])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .kill_on_drop(true)
-        .spawn()
-        .unwrap();
-    let server = after(&mut lines(demo.stdout.take()), "Gateway    ").await;
-    let address = server.strip_prefix("http://").unwrap();
-    let mut crowd = Vec::new();
-    for _ in 0..150 {
-        crowd.push(tokio::net::TcpStream::connect(address).await.unwrap());
-    }
-    after(&mut lines(demo.stderr.take()), "connections cannot be accepted").await;
-    drop(crowd);
-    let (code, _, err) = run(&mut program(&["get", FINISHED, "--server", &server])).await;
-    assert_eq!(code, 0, "{err}");
 }
 
 #[tokio::test]

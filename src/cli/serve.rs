@@ -105,6 +105,7 @@ fn raise_file_limit(settings: &Settings) {
     match rlimit::increase_nofile_limit(needed) {
         Ok(limit) if limit < needed => tracing::warn!(
             limit,
+            remedy = "raise the hard limit (ulimit -Hn, LimitNOFILE), or lower --max-connections",
             "the limit on open files is below --max-connections plus {OTHERS}"
         ),
         Ok(_) => {}

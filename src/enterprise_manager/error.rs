@@ -60,6 +60,11 @@ pub enum Error {
     #[error("Enterprise Manager cannot be reached: {why}")]
     Unreachable { why: String },
 
+    /// The gateway or its machine has too many files open for a further connection, which says nothing
+    /// about EM.
+    #[error("the gateway has no file descriptor left to connect to Enterprise Manager: {why}")]
+    NoFileDescriptor { why: String },
+
     /// Recent connection attempts failed, so the gateway made none for this read.
     #[error("Enterprise Manager cannot be reached; next try in {}", duration(*retry_after))]
     CircuitOpen { retry_after: Duration },
@@ -115,6 +120,7 @@ impl Error {
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Unreachable { .. }
+            | Self::NoFileDescriptor { .. }
             | Self::CircuitOpen { .. }
             | Self::ConnectionLost { .. }
             | Self::Disconnected { .. }

@@ -201,6 +201,7 @@ fn is_answered<A>(outcome: &Result<A, AttemptError>) -> bool {
         Err(AttemptError::Request(error)) => !matches!(
             error,
             Error::Unreachable { .. }
+                | Error::NoFileDescriptor { .. }
                 | Error::CircuitOpen { .. }
                 | Error::UntrustedCertificate { .. }
         ),

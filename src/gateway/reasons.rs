@@ -136,6 +136,12 @@ table! {
     EM_UNAVAILABLE = Unavailable, "EM_UNAVAILABLE",
         "Enterprise Manager cannot be reached or is overloaded; try again later",
         "make sure that Enterprise Manager is running and reachable from here; `check` shows which step fails";
+    EM_UNAVAILABLE_BY_RATE_LIMIT = Unavailable, "EM_UNAVAILABLE",
+        "Enterprise Manager cannot be reached or is overloaded; try again later",
+        "lower --em-concurrency, or have the operator of the proxy in front of Enterprise Manager raise its limit on requests";
+    EM_UNAVAILABLE_WITHOUT_FILE_DESCRIPTOR = Unavailable, "EM_UNAVAILABLE",
+        "Enterprise Manager cannot be reached or is overloaded; try again later",
+        "raise the gateway's limit on open files, or lower --max-connections; Enterprise Manager is not at fault";
     NOT_ENTERPRISE_MANAGER = FailedPrecondition, "NOT_ENTERPRISE_MANAGER",
         "Something other than Enterprise Manager answers at the configured address; the gateway's operator has to correct it",
         "correct --em-url (the REST service is on port 9398), or remove the proxy that answers or that changes answers; `check` identifies it";

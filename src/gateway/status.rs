@@ -27,7 +27,8 @@ use super::{
         EM_CERTIFICATE_EXPIRED, EM_CERTIFICATE_FOR_OTHER_NAME, EM_CERTIFICATE_NOT_PINNED,
         EM_CERTIFICATE_NOT_VALID_YET, EM_CERTIFICATE_OF_AUTHORITY,
         EM_CERTIFICATE_OF_UNKNOWN_ISSUER, EM_CREDENTIALS_REJECTED, EM_INTERNAL_ERROR,
-        EM_NOT_IMPLEMENTED, EM_REQUEST_REFUSED, EM_TLS_FAILED, EM_UNAVAILABLE, INTERNAL,
+        EM_NOT_IMPLEMENTED, EM_REQUEST_REFUSED, EM_TLS_FAILED, EM_UNAVAILABLE,
+        EM_UNAVAILABLE_BY_RATE_LIMIT, EM_UNAVAILABLE_WITHOUT_FILE_DESCRIPTOR, INTERNAL,
         NOT_ENTERPRISE_MANAGER, NOT_ENTERPRISE_MANAGER_NOW, OVERLOADED, Row, SESSION_NOT_FOUND,
         TOO_MANY_SESSIONS, WATCH_INTERRUPTED,
     },
@@ -164,8 +165,9 @@ fn row_of(error: &Error) -> &'static Row {
         | Error::CircuitOpen { .. }
         | Error::ConnectionLost { .. }
         | Error::Disconnected { .. }
-        | Error::Unavailable { .. }
-        | Error::Throttled { .. } => &EM_UNAVAILABLE,
+        | Error::Unavailable { .. } => &EM_UNAVAILABLE,
+        Error::NoFileDescriptor { .. } => &EM_UNAVAILABLE_WITHOUT_FILE_DESCRIPTOR,
+        Error::Throttled { .. } => &EM_UNAVAILABLE_BY_RATE_LIMIT,
         Error::NotEnterpriseManager { .. } if error.is_transient() => &NOT_ENTERPRISE_MANAGER_NOW,
         Error::NotEnterpriseManager { .. } => &NOT_ENTERPRISE_MANAGER,
         Error::Internal { .. } => &EM_INTERNAL_ERROR,
@@ -241,6 +243,7 @@ mod tests {
             Error::TokenRefused { why: text() },
             Error::TlsFailed { why: text(), remedy: "none" },
             Error::Unreachable { why: text() },
+            Error::NoFileDescriptor { why: text() },
             Error::CircuitOpen { retry_after: Duration::MAX },
             Error::ConnectionLost { why: text() },
             Error::Disconnected { why: text() },

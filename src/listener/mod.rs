@@ -29,6 +29,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     operations::metrics::{GaugeGuard, Metrics, RefusedConnection},
+    runtime::file::is_out_of_files,
     settings::ListenerSettings,
 };
 use connection::{NewConnection, serve_connection};
@@ -39,6 +40,9 @@ pub(crate) use tls::{Tls, TlsFile, TlsFileError};
 /// Pause after the process or the system has run out of file descriptors: accepting again
 /// immediately would fail again, and keep a core busy.
 const ACCEPT_BACK_OFF: Duration = Duration::from_millis(100);
+
+/// How often the log says that the process or the system has run out of file descriptors.
+const ACCEPT_FAILURE_TOLD_EVERY: Duration = Duration::from_secs(10);
 
 /// How many connections may be closing although all places are taken: a share of the places, and some
 /// if there are few. Each needs a file descriptor for two seconds at most.
@@ -78,6 +82,7 @@ impl Listener {
         // Open ones, and those that are closing.
         let mut connections = JoinSet::new();
         let most = self.settings.max_connections + closing_beyond(self.settings.max_connections);
+        let mut told: Option<Instant> = None;
         let mut turns = workers.iter().cycle();
         loop {
             tokio::select! {
@@ -99,7 +104,14 @@ impl Listener {
                     }
                     Err(error) if concerns_one_connection(&error) => {}
                     Err(error) => {
-                        tracing::warn!(%error, "connections cannot be accepted at the moment");
+                        if told.is_none_or(|at| at.elapsed() >= ACCEPT_FAILURE_TOLD_EVERY) {
+                            told = Some(Instant::now());
+                            tracing::warn!(
+                                %error,
+                                remedy = accept_remedy(&error),
+                                "connections cannot be accepted at the moment"
+                            );
+                        }
                         sleep(ACCEPT_BACK_OFF).await;
                     }
                 },
@@ -181,6 +193,15 @@ fn on_this_runtime(stream: TcpStream) -> io::Result<TcpStream> {
     // Responses are small: waiting to fill a segment costs 40 ms and gains nothing.
     stream.set_nodelay(true)?;
     Ok(stream)
+}
+
+/// What an operator can do if no connection can be accepted.
+fn accept_remedy(error: &io::Error) -> &'static str {
+    if is_out_of_files(error) {
+        "raise the gateway's limit on open files, or lower --max-connections"
+    } else {
+        "look for what the machine lacks, which the error says"
+    }
 }
 
 /// Whether the error means only that one peer disconnected before it was accepted.

@@ -84,3 +84,9 @@ fn missing_folder(path: &Path) -> Option<&Path> {
     };
     folders.into_iter().rev().find(|folder| is_missing(folder))
 }
+
+/// Whether the process or the system has as many files and connections open as it may have.
+pub(crate) fn is_out_of_files(error: &Error) -> bool {
+    // ENFILE and EMFILE, which have these numbers on every Unix.
+    matches!(error.raw_os_error(), Some(23 | 24))
+}

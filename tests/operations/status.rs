@@ -87,6 +87,18 @@ async fn status_reports_the_health_of_enterprise_manager() {
 }
 
 #[tokio::test]
+async fn a_limit_on_requests_is_told_from_an_outage() {
+    let (simulator, gateway) = start(&[]).await;
+    simulator.set_faults(["429".parse::<Fault>().unwrap()]);
+    assert_eq!(gateway.get(FINISHED).await.0, 69);
+    let failure = &status(&gateway).await["enterprise_manager"]["last_failure"];
+    assert_eq!(failure["reason"], "EM_UNAVAILABLE");
+    let remedy = failure["remedy"].as_str().unwrap();
+    assert!(remedy.contains("lower --em-concurrency"), "{remedy}");
+    assert_eq!(gateway.logged("call failed").await["remedy"], remedy);
+}
+
+#[tokio::test]
 async fn a_rejected_password_is_reported_as_a_paused_logon() {
     let (simulator, gateway) = start(&[]).await;
     simulator.set_password(r"TECH\gateway", "another");

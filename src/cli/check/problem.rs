@@ -117,6 +117,10 @@ pub(super) fn of_error(error: &Error, settings: &EnterpriseManagerSettings) -> P
                 port_hint(url)
             ),
         ),
+        Error::NoFileDescriptor { why } => Problem::unavailable(
+            format!("no connection can be opened: {why}"),
+            "raise the limit on open files (ulimit -n)",
+        ),
         Error::CircuitOpen { .. } => Problem::unavailable(
             "connections can no longer be established",
             "check whether Enterprise Manager's service has just stopped",

@@ -71,6 +71,7 @@ pub(super) fn meets_all(error: &Error) -> bool {
             | Error::UntrustedCertificate { .. }
             | Error::TlsFailed { .. }
             | Error::Unreachable { .. }
+            | Error::NoFileDescriptor { .. }
             | Error::CircuitOpen { .. }
             | Error::Throttled { .. }
     )

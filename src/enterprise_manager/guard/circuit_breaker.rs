@@ -66,8 +66,12 @@ impl CircuitBreaker {
         Ok(())
     }
 
-    /// Records the outcome of a request that passed. Any answer shows that EM can be reached.
+    /// Records the outcome of a request that passed. Any answer shows that EM can be reached;
+    /// a lack of file descriptors shows neither.
     pub(crate) fn record<T>(&self, outcome: &Result<T, Error>) {
+        if matches!(outcome, Err(Error::NoFileDescriptor { .. })) {
+            return;
+        }
         let mut failures = self.failures.lock();
         if let Err(Error::Unreachable { why }) = outcome {
             failures.in_a_row = failures.in_a_row.saturating_add(1);

@@ -128,9 +128,9 @@ impl Attempts<'_> {
         self.made += 1;
         let (asked_to_wait, balance) = match error {
             Error::ConnectionLost { .. } => (Duration::ZERO, &self.budget.lost_connections),
-            Error::Unreachable { .. } | Error::Disconnected { .. } => {
-                (Duration::ZERO, &self.budget.connections)
-            }
+            Error::Unreachable { .. }
+            | Error::NoFileDescriptor { .. }
+            | Error::Disconnected { .. } => (Duration::ZERO, &self.budget.connections),
             Error::Unavailable { retry_after, .. } => {
                 (retry_after.unwrap_or_default(), &self.budget.answers)
             }

@@ -3,12 +3,12 @@
 //! reqwest distinguishes connect errors from others; everything else has to be found in the chain of
 //! causes.
 
-use std::error::Error as StdError;
+use std::{error::Error as StdError, iter::successors};
 
 use super::{client::CONNECT_TIMEOUT, tls_error::tls_error};
 use crate::{
     enterprise_manager::error::{Error, cause_excerpt},
-    runtime::readable::duration,
+    runtime::{file::is_out_of_files, readable::duration},
 };
 
 /// Classifies an error before the head of the response. `address` is for the operator's log.
@@ -39,6 +39,9 @@ fn connection_error(error: &reqwest::Error, address: &str) -> Error {
     } else {
         format!("{address}: {}", cause_excerpt(error))
     };
+    if causes(error).any(is_out_of_files) {
+        return Error::NoFileDescriptor { why };
+    }
     if error.is_connect() {
         return Error::Unreachable { why };
     }
@@ -57,19 +60,22 @@ pub(crate) fn handshake_error(error: &std::io::Error, address: &str) -> Error {
     Error::Disconnected { why: format!("{address}: {}", cause_excerpt(error)) }
 }
 
-/// The first cause of the wanted type. The `source` of an `io::Error` skips the error that it
-/// wraps, so that one has to be checked as well.
+/// The first cause of the wanted type.
 fn cause<'e, E: StdError + 'static>(error: &'e (dyn StdError + 'static)) -> Option<&'e E> {
-    let mut next = Some(error);
-    while let Some(error) = next {
-        if let Some(found) = error.downcast_ref::<E>() {
-            return Some(found);
-        }
+    causes(error).next()
+}
+
+/// The causes of the wanted type. The `source` of an `io::Error` skips the error that it wraps, so
+/// that one has to be checked as well.
+fn causes<'e, E: StdError + 'static>(
+    error: &'e (dyn StdError + 'static),
+) -> impl Iterator<Item = &'e E> {
+    let all = successors(Some(error), |&error: &&'e (dyn StdError + 'static)| {
         let io = error.downcast_ref::<std::io::Error>();
-        next = match io.and_then(std::io::Error::get_ref) {
+        match io.and_then(std::io::Error::get_ref) {
             Some(wrapped) => Some(wrapped),
             None => error.source(),
-        };
-    }
-    None
+        }
+    });
+    all.filter_map(|error| error.downcast_ref::<E>())
 }

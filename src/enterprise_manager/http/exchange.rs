@@ -273,7 +273,9 @@ impl Http {
 fn outcome(response: &Result<EmResponse, Error>) -> RequestOutcome {
     let status = match response {
         Ok(response) => response.status,
-        Err(Error::Unreachable { .. }) => return RequestOutcome::Unreachable,
+        Err(Error::Unreachable { .. } | Error::NoFileDescriptor { .. }) => {
+            return RequestOutcome::Unreachable;
+        }
         Err(Error::UntrustedCertificate { .. }) => return RequestOutcome::Untrusted,
         Err(Error::TlsFailed { .. }) => return RequestOutcome::TlsFailed,
         Err(Error::NotEnterpriseManager { .. }) => return RequestOutcome::Foreign,

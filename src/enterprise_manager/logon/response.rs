@@ -39,6 +39,7 @@ impl LogonFailure {
     pub(super) fn without_response(error: Error) -> Self {
         let meaning = match error {
             Error::Unreachable { .. }
+            | Error::NoFileDescriptor { .. }
             | Error::CircuitOpen { .. }
             | Error::UntrustedCertificate { .. } => Meaning::NotSent,
             // Mostly in the handshake, but an alert can also come when the request has been read.
