@@ -43,7 +43,7 @@ use crate::{
     sharing::SharedReads,
 };
 use poller::FilterPoller;
-use registry::Registered;
+use registry::{Registered, has_room};
 use state::Followed;
 
 /// Follows filters through one worker's connections, and shares the pollers with all workers.
@@ -60,7 +60,7 @@ impl Following {
     }
 
     /// Follows the sessions that match, and starts the filter's poller if there is none. With a mark, it goes on
-    /// from there.
+    /// from there. `None` if too much is followed.
     ///
     /// Must be called within a runtime, which runs a new poller. That poller's first look belongs to `trace`.
     pub(crate) fn follow(
@@ -70,14 +70,18 @@ impl Following {
         mark: Option<Mark>,
         caller: CallerKey,
         trace: &TraceContext,
-    ) -> Follower {
+    ) -> Option<Follower> {
         let mut filters = self.registry.filters.lock();
         let (shared, poller) = if let Some(registered) = filters.get(&filter) {
             trace.link_to(&registered.begun_by);
             (registered.followed.clone(), None)
         } else {
+            if !has_room(&filters, caller) {
+                return None;
+            }
             let shared = Arc::<Followed>::default();
-            let registered = Registered { followed: shared.clone(), begun_by: trace.clone() };
+            let begun_by = trace.clone();
+            let registered = Registered { followed: shared.clone(), begun_by, caller };
             filters.insert(filter.clone(), registered);
             let (reads, registry) = (self.reads.clone(), self.registry.clone());
             let poller = FilterPoller::new(filter, trace.clone(), shared.clone(), reads, registry);
@@ -97,6 +101,6 @@ impl Following {
         if let Some(poller) = poller {
             tokio::spawn(poller.run());
         }
-        follower
+        Some(follower)
     }
 }

@@ -4,15 +4,25 @@ use std::{collections::HashMap, sync::Arc};
 
 use parking_lot::Mutex;
 
-use super::state::Followed;
+use super::{state::Followed, table::MAX_SESSIONS};
 use crate::{
-    enterprise_manager::SessionFilter,
+    enterprise_manager::{CallerKey, SessionFilter},
     operations::{
         metrics::Metrics,
         traces::{TraceContext, Traces},
     },
     settings::WatchSettings,
 };
+
+/// Maximum number of sessions of all filters together: about 250 MB. A filter whose sessions are not known
+/// yet counts as one with the most.
+const MAX_HELD: usize = 100_000;
+
+/// A filter counts as so many sessions at least: each costs Enterprise Manager a query for each interval.
+const LEAST_HELD: usize = 100;
+
+/// A caller may hold at most this many times what is free, as of all that callers share.
+const SHARE: usize = 16;
 
 /// The filters that are followed, by all workers.
 pub(crate) struct FollowRegistry {
@@ -28,6 +38,32 @@ pub(super) struct Registered {
     pub(super) followed: Arc<Followed>,
     /// The trace of the call that started the polling.
     pub(super) begun_by: TraceContext,
+    /// Its caller.
+    pub(super) caller: CallerKey,
+}
+
+impl Registered {
+    /// How many sessions it counts as.
+    fn held(&self) -> usize {
+        match self.followed.state.borrow().look {
+            0 => MAX_SESSIONS,
+            _ => self.followed.table.lock().len().max(LEAST_HELD),
+        }
+    }
+}
+
+/// Whether this caller may follow another filter.
+pub(super) fn has_room(filters: &HashMap<SessionFilter, Registered>, caller: CallerKey) -> bool {
+    let (mut all, mut own) = (0, 0);
+    for registered in filters.values() {
+        let held = registered.held();
+        all += held;
+        if registered.caller == caller {
+            own += held;
+        }
+    }
+    let free = MAX_HELD.saturating_sub(all);
+    free >= MAX_SESSIONS && (own == 0 || own < SHARE * free)
 }
 
 impl FollowRegistry {

@@ -45,6 +45,11 @@ pub(crate) struct Table {
 }
 
 impl Table {
+    /// The number of sessions.
+    pub(super) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
     /// The number of the last change; 0 if there is none.
     pub(super) fn number(&self) -> u64 {
         self.number

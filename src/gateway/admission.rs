@@ -59,6 +59,8 @@ pub enum Limit {
     Watches,
     /// The part of `--max-connections` for connections with watches.
     WatchingConnections,
+    /// What followers of sessions may keep in memory.
+    FollowedSessions,
 }
 
 /// The watches of one connection: all of them together take one of the connections that may carry watches.
@@ -142,6 +144,7 @@ impl fmt::Display for Limit {
             Self::WatchingConnections => {
                 "too many connections with watches (three quarters of --max-connections)"
             }
+            Self::FollowedSessions => "too many filters or sessions are followed (a fixed limit)",
         })
     }
 }

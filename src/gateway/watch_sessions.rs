@@ -10,6 +10,7 @@ use tokio::time::{Instant, sleep_until};
 use tonic::Status;
 
 use super::{
+    admission::Limit,
     call_context::CallContext,
     completion,
     convert::{self, timestamp},
@@ -107,6 +108,7 @@ pub(super) async fn watch_sessions(
     heartbeat: Duration,
 ) -> Result<SessionEvents, Failure> {
     let follower = following.follow(filter, kinds, mark, call.caller_key, &call.trace);
+    let follower = follower.ok_or(Failure::Overloaded(Limit::FollowedSessions))?;
     let (has_begun, has_ended) = (false, false);
     let mut watcher = Watcher { call, follower, tokens, request, heartbeat, has_begun, has_ended };
     let first = watcher.next().await?;

@@ -1,16 +1,16 @@
 //! `WatchSessions`: what followers are told of sessions that begin, change, end, come late and vanish.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use futures_util::future::join_all;
 use jiff::{SignedDuration, Timestamp};
 use replica_session_gateway::proto::v1::{
-    ReplicaSessionFilter, WatchSessionsRequest,
+    ReplicaSessionFilter, TimeRange, WatchSessionsRequest,
     replica_session::{Result as RunResult, State},
     replica_session_change::Kind,
     watch_sessions_response::Event,
 };
-use simulator::{Options, Session};
+use simulator::{Options, RUNNING_SESSION_ID, Session};
 use tokio::time::timeout;
 use tonic::Code;
 use tonic_types::StatusExt as _;
@@ -18,9 +18,11 @@ use tonic_types::StatusExt as _;
 use super::{
     follow_support::{
         INTERVAL, all, change, current, ended, event, follow, id, running, start, start_following,
-        told, until_current,
+        summary, told, until_current,
     },
-    support::{SOON, connect, fault, metric, metric_becomes, reason},
+    support::{
+        SOON, connect, eventually, fault, metric, metric_becomes, reason, start_with, watch,
+    },
 };
 
 #[tokio::test]
@@ -161,7 +163,7 @@ async fn an_outage_is_an_event_and_what_happened_meanwhile_is_told_once() {
     loop {
         match event(&mut events).await.0 {
             Event::Outage(again) => assert_eq!(again.start_time, outage.start_time),
-            Event::Change(change) => told.push(super::follow_support::summary(&change)),
+            Event::Change(change) => told.push(summary(&change)),
             Event::Current(_) => break,
             other => panic!("{other:?}"),
         }
@@ -244,6 +246,100 @@ async fn invalid_requests_name_the_field() {
     assert_eq!(setup.simulator.counts().requests, 0);
 }
 
+/// A request that no other one is equal to.
+fn numbered(number: u32) -> WatchSessionsRequest {
+    let mut request = all();
+    let start_time = Some(prost_types::Timestamp { seconds: number.into(), nanos: 0 });
+    let create_time = Some(TimeRange { start_time, end_time: None });
+    request.filter.as_mut().unwrap().create_time = create_time;
+    request
+}
+
+#[tokio::test]
+async fn filters_are_limited_as_long_as_nobody_knows_how_many_sessions_they_have() {
+    let setup = start_with(Options::default(), |settings| {
+        settings.watch.heartbeat = Duration::from_millis(50);
+    })
+    .await;
+    setup.simulator.set_faults([fault("silence")]);
+    let mut followed = Vec::new();
+    // Each may have the 2,000 sessions that a filter can have, of 100,000 in all.
+    for number in 0..48 {
+        let mut events = follow(&setup.client, numbered(number)).await.unwrap();
+        assert!(matches!(event(&mut events).await.0, Event::Heartbeat(_)));
+        followed.push(events);
+    }
+    let refused = follow(&setup.client, numbered(48)).await.unwrap_err();
+    assert_eq!((refused.code(), &*reason(&refused)), (Code::ResourceExhausted, "OVERLOADED"));
+    // The same filter costs nothing, and what is left is for others.
+    follow(&setup.client, numbered(0)).await.unwrap();
+    let other = connect(setup.gateway.address()).await;
+    follow(&other, numbered(48)).await.unwrap();
+    drop(followed);
+    metric_becomes(&setup, "gateway_followed_filters", 0).await;
+    follow(&setup.client, numbered(48)).await.unwrap();
+}
+
+#[tokio::test]
+async fn watches_of_sessions_count_among_all_watches() {
+    let setup = start_with(Options::default(), |settings| settings.calls.max_watches = 1).await;
+    let mut events = follow(&setup.client, all()).await.unwrap();
+    current(&mut events).await;
+    let refused = watch(&setup.client, RUNNING_SESSION_ID).await.unwrap_err();
+    assert_eq!((refused.code(), &*reason(&refused)), (Code::ResourceExhausted, "OVERLOADED"));
+    drop(events);
+    metric_becomes(&setup, "gateway_watches", 0).await;
+    let _watching = watch(&setup.client, RUNNING_SESSION_ID).await.unwrap();
+    let refused = follow(&setup.client, all()).await.unwrap_err();
+    assert_eq!(reason(&refused), "OVERLOADED");
+}
+
+#[tokio::test]
+async fn a_caller_that_does_not_read_gets_the_newest_state_of_each_session() {
+    const SESSIONS: u32 = 200;
+    let setup = start().await;
+    let mut events = follow(&setup.client, all()).await.unwrap();
+    current(&mut events).await;
+    // Each takes more than a kilobyte, and the connection holds 64.
+    for progress in 0..4 {
+        for number in 0..SESSIONS {
+            setup.simulator.set_session(running(number, progress));
+        }
+        let looked = setup.simulator.counts().requests + 3;
+        eventually("it is looked for", || setup.simulator.counts().requests >= looked).await;
+    }
+    for number in 0..SESSIONS {
+        setup.simulator.set_session(ended(number, 1, "Success"));
+    }
+    let (mut count, mut skipped, mut ends) = (0, 0, BTreeSet::new());
+    while ends.len() < SESSIONS as usize {
+        let (change, _) = change(&mut events).await;
+        count += 1;
+        skipped += u32::from(change.may_have_skipped);
+        let (number, kinds) = summary(&change);
+        if kinds.contains(&Kind::Ended) {
+            assert!(ends.insert(number), "{number} ended twice");
+        }
+    }
+    assert!(count < 5 * SESSIONS && skipped > 0, "{count} events, {skipped} after others");
+}
+
+#[tokio::test]
+async fn while_nothing_happens_heartbeats_say_until_when_and_from_where_to_go_on() {
+    let setup = start_with(Options { running: 0, ..Options::default() }, |settings| {
+        settings.watch.heartbeat = Duration::from_millis(200);
+    })
+    .await;
+    let mut events = follow(&setup.client, all()).await.unwrap();
+    let first = events.message().await.unwrap().unwrap();
+    let interval = prost_types::Duration { seconds: 0, nanos: 200_000_000 };
+    assert_eq!(first.heartbeat_interval, Some(interval));
+    let second = events.message().await.unwrap().unwrap();
+    assert_eq!(second.heartbeat_interval, None);
+    let Some(Event::Heartbeat(heartbeat)) = second.event else { panic!("{second:?}") };
+    assert!(heartbeat.read_time.is_some() && !second.resume_token.is_empty());
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_thousand_followers_of_twenty_filters_load_em_like_twenty() {
     const FILTERS: u32 = 20;
@@ -257,17 +353,7 @@ async fn a_thousand_followers_of_twenty_filters_load_em_like_twenty() {
     let joined = (0..FOLLOWERS).map(|number| {
         let client = clients[number as usize % clients.len()].clone();
         tokio::spawn(async move {
-            let mut request = all();
-            // Twenty filters, each of which matches.
-            let create_time = replica_session_gateway::proto::v1::TimeRange {
-                start_time: Some(prost_types::Timestamp {
-                    seconds: (number % FILTERS).into(),
-                    nanos: 0,
-                }),
-                end_time: None,
-            };
-            request.filter.as_mut().unwrap().create_time = Some(create_time);
-            let mut events = follow(&client, request).await.unwrap();
+            let mut events = follow(&client, numbered(number % FILTERS)).await.unwrap();
             until_current(&mut events).await;
             events
         })

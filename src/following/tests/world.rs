@@ -1,0 +1,273 @@
+//! Followers of a made-up Enterprise Manager: it learns of sessions late and in any order, its sessions
+//! change, end, and vanish, and followers are cut off anywhere and go on at another replica.
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+};
+
+use fastrand::Rng;
+
+use super::{LOOKBACK, SHORT, at, id, number, reading};
+use crate::{
+    enterprise_manager::{Reading, ReplicaSession, SessionFilter, SessionId},
+    following::{
+        change::{Change, ChangeKind},
+        cursor::{Cursor, Step},
+        entry::hash,
+        mark::{Mark, Missed, Resumed, change_of_absent},
+        table::{Look, Table},
+    },
+};
+
+/// A run, as it is and as Enterprise Manager learns of it.
+#[derive(Debug)]
+struct Run {
+    began: i64,
+    ended: i64,
+    /// When Enterprise Manager learns of it, and of its end.
+    known: i64,
+    end_known: i64,
+    /// When Enterprise Manager forgets it, although it does not know its end.
+    removed: Option<i64>,
+}
+
+struct World {
+    runs: Vec<Run>,
+}
+
+impl World {
+    /// `a_day` runs a day for three days. Enterprise Manager learns of some up to so many minutes late.
+    fn new(rng: &mut Rng, a_day: i64, latest: i64) -> Self {
+        let runs = (0..3 * a_day).map(|_| {
+            let began = rng.i64(-1440..2880);
+            let longest = if rng.u8(..20) == 0 { 2000 } else { 60 };
+            let ended = began + rng.i64(1..longest);
+            // Mostly by the schedule, sometimes hours late.
+            let mut late = || if rng.u8(..10) == 0 { rng.i64(0..latest) } else { rng.i64(0..15) };
+            let known = began + late();
+            let end_known = known.max(ended + late());
+            let removed = (rng.u8(..40) == 0).then(|| known + rng.i64(1..30));
+            let removed = removed.filter(|at| *at < end_known);
+            Run { began, ended, known, end_known, removed }
+        });
+        Self { runs: runs.collect() }
+    }
+
+    fn read(&self, index: usize, now: i64) -> Option<Arc<Reading>> {
+        let run = &self.runs[index];
+        if now < run.known || run.removed.is_some_and(|at| at <= now) {
+            return None;
+        }
+        let ended = (run.end_known <= now).then_some(run.ended);
+        let progress = i32::try_from((now - run.began) / 15).unwrap();
+        let progress = if ended.is_some() { 100 } else { progress };
+        Some(reading(index as u64, progress, ended, now))
+    }
+
+    fn look(&self, table: &mut Table, now: i64, is_long: bool) {
+        let lookback = if is_long { LOOKBACK } else { SHORT };
+        let since = at(now) - lookback;
+        let mut found = HashMap::new();
+        for index in 0..self.runs.len() {
+            let Some(reading) = self.read(index, now) else { continue };
+            let ended_at = reading.session.entity.as_ref().unwrap().ended_at;
+            if ended_at.is_none_or(|ended_at| ended_at >= since) {
+                found.insert(reading.session.id, reading);
+            }
+        }
+        let missing = table.running().filter(|id| !found.contains_key(id)).collect::<Vec<_>>();
+        let index = |id: SessionId| usize::try_from(u128::from_be_bytes(*id.as_bytes())).unwrap();
+        let (mut read, mut unknown) = (Vec::new(), Vec::new());
+        for id in missing {
+            match self.read(index(id), now) {
+                Some(reading) => read.push(reading),
+                None => unknown.push(id),
+            }
+        }
+        let look = Look { listed: found.into_values().collect(), read, unknown, since };
+        table.apply(look, &SessionFilter::default(), at(now), LOOKBACK);
+    }
+}
+
+/// A gateway with its poller.
+#[derive(Default)]
+struct Replica {
+    table: Table,
+    looked_long: Option<i64>,
+    /// Whether others follow here.
+    is_followed: bool,
+}
+
+impl Replica {
+    /// Looks as the poller does, or goes back all the way.
+    fn look(&mut self, world: &World, now: i64, all_the_way: bool) {
+        let is_long = all_the_way || self.looked_long.is_none_or(|at| now - at >= 15);
+        world.look(&mut self.table, now, is_long);
+        if is_long {
+            self.looked_long = Some(now);
+        }
+    }
+
+    /// As a follower begins.
+    fn resume(&mut self, world: &World, now: i64, mark: &Mark) -> (Cursor, Option<Missed>) {
+        self.look(world, now, false);
+        if self.looked_long != Some(now) && !mark.resume(&self.table).is_certain() {
+            self.look(world, now, true);
+        }
+        let Resumed { pending, missed, absent, unlisted } = mark.resume(&self.table);
+        let elsewhere = absent.iter().map(|id| {
+            let index = usize::try_from(u128::from_be_bytes(*id.as_bytes())).unwrap();
+            let reading = world.read(index, now);
+            let is_known = reading.is_some();
+            let unknown = || Reading { session: ReplicaSession::bare(*id), read_at: at(now) };
+            change_of_absent(reading.unwrap_or_else(|| Arc::new(unknown())), is_known)
+        });
+        let elsewhere = elsewhere.collect();
+        (Cursor::resumed(&self.table, pending, elsewhere, unlisted), missed)
+    }
+}
+
+/// What a follower has been told, and what it cannot have been told.
+#[derive(Default)]
+struct Log {
+    appeared: BTreeSet<u64>,
+    over: HashMap<u64, ChangeKind>,
+    missed: Vec<Missed>,
+}
+
+impl Log {
+    fn add(&mut self, change: &Change, seed: u64) {
+        let number = number(change);
+        for kind in change.kinds() {
+            match kind {
+                ChangeKind::Appeared => {
+                    assert!(self.appeared.insert(number), "{seed}: {number} appears twice");
+                }
+                ChangeKind::Changed => {
+                    assert!(self.appeared.contains(&number), "{seed}: {number}");
+                }
+                over => {
+                    assert!(self.appeared.contains(&number), "{seed}: {number} {over:?}");
+                    assert_eq!(
+                        self.over.insert(number, over),
+                        None,
+                        "{seed}: {number} is over twice"
+                    );
+                }
+            }
+        }
+    }
+
+    /// Whether it has been told that it may have missed this end.
+    fn may_miss(&self, ended: i64) -> bool {
+        self.missed.iter().any(|missed| {
+            missed.from.is_none_or(|from| from <= at(ended)) && at(ended) < missed.before
+        })
+    }
+}
+
+/// What happens at replicas where this follower is not: others follow there, or nobody does and what they
+/// know is forgotten.
+fn pass(replicas: &mut [Replica], world: &World, now: i64, rng: &mut Rng) {
+    for replica in replicas {
+        let is_followed = replica.is_followed ^ (rng.u8(..40) == 0);
+        if is_followed {
+            replica.look(world, now, false);
+        } else {
+            *replica = Replica::default();
+        }
+        replica.is_followed = is_followed;
+    }
+}
+
+/// Follows for two days, and is cut off all the time.
+fn follow(seed: u64, a_day: i64, latest: i64, longest_absence: i64) -> (World, Log) {
+    let mut rng = Rng::with_seed(seed);
+    let world = World::new(&mut rng, a_day, latest);
+    let mut replicas = [Replica::default(), Replica::default()];
+    let mut log = Log::default();
+    let mut now = 0;
+    let mut here = 0;
+    replicas[here].look(&world, now, false);
+    let mut cursor = Cursor::fresh(&replicas[here].table);
+    while now < 2880 + 700 {
+        let table = &replicas[here].table;
+        let is_last = now >= 2880;
+        // All that is new, or a part of it before it is cut off.
+        let mut is_cut = !is_last && rng.u8(..4) == 0;
+        while !(is_cut && rng.u8(..3) == 0) {
+            match cursor.next(table) {
+                Some(Step::Change(change)) => log.add(&change, seed),
+                Some(Step::Lost) => panic!("{seed}: lost"),
+                None => break,
+            }
+        }
+        if is_cut {
+            let mark = Mark::of(table, &cursor).unwrap();
+            // Most come back at once.
+            let longest = if rng.u8(..8) == 0 { longest_absence } else { 5 };
+            let absence = rng.i64(0..longest);
+            for minute in (now + 1..now + absence).step_by(5) {
+                pass(&mut replicas, &world, minute, &mut rng);
+            }
+            now += absence;
+            here = rng.usize(..2);
+            let (resumed, missed) = replicas[here].resume(&world, now, &mark);
+            log.missed.extend(missed);
+            cursor = resumed;
+            is_cut = false;
+        }
+        assert!(!is_cut);
+        now += rng.i64(1..6);
+        replicas[here].look(&world, now, false);
+        pass(&mut replicas[1 - here..][..1], &world, now, &mut rng);
+    }
+    while let Some(step) = cursor.next(&replicas[here].table) {
+        let Step::Change(change) = step else { panic!("{seed}: lost") };
+        log.add(&change, seed);
+    }
+    (world, log)
+}
+
+#[test]
+fn every_end_is_told_once_wherever_and_whenever_a_follower_is_cut_off() {
+    for seed in 0..16 {
+        let (world, log) = follow(seed, 150, 300, 10 * 60);
+        assert_eq!(log.missed, [], "{seed}");
+        let mut ends = 0;
+        for (index, run) in world.runs.iter().enumerate() {
+            let number = index as u64;
+            if run.end_known <= 0 {
+                assert!(!log.appeared.contains(&number), "{seed}: {number} was over before");
+            } else if run.removed.is_some() {
+                // It is told to be gone, if it was told to be there.
+                let is_told = log.over.get(&number);
+                let expected = log.appeared.contains(&number).then_some(&ChangeKind::Removed);
+                assert_eq!(is_told, expected, "{seed}: {number}");
+            } else if run.end_known <= 2880 {
+                let is_told = log.over.get(&number);
+                assert_eq!(is_told, Some(&ChangeKind::Ended), "{seed}: {number} {run:?}");
+                ends += 1;
+            }
+        }
+        assert!(ends > 150, "{seed}: {ends}");
+    }
+}
+
+#[test]
+fn with_too_many_ends_for_a_mark_each_is_told_once_or_told_to_be_missing() {
+    let mut missed = 0;
+    for seed in 0..3 {
+        let (world, log) = follow(seed, 1000, 700, 120);
+        missed += log.missed.len();
+        for (index, run) in world.runs.iter().enumerate() {
+            let is_due = run.end_known > 0 && run.end_known <= 2880 && run.removed.is_none();
+            if is_due && !log.over.contains_key(&(index as u64)) {
+                assert!(log.may_miss(run.ended), "{seed}: {index} at {}", run.ended);
+            }
+        }
+    }
+    assert!(missed > 0, "the test is about nothing");
+    assert_ne!(hash(id(1)), hash(id(2)));
+}
