@@ -20,6 +20,8 @@ mod environment_file;
 mod open_files;
 #[path = "cli/plaintext.rs"]
 mod plaintext;
+#[path = "cli/server_certificate.rs"]
+mod server_certificate;
 #[path = "cli/service_manager.rs"]
 mod service_manager;
 #[path = "cli/simulate.rs"]

@@ -204,7 +204,7 @@ table! {
         "tell the caller's owner: follow the sessions of single jobs or backup servers";
     OVERLOADED = ResourceExhausted, "OVERLOADED",
         "Too many calls are in flight at the gateway; try again later",
-        "if Enterprise Manager is slow, fix that first; otherwise run more replicas, or raise the limit";
+        "if Enterprise Manager is slow, fix that first; if one caller makes most of the calls, have it make fewer; otherwise run more replicas, or raise the limit";
     WATCH_INTERRUPTED = Unavailable, "WATCH_INTERRUPTED",
         "The watch's connection is ending, because of its age or because the gateway is stopping; watch again: the new watch starts with the current state",
         "no action needed: the caller watches again";

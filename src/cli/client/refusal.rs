@@ -113,7 +113,8 @@ fn explained(status: Status) -> Status {
 /// What to do about a lost connection, if its cause says so.
 pub(super) fn hint(cause: &str) -> &'static str {
     const NOT_ACCEPTED: &str = "; it does not accept the certificate in --cert-file";
-    const HINTS: [(&str, &str); 10] = [
+    const RENEW: &str = "; the gateway's certificate has to be renewed, unless a clock is wrong";
+    const HINTS: [(&str, &str); 13] = [
         ("corrupt message", "; it does not speak TLS: use http://"),
         (NOT_HTTP_2, "; it does not speak gRPC without TLS: use https://"),
         // It has answered the first bytes of HTTP/2 with an error, and closed the connection.
@@ -122,6 +123,12 @@ pub(super) fn hint(cause: &str) -> &'static str {
             "; if that happens each time, no gRPC server listens there: correct --server",
         ),
         ("UnknownIssuer", "; trust its issuer with --ca-file"),
+        (
+            "CaUsedAsEndEntity",
+            "; its certificate is marked as an authority's (CA:TRUE): the gateway needs another",
+        ),
+        ("certificate: Expired", RENEW),
+        ("certificate expired", RENEW),
         ("not valid for name", "; connect with a name that its certificate contains"),
         (
             "CertificateRequired",
