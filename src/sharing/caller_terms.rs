@@ -13,8 +13,8 @@ use crate::{
     operations::traces::TraceContext,
 };
 
-/// One caller's requirements for a read. The [`ReadContext`](crate::enterprise_manager::ReadContext) of a
-/// read combines those of all callers that wait for it.
+/// One caller's requirements for a read. The [`ReadContext`] of a read combines those of all callers that
+/// wait for it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct CallerTerms<'t> {
     /// Maximum age of the answer. With zero, EM must answer after this call has begun; with `None`,
