@@ -33,7 +33,6 @@ fn main() -> Result<(), Box<dyn Error>> {
     tonic_prost_build::configure()
         // Sorted maps: the same session always prints and encodes the same way.
         .btree_map(".")
-        .codec_path("crate::proto::codec::Codec")
         // `gateway/` has a server of its own.
         .build_server(false)
         .compile_fds(compiler.file_descriptor_set())?;

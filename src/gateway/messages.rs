@@ -1,49 +1,50 @@
 //! The message of a request, and the response with one message or a stream of them.
 //!
-//! tonic reads requests and writes streams. A single message would be a stream of one to it, which costs
-//! twice as much as encoding the message at once. tonic's generated server is not used: it boxes each
-//! method's future and each body.
+//! tonic reads requests. It would write all responses as streams, from a buffer of its own for each; a
+//! message that is encoded at once costs half as much, and a watch that waits needs no buffer. tonic's
+//! generated server is not used: it boxes each method's future and each body.
 
 use std::{
     error::Error,
+    option,
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 use bytes::Bytes;
-use futures_util::Stream;
+use futures_util::{Stream, StreamExt as _, TryStreamExt as _, stream};
 use http::{HeaderMap, HeaderValue, Request, Response, header::CONTENT_TYPE};
 use hyper::body::{Body as HttpBody, Frame};
 use prost::Message;
 use tonic::{
     Status,
     body::Body,
-    codec::{
-        Codec as _, CompressionEncoding, EncodeBody, SingleMessageCompressionOverride, Streaming,
-    },
+    codec::{BufferSettings, CompressionEncoding, Streaming},
     metadata::GRPC_CONTENT_TYPE,
 };
+use tonic_prost::ProstCodec;
 
 use super::{protocol, status::Failure};
-use crate::proto::codec::Codec;
 
 /// Maximum size of a request, in bytes. A `Get` takes less than 100, a list of tasks with all names
 /// that fit into a request to EM 15,000, a thousand session ids 66,000, and a resume token 30,000.
 const MAX_REQUEST: usize = 80 * 1024;
+
+/// Initial size of the buffer of a request, in bytes; it grows with larger requests.
+const BUFFER: usize = 512;
 
 /// Size of what is in front of each message: whether it is compressed, and its length.
 const PREFIX: usize = 5;
 
 /// What a method answers.
 pub(super) enum Answer {
-    Message(SingleMessage),
+    Message(Messages<stream::Iter<option::IntoIter<Result<Bytes, Status>>>>),
     Stream(Body),
 }
 
-/// The body of a response with one message.
-pub(super) struct SingleMessage {
-    /// With its prefix.
-    message: Option<Bytes>,
+/// The body of a response: messages with their prefixes, and then the status.
+pub(super) struct Messages<S> {
+    messages: S,
     is_complete: bool,
 }
 
@@ -59,7 +60,8 @@ where
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
     let encoding = protocol::is_compressed(request.headers()).then_some(CompressionEncoding::Gzip);
-    let decoder = Codec::<(), M>::default().decoder();
+    // The second number is for responses.
+    let decoder = ProstCodec::<(), M>::raw_decoder(BufferSettings::new(BUFFER, 0));
     let mut messages =
         Streaming::new_request(decoder, request.into_body(), encoding, Some(MAX_REQUEST));
     let read = async {
@@ -74,25 +76,28 @@ where
 
 impl Answer {
     pub(super) fn message(message: &impl Message) -> Self {
-        let length = message.encoded_len();
-        let mut bytes = Vec::with_capacity(PREFIX + length);
-        bytes.push(0);
-        // Far below 4 GiB, since a list of EM's items takes 32 MiB at most.
-        bytes.extend(u32::try_from(length).unwrap_or(u32::MAX).to_be_bytes());
-        message.encode_raw(&mut bytes);
-        Self::Message(SingleMessage { message: Some(bytes.into()), is_complete: false })
+        let messages = stream::iter(Some(Ok(with_prefix(message))));
+        Self::Message(Messages { messages, is_complete: false })
     }
 
     pub(super) fn stream<M, S>(messages: S) -> Self
     where
         M: Message + 'static,
-        S: Stream<Item = Result<M, Status>> + Send + 'static,
+        S: Stream<Item = Result<M, Status>> + Send + Unpin + 'static,
     {
-        let encoder = Codec::<M, ()>::default().encoder();
-        let settings = SingleMessageCompressionOverride::default();
-        let body = EncodeBody::new_server(encoder, messages, None, settings, None);
-        Self::Stream(Body::new(body))
+        let messages = messages.map_ok(|message| with_prefix(&message));
+        Self::Stream(Body::new(Messages { messages, is_complete: false }))
     }
+}
+
+fn with_prefix(message: &impl Message) -> Bytes {
+    let length = message.encoded_len();
+    let mut bytes = Vec::with_capacity(PREFIX + length);
+    bytes.push(0);
+    // Far below 4 GiB, since a list of EM's items takes 32 MiB at most.
+    bytes.extend(u32::try_from(length).unwrap_or(u32::MAX).to_be_bytes());
+    message.encode_raw(&mut bytes);
+    bytes.into()
 }
 
 /// The response with this body.
@@ -102,23 +107,27 @@ pub(super) fn response(body: Body) -> Response<Body> {
     response
 }
 
-impl HttpBody for SingleMessage {
+impl<S> HttpBody for Messages<S>
+where
+    S: Stream<Item = Result<Bytes, Status>> + Unpin,
+{
     type Data = Bytes;
     type Error = Status;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
+        cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
-        if let Some(message) = self.message.take() {
-            return Poll::Ready(Some(Ok(Frame::data(message))));
-        }
         if self.is_complete {
             return Poll::Ready(None);
         }
+        let mut trailers = HeaderMap::new();
+        match ready!(self.messages.poll_next_unpin(cx)) {
+            Some(Ok(message)) => return Poll::Ready(Some(Ok(Frame::data(message)))),
+            Some(Err(status)) => status.add_header(&mut trailers)?,
+            None => drop(trailers.insert(Status::GRPC_STATUS, HeaderValue::from_static("0"))),
+        }
         self.is_complete = true;
-        let mut trailers = HeaderMap::with_capacity(1);
-        trailers.insert(Status::GRPC_STATUS, HeaderValue::from_static("0"));
         Poll::Ready(Some(Ok(Frame::trailers(trailers))))
     }
 

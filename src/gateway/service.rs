@@ -7,6 +7,7 @@
 use std::{error::Error, sync::Arc, time::Duration};
 
 use bytes::Bytes;
+use futures_util::future::{BoxFuture, FutureExt as _, TryFutureExt as _};
 use http::Request;
 use hyper::body::Body as HttpBody;
 use jiff::Timestamp;
@@ -75,21 +76,35 @@ impl SessionMethods {
         B: HttpBody<Data = Bytes> + Send + 'static,
         B::Error: Into<Box<dyn Error + Send + Sync>>,
     {
-        Ok(match call.kind {
-            CallKind::Get => Answer::message(&self.get(&message(request).await?, call).await?),
-            CallKind::List => Answer::message(&self.list(&message(request).await?, call).await?),
+        // All but the most frequent one are boxed: a call takes the memory of the largest future here.
+        let answered: BoxFuture<'_, _> = match call.kind {
+            CallKind::Get => {
+                return Ok(Answer::message(&self.get(&message(request).await?, call).await?));
+            }
+            CallKind::List => {
+                let answer = async { self.list(&message(request).await?, call).await };
+                answer.map_ok(|page| Answer::message(&page)).boxed()
+            }
             CallKind::ListTasks => {
-                Answer::message(&self.list_tasks(&message(request).await?, call).await?)
+                let answer = async { self.list_tasks(&message(request).await?, call).await };
+                answer.map_ok(|page| Answer::message(&page)).boxed()
             }
             CallKind::ListTaskSessions => {
-                Answer::message(&self.list_task_sessions(&message(request).await?, call).await?)
+                let answer =
+                    async { self.list_task_sessions(&message(request).await?, call).await };
+                answer.map_ok(|page| Answer::message(&page)).boxed()
             }
-            CallKind::Watch => Answer::stream(self.watch(&message(request).await?, call).await?),
+            CallKind::Watch => {
+                let answer = async { self.watch(&message(request).await?, call).await };
+                answer.map_ok(Answer::stream).boxed()
+            }
             CallKind::WatchSessions => {
-                Answer::stream(self.watch_sessions(&message(request).await?, call).await?)
+                let answer = async { self.watch_sessions(&message(request).await?, call).await };
+                answer.map_ok(Answer::stream).boxed()
             }
             CallKind::Unknown => return Err(protocol::unknown_method()),
-        })
+        };
+        answered.await
     }
 
     async fn get(

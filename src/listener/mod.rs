@@ -129,7 +129,8 @@ impl Listener {
     }
 
     /// Serves the connection on the current runtime, after the TLS handshake if TLS is enabled, and
-    /// closes it.
+    /// closes it. The futures within are boxed, so that a connection takes the memory of one of them and
+    /// not of the largest.
     async fn serve<N: NewService>(
         self,
         stream: TcpStream,
@@ -154,15 +155,19 @@ impl Listener {
                 outdated: CancellationToken::new(),
                 preface_deadline: deadline,
             };
-            return end(serve_connection(plain, new_service, settings, drain).await, place).await;
+            let served = Box::pin(serve_connection(plain, new_service, settings, drain)).await;
+            return end(served, place).await;
         };
+        let handshake = Box::pin(timeout_at(deadline, tls.accept(stream, peer, deadline)));
         let handshake = tokio::select! {
-            handshake = timeout_at(deadline, tls.accept(stream, peer, deadline)) => handshake,
+            handshake = handshake => handshake,
             () = drain.cancelled() => return,
         };
         match handshake {
             Ok(Ok(secured)) => {
-                end(serve_connection(secured, new_service, settings, drain).await, place).await;
+                let served =
+                    Box::pin(serve_connection(secured, new_service, settings, drain)).await;
+                end(served, place).await;
             }
             Ok(Err(failed)) => {
                 if let Some(why) = failed.why() {

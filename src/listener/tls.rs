@@ -120,7 +120,7 @@ impl Tls {
         stream: TcpStream,
         peer: Peer,
         preface_deadline: Instant,
-    ) -> Result<NewConnection<TlsStream<TcpStream>>, FailedHandshake> {
+    ) -> Result<NewConnection<Box<TlsStream<TcpStream>>>, FailedHandshake> {
         let TlsState { acceptor, outdated } = self.current.borrow().clone();
         let stream = acceptor
             .accept(stream)
@@ -131,7 +131,8 @@ impl Tls {
         let certificate = session.peer_certificates().and_then(<[_]>::first);
         let identity = certificate.map(ClientIdentity::of);
         Ok(NewConnection {
-            io: stream,
+            // It is moved a few times, and takes more than a kilobyte.
+            io: Box::new(stream),
             peer: Peer { identity, ..peer },
             outdated,
             preface_deadline,

@@ -1,8 +1,7 @@
-//! The generated code of the contract in `proto/`, its codec, and the names of the kinds of calls
+//! The generated code of the contract in `proto/`, and the names of the kinds of calls
 //! and of the status codes, which both sides of a call use.
 
 mod call_kind;
-pub mod codec;
 pub(crate) mod codes;
 pub(crate) mod time;
 
