@@ -32,6 +32,10 @@ const LOOKBACK: SignedDuration = SignedDuration::from_hours(24);
 /// all is well.
 const SHORT_LOOKBACK: SignedDuration = SignedDuration::from_mins(30);
 
+/// How many times as long a look may take as the read of one session: it returns up to a thousand of them,
+/// and nobody waits for it in silence.
+const TIMES_A_READ: u32 = 3;
+
 /// How often a look goes back all the way. Enterprise Manager does not collect more often.
 const LONG_LOOKS: Duration = Duration::from_secs(15 * 60);
 
@@ -110,6 +114,7 @@ impl FilterPoller {
         let since = Timestamp::now().checked_sub(lookback).unwrap_or(Timestamp::MIN);
         let is_first = self.followed.state.borrow().look == 0;
         let WatchSettings { queue_timeout, read_timeout, .. } = self.registry.settings;
+        let read_timeout = read_timeout.saturating_mul(TIMES_A_READ);
         let trace = if is_first {
             self.begun_by.clone()
         } else {
