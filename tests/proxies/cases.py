@@ -21,7 +21,13 @@ SECONDS = float(os.environ.get("PROXIES_SECONDS", "8"))
 # The callers of a load: without retries, with the service config of the examples, and with health checking as well.
 CLIENTS = {"bare": None, "example": SERVICE_CONFIG, "health": WITH_HEALTH}
 CHOSEN = os.environ.get("PROXIES_CLIENTS", "bare,example,health").split(",")
+# How long the silent watches last, and how many there are through each proxy: half of them Watch, half WatchSessions.
 WATCH_SECONDS = float(os.environ.get("PROXIES_WATCH_SECONDS", "5"))
+WATCHES = 8
+# The job of the session that runs: while it does, nothing else happens to its sessions.
+OF_ONE_JOB = pb.ReplicaSessionFilter(job_name="Replication Job 1")
+# For the simulator: the session that runs goes on, without progress while the watches last.
+NEVER_ENDS = "--run-length=10000h"
 
 OTHER_CALLER = "spiffe://cluster.local/ns/reports/sa/weekly"
 # What another caller might send to be taken for the one that may call.
@@ -265,13 +271,13 @@ async def _under_load(setup: Setup, fault, allowed: set = frozenset()) -> dict[s
 
 
 async def silent_watches_stay_open(setup: Setup) -> dict[str, str]:
-    """Several watches of a session that does not change."""
-    await setup.simulator.restart("--run-length=12h")
+    """Several watches of a session that does not change, and of the sessions that match a filter."""
+    await setup.simulator.restart(NEVER_ENDS)
     await setup.restart({})
     found = {}
     for name, ends in (await _watched(setup, WATCH_SECONDS)).items():
-        expect(ends == [None] * 4, f"{name}: {ends}")
-        found[name] = f"4 for {WATCH_SECONDS:.0f} s"
+        expect(ends == [None] * WATCHES, f"{name}: {ends}")
+        found[name] = f"{WATCHES} of {WATCHES} for {WATCH_SECONDS:.0f} s"
     await setup.simulator.restart()
     await setup.settle()
     return found
@@ -280,7 +286,7 @@ async def silent_watches_stay_open(setup: Setup) -> dict[str, str]:
 async def heartbeats_outlive_the_limit_of_silence(setup: Setup) -> dict[str, str]:
     """Each proxy lets a watch be silent for 3 s instead of 65 s. Returns what becomes of watches that last three times as
     long with a heartbeat each second, and of those without."""
-    await setup.simulator.restart("--run-length=12h")
+    await setup.simulator.restart(NEVER_ENDS)
     await setup.restart_proxies("3s")
     found = {}
     for heartbeat in "1s", "4m":
@@ -288,7 +294,7 @@ async def heartbeats_outlive_the_limit_of_silence(setup: Setup) -> dict[str, str
         found[heartbeat] = await _watched(setup, 9)
     for name in found["1s"]:
         with_heartbeats, without = found["1s"][name], found["4m"][name]
-        expect(with_heartbeats == [None] * 4, f"{name}: {with_heartbeats}")
+        expect(with_heartbeats == [None] * WATCHES, f"{name}: {with_heartbeats}")
         expect(name in UNLIMITED or all(without), f"{name} has no limit of silence: {without}")
     await setup.restart_proxies()
     await setup.simulator.restart()
@@ -297,15 +303,15 @@ async def heartbeats_outlive_the_limit_of_silence(setup: Setup) -> dict[str, str
 
 
 async def _watched(setup: Setup, seconds: float) -> dict[str, list]:
-    """Four watches through each proxy for this time. Returns the errors that ended them, by proxy; None for those that
-    were still open."""
+    """Four watches of each kind through each proxy for this time. Returns the errors that ended them, by proxy; None for
+    those that were still open."""
 
-    async def watch(stub):
+    async def watch(stream):
         events = 0
 
         async def read() -> None:
             nonlocal events
-            async for _ in stub.Watch(pb.WatchReplicaSessionRequest(id=RUNNING)):
+            async for _ in stream:
                 events += 1
 
         try:
@@ -313,16 +319,19 @@ async def _watched(setup: Setup, seconds: float) -> dict[str, list]:
         except asyncio.TimeoutError:
             return None if events else "no event"
         except grpc.aio.AioRpcError as error:
-            return error.code().name
+            return f"{error.code().name} {reason(error)} {error.details()}"
         return "the run has ended"
 
     async with AsyncExitStack() as stack:
         watches = []
         for proxy in setup.proxies:
             own = await stack.enter_async_context(channel(setup.caller_tls, proxy.port))
-            watches += [watch(rpc.ReplicaSessionServiceStub(own)) for _ in range(4)]
+            stub = rpc.ReplicaSessionServiceStub(own)
+            for _ in range(WATCHES // 2):
+                watches.append(watch(stub.Watch(pb.WatchReplicaSessionRequest(id=RUNNING))))
+                watches.append(watch(stub.WatchSessions(pb.WatchSessionsRequest(filter=OF_ONE_JOB))))
         ends = await asyncio.gather(*watches)
-    return {proxy.name: ends[4 * number : 4 * number + 4] for number, proxy in enumerate(setup.proxies)}
+    return {proxy.name: ends[WATCHES * n : WATCHES * (n + 1)] for n, proxy in enumerate(setup.proxies)}
 
 
 async def layers_repeat_what_says_nothing_about_it(setup: Setup) -> dict[str, str]:
