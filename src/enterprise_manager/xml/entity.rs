@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use super::{
     document::Document,
+    name::is_blank,
     time::{means_never, parse_time},
 };
 use crate::enterprise_manager::{
@@ -170,8 +171,11 @@ impl<'x, const N: usize> Children<'x, N> {
 
 /// The text without XML's white space at its ends.
 fn trimmed(text: Cow<'_, str>) -> String {
-    let trimmed = text.trim_matches([' ', '\t', '\r', '\n']);
-    if trimmed.len() == text.len() { text.into_owned() } else { trimmed.to_owned() }
+    let is_blank = |byte: Option<&u8>| byte.is_some_and(|byte| is_blank(*byte));
+    if !is_blank(text.as_bytes().first()) && !is_blank(text.as_bytes().last()) {
+        return text.into_owned();
+    }
+    text.trim_matches([' ', '\t', '\r', '\n']).to_owned()
 }
 
 /// The error for an element whose value is invalid.
