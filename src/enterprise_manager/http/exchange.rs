@@ -8,11 +8,11 @@ use std::{pin::pin, sync::Arc};
 use bytes::Bytes;
 use reqwest::{
     Method, Request, RequestBuilder, Response, StatusCode,
-    header::{CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue},
+    header::{CONTENT_LENGTH, HOST, HeaderMap, HeaderName, HeaderValue},
 };
 use secrecy::{ExposeSecret, SecretString};
 use tokio::time::Instant;
-use url::Url;
+use url::{Position, Url};
 
 use super::{
     client::ConnectionPool,
@@ -47,6 +47,8 @@ pub(crate) struct Http {
     pool: ConnectionPool,
     /// The address with its path prefix and a slash at the end.
     base: Url,
+    /// Its host, and its port unless that is the usual one. Otherwise, each request would format it anew.
+    host: HeaderValue,
     /// Host and port, for the log.
     address: String,
     circuit: Arc<CircuitBreaker>,
@@ -121,6 +123,8 @@ impl Http {
         }
         let http = Self {
             pool,
+            host: HeaderValue::from_str(&base[Position::BeforeHost..Position::AfterPort])
+                .expect("hosts in addresses are visible ASCII"),
             address: address(&base),
             base,
             circuit: Arc::new(CircuitBreaker::new(metrics.circuit_open.clone())),
@@ -194,6 +198,7 @@ impl Http {
         let is_post = exchange.method == Method::POST;
         let mut request = Request::new(exchange.method, url);
         let headers = request.headers_mut();
+        headers.insert(HOST, self.host.clone());
         headers.extend(trace_headers);
         if is_post {
             // HTTP.sys answers 411 to a POST that does not say that it has no body.
