@@ -6,8 +6,10 @@
 //! h2's flushes on.
 
 use std::{
+    cell::Cell,
     future::poll_fn,
     io::{self, IoSlice},
+    mem,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
@@ -23,8 +25,15 @@ const LIMIT: usize = 16 * 1024;
 /// during a poll at the end of that poll.
 pub(super) struct Gathered<I>(Arc<Mutex<Buffered<I>>>);
 
+thread_local! {
+    /// The buffer of this worker, while no connection has anything in it: it is in the processor's cache,
+    /// and a connection that waits needs none.
+    static SPARE: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
 struct Buffered<I> {
     io: I,
+    /// What has to be sent. Without a buffer if that is nothing.
     waiting: Vec<u8>,
     /// The first byte of `waiting` that has not been written yet.
     start: usize,
@@ -73,8 +82,11 @@ impl<I: AsyncWrite + Unpin> Buffered<I> {
             }
             self.start += written;
         }
-        self.waiting.clear();
-        self.start = 0;
+        if self.start > 0 {
+            self.waiting.clear();
+            self.start = 0;
+            SPARE.set(mem::take(&mut self.waiting));
+        }
         Pin::new(&mut self.io).poll_flush(cx)
     }
 }
@@ -110,6 +122,9 @@ impl<I: AsyncWrite + Unpin> AsyncWrite for Gathered<I> {
             if length > LIMIT {
                 return Pin::new(&mut buffered.io).poll_write_vectored(cx, bufs);
             }
+        }
+        if buffered.waiting.capacity() == 0 {
+            buffered.waiting = SPARE.take();
         }
         for buf in bufs {
             buffered.waiting.extend_from_slice(buf);
