@@ -16,6 +16,8 @@ mod crowd;
 mod descriptor;
 #[path = "cli/environment_file.rs"]
 mod environment_file;
+#[path = "cli/follow.rs"]
+mod follow;
 #[path = "cli/open_files.rs"]
 mod open_files;
 #[path = "cli/plaintext.rs"]

@@ -226,6 +226,9 @@ Try next, in another terminal:
   Watch that run until it ends, {seconds} s after the demo started:
     {program} watch {RUNNING_SESSION_ID}{server}{tls}
 
+  Follow all runs, as they begin, change and end:
+    {program} follow{server}{tls}
+
   List recent failures, and why they happened:
     {program} list --result failed{server}{tls}
     {program} tasks {FAILED_SESSION_ID}{server}{tls}

@@ -47,6 +47,6 @@ impl From<StartError> for CommandError {
 
 impl From<Refusal> for CommandError {
     fn from(refusal: Refusal) -> Self {
-        Self::new(refusal.code().into(), refusal.to_string())
+        Self::new(refusal.exit_code(), refusal.to_string())
     }
 }

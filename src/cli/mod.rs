@@ -40,6 +40,7 @@ pub enum Command {
     List(Box<client::list::ListOptions>),
     Tasks(Box<client::tasks::TasksOptions>),
     Watch(client::watch::WatchOptions),
+    Follow(Box<client::follow::FollowOptions>),
     Health(client::health::HealthOptions),
     Check(Box<check::CheckOptions>),
     EmCertificate(em_certificate::EmCertificateOptions),
@@ -63,6 +64,7 @@ impl Command {
             Self::List(options) => client::list::run(&options).await,
             Self::Tasks(options) => client::tasks::run(&options).await,
             Self::Watch(options) => client::watch::run(&options).await,
+            Self::Follow(options) => client::follow::run(&options).await,
             Self::Health(options) => client::health::run(&options).await,
             Self::Check(options) => check::run(*options).await,
             Self::EmCertificate(options) => em_certificate::run(&options).await,
@@ -83,6 +85,12 @@ pub fn command() -> clap::Command {
 /// Prints to standard output.
 fn print(text: &str) {
     write(io::stdout(), text);
+}
+
+/// Prints to standard output, or says why that cannot be done.
+fn try_print(text: &str) -> io::Result<()> {
+    let mut output = io::stdout();
+    output.write_all(text.as_bytes()).and_then(|()| output.flush())
 }
 
 /// Prints to standard error.

@@ -19,6 +19,12 @@ pub(super) fn error_width() -> Option<usize> {
     width_of(io::stderr())
 }
 
+/// The numbers of columns and lines of the terminal that standard output is.
+pub(super) fn size() -> (usize, usize) {
+    terminal_size_of(io::stdout())
+        .map_or((80, 24), |(width, height)| (width.0.into(), height.0.into()))
+}
+
 fn width_of(output: impl AsFd) -> Option<usize> {
     asked().or_else(|| Some(terminal_size_of(output)?.0.0.into())).map(|width| width.max(LEAST))
 }

@@ -120,13 +120,14 @@ async fn a_proxy_s_page_is_told_as_one_and_not_as_a_failure_of_the_gateway() {
         (404, 69, "UNAVAILABLE: what answers is not a gRPC service (HTTP status 404"),
     ] {
         let page = || Does::Page(StatusCode::from_u16(status).unwrap());
-        let server = proxy([page(), page(), page(), page(), page(), page()]).await;
+        let server = proxy([page(), page(), page(), page(), page(), page(), page()]).await;
         let plain = server.replace("--server=http://", "--address=");
         for command in [
             &["get", FINISHED, &server][..],
             &["list", &server],
             &["tasks", FINISHED, &server],
             &["watch", FINISHED, &server],
+            &["follow", &server],
             &["health", &server],
             &["health", &plain],
         ] {

@@ -166,6 +166,7 @@ async fn a_key_behind_any_option_of_any_subcommand_is_not_printed() {
         "list",
         "tasks",
         "watch",
+        "follow",
         "health",
         "check",
         "em-certificate",

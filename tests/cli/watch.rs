@@ -13,11 +13,11 @@ use super::*;
 const FAILED: &str = "b6f1a9d2-30f4-4c0e-9a53-0d1c52e8f009";
 
 /// A gateway in this process, which reads watched sessions at short intervals.
-async fn gateway(simulator: &Simulator, port: u16) -> RunningGateway {
+pub async fn gateway(simulator: &Simulator, port: u16) -> RunningGateway {
     gateway_with(simulator, port, |_| {}).await
 }
 
-async fn gateway_with(
+pub async fn gateway_with(
     simulator: &Simulator,
     port: u16,
     change: impl FnOnce(&mut Settings),
@@ -36,7 +36,7 @@ async fn gateway_with(
     serve::start(settings).await.unwrap()
 }
 
-fn server(gateway: &RunningGateway) -> String {
+pub fn server(gateway: &RunningGateway) -> String {
     format!("--server=http://{}", gateway.address())
 }
 

@@ -1,13 +1,16 @@
-//! The options that `list` and `tasks` have in common: which sessions or tasks, and which page of them.
+//! The options that `list`, `tasks` and `follow` have in common: which sessions or tasks, and which page of them.
 
 use clap::Args;
 use jiff::Timestamp;
 
-use super::parse::{backup_server_id, job_id, point_in_time, result};
+use super::parse::{backup_server_id, job_id, point_in_time, result, state};
 use crate::{
     cli::terminal::wrapped,
     proto::time::to_protobuf,
-    proto::v1::{ReplicaSessionOrder, TimeRange, replica_session::Result as RunResult},
+    proto::v1::{
+        ReplicaSessionFilter, ReplicaSessionOrder, TimeRange,
+        replica_session::{Result as RunResult, State},
+    },
 };
 
 /// Which of them to print. Each option that is given must match.
@@ -70,6 +73,41 @@ impl FilterOptions {
     /// The times of the end.
     pub(super) fn ended(&self) -> Option<TimeRange> {
         range(self.ended_from, self.ended_before)
+    }
+}
+
+/// Which sessions. Each option that is given must match.
+#[derive(Debug, Clone, Default, PartialEq, Args)]
+pub struct SessionFilterOptions {
+    /// What sessions have in common with tasks.
+    #[command(flatten)]
+    pub common: FilterOptions,
+
+    /// Only sessions in one of these states, such as working,stopping
+    #[arg(long, value_name = "STATE", value_delimiter = ',', value_parser = state)]
+    pub state: Vec<State>,
+
+    /// Only retries of failed runs (true), or only other runs (false)
+    #[arg(long, value_name = "true|false")]
+    pub retry: Option<bool>,
+}
+
+impl SessionFilterOptions {
+    /// The filter as the contract has it.
+    pub(super) fn filter(&self) -> ReplicaSessionFilter {
+        let FilterOptions { job, job_name, backup_server, backup_server_name, .. } = &self.common;
+        ReplicaSessionFilter {
+            job_id: text(job.as_ref()),
+            job_name: text(job_name.as_ref()),
+            backup_server_id: text(backup_server.as_ref()),
+            backup_server_name: text(backup_server_name.as_ref()),
+            states: self.state.iter().map(|state| (*state).into()).collect(),
+            results: self.common.results(),
+            is_retry: self.retry,
+            create_time: self.common.created(),
+            end_time: self.common.ended(),
+            session_ids: Vec::new(),
+        }
     }
 }
 

@@ -8,10 +8,9 @@ use tonic::Request;
 
 use super::{
     Refusal,
-    filter::{FilterOptions, PageOptions, more, text},
+    filter::{PageOptions, SessionFilterOptions, more, text},
     get::ViewOption,
     json,
-    parse::state,
     server::ServerOptions,
     table::Table,
     text::{result_text, started_and_took, state_text},
@@ -20,7 +19,7 @@ use crate::{
     cli::{CommandError, ExitCode, print, terminal},
     proto::v1::{
         ListReplicaSessionsRequest, ListReplicaSessionsResponse, ReplicaSession,
-        ReplicaSessionFilter, replica_session::State,
+        replica_session::State,
     },
     settings::duration,
 };
@@ -36,15 +35,7 @@ pub struct ListOptions {
 
     /// Which sessions.
     #[command(flatten)]
-    pub filter: FilterOptions,
-
-    /// Only sessions in one of these states, such as working,stopping
-    #[arg(long, value_name = "STATE", value_delimiter = ',', value_parser = state)]
-    pub state: Vec<State>,
-
-    /// Only retries of failed runs (true), or only other runs (false)
-    #[arg(long, value_name = "true|false")]
-    pub retry: Option<bool>,
+    pub filter: SessionFilterOptions,
 
     /// How much to read of each session
     #[arg(long, value_name = "VIEW", default_value = "entity")]
@@ -99,25 +90,12 @@ async fn list(options: &ListOptions) -> Result<ListReplicaSessionsResponse, Refu
 }
 
 fn request(options: &ListOptions) -> ListReplicaSessionsRequest {
-    let FilterOptions { job, job_name, backup_server, backup_server_name, .. } = &options.filter;
-    let filter = ReplicaSessionFilter {
-        job_id: text(job.as_ref()),
-        job_name: text(job_name.as_ref()),
-        backup_server_id: text(backup_server.as_ref()),
-        backup_server_name: text(backup_server_name.as_ref()),
-        states: options.state.iter().map(|state| (*state).into()).collect(),
-        results: options.filter.results(),
-        is_retry: options.retry,
-        create_time: options.filter.created(),
-        end_time: options.filter.ended(),
-        ..ReplicaSessionFilter::default()
-    };
     ListReplicaSessionsRequest {
         page_size: options.page.page_size.unwrap_or_default(),
         page_token: text(options.page.page_token.as_ref()),
         view: options.view.into(),
         order_by: options.page.order().into(),
-        filter: Some(filter),
+        filter: Some(options.filter.filter()),
         ..ListReplicaSessionsRequest::default()
     }
 }

@@ -1,8 +1,10 @@
 //! The subcommands that are clients of a gateway: they do what a developer's own client would do,
 //! but for people at a terminal.
 
+mod again;
 mod answer;
 mod filter;
+pub mod follow;
 pub mod get;
 pub mod health;
 mod json;

@@ -10,6 +10,7 @@ use crate::{
     enterprise_manager::{SessionId, parse_id},
     proto::v1::{
         replica_session::{Result as RunResult, State},
+        replica_session_change::Kind,
         replica_task_session::State as TaskState,
     },
     runtime::text::quoted,
@@ -72,6 +73,17 @@ pub(super) fn result(text: &str) -> Result<RunResult, String> {
     RunResult::from_str_name(&name).filter(|result| *result != RunResult::Unspecified).ok_or_else(
         || format!("there is no result {}; use failed, warning, success or none", quoted(text)),
     )
+}
+
+/// Parses a kind of change of a session.
+pub(super) fn change(text: &str) -> Result<Kind, String> {
+    let name = format!("KIND_{}", constant(text));
+    Kind::from_str_name(&name).filter(|kind| *kind != Kind::Unspecified).ok_or_else(|| {
+        format!(
+            "there is no kind of change {}; use appeared, changed, ended, left or removed",
+            quoted(text)
+        )
+    })
 }
 
 fn constant(text: &str) -> String {

@@ -6,8 +6,8 @@ use tonic::{Code, Status};
 use tonic_types::StatusExt;
 
 use crate::{
-    gateway::status::ERROR_DOMAIN, operations::log::root_cause, proto::codes::code_name,
-    runtime::readable::duration,
+    cli::ExitCode, gateway::status::ERROR_DOMAIN, operations::log::root_cause,
+    proto::codes::code_name, runtime::readable::duration,
 };
 
 /// A status with its details, for printing.
@@ -39,8 +39,22 @@ impl Refusal {
 
     /// Whether it is a gateway's own answer.
     pub(super) fn is_the_gateways(&self) -> bool {
+        self.reason().is_some()
+    }
+
+    /// The gateway's reason, for programs.
+    pub(super) fn reason(&self) -> Option<String> {
         let info = self.status.get_details_error_info();
-        info.is_some_and(|info| info.domain == ERROR_DOMAIN)
+        info.filter(|info| info.domain == ERROR_DOMAIN).map(|info| info.reason)
+    }
+
+    /// The exit code for it.
+    pub(crate) fn exit_code(&self) -> ExitCode {
+        match self.reason().as_deref() {
+            // The gateway is set up correctly; the caller's filter is too wide.
+            Some("TOO_MANY_SESSIONS") => ExitCode::USAGE,
+            _ => self.code().into(),
+        }
     }
 
     /// One sentence. Only a proxy sends a status without a message.

@@ -12,12 +12,18 @@ use super::{
     text::{clean, clock, human, moment, result_text, state_text},
 };
 use crate::{
-    cli::{print, print_error},
+    cli::{print, print_error, terminal},
     proto::v1::{
         EnterpriseManagerOutage, ReplicaSession, ReplicaSessionSnapshot,
         WatchReplicaSessionResponse, replica_session::State, watch_replica_session_response::Event,
     },
 };
+
+/// Whether standard output is a terminal on which a line can be drawn again.
+pub(super) fn is_live_terminal() -> bool {
+    let is_dumb = env::var_os("TERM").is_some_and(|term| term == "dumb");
+    io::stdout().is_terminal() && !is_dumb
+}
 
 /// How events are shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,12 +42,10 @@ pub(super) enum Form {
 impl Form {
     /// The form that suits the standard output of this process.
     pub(super) fn for_output(json: bool) -> Self {
-        let is_dumb = env::var_os("TERM").is_some_and(|term| term == "dumb");
         if json {
             Self::Json
-        } else if io::stdout().is_terminal() && !is_dumb {
-            let size = terminal_size::terminal_size();
-            let width = size.map_or(80, |(width, _)| width.0.into());
+        } else if is_live_terminal() {
+            let (width, _) = terminal::size();
             Self::Bar { width }
         } else {
             Self::Lines

@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep_until};
 use tonic::Code;
 
 use super::Refusal;
-use crate::{proto::v1::WatchReplicaSessionResponse, runtime::readable};
+use crate::runtime::readable;
 
 /// Time for the first event. The gateway has one within its `--default-deadline`, which is seldom
 /// longer than the longest deadline that it grants: 60 s, unless its operator has changed that.
@@ -42,11 +42,11 @@ impl Silence {
         Self { began: Instant::now(), promise: Promise::FirstEvent }
     }
 
-    /// This has been heard.
-    pub(super) fn end(&mut self, event: &WatchReplicaSessionResponse) {
+    /// An event has been heard, with what it promises.
+    pub(super) fn end(&mut self, heartbeat_interval: Option<prost_types::Duration>) {
         self.began = Instant::now();
         if matches!(self.promise, Promise::FirstEvent) {
-            let interval = event.heartbeat_interval.and_then(|it| it.try_into().ok());
+            let interval = heartbeat_interval.and_then(|it| it.try_into().ok());
             self.promise = interval.map_or(Promise::None, Promise::Heartbeats);
         }
     }
@@ -82,12 +82,6 @@ impl Silence {
 mod tests {
     use super::*;
 
-    fn event(interval: Option<u64>) -> WatchReplicaSessionResponse {
-        let heartbeat_interval =
-            interval.map(|seconds| Duration::from_secs(seconds).try_into().unwrap());
-        WatchReplicaSessionResponse { event: None, heartbeat_interval }
-    }
-
     #[tokio::test(start_paused = true)]
     async fn a_watch_may_be_silent_for_two_intervals_and_the_margin() {
         let mut silence = Silence::begin();
@@ -104,7 +98,8 @@ mod tests {
                 )),
                 "{told}"
             );
-            silence.end(&event(if first == 65 { Some(25) } else { None }));
+            let interval = Duration::from_secs(25).try_into().unwrap();
+            silence.end((first == 65).then_some(interval));
         }
         assert!(silence.is_too_long().await.message().ends_with("a sign of life every 25 s"));
     }
@@ -112,7 +107,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_gateway_that_promises_nothing_may_be_silent_for_ever() {
         let mut silence = Silence::begin();
-        silence.end(&event(None));
+        silence.end(None);
         let day = Duration::from_secs(24 * 3600);
         assert!(tokio::time::timeout(day, silence.is_too_long()).await.is_err());
     }

@@ -6,7 +6,7 @@
 
 use textwrap::core::display_width;
 
-use super::text::clean;
+use super::text::{clean, cut};
 use crate::cli::terminal::lines;
 
 /// Between two columns.
@@ -14,6 +14,9 @@ const GAP: usize = 2;
 
 /// Before the further lines of a row.
 const INDENT: usize = 2;
+
+/// The width that a cell may always have: that of an id.
+const LEAST_CELL: usize = 36;
 
 /// Columns of a table.
 pub(super) struct Table<const N: usize> {
@@ -27,18 +30,42 @@ impl<const N: usize> Table<N> {
     /// The rows below the heading, for this number of columns on the terminal; `None` has room for everything.
     pub(super) fn render(&self, rows: &[[String; N]], width: Option<usize>) -> String {
         let rows: Vec<_> = rows.iter().map(|row| row.each_ref().map(|cell| clean(cell))).collect();
-        let mut widths = self.heading.map(display_width);
-        for row in &rows {
-            for (width, cell) in widths.iter_mut().zip(row) {
-                *width = (*width).max(display_width(cell));
-            }
-        }
+        let widths = self.widths(&rows);
         let lines = self.lines(&widths, width);
         let heading = self.heading.map(str::to_owned);
         [&heading].into_iter().chain(&rows).fold(String::new(), |mut table, row| {
             write_row(&mut table, row, &lines, &widths, width);
             table
         })
+    }
+
+    /// The heading and the rows, each on one line, with the columns that have room on it. No cell takes more
+    /// than a third of it.
+    pub(super) fn first_lines(&self, rows: &[[String; N]], width: usize) -> Vec<String> {
+        let most = (width / 3).max(LEAST_CELL);
+        let short = |cell: &String| shortened(&clean(cell), most);
+        let rows: Vec<_> = rows.iter().map(|row| row.each_ref().map(short)).collect();
+        let widths = self.widths(&rows);
+        let mut lines = self.lines(&widths, Some(width));
+        lines.truncate(1);
+        let heading = self.heading.map(str::to_owned);
+        let line = |row| {
+            let mut line = String::new();
+            write_row(&mut line, row, &lines, &widths, None);
+            line.trim_end().to_owned()
+        };
+        [&heading].into_iter().chain(&rows).map(line).collect()
+    }
+
+    /// How wide each column is.
+    fn widths(&self, rows: &[[String; N]]) -> [usize; N] {
+        let mut widths = self.heading.map(display_width);
+        for row in rows {
+            for (width, cell) in widths.iter_mut().zip(row) {
+                *width = (*width).max(display_width(cell));
+            }
+        }
+        widths
     }
 
     /// Which columns stand on which line of a row.
@@ -59,6 +86,11 @@ impl<const N: usize> Table<N> {
         }
         lines
     }
+}
+
+/// The text, or its beginning and an ellipsis.
+fn shortened(text: &str, width: usize) -> String {
+    if display_width(text) <= width { text.to_owned() } else { cut(text, width - 1) + "…" }
 }
 
 /// The number of columns of the terminal that these columns of the table take.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
+use textwrap::core::display_width;
 
 pub(super) use crate::proto::time::from_protobuf as moment;
 use crate::proto::v1::ReplicaSession;
@@ -11,6 +12,16 @@ use crate::proto::v1::ReplicaSession;
 /// terminal.
 pub(super) fn clean(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+}
+
+/// As much of the text as this number of columns of the terminal has room for.
+pub(super) fn cut(text: &str, width: usize) -> String {
+    let mut taken = 0;
+    let fits = |letter: &char| {
+        taken += display_width(letter.encode_utf8(&mut [0; 4]));
+        taken <= width
+    };
+    text.chars().take_while(fits).collect()
 }
 
 /// What a run is doing.

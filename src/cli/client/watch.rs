@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use clap::Args;
 use tokio::time::{sleep, timeout};
-use tonic::{Code, Streaming};
+use tonic::Code;
 
 use super::{
     Refusal, ServerOptions,
+    again::{Again, CONNECT_TIMEOUT, next},
     parse::session_id,
     screen::{Form, Screen},
     silence::Silence,
@@ -15,26 +16,12 @@ use super::{
 use crate::{
     cli::{CommandError, ExitCode},
     proto::v1::{
-        ReplicaSession, WatchReplicaSessionRequest, WatchReplicaSessionResponse,
+        ReplicaSession, WatchReplicaSessionRequest,
         replica_session::{Result as RunResult, State},
         watch_replica_session_response::Event,
     },
     settings::duration,
 };
-
-/// Time for a connection to be established.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// Pause before the first new watch if the gateway asks for none. It doubles after each watch
-/// without an event. A random addition of up to the same length keeps clients from reconnecting all
-/// at once.
-const FIRST_PAUSE: Duration = Duration::from_millis(500);
-
-/// Maximum of that pause.
-const LONGEST_PAUSE: Duration = Duration::from_secs(15);
-
-/// How often the time on a terminal is redrawn.
-const TICK: Duration = Duration::from_secs(1);
 
 /// Follow one session until its run is over, and report how it went
 ///
@@ -93,26 +80,16 @@ fn outcome(session: &ReplicaSession) -> Option<ExitCode> {
 }
 
 async fn follow(options: &WatchOptions, screen: &mut Screen) -> Result<ExitCode, Refusal> {
-    let mut pause = FIRST_PAUSE;
-    // Until then, the address may be wrong.
-    let mut has_reached_gateway = false;
+    let mut again = Again::new();
     loop {
         let mut has_events = false;
         let refusal = match watch_once(options, screen, &mut has_events).await {
             Ok(ended) => return Ok(ended),
             Err(refusal) => refusal,
         };
-        has_reached_gateway |= has_events || refusal.is_the_gateways();
-        if !has_reached_gateway || !refusal.passes() {
-            return Err(refusal);
-        }
-        if has_events {
-            pause = FIRST_PAUSE;
-        }
+        let Some(pause) = again.after(&refusal, has_events) else { return Err(refusal) };
         screen.note(&format!("{}; watching again", refusal.message()));
-        let asked = refusal.retry_delay().unwrap_or_default();
-        sleep(asked.max(pause.mul_f64(1.0 + fastrand::f64()))).await;
-        pause = (pause * 2).min(LONGEST_PAUSE);
+        sleep(pause).await;
     }
 }
 
@@ -131,28 +108,15 @@ async fn watch_once(
     };
     let mut events = begun.into_inner();
     let mut ended = None;
-    while let Some(event) = next(&mut events, &silence, screen).await? {
+    while let Some(event) =
+        next(&mut events, &silence, screen.is_live(), || screen.redraw()).await?
+    {
         *has_events = true;
-        silence.end(&event);
+        silence.end(event.heartbeat_interval);
         screen.show(&event);
         if let Some(Event::Snapshot(snapshot)) = &event.event {
             ended = snapshot.replica_session.as_ref().and_then(outcome);
         }
     }
     ended.ok_or_else(|| Refusal::local(Code::Unavailable, "the watch ended before the run"))
-}
-
-/// The next event, unless the silence lasts for too long; meanwhile the live line is redrawn.
-async fn next(
-    events: &mut Streaming<WatchReplicaSessionResponse>,
-    silence: &Silence,
-    screen: &mut Screen,
-) -> Result<Option<WatchReplicaSessionResponse>, Refusal> {
-    loop {
-        tokio::select! {
-            event = events.message() => return Ok(event?),
-            refusal = silence.is_too_long() => return Err(refusal),
-            () = sleep(TICK), if screen.is_live() => screen.redraw(),
-        }
-    }
 }
