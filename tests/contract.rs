@@ -54,13 +54,13 @@ fn the_code_in_the_documents_is_that_of_the_example_clients() {
     ] {
         assert_shown("docs/errors.md", client, "errors");
     }
-    for client in ["python/errors.py", "go/list-sessions/main.go"] {
+    for client in ["python/errors.py", "go/client/client.go"] {
         assert_shown("docs/clients.md", client, "reasons");
     }
-    for client in ["python/watch_session.py", "connect/watch-session.ts"] {
+    for client in ["python/watch_session.py", "connect/client.ts"] {
         assert_shown("docs/clients.md", client, "again");
     }
-    for client in ["python/watch_session.py", "connect/watch-session.ts"] {
+    for client in ["python/watch_session.py", "connect/client.ts"] {
         assert_shown("docs/clients.md", client, "alive");
     }
     for client in ["python/errors.py", "typescript/errors.ts", "connect/client.ts"] {

@@ -1,9 +1,9 @@
-// Shared by all programs here: the connection to the gateway, and the explanation of its errors.
+// Shared by all programs here: the connection to the gateway, and what to make of its errors.
 
 import { readFileSync } from 'node:fs';
-import { setTimeout } from 'node:timers/promises';
-import { durationMs } from '@bufbuild/protobuf/wkt';
-import { Code, ConnectError, createClient, type Client } from '@connectrpc/connect';
+import { setTimeout as pause } from 'node:timers/promises';
+import { type Duration, durationMs } from '@bufbuild/protobuf/wkt';
+import { type CallOptions, Code, ConnectError, createClient, type Client } from '@connectrpc/connect';
 import { createGrpcTransport } from '@connectrpc/connect-node';
 import { ReplicaSessionService } from './generated/enterprisemanager/v1/replica_session_service_pb.js';
 import { BadRequestSchema, ErrorInfoSchema, RetryInfoSchema } from './generated/google/rpc/error_details_pb.js';
@@ -46,13 +46,64 @@ export async function patiently<T>(call: () => Promise<T>, patienceMs: number): 
     try {
       return await call();
     } catch (thrown) {
-      const [retry] = ConnectError.from(thrown).findDetails(RetryInfoSchema);
-      if (!retry?.retryDelay) throw thrown; // the gateway does not say that another attempt may succeed
+      const retry = retryDelayMs(ConnectError.from(thrown));
+      if (retry === undefined) throw thrown; // the gateway does not say that another attempt may succeed
       // At random up to half as long again, so that all who wait do not come back in the same instant.
-      const delayMs = durationMs(retry.retryDelay) * (1 + Math.random() / 2);
+      const delayMs = retry * (1 + Math.random() / 2);
       if (Date.now() + delayMs > end) throw thrown;
-      await setTimeout(delayMs);
+      await pause(delayMs);
     }
   }
 }
+
+/** After how many milliseconds another attempt may succeed; undefined if the gateway does not say so. */
+export function retryDelayMs(error: ConnectError): number | undefined {
+  const [retry] = error.findDetails(RetryInfoSchema);
+  return retry?.retryDelay && durationMs(retry.retryDelay);
+}
 // patience: end
+
+// alive: begin
+/** What a watch sends. Ends it when it has been silent for so long that two heartbeats are missing. */
+export async function* alive<T extends { heartbeatInterval?: Duration }>(
+  watch: (options: CallOptions) => AsyncIterable<T>,
+) {
+  const controller = new AbortController();
+  let patienceMs = 65_000; // until the first event
+  let timer: NodeJS.Timeout | undefined;
+  const listen = () => {
+    const silence = new Error(`nothing heard for ${Math.round(patienceMs / 1000)} s`);
+    timer = setTimeout(() => controller.abort(silence), patienceMs);
+  };
+  try {
+    listen();
+    for await (const response of watch({ signal: controller.signal })) {
+      clearTimeout(timer);
+      if (response.heartbeatInterval) {
+        // In the first event. The margin is for the second heartbeat, which is due just then.
+        patienceMs = 2 * durationMs(response.heartbeatInterval) + 5000;
+      }
+      yield response;
+      listen();
+    }
+  } finally {
+    clearTimeout(timer);
+  }
+}
+// alive: end
+
+// again: begin
+/** The gateway's machine-readable reason; empty if a proxy or the library created the error. */
+export function reason(error: ConnectError): string {
+  const info = error.findDetails(ErrorInfoSchema).find(({ domain }) => domain === 'replicasession.gateway');
+  return info?.reason ?? '';
+}
+
+/**
+ * Whether the gateway itself says why another watch would not help. Without a reason of the gateway, the
+ * connection or a proxy has failed, and what stands between decides which code that has.
+ */
+export function isLasting(error: ConnectError): boolean {
+  return reason(error) !== '' && error.code !== Code.Unavailable && error.code !== Code.ResourceExhausted;
+}
+// again: end

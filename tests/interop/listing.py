@@ -1,4 +1,4 @@
-"""Checks the programs of examples/ that list sessions: pages, filters, tasks, and reasons."""
+"""Checks the programs of examples/ that list sessions and tasks: pages, filters, and reasons."""
 
 import re
 
@@ -21,25 +21,36 @@ WRONG_NAME = {
 DOWN = {"code": "UNAVAILABLE", "reason": "EM_UNAVAILABLE", "retry": "after 5 s", "advice": "try again later"}
 
 
+# The machine of that job whose disk could not be opened until the last retry, and the result of its tasks in the order
+# of the answer.
+MACHINE = "fs02"
+OF_MACHINE = ["RESULT_SUCCESS", "RESULT_FAILED", "RESULT_FAILED"]
+WRONG_MACHINE = {
+    "code": "INVALIDARGUMENT", "reason": "INVALID_FILTER",
+    "field": "filter.vm_names must not be empty: leave it out instead",
+    "advice": "correct your input",
+}  # fmt: skip
+
+
 class Lister:
-    """A client's program that lists sessions, run with the command of its README."""
+    """A client's program that lists what belongs to a name, run with the command of its README."""
 
-    def __init__(self, language, advises):
+    def __init__(self, language, advises, argument):
         self.language, self.advises = language, advises
-        command = next(block for block in blocks(f"examples/{language}/README.md") if JOB in block)
-        self.command = command.strip().removesuffix(f"'{JOB}'")
+        command = next(block for block in blocks(f"examples/{language}/README.md") if block.endswith(f"{argument}\n"))
+        self.command = command.strip().removesuffix(argument)
 
-    def run(self, gateway, job_name, page_size=""):
+    def run(self, gateway, name, page_size=""):
         """Exit code, all lines as (word, rest), and the whole output."""
-        environment = {"GATEWAY_ADDRESS": gateway.address, "JOB_NAME": job_name, "DEADLINE_SECONDS": "3"}
-        script = f'{self.command} "$JOB_NAME" {page_size}'
+        environment = {"GATEWAY_ADDRESS": gateway.address, "NAME": name, "DEADLINE_SECONDS": "3"}
+        script = f'{self.command} "$NAME" {page_size}'
         code, printed = execute(script, f"examples/{self.language}", 30, environment)
         lines = re.findall(r"^([a-z]+) +(\S.*)$", printed, re.MULTILINE)
         return code, lines, f"exit code {code}\n{printed}"
 
-    def error(self, gateway, job_name, expected):
+    def error(self, gateway, name, expected):
         """The problem with how the program reports an error, if any."""
-        code, lines, printed = self.run(gateway, job_name)
+        code, lines, printed = self.run(gateway, name)
         told = dict(lines)
         told["code"] = told.get("code", "").replace("_", "").upper()
         message = told.pop("message", "")
@@ -51,8 +62,9 @@ class Lister:
         return "" if code and told == wanted else f"expected {wanted}, got {told}\n{printed}"
 
 
-def cases(lister, gateways):
+def cases(language, advises, gateways):
     """The columns of the table: name, and problem if any."""
+    lister = Lister(language, advises, f"'{JOB}'")
     plain = gateways["plain"]
     code, lines, printed = lister.run(plain, JOB, 1)
     yield "list", differs(code, [rest.split()[0] for word, rest in lines if word == "failed"], FAILED, printed)
@@ -70,6 +82,24 @@ def cases(lister, gateways):
     yield "filter", problem
     yield "wrong filter", lister.error(plain, "a\nb", WRONG_NAME)
     yield "unavailable", lister.error(gateways["down"], JOB, DOWN)
+
+
+    lister = Lister(language, advises, MACHINE)
+    for case, page_size, pages in ("machine", "", ["3"]), ("its pages", 1, ["1", "1", "1"]):
+        code, lines, printed = lister.run(plain, MACHINE, page_size)
+        told = [rest.split(maxsplit=2)[1:] for word, rest in lines if word == "task"]
+        problem = differs(code, told, [[result, JOB] for result in OF_MACHINE], printed)
+        if [rest for word, rest in lines if word == "page" and rest != "0"] != pages:
+            problem += f"expected pages of {pages}\n{printed}"
+        if [rest for word, rest in lines if word == "trouble"] != 2 * [NO_DISK.removeprefix(f"{MACHINE} ")]:
+            problem += f"not the reasons\n{printed}"
+        if dict(lines).get("newest", "").split()[1:] != OF_MACHINE[:1]:
+            problem += f"not how the machine stands\n{printed}"
+        yield case, problem
+    code, lines, printed = lister.run(plain, f"{MACHINE.upper()}%")
+    yield "no machine", differs(code, lines, [("page", "0"), ("newest", "nothing is over")], printed)
+    yield "wrong machine", lister.error(plain, "", WRONG_MACHINE)
+    yield "machine unavailable", lister.error(gateways["down"], MACHINE, DOWN)
 
 
 def differs(code, found, expected, printed):

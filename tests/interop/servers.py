@@ -1,4 +1,4 @@
-"""Gateways for the clients to call: each is a process that always ends with the tests."""
+"""Gateways for the clients to call, and the simulator: each is a process that always ends with the tests."""
 
 import os
 import re
@@ -12,13 +12,22 @@ import urllib.request
 STARTS_WITHIN = 30
 
 
-class Gateway:
-    """The program with these arguments, on free ports unless they say otherwise, and the addresses that it listens on."""
+def wait_until(holds, log, within=STARTS_WITHIN):
+    """Waits until `holds()` is true."""
+    end = time.monotonic() + within
+    while not holds():
+        if time.monotonic() > end:
+            raise RuntimeError(f"waited for {within} s:\n{log.read_text()}")
+        time.sleep(0.02)
+
+
+class Server:
+    """The program with these arguments, on a free port unless they say otherwise."""
 
     def __init__(self, program, folder, name, *arguments):
         self.log = folder / f"{name}.log"
         environment = {k: v for k, v in os.environ.items() if not k.startswith("GATEWAY_")}
-        command = [program, *arguments, "--admin-listen=127.0.0.1:0"]
+        command = [program, *arguments]
         if not any(argument.startswith("--listen=") for argument in arguments):
             command.append("--listen=127.0.0.1:0")
         with self.log.open("w") as log:
@@ -34,6 +43,33 @@ class Gateway:
                 return found
             time.sleep(0.05)
         raise RuntimeError(f"no {pattern!r} in the output:\n{self.log.read_text()}")
+
+    def signal(self, number):
+        self.process.send_signal(number)
+
+    def stop(self):
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGINT)
+            try:
+                self.process.wait(timeout=5)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+
+
+class Simulator(Server):
+    """`simulate`, and its address."""
+
+    def __init__(self, program, folder, *arguments):
+        super().__init__(program, folder, "simulator", "simulate", *arguments)
+        self.url = self.wait_for(r"^Simulator +(\S+)")[1]
+
+
+class Gateway(Server):
+    """A gateway, and the addresses that it listens on."""
+
+    def __init__(self, program, folder, name, *arguments):
+        super().__init__(program, folder, name, *arguments, "--admin-listen=127.0.0.1:0")
 
     def handled(self, code=r"\w+"):
         """How many calls of the session service have ended with this code, from the metrics."""
@@ -52,24 +88,7 @@ class Gateway:
         return sum(int(found[1]) for found in map(re.compile(pattern).match, lines) if found)
 
     def wait_until(self, holds):
-        """Waits until `holds()` is true."""
-        end = time.monotonic() + STARTS_WITHIN
-        while not holds():
-            if time.monotonic() > end:
-                raise RuntimeError(f"waited for {STARTS_WITHIN} s:\n{self.log.read_text()}")
-            time.sleep(0.02)
-
-    def signal(self, number):
-        self.process.send_signal(number)
-
-    def stop(self):
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGINT)
-            try:
-                self.process.wait(timeout=5)
-            except subprocess.TimeoutExpired:
-                self.process.kill()
-                self.process.wait()
+        wait_until(holds, self.log)
 
 
 class Demo(Gateway):
@@ -127,10 +146,14 @@ class Balancer:
         while True:
             try:
                 near, _ = self.listener.accept()
-                host, port = self.target.rsplit(":", 1)
-                far = socket.create_connection((host, int(port)), timeout=5)
             except OSError:
                 return
+            try:
+                host, port = self.target.rsplit(":", 1)
+                far = socket.create_connection((host, int(port)), timeout=5)
+            except OSError:  # nobody is there
+                near.close()
+                continue
             far.settimeout(None)
             for source, sink in (near, far), (far, near):
                 threading.Thread(target=forward, args=(source, sink), daemon=True).start()

@@ -1,4 +1,4 @@
-// Package client is shared by the programs here: the connection to the gateway, and the explanation of its
+// Package client is shared by the programs here: the connection to the gateway, and what to make of its
 // errors.
 package client
 
@@ -14,7 +14,9 @@ import (
 
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/status"
 )
 
@@ -38,7 +40,9 @@ func Connect() (*grpc.ClientConn, error) {
 		security = grpc.WithTransportCredentials(credentials.NewTLS(config))
 	}
 	address := setting("GATEWAY_ADDRESS", "127.0.0.1:50051")
-	return grpc.Dial(address, security, grpc.WithDefaultServiceConfig(serviceConfig))
+	// Asks whether the connection is alive if nothing has come back for 30 s, and waits 10 s for the answer.
+	alive := grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: 30 * time.Second, Timeout: 10 * time.Second})
+	return grpc.Dial(address, security, alive, grpc.WithDefaultServiceConfig(serviceConfig))
 }
 
 // Deadline is the time for one call.
@@ -70,6 +74,56 @@ func Explain(err error) string {
 }
 
 // errors: end
+
+// reasons: begin
+// Reason is the gateway's machine-readable one; empty if a proxy or the library created the error.
+func Reason(err error) string {
+	for _, detail := range status.Convert(err).Details() {
+		if info, ok := detail.(*errdetails.ErrorInfo); ok && info.Domain == "replicasession.gateway" {
+			return info.Reason
+		}
+	}
+	return ""
+}
+
+// Advice is what to do about an error.
+func Advice(err error) string {
+	switch Reason(err) {
+	case "INVALID_FILTER", "INVALID_ID":
+		return "correct your input"
+	case "EM_ACCESS_DENIED", "EM_CREDENTIALS_REJECTED", "EM_UNTRUSTED_CERTIFICATE":
+		return "ask the gateway's operator to correct its setup"
+	}
+	switch status.Code(err) { // also for reasons that this program does not know yet
+	case codes.Unavailable, codes.ResourceExhausted:
+		if Reason(err) == "" {
+			return "check the gateway's address, and whether it runs"
+		}
+		return "try again later"
+	case codes.DeadlineExceeded:
+		return "try again later, with a longer deadline, if this is the gateway's address: Enterprise Manager is slow or busy"
+	}
+	return "report it to the gateway's operator"
+}
+
+// reasons: end
+
+// IsLasting tells whether the gateway itself says why another watch would not help. Without a reason of the gateway,
+// the connection or a proxy has failed, and what stands between decides which code that has.
+func IsLasting(err error) bool {
+	code := status.Code(err)
+	return Reason(err) != "" && code != codes.Unavailable && code != codes.ResourceExhausted
+}
+
+// RetryDelay is after how long another attempt may succeed; 0 if the gateway does not say so.
+func RetryDelay(err error) time.Duration {
+	for _, detail := range status.Convert(err).Details() {
+		if retry, ok := detail.(*errdetails.RetryInfo); ok {
+			return retry.RetryDelay.AsDuration()
+		}
+	}
+	return 0
+}
 
 func setting(name, otherwise string) string {
 	if value := os.Getenv(name); value != "" {

@@ -8,9 +8,6 @@ import (
 	"strconv"
 	"time"
 
-	"google.golang.org/genproto/googleapis/rpc/errdetails"
-	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"example.com/sessions/client"
@@ -31,7 +28,7 @@ func main() {
 		}
 	}
 	if err := list(pb.NewReplicaSessionServiceClient(conn), os.Args[1], int32(pageSize)); err != nil {
-		log.Fatalf("%s\nadvice   %s", client.Explain(err), advice(err))
+		log.Fatalf("%s\nadvice   %s", client.Explain(err), client.Advice(err))
 	}
 }
 
@@ -84,35 +81,3 @@ func tellTasks(gateway pb.ReplicaSessionServiceClient, id string) error {
 	}
 	return nil
 }
-
-// reasons: begin
-// reason is the gateway's machine-readable one; empty if a proxy or the library created the error.
-func reason(err error) string {
-	for _, detail := range status.Convert(err).Details() {
-		if info, ok := detail.(*errdetails.ErrorInfo); ok && info.Domain == "replicasession.gateway" {
-			return info.Reason
-		}
-	}
-	return ""
-}
-
-func advice(err error) string {
-	switch reason(err) {
-	case "INVALID_FILTER", "INVALID_ID":
-		return "correct your input"
-	case "EM_ACCESS_DENIED", "EM_CREDENTIALS_REJECTED", "EM_UNTRUSTED_CERTIFICATE":
-		return "ask the gateway's operator to correct its setup"
-	}
-	switch status.Code(err) { // also for reasons that this program does not know yet
-	case codes.Unavailable, codes.ResourceExhausted:
-		if reason(err) == "" {
-			return "check the gateway's address, and whether it runs"
-		}
-		return "try again later"
-	case codes.DeadlineExceeded:
-		return "try again later, with a longer deadline, if this is the gateway's address: Enterprise Manager is slow or busy"
-	}
-	return "report it to the gateway's operator"
-}
-
-// reasons: end
