@@ -21,8 +21,8 @@ SECONDS = float(os.environ.get("PROXIES_SECONDS", "8"))
 # The callers of a load: without retries, with the service config of the examples, and with health checking as well.
 CLIENTS = {"bare": None, "example": SERVICE_CONFIG, "health": WITH_HEALTH}
 CHOSEN = os.environ.get("PROXIES_CLIENTS", "bare,example,health").split(",")
-# How long the silent watches last, and how many there are through each proxy: half of them Watch, half WatchSessions.
-WATCH_SECONDS = float(os.environ.get("PROXIES_WATCH_SECONDS", "5"))
+# How long the silent watches last, longer than Envoy's usual limit of 15 s, and how many there are through each proxy: half of them Watch, half WatchSessions.
+WATCH_SECONDS = float(os.environ.get("PROXIES_WATCH_SECONDS", "17"))
 WATCHES = 8
 # The job of the session that runs: while it does, nothing else happens to its sessions.
 OF_ONE_JOB = pb.ReplicaSessionFilter(job_name="Replication Job 1")

@@ -10,13 +10,14 @@ import traceback
 
 import cases
 import em_front
+import followers
 import watchers
 from certificates import CALLER, GATEWAY, Authority
 from parts import REPLICAS, WORK, Failed, Gateway, expect
 from proxies import all_proxies
 from setup import EnterpriseManager, Setup
 
-CHECKS = [*cases.ALL, *em_front.ALL, *watchers.ALL]
+CHECKS = [*cases.ALL, *em_front.ALL, *watchers.ALL, *followers.ALL]
 
 
 async def run(names: list[str]) -> bool:

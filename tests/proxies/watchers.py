@@ -14,19 +14,19 @@ import certificates
 
 EXAMPLES = WORK / "examples"
 PROGRAMS = {
-    "python": [sys.executable, str(EXAMPLES / "python/watch_session.py")],
-    "connect": ["node", str(EXAMPLES / "connect/build/watch-session.js")],
-    "watch": [PROGRAM, "watch"],
+    "python": [sys.executable, str(EXAMPLES / "python/watch_session.py"), RUNNING],
+    "connect": ["node", str(EXAMPLES / "connect/build/watch-session.js"), RUNNING],
+    "watch": [PROGRAM, "watch", RUNNING],
 }
 # How long the run lasts that they watch, in seconds: longer than all of them take to start and to notice.
 RUN = 40
 
 
 class Watcher:
-    """One of the programs, behind a proxy or behind nothing."""
+    """A program, behind a proxy or behind nothing."""
 
-    def __init__(self, program: str, behind: str, port: int) -> None:
-        self.program, self.behind, self.port = program, behind, port
+    def __init__(self, program: str, command: list[str], behind: str, port: int) -> None:
+        self.program, self.command, self.behind, self.port = program, command, behind, port
         self.lines: list[str] = []
 
     async def start(self, tls: Path) -> None:
@@ -39,7 +39,7 @@ class Watcher:
             for name, file in ("CA", "ca.crt"), ("CERT", "tls.crt"), ("KEY", "tls.key"):
                 environment[f"{prefix}_{name}_FILE"] = str(tls / file)
         self.process = await asyncio.create_subprocess_exec(
-            *PROGRAMS[self.program], RUNNING, env=environment,
+            *self.command, env=environment,
             stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
         )  # fmt: skip
         self.reading = asyncio.create_task(self._read())
@@ -93,7 +93,7 @@ async def _interrupted(setup: Setup, begin, end, settings: dict[str, str] = {}) 
     alone.settings = SETTINGS | pace
     gateways = [*setup.gateways, alone]
     places = {"nothing": GATEWAY_PORT} | {proxy.name: proxy.port for proxy in setup.proxies}
-    watchers = [Watcher(program, *place) for place in places.items() for program in PROGRAMS]
+    watchers = [Watcher(*program, *place) for place in places.items() for program in PROGRAMS.items()]
     await setup.simulator.restart(f"--run-length={RUN}s")
     await alone.start()
     await setup.restart(pace)
