@@ -29,6 +29,7 @@ logon-latency=300ms                  responses to logons are delayed
 silence, silence=EXTENT              requests are accepted and never answered
 503, 503=EXTENT                      requests are answered with this status
 503=EXTENT,html,retry-after=5        ... as by a proxy, with a Retry-After
+alternatives=400                     queries for either of two properties are answered with this status
 html, html=EXTENT                    requests are answered with a login page
 drop, drop=EXTENT                    connections are closed in mid-body
 half, half=EXTENT                    bodies end after their first half, framed as if whole
@@ -67,6 +68,16 @@ fn fault(name: &str, value: Option<&str>) -> Option<Fault> {
         "drop" => extent(value).map(Fault::Drop),
         "half" => extent(value).map(|extent| Fault::Cut(Kept::Half, extent)),
         "empty" => extent(value).map(|extent| Fault::Cut(Kept::Nothing, extent)),
+        "alternatives" => {
+            let (status, options) = match value?.split_once(',') {
+                Some((status, options)) => (status, Some(options)),
+                None => (value?, None),
+            };
+            match error_status(status, options)? {
+                Fault::Status(error, Extent::Always) => Some(Fault::Alternatives(error)),
+                _ => None,
+            }
+        }
         "trickle" => value.map_or(Some(DEFAULT_TRICKLE), duration).map(Fault::Trickle),
         "stale" => duration(value?).filter(|interval| !interval.is_zero()).map(Fault::Stale),
         "unknown-id" => (value? == "500").then_some(Fault::UnknownId500),

@@ -41,6 +41,9 @@ pub enum Fault {
     /// Requests are answered 200 with the login page of the web UI, as when a client is pointed at
     /// the wrong port.
     WebUi(Extent),
+    /// Queries for either of two properties (`State!=Stopped,EndTime>=…`) are answered with an error: whether
+    /// Enterprise Manager takes such filters is documented, and not recorded.
+    Alternatives(ErrorStatus),
     /// The connection is closed after half of the announced body has been sent.
     Drop(Extent),
     /// Bodies are cut short and still framed as if they were whole: .NET's own web server on Linux
@@ -224,6 +227,15 @@ impl Faults {
         })
     }
 
+    /// What queries for either of two properties are answered with.
+    pub(crate) fn of_alternatives(&self) -> Option<ErrorStatus> {
+        let active = self.active.lock();
+        active.faults.iter().find_map(|fault| match fault {
+            Fault::Alternatives(error) => Some(*error),
+            _ => None,
+        })
+    }
+
     fn delay(&self, latency: impl Fn(&Fault) -> Option<Latency>) -> Duration {
         let active = self.active.lock();
         let delays = active.faults.iter().filter_map(latency).map(Latency::draw);
@@ -273,6 +285,7 @@ impl Effects {
             Fault::UnknownId500 => self.unknown_id_500 = true,
             Fault::QueryLatency(_)
             | Fault::LogonLatency(_)
+            | Fault::Alternatives(_)
             | Fault::Expire(_)
             | Fault::KeepAlive(_)
             | Fault::Answers(_)

@@ -60,6 +60,22 @@ impl Filter {
         }
     }
 
+    /// Whether it is enough somewhere that one of two properties has some value.
+    pub(crate) fn has_alternatives(&self) -> bool {
+        match self {
+            Self::Compare(_) => false,
+            Self::All(filters) => filters.iter().any(Self::has_alternatives),
+            Self::Any(filters) => {
+                let mut properties = filters.iter().map(|filter| match filter {
+                    Self::Compare(comparison) => Some(&comparison.property),
+                    Self::All(_) | Self::Any(_) => None,
+                });
+                let first = properties.next().flatten();
+                first.is_none() || properties.any(|property| property != first)
+            }
+        }
+    }
+
     /// Whether the filter holds, given a function that decides each comparison.
     pub(crate) fn holds<E>(
         &self,

@@ -18,7 +18,8 @@ use crate::{
     Shared,
     body::Pace,
     element::Element,
-    faults::{Effects, Replacement},
+    faults::{Effects, ErrorStatus, Replacement},
+    filter::Filter,
     logons::{Logon, TOKEN_HEADER},
     options::Generation,
     pages,
@@ -133,7 +134,10 @@ impl Handler<'_> {
                 Reply::new(StatusCode::OK, "text/html; charset=utf-8", pages::WEB_UI_LOGIN)
             }
             None if !may_read => self.refuse(StatusCode::FORBIDDEN, "Access denied."),
-            None => self.resource(route, parameters, &effects),
+            None => match self.refused_alternatives(route, parameters) {
+                Some(error) => error.reply(self.format, self.shared.views.style),
+                None => self.resource(route, parameters, &effects),
+            },
         };
         if route.is_session_read() && self.shared.faults.expire_after_session_read() {
             self.shared.logons.invalidate();
@@ -143,6 +147,14 @@ impl Handler<'_> {
             Some(kept) => reply.cut(kept),
         };
         (reply, effects.pace)
+    }
+
+    /// The fault that a query meets because of its filter.
+    fn refused_alternatives(&self, route: &Route, parameters: &Parameters) -> Option<ErrorStatus> {
+        let error = self.shared.faults.of_alternatives()?;
+        let filter = parameters.get("filter").filter(|_| matches!(route, Route::Query))?;
+        let filter = Filter::parse(filter).ok()?;
+        filter.has_alternatives().then_some(error)
     }
 
     fn resource(&self, route: &Route, parameters: &Parameters, effects: &Effects) -> Reply {

@@ -132,6 +132,20 @@ impl Error {
         }
     }
 
+    /// Whether the error may be about the query that was sent, and not about EM: another one may succeed.
+    pub(crate) fn may_be_of_the_query(&self) -> bool {
+        match self {
+            Self::RequestRefused { .. }
+            | Self::SessionNotFound { .. }
+            | Self::AccessDenied { .. }
+            | Self::NotImplemented { .. }
+            | Self::Internal { .. }
+            | Self::BadResponse(_) => true,
+            Self::NotEnterpriseManager { passing, .. } => !passing,
+            _ => false,
+        }
+    }
+
     /// How long EM or a proxy in front of it asks to wait before the next request, or how long the
     /// circuit breaker or the pause after a failed logon still lasts.
     pub fn retry_after(&self) -> Option<Duration> {

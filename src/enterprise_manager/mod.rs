@@ -45,7 +45,7 @@ pub use model::{
     EntityFields, Link, Reading, ReplicaSession, RunResult, SessionState, TaskReading, TaskSession,
     TaskState, View,
 };
-pub use query::filter::{InvalidName, MAX_NAME, Name, Period, SessionFilter};
+pub use query::filter::{InvalidName, Lately, MAX_NAME, Name, Period, SessionFilter};
 pub use query::list::{
     ItemList, ItemPage, MAX_PAGE_SIZE, SessionList, SessionPage, TaskList, TaskPage,
 };

@@ -1,19 +1,15 @@
 //! One look at Enterprise Manager: which sessions match a filter and run, or have ended since some time.
 //!
-//! A query returns them, newest creation first. Sessions that are known to run, and that the query does not
+//! A query returns them, newest creation first, or two do (`query.rs`). Sessions that are known to run, and that the query does not
 //! return, are read by their ids, many with one query: they have ended too long ago, no longer match, or no
 //! longer exist. Nothing is said of a session only because a query does not return it.
-
-use std::{collections::HashMap, sync::Arc};
 
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use jiff::Timestamp;
 
-use super::table::{Look, MAX_SESSIONS};
+use super::{query::OneQuery, table::Look};
 use crate::{
-    enterprise_manager::{
-        Error, ItemList, MAX_PAGE_SIZE, Order, Position, Reading, SessionFilter, SessionId, View,
-    },
+    enterprise_manager::{Error, SessionFilter, SessionId, View},
     sharing::{SharedReads, TurnTerms},
 };
 
@@ -37,35 +33,13 @@ pub(crate) enum LookError {
 /// Why nothing is known.
 pub(super) async fn look<'t>(
     reads: &SharedReads,
+    one_query: &OneQuery,
     filter: &SessionFilter,
     since: Timestamp,
     running: Vec<SessionId>,
     terms: impl Fn() -> TurnTerms<'t>,
 ) -> Result<Look, LookError> {
-    let filter = SessionFilter { running_or_ended_since: Some(since), ..filter.clone() };
-    let list = ItemList {
-        filter,
-        view: View::Entity,
-        order: Order::NewestFirst,
-        page_size: MAX_PAGE_SIZE,
-    };
-    let mut position = Position::default();
-    let mut listed = HashMap::new();
-    loop {
-        let page =
-            reads.page_in_turn(&list, &position, &terms()).await.map_err(LookError::Failed)?;
-        for session in page.items {
-            let reading = Reading { session, read_at: page.read_at };
-            listed.insert(reading.session.id, Arc::new(reading));
-        }
-        if listed.len() > MAX_SESSIONS {
-            return Err(LookError::TooMany);
-        }
-        match page.next {
-            Some(next) => position = next,
-            None => break,
-        }
-    }
+    let listed = one_query.list(reads, filter, since, &terms).await?;
     let missing = running.into_iter().filter(|id| !listed.contains_key(id));
     let singles = stream::iter(missing.collect::<Vec<_>>()).map(|id| {
         let terms = terms();

@@ -23,6 +23,7 @@ mod follower;
 mod look;
 mod mark;
 mod poller;
+mod query;
 mod registry;
 mod state;
 mod table;
@@ -35,6 +36,7 @@ pub(crate) use change::{Change, ChangeKind, Kinds};
 pub(crate) use follower::{FollowEvent, Follower};
 pub(crate) use look::LookError;
 pub(crate) use mark::{Checksum, Mark, Missed};
+pub(crate) use query::lately;
 pub(crate) use registry::FollowRegistry;
 
 use crate::{

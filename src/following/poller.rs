@@ -136,7 +136,8 @@ impl FilterPoller {
             read: None,
         };
         let running = self.followed.table.lock().running().collect();
-        let result = look(&self.reads, &self.filter, since, running, terms).await;
+        let one_query = &self.registry.one_query;
+        let result = look(&self.reads, one_query, &self.filter, since, running, terms).await;
         if !is_first {
             if matches!(result, Err(LookError::Failed(_))) {
                 trace.set_error();

@@ -4,7 +4,7 @@ use std::{collections::HashMap, sync::Arc};
 
 use parking_lot::Mutex;
 
-use super::{state::Followed, table::MAX_SESSIONS};
+use super::{query::OneQuery, state::Followed, table::MAX_SESSIONS};
 use crate::{
     enterprise_manager::{CallerKey, SessionFilter},
     operations::{
@@ -30,6 +30,7 @@ pub(crate) struct FollowRegistry {
     pub(super) settings: WatchSettings,
     pub(super) metrics: Arc<Metrics>,
     pub(super) traces: Traces,
+    pub(super) one_query: OneQuery,
 }
 
 /// A poller in the registry.
@@ -69,6 +70,7 @@ pub(super) fn has_room(filters: &HashMap<SessionFilter, Registered>, caller: Cal
 impl FollowRegistry {
     /// Without any pollers.
     pub(crate) fn new(settings: WatchSettings, metrics: Arc<Metrics>, traces: Traces) -> Arc<Self> {
-        Arc::new(Self { filters: Mutex::default(), settings, metrics, traces })
+        let one_query = OneQuery::new(metrics.clone());
+        Arc::new(Self { filters: Mutex::default(), settings, metrics, traces, one_query })
     }
 }

@@ -46,7 +46,7 @@ pub(super) fn session_filter(filter: &ReplicaSessionFilter) -> Result<SessionFil
         is_retry: filter.is_retry,
         created: period(filter.create_time.as_ref(), "filter.create_time")?,
         ended: period(filter.end_time.as_ref(), "filter.end_time")?,
-        running_or_ended_since: None,
+        lately: None,
     })
 }
 

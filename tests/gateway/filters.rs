@@ -78,7 +78,7 @@ prop_compose! {
             is_retry,
             created: Period { from, before: None },
             ended: Period { from: None, before: from },
-            running_or_ended_since: None,
+            lately: None,
         }
     }
 }

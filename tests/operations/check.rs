@@ -97,6 +97,7 @@ async fn a_successful_check_passes_every_step_and_logs_off() {
             "list",
             "read",
             "batch",
+            "follow",
             "logoff"
         ]
     );
@@ -142,7 +143,7 @@ async fn the_result_is_available_as_json() {
     let told: serde_json::Value = serde_json::from_str(&out).unwrap();
     assert_eq!(told["exit_code"], 0);
     let steps = told["steps"].as_array().unwrap();
-    assert_eq!(steps.len(), 11);
+    assert_eq!(steps.len(), 12);
     assert_eq!(steps[0]["step"], "settings");
     assert_eq!(steps[0]["outcome"], "ok");
     assert_eq!(steps[3]["outcome"], "not_done", "plain HTTP has no TLS step");
@@ -310,6 +311,46 @@ async fn whether_sessions_will_be_read_together_is_reported() {
     let line = batch_line(&simulator, &["--em-batch=2"]).await;
     assert!(line.starts_with("! batch     sessions will be read one by one"), "{line}");
     assert!(line.contains("takes longer"), "{line}");
+}
+
+/// The line of the step that sends the query of followers. Nothing that it finds fails the check.
+async fn follow_line(simulator: &Simulator) -> String {
+    let (code, out) = check(&simulator.url(), &[]).await;
+    assert_eq!(code, 0, "{out}");
+    let line = out.lines().find(|line| line.split(' ').nth(1) == Some("follow"));
+    line.unwrap_or_else(|| panic!("{out}")).to_owned()
+}
+
+#[tokio::test]
+async fn whether_sessions_can_be_followed_is_reported() {
+    let simulator = Simulator::start(Options::default()).await.unwrap();
+    let line = follow_line(&simulator).await;
+    assert!(line.starts_with("✓ follow    sessions can be followed: a query for"), "{line}");
+    assert!(line.contains(" finds 1 ("), "{line}");
+    for fault in ["alternatives=400", "alternatives=403,html", "alternatives=501"] {
+        simulator.set_faults([fault.parse::<Fault>().unwrap()]);
+        let line = follow_line(&simulator).await;
+        assert!(
+            line.starts_with("! follow    sessions can be followed, with two queries"),
+            "{line}"
+        );
+        assert!(line.contains(" → that works, with more requests"), "{line}");
+    }
+    simulator.set_faults(["query-latency=2s".parse::<Fault>().unwrap()]);
+    let (_, out) = check(&simulator.url(), &["--step-timeout=1s"]).await;
+    assert!(out.contains("– follow    not possible without a list"), "{out}");
+}
+
+#[tokio::test]
+async fn an_answer_that_cannot_be_followed_is_told() {
+    let simulator = Simulator::start(Options::default()).await.unwrap();
+    // As from a proxy that drops the filter.
+    let target = "/api/query?type=ReplicaJobSession&format=Entities&filter=State%3D%3DStopped&sortDesc=CreationTime&pageSize=1";
+    let page = simulator::document(Options::default(), target).unwrap();
+    simulator.answer_query_with(Canned::xml(page));
+    let line = follow_line(&simulator).await;
+    assert!(line.starts_with("! follow    sessions cannot be followed: "), "{line}");
+    assert!(line.contains("WatchSessions fails"), "{line}");
 }
 
 #[tokio::test]

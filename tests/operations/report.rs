@@ -100,7 +100,7 @@ async fn a_report_records_the_answers_and_logs_off_every_session() {
     let body = session["body"].as_str().unwrap();
     assert!(body.starts_with('\u{feff}'), "{body}");
     assert!(session["headers"].to_string().contains("content-type: application/xml"));
-    assert!(out.contains("✓ report    Enterprise Manager answered 35 of 35 requests"), "{out}");
+    assert!(out.contains("✓ report    Enterprise Manager answered 36 of 36 requests"), "{out}");
     assert!(out.contains("✓ logoff"), "{out}");
     let counts = simulator.counts();
     assert_eq!((counts.logons_accepted, counts.logoffs), (3, 3));

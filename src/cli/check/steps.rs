@@ -6,7 +6,7 @@ use tokio::time::{Instant, timeout};
 use uuid::Uuid;
 
 use super::{
-    batch,
+    batch, follow,
     network::{connect_to_any, establish_tls, recognise_server, resolve_host},
     output::{Output, Success},
     problem::{Problem, of_error},
@@ -25,8 +25,19 @@ use crate::{
 };
 
 /// The steps in their order, without `settings` and `report`.
-pub(super) const NAMES: [&str; 10] =
-    ["resolve", "connect", "tls", "recognise", "logon", "role", "list", "read", "batch", "logoff"];
+pub(super) const NAMES: [&str; 11] = [
+    "resolve",
+    "connect",
+    "tls",
+    "recognise",
+    "logon",
+    "role",
+    "list",
+    "read",
+    "batch",
+    "follow",
+    "logoff",
+];
 
 /// The outcome of a step.
 type StepResult<T = ()> = Result<Success<T>, Problem>;
@@ -158,6 +169,7 @@ impl Check<'_> {
             self.output.succeeded("list", listed(format!("works; {NONE}")));
             self.output.ok("read", NONE);
             self.output.not_done("batch", NONE);
+            self.follow(None).await;
             return;
         };
         let created = session.entity.as_ref().and_then(|run| run.created_at);
@@ -165,6 +177,16 @@ impl Check<'_> {
         let text = format!("the newest session is {}{created}", session.id);
         self.output.succeeded("list", listed(text));
         self.read(session.id).await;
+        self.follow(Some(&session)).await;
+    }
+
+    /// Asks for the sessions that run or have ended lately.
+    async fn follow(&mut self, newest: Option<&ReplicaSession>) {
+        let followed = async { Ok(follow::follow(self.target, newest).await) };
+        // The gateway works without this, too.
+        let success =
+            self.in_time(followed).await.unwrap_or_else(|problem| follow::unusable(&problem.text));
+        self.output.succeeded("follow", success);
     }
 
     /// Reads the session by its id, and in a query.
@@ -197,6 +219,7 @@ impl Check<'_> {
             Some(id) => self.read(id).await,
             None => self.output.not_done("read", "no session is known"),
         }
+        self.output.not_done("follow", "not possible without a list");
     }
 
     async fn report(&mut self, file: File, open: &OpenLogon) {

@@ -99,7 +99,7 @@ pub(crate) async fn run(options: &FollowOptions) -> Result<ExitCode, CommandErro
     };
     match end {
         None if following.heard_at.is_none() => {
-            let why = "the gateway has told nothing within --timeout";
+            let why = "nothing has become known of the sessions within --timeout";
             Err(Refusal::local(Code::DeadlineExceeded, why).into())
         }
         None => Ok(ExitCode::SUCCESS),

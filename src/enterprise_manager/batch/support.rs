@@ -47,20 +47,6 @@ impl Support {
     }
 }
 
-/// Whether the error is about the query and not about EM: single reads may succeed.
-pub(super) fn is_missing(error: &Error) -> bool {
-    match error {
-        Error::RequestRefused { .. }
-        | Error::SessionNotFound { .. }
-        | Error::AccessDenied { .. }
-        | Error::NotImplemented { .. }
-        | Error::Internal { .. }
-        | Error::BadResponse(_) => true,
-        Error::NotEnterpriseManager { passing, .. } => !passing,
-        _ => false,
-    }
-}
-
 /// Whether single reads would fail in the same way, and must not be tried in great number.
 pub(super) fn meets_all(error: &Error) -> bool {
     matches!(

@@ -89,7 +89,7 @@ impl EnterpriseManager {
                 }
             }
             Err(error) => {
-                if support::is_missing(&error) {
+                if error.may_be_of_the_query() {
                     self.batches.support.suspend(format_args!(
                         "Enterprise Manager's query service does not return sessions by id: {error}"
                     ));

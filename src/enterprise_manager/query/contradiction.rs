@@ -9,13 +9,13 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use super::{
-    filter::{Period, SessionFilter},
+    filter::{Lately, Period, SessionFilter},
     position::{Position, second_of_session},
     task_filter::TaskFilter,
 };
 use crate::enterprise_manager::{
     error::{BadResponse, excerpt},
-    model::{EntityFields, ReplicaSession, TaskSession},
+    model::{EntityFields, ReplicaSession, SessionState, TaskSession},
     session_id::{SessionId, parse_uuid},
 };
 
@@ -103,7 +103,14 @@ fn contradiction(
     {
         return Some(("IsRetry", is_retry.to_string()));
     }
-    let since = Period { from: filter.running_or_ended_since, before: None };
+    if filter.lately == Some(Lately::Running) && fields.is_over() {
+        return Some(("State", SessionState::Stopped.text().to_owned()));
+    }
+    let since = match filter.lately {
+        Some(Lately::RunningOrEnded { since } | Lately::Ended { since }) => Some(since),
+        Some(Lately::Running) | None => None,
+    };
+    let since = Period { from: since, before: None };
     let ended_at = fields.ended_at.filter(|_| fields.is_over());
     outside(created, fields.created_at, "CreationTimeUTC")
         .or_else(|| outside(filter.ended, fields.ended_at, "EndTimeUTC"))

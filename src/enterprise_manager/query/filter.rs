@@ -37,8 +37,25 @@ pub struct SessionFilter {
     pub created: Period,
     /// `EndTime`, the filter's name for the element `EndTimeUTC`.
     pub ended: Period,
-    /// Only sessions that are not over, or have ended since.
-    pub running_or_ended_since: Option<Timestamp>,
+    /// How far the session is.
+    pub lately: Option<Lately>,
+}
+
+/// How far a session is: what followers are told of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Lately {
+    /// It is not over, or has ended since. The only alternative of two properties that the gateway asks for.
+    RunningOrEnded {
+        /// Inclusive.
+        since: Timestamp,
+    },
+    /// It is not over.
+    Running,
+    /// It has ended since.
+    Ended {
+        /// Inclusive.
+        since: Timestamp,
+    },
 }
 
 /// A name that can be used in a filter.
@@ -104,11 +121,20 @@ impl SessionFilter {
         all.extend(self.is_retry.map(|is_retry| equal("IsRetry", &is_retry.to_string())));
         all.extend(created.comparisons("CreationTime"));
         all.extend(self.ended.comparisons("EndTime"));
-        all.extend(self.running_or_ended_since.map(|since| {
-            let running = comparison("State", "!=", SessionState::Stopped.text());
-            format!("({running},{})", comparison("EndTime", ">=", &time(since)))
-        }));
+        all.extend(self.lately.map(Lately::expression));
         all.join(";")
+    }
+}
+
+impl Lately {
+    fn expression(self) -> String {
+        let running = || comparison("State", "!=", SessionState::Stopped.text());
+        let ended = |since| comparison("EndTime", ">=", &time(since));
+        match self {
+            Self::RunningOrEnded { since } => format!("({},{})", running(), ended(since)),
+            Self::Running => running(),
+            Self::Ended { since } => ended(since),
+        }
     }
 }
 

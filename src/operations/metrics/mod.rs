@@ -93,6 +93,8 @@ metrics! {
         "Sessions that are polled because they are watched";
     followers: Gauge = "gateway_followed_filters",
         "Filters whose sessions are polled because they are followed";
+    split_follow_queries: Gauge = "gateway_follow_queries_split",
+        "1 while each look at followed sessions takes two queries, because one fails";
     watch_events: Counter = "gateway_watch_events", "Events sent to watches, without heartbeats";
     watch_heartbeats: Counter = "gateway_watch_heartbeats", "Heartbeats sent to watches";
     reloads: Family<Labels<2>, Counter> = "gateway_reloads",
@@ -240,6 +242,11 @@ impl Metrics {
     /// Counts the poller of a filter until the guard is dropped.
     pub(crate) fn followed_filter(&self) -> GaugeGuard {
         GaugeGuard::new(&self.parts.followers)
+    }
+
+    /// Records whether each look at followed sessions takes two queries.
+    pub(crate) fn follow_queries_are_split(&self, are_split: bool) {
+        self.parts.split_follow_queries.set(i64::from(are_split));
     }
 
     /// Counts an event of a watch.

@@ -42,7 +42,7 @@ const fn request(name: &'static str, credentials: Credentials, line: &'static st
 /// All requests in their order: a logon comes before the requests that need its token, and a page
 /// of sessions before the requests about one of them.
 #[rustfmt::skip]
-pub const REQUESTS: [Request; 35] = [
+pub const REQUESTS: [Request; 36] = [
     request("root", Nothing, "GET /api/"),
     request("logon without credentials", Nothing, "POST /api/sessionMngr/?v={version}"),
     request("logon, unknown version", Password, "POST /api/sessionMngr/?v=v9_9"),
@@ -51,6 +51,8 @@ pub const REQUESTS: [Request; 35] = [
         "GET /api/query?type=ReplicaJobSession&format=Entities&sortDesc=CreationTime&pageSize=20&page=1"),
     request("running sessions", Token,
         "GET /api/query?type=ReplicaJobSession&format=Entities&filter=State!%3DStopped&pageSize=5"),
+    request("running or lately ended", Token,
+        "GET /api/query?type=ReplicaJobSession&format=Entities&filter=%28State%21%3D%22Stopped%22%2CEndTime%3E%3D%222100-01-01T00:00:00Z%22%29&pageSize=5"),
     request("failed sessions", Token,
         "GET /api/query?type=ReplicaJobSession&format=Entities&filter=Result%3D%3DFailed&pageSize=5"),
     request("oldest session", Token,

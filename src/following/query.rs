@@ -1,0 +1,148 @@
+//! Which query finds the sessions that run or have ended lately.
+//!
+//! One query asks for both, if Enterprise Manager takes alternatives in a filter: its documentation says so, and
+//! nobody is known to have published an answer. If it, or a proxy before it, refuses that query or answers
+//! something else, two queries ask for each alone, for an hour.
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use jiff::Timestamp;
+use parking_lot::Mutex;
+use tokio::time::Instant;
+
+use super::{look::LookError, table::MAX_SESSIONS};
+use crate::{
+    enterprise_manager::{
+        Error, ItemList, Lately, MAX_PAGE_SIZE, Order, Position, Reading, SessionFilter, SessionId,
+        SessionList, View,
+    },
+    operations::metrics::Metrics,
+    sharing::{SharedReads, TurnTerms},
+};
+
+/// How long two queries are sent before one is tried again.
+const PAUSE: Duration = Duration::from_secs(60 * 60);
+
+/// The sessions that a look has found.
+pub(super) type Listed = HashMap<SessionId, Arc<Reading>>;
+
+/// Whether one query is enough, for all filters.
+pub(super) struct OneQuery {
+    refused_until: Mutex<Option<Instant>>,
+    metrics: Arc<Metrics>,
+}
+
+impl OneQuery {
+    /// One query has not been refused yet.
+    pub(super) fn new(metrics: Arc<Metrics>) -> Self {
+        Self { refused_until: Mutex::new(None), metrics }
+    }
+
+    fn is_enough(&self) -> bool {
+        let mut refused_until = self.refused_until.lock();
+        if refused_until.is_some_and(|until| Instant::now() < until) {
+            return false;
+        }
+        if refused_until.take().is_some() {
+            self.metrics.follow_queries_are_split(false);
+        }
+        true
+    }
+
+    /// Two queries have been answered where one was refused.
+    fn is_not_enough(&self, why: &Error) {
+        if self.refused_until.lock().replace(Instant::now() + PAUSE).is_none() {
+            self.metrics.follow_queries_are_split(true);
+            tracing::warn!(
+                pause_seconds = PAUSE.as_secs(),
+                "each look at followed sessions takes two queries during the pause: with alternatives in the \
+                 filter, one fails: {why}"
+            );
+        }
+    }
+
+    /// The sessions that match the filter and are not over, or have ended since.
+    ///
+    /// # Errors
+    ///
+    /// Why they are not known; if neither form of the query is answered, why the last one is not.
+    pub(super) async fn list<'t>(
+        &self,
+        reads: &SharedReads,
+        filter: &SessionFilter,
+        since: Timestamp,
+        terms: &impl Fn() -> TurnTerms<'t>,
+    ) -> Result<Listed, LookError> {
+        let mut listed = Listed::new();
+        let refusal = if self.is_enough() {
+            let either = Lately::RunningOrEnded { since };
+            match list(reads, filter, either, terms, &mut listed).await {
+                Err(LookError::Failed(error)) if error.may_be_of_the_query() => Some(error),
+                outcome => return outcome.map(|()| listed),
+            }
+        } else {
+            None
+        };
+        listed.clear();
+        // In this order: what ends in between is found by both, and the later answer counts.
+        for lately in [Lately::Running, Lately::Ended { since }] {
+            list(reads, filter, lately, terms, &mut listed).await?;
+        }
+        if let Some(why) = refusal {
+            self.is_not_enough(&why);
+        }
+        Ok(listed)
+    }
+}
+
+/// The first page of the sessions that match the filter, and are as far as that.
+pub(crate) fn lately(filter: &SessionFilter, lately: Lately) -> SessionList {
+    ItemList {
+        filter: SessionFilter { lately: Some(lately), ..filter.clone() },
+        view: View::Entity,
+        order: Order::NewestFirst,
+        page_size: MAX_PAGE_SIZE,
+    }
+}
+
+/// Adds all pages of what one query finds.
+async fn list<'t>(
+    reads: &SharedReads,
+    filter: &SessionFilter,
+    how_far: Lately,
+    terms: &impl Fn() -> TurnTerms<'t>,
+    listed: &mut Listed,
+) -> Result<(), LookError> {
+    let list = lately(filter, how_far);
+    let mut position = Position::default();
+    loop {
+        let page = reads.page_in_turn(&list, &position, &terms()).await;
+        let page = page.map_err(LookError::Failed)?;
+        for session in page.items {
+            let reading = Reading { session, read_at: page.read_at };
+            listed.insert(reading.session.id, Arc::new(reading));
+        }
+        if listed.len() > MAX_SESSIONS {
+            return Err(LookError::TooMany);
+        }
+        match page.next {
+            Some(next) => position = next,
+            None => return Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn one_query_is_tried_again_after_an_hour() {
+        let one_query = OneQuery::new(Metrics::new());
+        assert!(one_query.is_enough());
+        one_query.is_not_enough(&Error::NotImplemented { message: String::new() });
+        assert!(!one_query.is_enough());
+        tokio::time::advance(PAUSE).await;
+        assert!(one_query.is_enough());
+    }
+}
