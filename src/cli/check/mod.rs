@@ -38,8 +38,8 @@ use target::Target;
 /// Check that the settings of serve work with this Enterprise Manager
 ///
 /// Takes the settings of serve. Resolves the name, connects, verifies TLS, recognises Enterprise
-/// Manager, logs on, determines what the account may do, lists sessions, reads one by its id and in a query, asks for those that run as WatchSessions
-/// does, and logs off.
+/// Manager, logs on, determines what the account may do, lists sessions, reads one by its id and in a
+/// query, asks for those that run as it does for followers, and logs off.
 /// Prints one line per step, and what to change if the step fails. It only reads, and prints nothing
 /// from Enterprise Manager's answers except the id, time and state of one session.
 ///
