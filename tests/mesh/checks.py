@@ -10,6 +10,7 @@ import signal
 import grpc
 from enterprisemanager.v1 import replica_session_service_pb2 as pb
 from enterprisemanager.v1 import replica_session_service_pb2_grpc as rpc
+from google.protobuf import message_factory
 
 from callers import envoy_says_who_calls_and_nobody_else_can
 from certificates import ENVOY, GATEWAY, issued, served
@@ -178,18 +179,21 @@ async def a_deadline_shrinks_on_its_way(mesh):
 async def a_call_is_tried_again_and_a_watch_is_not(mesh):
     async with recorder(mesh) as server, channel(mesh.caller_tls) as own:
         stub = rpc.ReplicaSessionServiceStub(own)
-        server.refusals = 1
-        await ask(stub, SESSION)
-        expect(len(server.metadata) == 2, f"a call that was refused once arrived {len(server.metadata)} times")
-        server.metadata.clear()
-        server.refusals = 1
-        try:
-            await asyncio.wait_for(stub.Watch(pb.WatchReplicaSessionRequest(id=SESSION)).read(), 5)
-            raise Failed("a refused watch was retried")
-        except grpc.aio.AioRpcError as error:
-            expect(error.code() == grpc.StatusCode.UNAVAILABLE, f"the watch ended with {error.code()}")
-        expect(len(server.metadata) == 1, f"a watch that was refused once arrived {len(server.metadata)} times")
-    return "refused once: a call arrives twice, a watch once"
+        methods = pb.DESCRIPTOR.services_by_name["ReplicaSessionService"].methods
+        for method in methods:
+            server.metadata.clear()
+            server.refusals = 1
+            call = getattr(stub, method.name)(message_factory.GetMessageClass(method.input_type)(), timeout=5)
+            try:
+                await (call.read() if method.server_streaming else call)
+                answered = True
+            except grpc.aio.AioRpcError as error:
+                expect(error.code() == grpc.StatusCode.UNAVAILABLE, f"{method.name} ended with {error.code()}")
+                answered = False
+            arrived, expected = len(server.metadata), 1 if method.server_streaming else 2
+            expect(arrived == expected, f"{method.name} was refused once and arrived {arrived} times")
+            expect(answered != method.server_streaming, f"{method.name} was answered: {answered}")
+    return f"refused once: a call arrives twice, a watch once, of all {len(methods)} methods"
 
 
 async def new_certificates_are_taken_up_and_fail_no_call(mesh):
@@ -236,6 +240,43 @@ async def a_watch_outlasts_tries_and_moves_on_when_its_replica_leaves(mesh):
         again = await asyncio.wait_for(stub.Watch(pb.WatchReplicaSessionRequest(id=RUNNING)).read(), 5)
         expect(again.snapshot.replica_session.id == RUNNING, f"the first event is {again}")
     return "ended with WATCH_INTERRUPTED, and started again at another replica"
+
+
+async def a_watch_of_sessions_outlasts_tries_and_goes_on_at_another_replica(mesh):
+    request = pb.WatchSessionsRequest(filter=pb.ReplicaSessionFilter(states=[pb.ReplicaSession.State.STATE_WORKING]))
+    seen = []
+    async with channel(mesh.caller_tls) as own:
+        stub = rpc.ReplicaSessionServiceStub(own)
+        watch = stub.WatchSessions(request)
+
+        async def follow() -> None:
+            async for event in watch:
+                request.resume_token = event.resume_token or request.resume_token
+                seen.append(event)
+
+        following = asyncio.create_task(follow())
+        await eventually(lambda: seen and seen[-1].HasField("current"), "everything is told")
+        expect(seen[0].change.replica_session.id == RUNNING, f"the first event is {seen[0]}")
+        # Longer than the timeout per try of other calls.
+        ended, _ = await asyncio.wait([following], timeout=4)
+        expect(not ended, "the watch did not last")
+        for gateway in mesh.gateways:
+            await gateway.restart()
+            await mesh.all_healthy()
+        try:
+            await asyncio.wait_for(following, 5)
+            raise Failed("the watch continues although its replica has stopped")
+        except grpc.aio.AioRpcError as error:
+            expect(reason(error) == "WATCH_INTERRUPTED", f"the watch ended with {error.code()} {error.details()}")
+        seen.clear()
+        watch = stub.WatchSessions(request)
+        following = asyncio.create_task(follow())
+        await eventually(lambda: seen and seen[-1].HasField("current"), "everything is told again")
+        following.cancel()
+    kinds = {kind for event in seen for kind in event.change.kinds}
+    expect(kinds <= {pb.ReplicaSessionChange.KIND_CHANGED}, f"what is known is told again: {seen}")
+    expect(not any(event.HasField("missed") for event in seen), f"something is missed: {seen}")
+    return "ended with WATCH_INTERRUPTED, and went on at another replica"
 
 
 async def an_outage_is_told_and_takes_no_replica_away(mesh):
@@ -326,6 +367,7 @@ ALL = [
     a_replica_that_hangs_fails_no_call,
     new_certificates_are_taken_up_and_fail_no_call,
     a_watch_outlasts_tries_and_moves_on_when_its_replica_leaves,
+    a_watch_of_sessions_outlasts_tries_and_goes_on_at_another_replica,
     an_outage_is_told_and_takes_no_replica_away,
     a_slow_enterprise_manager_fails_no_call,
     calls_that_time_out_count_as_deadlines,

@@ -49,9 +49,10 @@ async def curl_calls_in_json(mesh):
         info = [each for each in error["details"] if each["@type"].endswith("google.rpc.ErrorInfo")]
         expect([each["reason"] for each in info] == [reason], f"{body}: {text}")
 
-    # What the contract does not have is refused by Envoy itself.
+    # What the contract does not have is refused by Envoy itself, before it has the whole request. Over HTTP/2 it then
+    # resets the stream, and some versions of curl lose the answer.
     for method, body in [("Get", "{"), ("Get", '{"id": 5}'), ("GetAll", "{}")]:
-        status, text = await curl(tls, method, body)
+        status, text = await curl(tls, method, body, "--http1.1")
         expect(400 <= status < 500, f"{method} {body}: {status} {text}")
 
     # A watch of a finished run is one event, one of a running one goes on: each is a line.
@@ -63,7 +64,19 @@ async def curl_calls_in_json(mesh):
     first = json.loads(text.splitlines()[0])
     expect(first["snapshot"]["replicaSession"]["id"] == RUNNING, f"Watch: {text}")
 
+    status, text = await curl(tls, "ListTaskSessions", json.dumps({"filter": {"vmNames": ["fs02"]}}))
+    tasks = json.loads(text).get("replicaTaskSessions", [])
+    expect(status == 200 and tasks, f"ListTaskSessions: {status} {text}")
+    expect({each["vmName"] for each in tasks} == {"fs02"}, f"ListTaskSessions: {text}")
+
+    # A watch of sessions has no end: those that run, and then that this is all.
+    request = {"filter": {"states": ["STATE_WORKING"]}}
+    _, text = await curl(tls, "WatchSessions", json.dumps(request), "--no-buffer", "--max-time", "3")
+    events = [json.loads(line) for line in text.splitlines()]
+    expect(events[0]["change"]["replicaSession"]["id"] == RUNNING, f"WatchSessions: {text}")
+    expect(any("current" in each for each in events), f"WatchSessions: {text}")
+
     # The same certificates as for gRPC.
     status, _ = await curl(mesh.intruder_tls, "Get", json.dumps({"id": SESSION}))
     expect(status == 0, f"an intruder got {status}")
-    return "Get, List, Watch, errors with their details"
+    return "Get, List, ListTaskSessions, Watch, WatchSessions, errors with their details"

@@ -30,10 +30,26 @@ class Recorder(rpc.ReplicaSessionServiceServicer):
         session = pb.ReplicaSession(id=request.id)
         return pb.GetReplicaSessionResponse(replica_session=session)
 
+    async def List(self, request, context):
+        await self._called(context)
+        return pb.ListReplicaSessionsResponse()
+
+    async def ListTasks(self, request, context):
+        await self._called(context)
+        return pb.ListReplicaTaskSessionsResponse()
+
+    async def ListTaskSessions(self, request, context):
+        await self._called(context)
+        return pb.ListTaskSessionsResponse()
+
     async def Watch(self, request, context):
         await self._called(context)
         session = pb.ReplicaSession(id=request.id)
         yield pb.WatchReplicaSessionResponse(snapshot=pb.ReplicaSessionSnapshot(replica_session=session))
+
+    async def WatchSessions(self, request, context):
+        await self._called(context)
+        yield pb.WatchSessionsResponse(current=pb.ReplicaSessionsCurrent())
 
     async def _called(self, context) -> None:
         self.metadata.append(dict(context.invocation_metadata()))
