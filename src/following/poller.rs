@@ -18,7 +18,10 @@ use super::{
 };
 use crate::{
     enterprise_manager::{Error, SessionFilter, Share},
-    operations::{metrics::GaugeGuard, traces::TraceContext},
+    operations::{
+        metrics::{GaugeGuard, LookOutcome},
+        traces::TraceContext,
+    },
     settings::WatchSettings,
     sharing::{Patience, SharedReads, TurnTerms},
     watching::{Outage, Pace},
@@ -39,6 +42,12 @@ const TIMES_A_READ: u32 = 3;
 /// How often a look goes back all the way. Enterprise Manager does not collect more often.
 const LONG_LOOKS: Duration = Duration::from_secs(15 * 60);
 
+/// Name of the span attribute that says how far a look goes back, in seconds.
+const LOOKBACK_SECONDS: &str = "gateway.look.lookback_seconds";
+
+/// Name of the span attribute that says how many sessions it has found.
+const SESSIONS_FOUND: &str = "gateway.look.sessions";
+
 /// Looks for the sessions of one filter as long as somebody follows it.
 pub(super) struct FilterPoller {
     filter: SessionFilter,
@@ -53,6 +62,10 @@ pub(super) struct FilterPoller {
     /// When the last look that went back all the way has begun.
     last_long: Option<Instant>,
     last_begun: Instant,
+    /// How many sessions the table has.
+    held: GaugeGuard,
+    /// Whether the last look has failed.
+    outage: GaugeGuard,
     _counted: GaugeGuard,
 }
 
@@ -73,7 +86,9 @@ impl FilterPoller {
             lookback: LOOKBACK,
             last_long: None,
             last_begun: Instant::now(),
-            _counted: registry.metrics.followed_filter(),
+            held: registry.metrics.watches.held_sessions(),
+            outage: registry.metrics.watches.filter_outage(),
+            _counted: registry.metrics.watches.filter(),
             registry,
         }
     }
@@ -86,6 +101,12 @@ impl FilterPoller {
             let is_long = self.followed.wants_long.swap(false, Ordering::SeqCst)
                 || self.last_long.is_none_or(|at| at.elapsed() >= LONG_LOOKS);
             let Some(result) = self.while_followed(self.look(is_long)).await else { return };
+            let outcome = match &result {
+                Ok(_) => LookOutcome::Answered,
+                Err(LookError::Failed(_)) => LookOutcome::Failed,
+                Err(LookError::TooMany) => LookOutcome::TooMany,
+            };
+            self.registry.metrics.watches.looked(outcome, self.last_begun.elapsed());
             let pause = match result {
                 Ok(look) => {
                     if is_long {
@@ -138,6 +159,11 @@ impl FilterPoller {
         let running = self.followed.table.lock().running().collect();
         let one_query = &self.registry.one_query;
         let result = look(&self.reads, one_query, &self.filter, since, running, terms).await;
+        trace.set_attribute(LOOKBACK_SECONDS, || lookback.as_secs());
+        if let Ok(found) = &result {
+            let count = found.listed.len() + found.read.len();
+            trace.set_attribute(SESSIONS_FOUND, || i64::try_from(count).unwrap_or(i64::MAX));
+        }
         if !is_first {
             if matches!(result, Err(LookError::Failed(_))) {
                 trace.set_error();
@@ -184,12 +210,14 @@ impl FilterPoller {
     /// Publishes what a look has found. Returns the pause until the next one.
     fn publish(&mut self, look: Look, number: u64, is_long: bool) -> Duration {
         let now = Timestamp::now();
-        let (before, after) = {
+        let (before, after, held) = {
             let mut table = self.followed.table.lock();
             let before = table.number();
             table.apply(look, &self.filter, now, self.lookback);
-            (before, table.number())
+            (before, table.number(), table.len())
         };
+        self.held.set(held);
+        self.outage.set(0);
         let recovered = self.followed.state.borrow().outage.is_some();
         if recovered {
             tracing::info!("the followed sessions can be read again");
@@ -205,11 +233,12 @@ impl FilterPoller {
     }
 
     /// Publishes that there is no answer. Returns the pause until the next look.
-    fn publish_outage(&self, error: Error) -> Duration {
+    fn publish_outage(&mut self, error: Error) -> Duration {
         let started_at = self.followed.state.borrow().outage.as_ref().map(|it| it.started_at);
         if started_at.is_none() {
             tracing::warn!("the followed sessions cannot be read: {error}");
         }
+        self.outage.set(1);
         let pause = self.pace.after_error(error.retry_after());
         let now = Timestamp::now();
         let outage = Arc::new(Outage {

@@ -44,7 +44,7 @@ impl OneQuery {
             return false;
         }
         if refused_until.take().is_some() {
-            self.metrics.follow_queries_are_split(false);
+            self.metrics.watches.queries_are_split(false);
         }
         true
     }
@@ -52,7 +52,7 @@ impl OneQuery {
     /// Two queries have been answered where one was refused.
     fn is_not_enough(&self, why: &Error) {
         if self.refused_until.lock().replace(Instant::now() + PAUSE).is_none() {
-            self.metrics.follow_queries_are_split(true);
+            self.metrics.watches.queries_are_split(true);
             tracing::warn!(
                 pause_seconds = PAUSE.as_secs(),
                 "each look at followed sessions takes two queries during the pause: with alternatives in the \

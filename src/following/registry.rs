@@ -1,7 +1,8 @@
 //! The pollers of all workers, by the filters that they look for.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
+use jiff::Timestamp;
 use parking_lot::Mutex;
 
 use super::{query::OneQuery, state::Followed, table::MAX_SESSIONS};
@@ -23,6 +24,21 @@ const LEAST_HELD: usize = 100;
 
 /// A caller may hold at most this many times what is free, as of all that callers share.
 const SHARE: usize = 16;
+
+/// What is followed, by all workers.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Summary {
+    pub(crate) filters: usize,
+    /// Filters whose sessions cannot be read now.
+    pub(crate) in_outage: usize,
+    pub(crate) followers: usize,
+    /// Sessions of all filters that are held.
+    pub(crate) sessions: usize,
+    /// Maximum of these, with what counts for filters that have few.
+    pub(crate) limit: usize,
+    /// How long ago the look was answered that is the oldest of the last ones of all filters.
+    pub(crate) oldest_look: Option<Duration>,
+}
 
 /// The filters that are followed, by all workers.
 pub(crate) struct FollowRegistry {
@@ -72,5 +88,25 @@ impl FollowRegistry {
     pub(crate) fn new(settings: WatchSettings, metrics: Arc<Metrics>, traces: Traces) -> Arc<Self> {
         let one_query = OneQuery::new(metrics.clone());
         Arc::new(Self { filters: Mutex::default(), settings, metrics, traces, one_query })
+    }
+
+    /// What is followed now.
+    pub(crate) fn summary(&self) -> Summary {
+        let filters = self.filters.lock();
+        let mut summary = Summary { filters: filters.len(), limit: MAX_HELD, ..Summary::default() };
+        for Registered { followed, .. } in filters.values() {
+            let (is_known, is_out) = {
+                let state = followed.state.borrow();
+                (state.look > 0, state.outage.is_some())
+            };
+            summary.followers += followed.state.receiver_count();
+            summary.in_outage += usize::from(is_out);
+            let table = followed.table.lock();
+            summary.sessions += table.len();
+            let age = Timestamp::now().duration_since(table.looked_at());
+            let age = Duration::try_from(age).unwrap_or_default();
+            summary.oldest_look = summary.oldest_look.max(is_known.then_some(age));
+        }
+        summary
     }
 }

@@ -116,7 +116,7 @@ impl Admission {
             },
             _list: list.transpose()?,
             _watching: watching.transpose()?,
-            _counted_watch: is_watch.then(|| self.metrics.watch()),
+            _counted_watch: is_watch.then(|| self.metrics.watches.watch()),
         })
     }
 }

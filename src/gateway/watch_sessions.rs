@@ -25,6 +25,7 @@ use crate::{
     following::{
         Change, ChangeKind, FollowEvent, Follower, Following, Kinds, LookError, Mark, Missed,
     },
+    operations::metrics::{FollowEventKind, GaugeGuard},
     proto::v1::{
         MissedReplicaSessions, ReplicaSessionChange, ReplicaSessionsCurrent, TimeRange,
         WatchHeartbeat, WatchSessionsRequest, WatchSessionsResponse as Event,
@@ -93,6 +94,7 @@ struct Watcher {
     heartbeat: Duration,
     has_begun: bool,
     has_ended: bool,
+    _counted: GaugeGuard,
 }
 
 /// Waits for the first event, then returns the stream that starts with it.
@@ -109,8 +111,16 @@ pub(super) async fn watch_sessions(
 ) -> Result<SessionEvents, Failure> {
     let follower = following.follow(filter, kinds, mark, call.caller_key, &call.trace);
     let follower = follower.ok_or(Failure::Overloaded(Limit::FollowedSessions))?;
-    let (has_begun, has_ended) = (false, false);
-    let mut watcher = Watcher { call, follower, tokens, request, heartbeat, has_begun, has_ended };
+    let mut watcher = Watcher {
+        _counted: call.metrics.watches.follower(),
+        call,
+        follower,
+        tokens,
+        request,
+        heartbeat,
+        has_begun: false,
+        has_ended: false,
+    };
     let first = watcher.next().await?;
     let rest = stream::unfold(watcher, |mut watcher| async {
         if watcher.has_ended {
@@ -131,14 +141,15 @@ impl Watcher {
             biased;
             // Checked before the others, since it may be an end.
             event = self.follower.next() => {
-                self.call.metrics.watch_event();
-                event.map(|event| self.message(event_kind(event))).map_err(failure)
+                let event = event.map_err(failure)?;
+                self.call.metrics.watches.follow_event(counted_as(&event));
+                Ok(self.message(event_kind(event)))
             }
             () = sleep_until(timer) => {
                 if timer == deadline {
                     return Err(Failure::DeadlineExceeded(self.call.lateness()));
                 }
-                self.call.metrics.watch_heartbeat();
+                self.call.metrics.watches.heartbeat();
                 let read_time = self.follower.looked_at().map(timestamp);
                 Ok(self.message(EventKind::Heartbeat(WatchHeartbeat { read_time })))
             }
@@ -166,6 +177,16 @@ impl Watcher {
             completion::failed(&self.call, failure);
         }
         failure.status()
+    }
+}
+
+fn counted_as(event: &FollowEvent) -> FollowEventKind {
+    match event {
+        FollowEvent::Change(change) if change.may_have_skipped => FollowEventKind::Skipped,
+        FollowEvent::Change(_) => FollowEventKind::Change,
+        FollowEvent::Current(_) => FollowEventKind::Current,
+        FollowEvent::Outage(_) => FollowEventKind::Outage,
+        FollowEvent::Missed(_) => FollowEventKind::Missed,
     }
 }
 

@@ -14,6 +14,7 @@ mod listening;
 mod refused_files;
 mod services;
 mod status;
+mod watches;
 
 use std::{net::SocketAddr, sync::Arc};
 
@@ -45,6 +46,7 @@ use listening::listen;
 use refused_files::RefusedFiles;
 use services::CommonParts;
 use status::StatusPage;
+use watches::Watches;
 
 /// A running gateway.
 pub struct RunningGateway {
@@ -99,6 +101,7 @@ pub async fn start(settings: Settings) -> Result<RunningGateway, StartError> {
     let threads = WorkerThreads::start(settings.workers).map_err(StartError::Threads)?;
     let health = Health::serving().await;
     let failures = FailureLog::new();
+    let watches = Watches::new(settings.watch, &metrics, &traces);
     let parts = CommonParts {
         settings: &settings,
         enterprise_manager: &enterprise_manager,
@@ -106,6 +109,7 @@ pub async fn start(settings: Settings) -> Result<RunningGateway, StartError> {
         metrics: &metrics,
         failures: failures.clone(),
         traces,
+        watches: watches.clone(),
     };
     let workers = services::workers(&threads, parts).map_err(StartError::Connections)?;
 
@@ -135,6 +139,7 @@ pub async fn start(settings: Settings) -> Result<RunningGateway, StartError> {
         stopping: stopping.clone(),
         expiries,
         refused_files,
+        watches,
     };
     let routes = admin::routes(stopping.clone(), move || status.text(), metrics);
     tasks.spawn(admin::serve(admin_socket, routes));

@@ -8,10 +8,10 @@ use std::sync::Arc;
 use tonic::{codec::CompressionEncoding, service::Routes};
 use tonic_health::pb::health_server::HealthServer;
 
-use super::health::Health;
+use super::{health::Health, watches::Watches};
 use crate::{
     enterprise_manager::EnterpriseManager,
-    following::{FollowRegistry, Following},
+    following::Following,
     gateway::{FailureLog, Inbound, Layers, PageTokens, SessionMethods},
     listener::Worker,
     operations::{metrics::Metrics, traces::Traces},
@@ -19,7 +19,7 @@ use crate::{
     runtime::workers::WorkerThreads,
     settings::Settings,
     sharing::{ReadRegistry, SharedReads},
-    watching::{PollerRegistry, Watching},
+    watching::Watching,
 };
 
 /// What the services of all workers have in common.
@@ -30,6 +30,7 @@ pub(super) struct CommonParts<'p> {
     pub(super) metrics: &'p Arc<Metrics>,
     pub(super) failures: FailureLog,
     pub(super) traces: Traces,
+    pub(super) watches: Watches,
 }
 
 /// The workers of the listener: each has its own connections to Enterprise Manager, and shares
@@ -42,10 +43,10 @@ pub(super) fn workers(
     threads: &WorkerThreads,
     parts: CommonParts<'_>,
 ) -> Result<Vec<Worker<Inbound>>, String> {
-    let CommonParts { settings, enterprise_manager, health, metrics, failures, traces } = parts;
+    let CommonParts { settings, enterprise_manager, health, metrics, failures, traces, watches } =
+        parts;
     let reads_registry = ReadRegistry::new(settings.reuse, metrics.reads());
-    let pollers = PollerRegistry::new(settings.watch, metrics.clone(), traces.clone());
-    let followed = FollowRegistry::new(settings.watch, metrics.clone(), traces.clone());
+    let Watches { pollers, followed } = watches;
     let tokens = PageTokens::new(&settings.page_token_secret());
     let connections = settings.listener.max_connections;
     let callers = settings.callers.clone();

@@ -11,7 +11,10 @@ use serde::Serialize;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::refused_files::{Refusal, RefusedFiles};
+use super::{
+    refused_files::{Refusal, RefusedFiles},
+    watches::{Watches, WatchesReport},
+};
 use crate::{
     enterprise_manager::{EnterpriseManager, LastFailure, Load, LogonState, UpstreamStatus},
     gateway::{Failure, Lateness},
@@ -28,6 +31,7 @@ pub(super) struct StatusPage {
     /// By the side that the certificate belongs to.
     pub(super) expiries: [(&'static str, Expiry); 2],
     pub(super) refused_files: Arc<RefusedFiles>,
+    pub(super) watches: Watches,
 }
 
 #[derive(Serialize)]
@@ -39,6 +43,7 @@ struct StatusReport<'s> {
     uptime_seconds: u64,
     ready: bool,
     enterprise_manager: EnterpriseManagerReport,
+    watches: WatchesReport,
     certificates: BTreeMap<&'static str, Option<CertificateReport>>,
     refused_files: Vec<RefusedFilesReport>,
     settings: &'s SettingsInEffect,
@@ -115,6 +120,7 @@ impl StatusPage {
             uptime_seconds: start.age_seconds,
             ready: !self.stopping.is_cancelled(),
             enterprise_manager: EnterpriseManagerReport::of(&self.enterprise_manager),
+            watches: self.watches.report(),
             certificates: certificates
                 .map(|(side, expiry)| (*side, expiry.get().map(CertificateReport::of)))
                 .collect(),

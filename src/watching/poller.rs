@@ -33,6 +33,8 @@ pub(super) struct Poller {
     pace: Pace,
     /// The number of the last state that has to be sent.
     last_number: u64,
+    /// Whether the last read has failed.
+    outage: GaugeGuard,
     _counted: GaugeGuard,
 }
 
@@ -50,7 +52,8 @@ impl Poller {
             reads,
             pace: Pace::new(&registry.settings),
             last_number: 0,
-            _counted: registry.metrics.poller(),
+            outage: registry.metrics.watches.session_outage(),
+            _counted: registry.metrics.watches.session(),
             registry,
             state,
         }
@@ -151,6 +154,7 @@ impl Poller {
         if recovered {
             tracing::info!(id = %self.id, "the watched session can be read again");
         }
+        self.outage.set(0);
         let is_sent = changed || recovered;
         if is_sent {
             self.next_number();
@@ -184,6 +188,7 @@ impl Poller {
         if started_at.is_none() {
             tracing::warn!(id = %self.id, "the watched session cannot be read: {error}");
         }
+        self.outage.set(1);
         let pause = self.pace.after_error(error.retry_after());
         let now = Timestamp::now();
         let outage = Arc::new(Outage {

@@ -40,4 +40,11 @@ impl PollerRegistry {
     pub(crate) fn new(settings: WatchSettings, metrics: Arc<Metrics>, traces: Traces) -> Arc<Self> {
         Arc::new(Self { pollers: Mutex::default(), settings, metrics, traces })
     }
+
+    /// How many sessions are watched, and how many of them cannot be read now.
+    pub(crate) fn counts(&self) -> (usize, usize) {
+        let pollers = self.pollers.lock();
+        let is_out = |published: &&Published| published.state.borrow().outage.is_some();
+        (pollers.len(), pollers.values().filter(is_out).count())
+    }
 }

@@ -29,6 +29,7 @@ fn registered() -> BTreeSet<&'static str> {
         include_str!("../../src/operations/metrics/permits.rs"),
         include_str!("../../src/operations/metrics/upstream.rs"),
         include_str!("../../src/operations/metrics/process.rs"),
+        include_str!("../../src/operations/metrics/watches.rs"),
     ];
     let texts = sources.iter().flat_map(|source| source.split('"'));
     texts

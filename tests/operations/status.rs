@@ -1,13 +1,16 @@
 //! `/status`, and the settings in the log.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 use simulator::Fault;
 use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
     net::TcpStream,
+    time::timeout,
 };
 
-use super::support::{FINISHED, Serving, start};
+use super::support::{FINISHED, Serving, metrics, program, start};
 
 const PAGE: &str = include_str!("../../docs/status.md");
 
@@ -84,6 +87,63 @@ async fn status_reports_the_health_of_enterprise_manager() {
             || (PAGE.contains(&format!("`{parent}`")) && PAGE.contains(&format!("`{last}`")));
         assert!(documented, "{field} is not in docs/status.md");
     }
+}
+
+#[tokio::test]
+async fn status_and_metrics_say_who_follows_what_and_how_late() {
+    let (simulator, gateway) = start(&["--watch-interval=1s", "--watch-interval-max=1s"]).await;
+    let nothing = &status(&gateway).await["watches"];
+    let none = json!({"sessions": 0, "sessions_in_outage": 0, "filters": 0, "filters_in_outage": 0, "followers": 0,
+        "followed_sessions": 0, "followed_sessions_limit": 100_000, "oldest_look_seconds": null});
+    assert_eq!(*nothing, none);
+    let server = format!("--server=http://{}", gateway.address);
+    let follow = |filter| {
+        let mut child = program(&["follow", &server, "--json", filter]).spawn().unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        (child, lines)
+    };
+    let mut followers = ["--retry=false", "--retry=false", "--state=working"].map(follow);
+    for (_, lines) in &mut followers {
+        lines.next_line().await.unwrap().unwrap();
+    }
+    let told = &status(&gateway).await["watches"];
+    assert_eq!((&told["followers"], &told["filters"]), (&json!(3), &json!(2)), "{told}");
+    assert!(told["followed_sessions"].as_u64() >= Some(2), "{told}");
+    assert!(told["oldest_look_seconds"].is_u64(), "{told}");
+    simulator.set_faults(["503".parse::<Fault>().unwrap()]);
+    for (_, lines) in &mut followers {
+        while !lines.next_line().await.unwrap().unwrap().starts_with("{\"outage\"") {}
+    }
+    let told = &status(&gateway).await["watches"];
+    assert_eq!(told["filters_in_outage"], 2, "{told}");
+    let text = metrics(&gateway).await;
+    for line in [
+        "gateway_followers 3",
+        "gateway_followed_filters 2",
+        "gateway_watch_outages{of=\"filters\"} 2",
+        "gateway_watch_outages{of=\"sessions\"} 0",
+        "gateway_follow_events_total{event=\"missed\"} 0",
+    ] {
+        assert!(text.lines().any(|it| it == line), "{line}: {text}");
+    }
+    for counted in [
+        "gateway_follow_looks_total{outcome=\"answered\"} ",
+        "gateway_follow_looks_total{outcome=\"failed\"} ",
+        "gateway_follow_look_seconds_count ",
+        "gateway_follow_events_total{event=\"change\"} ",
+        "gateway_follow_events_total{event=\"outage\"} ",
+    ] {
+        let count = text.lines().find_map(|line| line.strip_prefix(counted));
+        assert!(count.unwrap().parse::<u64>().unwrap() >= 2, "{counted}: {text}");
+    }
+    drop(followers);
+    let all_left = async { while status(&gateway).await["watches"] != none {} };
+    timeout(Duration::from_secs(30), all_left).await.unwrap();
+    let text = metrics(&gateway).await;
+    for gauge in ["followers", "followed_filters", "followed_sessions"] {
+        assert!(text.contains(&format!("gateway_{gauge} 0\n")), "{gauge}: {text}");
+    }
+    assert!(text.contains("gateway_watch_outages{of=\"filters\"} 0\n"), "{text}");
 }
 
 #[tokio::test]

@@ -52,6 +52,7 @@ mod permits;
 #[cfg(target_os = "linux")]
 mod process;
 mod upstream;
+mod watches;
 
 use std::sync::Arc;
 
@@ -67,6 +68,7 @@ pub(crate) use calls::CallMetrics;
 use labels::Labels;
 pub(crate) use permits::{PermitMetrics, ReadsOf};
 pub(crate) use upstream::{BatchOf, LogonOutcome, RequestOutcome, UpstreamMetrics};
+pub(crate) use watches::{FollowEventKind, LookOutcome, WatchMetrics};
 
 metrics! {
     /// Metrics of the gateway's parts.
@@ -88,15 +90,6 @@ metrics! {
         "Trace spans that the collector accepted (exported), that it rejected from a batch of which \
          it accepted others (rejected), that could not be delivered to it (failed), or that did not \
          fit into the queue (dropped)";
-    watches: Gauge = "gateway_watches", "Open watches";
-    pollers: Gauge = "gateway_watched_sessions",
-        "Sessions that are polled because they are watched";
-    followers: Gauge = "gateway_followed_filters",
-        "Filters whose sessions are polled because they are followed";
-    split_follow_queries: Gauge = "gateway_follow_queries_split",
-        "1 while each look at followed sessions takes two queries, because one fails";
-    watch_events: Counter = "gateway_watch_events", "Events sent to watches, without heartbeats";
-    watch_heartbeats: Counter = "gateway_watch_heartbeats", "Heartbeats sent to watches";
     reloads: Family<Labels<2>, Counter> = "gateway_reloads",
         "Changes of files that are in use (applied) or were refused (refused)";
     stale: Family<Labels<1>, Gauge> = "gateway_reload_refused",
@@ -117,6 +110,8 @@ pub(crate) struct Metrics {
     pub calls: CallMetrics,
     /// Requests to Enterprise Manager.
     pub upstream: Arc<UpstreamMetrics>,
+    /// Watches.
+    pub watches: WatchMetrics,
     parts: PartMetrics,
     expiries: Mutex<Vec<(&'static str, Expiry)>>,
 }
@@ -174,6 +169,7 @@ impl Metrics {
         let metrics = Self {
             calls: CallMetrics::registered(&mut registry),
             upstream: Arc::new(UpstreamMetrics::registered(&mut registry)),
+            watches: WatchMetrics::registered(&mut registry),
             parts: PartMetrics::registered(&mut registry),
             expiries: Mutex::default(),
             registry: {
@@ -229,36 +225,6 @@ impl Metrics {
         }
     }
 
-    /// Counts a watch until the guard is dropped.
-    pub(crate) fn watch(&self) -> GaugeGuard {
-        GaugeGuard::new(&self.parts.watches)
-    }
-
-    /// Counts the poller of a session until the guard is dropped.
-    pub(crate) fn poller(&self) -> GaugeGuard {
-        GaugeGuard::new(&self.parts.pollers)
-    }
-
-    /// Counts the poller of a filter until the guard is dropped.
-    pub(crate) fn followed_filter(&self) -> GaugeGuard {
-        GaugeGuard::new(&self.parts.followers)
-    }
-
-    /// Records whether each look at followed sessions takes two queries.
-    pub(crate) fn follow_queries_are_split(&self, are_split: bool) {
-        self.parts.split_follow_queries.set(i64::from(are_split));
-    }
-
-    /// Counts an event of a watch.
-    pub(crate) fn watch_event(&self) {
-        self.parts.watch_events.inc();
-    }
-
-    /// Counts a heartbeat of a watch.
-    pub(crate) fn watch_heartbeat(&self) {
-        self.parts.watch_heartbeats.inc();
-    }
-
     /// Counts a change of files that was applied or refused.
     pub(crate) fn reloaded(&self, what: &'static str, is_applied: bool) {
         let outcome = if is_applied { "applied" } else { "refused" };
@@ -304,19 +270,36 @@ impl Metrics {
     }
 }
 
-/// Keeps a gauge one higher until dropped.
+/// Keeps a gauge higher until dropped.
 #[derive(Debug)]
-pub(crate) struct GaugeGuard(Gauge);
+pub(crate) struct GaugeGuard {
+    gauge: Gauge,
+    by: i64,
+}
 
 impl GaugeGuard {
+    /// By one.
     fn new(gauge: &Gauge) -> Self {
-        gauge.inc();
-        Self(gauge.clone())
+        let mut guard = Self::of_nothing(gauge);
+        guard.set(1);
+        guard
+    }
+
+    /// Not yet.
+    fn of_nothing(gauge: &Gauge) -> Self {
+        Self { gauge: gauge.clone(), by: 0 }
+    }
+
+    /// By this much from now on.
+    pub(crate) fn set(&mut self, by: usize) {
+        let by = i64::try_from(by).unwrap_or(i64::MAX);
+        self.gauge.inc_by(by - self.by);
+        self.by = by;
     }
 }
 
 impl Drop for GaugeGuard {
     fn drop(&mut self) {
-        self.0.dec();
+        self.gauge.dec_by(self.by);
     }
 }
