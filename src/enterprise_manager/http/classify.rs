@@ -73,7 +73,8 @@ pub(crate) fn failure(response: &EmResponse) -> Error {
         Some(ForeignBody::EmJson) => status == StatusCode::NOT_FOUND,
         // The layer below EM sends a problem document.
         Some(ForeignBody::Json) => {
-            status != StatusCode::NOT_FOUND && response.media_type() != "application/problem+json"
+            let is_problem = response.media_type().eq_ignore_ascii_case("application/problem+json");
+            status != StatusCode::NOT_FOUND && !is_problem
         }
         _ => false,
     };

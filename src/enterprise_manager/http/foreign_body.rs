@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use memchr::memmem::find;
+use memchr::{memchr_iter, memmem::find};
 use quick_xml::escape::unescape;
 use reqwest::header::{CONTENT_ENCODING, WWW_AUTHENTICATE};
 
@@ -57,6 +57,7 @@ pub(crate) fn foreign_body(response: &EmResponse) -> Option<ForeignBody> {
         return Some(ForeignBody::Compressed(excerpt(&how)));
     }
     let media_type = response.media_type();
+    let is = |other: &str| media_type.eq_ignore_ascii_case(other);
     let begin = response.body.iter().position(u8::is_ascii_graphic);
     let text = &response.body[begin.unwrap_or(response.body.len())..];
     let begins = |with: &[u8]| {
@@ -65,15 +66,17 @@ pub(crate) fn foreign_body(response: &EmResponse) -> Option<ForeignBody> {
     };
     // A comment or an XML declaration may come first.
     let names_html = || find_tag(&text[..text.len().min(512)], "<html").is_some();
-    let html = media_type == "text/html"
-        || media_type == "application/xhtml+xml"
+    let html = is("text/html")
+        || is("application/xhtml+xml")
         || begins(b"<!doctype html")
         || begins(b"<html")
         || ((begins(b"<!--") || begins(b"<?xml")) && names_html());
     if html {
         return Some(ForeignBody::Html(title(text)));
     }
-    let json = media_type.ends_with("json") || begins(b"{") || begins(b"[");
+    let suffix = media_type.as_bytes().last_chunk::<4>();
+    let is_json = suffix.is_some_and(|suffix| suffix.eq_ignore_ascii_case(b"json"));
+    let json = is_json || begins(b"{") || begins(b"[");
     json.then(|| if is_em_json(text) { ForeignBody::EmJson } else { ForeignBody::Json })
 }
 
@@ -98,8 +101,13 @@ fn title(page: &[u8]) -> String {
     text("<title").or_else(|| text("<h1")).unwrap_or_default()
 }
 
+/// Where a tag, which begins with `<`, begins for the first time, in any case.
 fn find_tag(page: &[u8], tag: &str) -> Option<usize> {
-    page.windows(tag.len()).position(|part| part.eq_ignore_ascii_case(tag.as_bytes()))
+    let is_there = |at: &usize| {
+        let part = page.get(*at..*at + tag.len());
+        part.is_some_and(|part| part.eq_ignore_ascii_case(tag.as_bytes()))
+    };
+    memchr_iter(b'<', page).find(is_there)
 }
 
 /// EM's keys are in Pascal case, from release 13 on in camel case.

@@ -23,11 +23,10 @@ pub(crate) struct EmResponse {
 }
 
 impl EmResponse {
-    /// The media type in lower case without parameters; empty when there is none.
-    pub(crate) fn media_type(&self) -> String {
-        let (media_type, _) =
-            self.content_type().split_once(';').unwrap_or((self.content_type(), ""));
-        media_type.trim().to_ascii_lowercase()
+    /// The media type without parameters, in any case; empty when there is none.
+    pub(crate) fn media_type(&self) -> &str {
+        let content_type = self.content_type();
+        content_type.split_once(';').map_or(content_type, |(media_type, _)| media_type).trim()
     }
 
     /// The charset parameter of the media type.
