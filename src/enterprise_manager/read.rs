@@ -59,7 +59,8 @@ impl EnterpriseManager {
         context: &ReadContext,
         permit: Option<Permit>,
     ) -> Result<R::Answer, Error> {
-        let tracked = self.health.track(context);
+        let began = permit.as_ref().map_or_else(Instant::now, Permit::taken_at);
+        let tracked = self.health.track(context, began);
         let outcome = self.read_with_retries(request, context, permit).await;
         tracked.ended(&outcome);
         if outcome.is_ok() {
@@ -93,7 +94,8 @@ impl EnterpriseManager {
                 Some(permit) => permit,
                 None => self.limit.acquire(share, context.callers(), context.waited()).await,
             };
-            if context.has_only(self.limit.least_time(share)) {
+            let began = permit.taken_at();
+            if context.has_only(self.limit.least_time(share), began) {
                 // Too late for an answer, and others wait for the permit: where more reads wait than EM
                 // can answer, it would be asked only for those that are about to be given up. The
                 // callers' own timers end this, unless one joins that waits for longer.
@@ -103,7 +105,6 @@ impl EnterpriseManager {
                 context.waited().lock().end(0);
                 continue;
             }
-            let began = Instant::now();
             let outcome = {
                 // Pinned here, since `select!` would move it first.
                 let attempt = pin!(self.attempt(&mut read));
@@ -137,9 +138,15 @@ impl EnterpriseManager {
         &self,
         read: &mut ReadProgress<'_, R>,
     ) -> Result<R::Answer, AttemptError> {
-        let begun = Instant::now();
-        let session = self.logons.logon_session(read.trace).await;
-        read.delay = begun.elapsed();
+        read.delay = Duration::ZERO;
+        let session = if let Some(session) = self.logons.current_session() {
+            Ok(session)
+        } else {
+            let begun = Instant::now();
+            let session = self.logons.logon_session(read.trace).await;
+            read.delay = begun.elapsed();
+            session
+        };
         let mut session = session.map_err(AttemptError::Logon)?;
         let mut answer = self.get(read, &session).await;
         if matches!(answer, Err(Error::TokenRefused { .. })) {

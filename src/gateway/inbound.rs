@@ -17,7 +17,7 @@ use std::{
     convert::Infallible,
     error::Error,
     panic::AssertUnwindSafe,
-    pin::Pin,
+    pin::{Pin, pin},
     sync::{Arc, OnceLock},
 };
 
@@ -40,7 +40,7 @@ use super::{
     completion::{self, CallCompletion, CompletedByTrailers},
     deadline,
     failure_log::FailureLog,
-    messages::{self, Answer},
+    messages::{self, Answer, RequestBody},
     protocol,
     reasons::TABLE,
     request_id::{REQUEST_ID, RequestId},
@@ -174,7 +174,7 @@ impl Connection {
     async fn serve_call<B>(
         &self,
         request: Request<B>,
-        method: impl AsyncFnOnce(Arc<CallContext>, Request<B>) -> Result<Answer, Failure>,
+        method: impl AsyncFnOnce(Arc<CallContext>, RequestBody<B>) -> Result<Answer, Failure>,
     ) -> Result<Response<Body>, Infallible>
     where
         B: HttpBody<Data = Bytes> + Send + 'static,
@@ -237,8 +237,12 @@ impl Connection {
 
         // 5. Deadline and panic. A panic cannot leave shared state half changed: whatever calls
         //    share recovers by itself.
-        let handled = AssertUnwindSafe(method(call.clone(), request)).catch_unwind();
-        let answer = match timeout_at(call.deadline, handled).await {
+        let handled = {
+            // Pinned here: the guard against panics and the timer would each copy the method's kilobytes.
+            let method = pin!(method(call.clone(), RequestBody::of(request)));
+            timeout_at(call.deadline, AssertUnwindSafe(method).catch_unwind()).await
+        };
+        let answer = match handled {
             Err(_too_late) => Err(Failure::DeadlineExceeded(call.lateness())),
             Ok(Err(panic)) => {
                 layers.metrics.calls.panicked();

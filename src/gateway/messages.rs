@@ -36,6 +36,12 @@ const BUFFER: usize = 512;
 /// Size of what is in front of each message: whether it is compressed, and its length.
 const PREFIX: usize = 5;
 
+/// What is left of a request once its headers have been checked: a quarter of the size.
+pub(super) struct RequestBody<B> {
+    body: B,
+    is_compressed: bool,
+}
+
 /// What a method answers.
 pub(super) enum Answer {
     Message(Messages<stream::Iter<option::IntoIter<Result<Bytes, Status>>>>),
@@ -53,17 +59,16 @@ pub(super) struct Messages<S> {
 /// # Errors
 ///
 /// There is none, it cannot be decoded, or it is too large.
-pub(super) async fn message<M, B>(request: Request<B>) -> Result<M, Failure>
+pub(super) async fn message<M, B>(request: RequestBody<B>) -> Result<M, Failure>
 where
     M: Message + Default + 'static,
     B: HttpBody<Data = Bytes> + Send + 'static,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
-    let encoding = protocol::is_compressed(request.headers()).then_some(CompressionEncoding::Gzip);
+    let encoding = request.is_compressed.then_some(CompressionEncoding::Gzip);
     // The second number is for responses.
     let decoder = ProstCodec::<(), M>::raw_decoder(BufferSettings::new(BUFFER, 0));
-    let mut messages =
-        Streaming::new_request(decoder, request.into_body(), encoding, Some(MAX_REQUEST));
+    let mut messages = Streaming::new_request(decoder, request.body, encoding, Some(MAX_REQUEST));
     let read = async {
         let message = messages.message().await?;
         // To the end: h2 resets the streams of requests that have not been read.
@@ -72,6 +77,13 @@ where
     };
     let message = read.await.map_err(|status: Status| protocol::refused_message(&status))?;
     message.ok_or_else(protocol::no_message)
+}
+
+impl<B> RequestBody<B> {
+    pub(super) fn of(request: Request<B>) -> Self {
+        let is_compressed = protocol::is_compressed(request.headers());
+        Self { body: request.into_body(), is_compressed }
+    }
 }
 
 impl Answer {

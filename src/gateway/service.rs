@@ -8,7 +8,6 @@ use std::{error::Error, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures_util::future::{BoxFuture, FutureExt as _, TryFutureExt as _};
-use http::Request;
 use hyper::body::Body as HttpBody;
 use jiff::Timestamp;
 
@@ -16,7 +15,7 @@ use super::{
     call_context::CallContext,
     convert,
     list_validation::{ValidIds, ValidList, ValidTasks},
-    messages::{Answer, message},
+    messages::{Answer, RequestBody, message},
     page_token::PageTokens,
     protocol,
     status::Failure,
@@ -70,7 +69,7 @@ impl SessionMethods {
     pub(super) async fn handle<B>(
         &self,
         call: &Arc<CallContext>,
-        request: Request<B>,
+        request: RequestBody<B>,
     ) -> Result<Answer, Failure>
     where
         B: HttpBody<Data = Bytes> + Send + 'static,

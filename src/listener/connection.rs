@@ -1,6 +1,6 @@
 //! Serves one HTTP/2 connection, from its first byte to its GOAWAY; sets its limits, and ends it.
 
-use std::{pin::pin, sync::atomic::Ordering, time::Duration};
+use std::{sync::atomic::Ordering, time::Duration};
 
 use hyper::server::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -14,6 +14,7 @@ use super::{
     connection_handle::{ConnectionHandle, Peer},
     first_bytes::FirstBytes,
     gathered::Gathered,
+    keep_alive_timer::KeepAliveTimer,
     new_service::NewService,
 };
 use crate::settings::ListenerSettings;
@@ -42,7 +43,7 @@ const STREAM_WINDOW: u32 = 64 * 1024;
 /// room for twice as many calls as may be open.
 const CONNECTION_WINDOW: u32 = 4 * 256 * MAX_CONCURRENT_STREAMS;
 
-/// A peer that has been silent for this long gets a PING …
+/// A peer that has been silent for this long, or a quarter of a second less, gets a PING …
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(30);
 /// … and must acknowledge it within this time.
 const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -68,73 +69,82 @@ pub(super) struct NewConnection<I> {
 
 /// Serves one connection until the peer closes it. Once the connection reaches its maximum age, the
 /// client has to be verified again, a call has [retired](ConnectionHandle::retire) it, or the gateway
-/// drains, it sends GOAWAY and lets the open calls finish. Returns the stream, to be [closed](super::closing) with care; `None` if the peer has not begun
-/// or does not read, so that care would be wasted.
-pub(super) async fn serve_connection<I, N>(
+/// drains, it sends GOAWAY and lets the open calls finish. Returns the stream, to be
+/// [closed](super::closing) with care; `None` if the peer has not begun or does not read, so that care would
+/// be wasted.
+///
+/// What the future needs is made before it: everything that an `async fn` is called with stays in its future
+/// until the end, next to what was made of it, and every open connection has one.
+pub(super) fn serve_connection<I, N>(
     new: NewConnection<I>,
-    new_service: N,
+    new_service: &N,
     settings: ListenerSettings,
     drain: CancellationToken,
-) -> Option<Gathered<FirstBytes<I>>>
+) -> impl Future<Output = Option<Gathered<FirstBytes<I>>>> + Send + use<I, N>
 where
     I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     N: NewService,
 {
-    let handle = ConnectionHandle::new(new.peer);
-    let first_bytes = FirstBytes::new(new.io, new.preface_deadline);
+    let NewConnection { io, peer, outdated, preface_deadline } = new;
+    let ListenerSettings { max_connection_age, unread_timeout, connection_grace, .. } = settings;
+    let handle = ConnectionHandle::new(peer);
+    let first_bytes = FirstBytes::new(io, preface_deadline);
     let has_preface = first_bytes.has_preface();
     let io = Gathered::new(first_bytes);
     let service = new_service.new_service(handle.clone());
-    // Changed randomly by up to a tenth, so that connections opened together do not end together.
-    let age = settings.max_connection_age.mul_f64(0.9 + 0.2 * fastrand::f64());
-    // At a random moment, so that clients do not all reconnect at once.
-    let outdated = async {
-        new.outdated.cancelled().await;
-        sleep(OUTDATED_SPREAD.mul_f64(fastrand::f64())).await;
-    };
-    let mut connection = pin!(http2().serve_connection(TokioIo::new(io.clone()), service));
-    tokio::select! {
-        ended = io.drive(connection.as_mut()) => {
-            log_end(ended);
-            return Some(io);
+    let connection = http2().serve_connection(TokioIo::new(io.clone()), service);
+    let mut connection = Box::pin(connection);
+    async move {
+        // Changed randomly by up to a tenth, so that connections opened together do not end together.
+        let age = max_connection_age.mul_f64(0.9 + 0.2 * fastrand::f64());
+        // At a random moment, so that clients do not all reconnect at once.
+        let outdated = async {
+            outdated.cancelled().await;
+            sleep(OUTDATED_SPREAD.mul_f64(fastrand::f64())).await;
+        };
+        tokio::select! {
+            ended = io.drive(connection.as_mut()) => {
+                log_end(ended);
+                return Some(io);
+            }
+            () = handle.unread(unread_timeout) => {
+                log_unread();
+                return None;
+            }
+            () = sleep(age) => {}
+            () = outdated => {}
+            () = handle.retired() => {}
+            () = drain.cancelled() => {}
         }
-        () = handle.unread(settings.unread_timeout) => {
-            log_unread();
+        if !has_preface.load(Ordering::Relaxed) {
             return None;
         }
-        () = sleep(age) => {}
-        () = outdated => {}
-        () = handle.retired() => {}
-        () = drain.cancelled() => {}
-    }
-    if !has_preface.load(Ordering::Relaxed) {
-        return None;
-    }
 
-    connection.as_mut().graceful_shutdown();
-    handle.end_streams();
-    // hyper ends the connection when the peer has acknowledged the GOAWAY. If the peer does not,
-    // the gateway disconnects it once no call is open.
-    let all_ended = async {
-        handle.all_ended().await;
-        sleep(CLOSE_TIMEOUT).await;
-        handle.all_ended().await;
-    };
-    tokio::select! {
-        ended = io.drive(connection.as_mut()) => {
-            log_end(ended);
-            Some(io)
-        }
-        () = all_ended => Some(io),
-        () = handle.unread(settings.unread_timeout) => {
-            log_unread();
-            None
-        }
-        // No call lasts longer than the grace period, so a peer that is still connected does not
-        // read.
-        () = sleep(settings.connection_grace) => {
-            tracing::info!("connection cut: its calls did not end in time");
-            None
+        connection.as_mut().graceful_shutdown();
+        handle.end_streams();
+        // hyper ends the connection when the peer has acknowledged the GOAWAY. If the peer does not,
+        // the gateway disconnects it once no call is open.
+        let all_ended = async {
+            handle.all_ended().await;
+            sleep(CLOSE_TIMEOUT).await;
+            handle.all_ended().await;
+        };
+        tokio::select! {
+            ended = io.drive(connection.as_mut()) => {
+                log_end(ended);
+                Some(io)
+            }
+            () = all_ended => Some(io),
+            () = handle.unread(unread_timeout) => {
+                log_unread();
+                None
+            }
+            // No call lasts longer than the grace period, so a peer that is still connected does not
+            // read.
+            () = sleep(connection_grace) => {
+                tracing::info!("connection cut: its calls did not end in time");
+                None
+            }
         }
     }
 }
@@ -152,7 +162,7 @@ fn log_unread() {
 fn http2() -> http2::Builder<TokioExecutor> {
     let mut builder = http2::Builder::new(TokioExecutor::new());
     builder
-        .timer(TokioTimer::new())
+        .timer(KeepAliveTimer(TokioTimer::new()))
         // Nobody reads the time of a gRPC response there.
         .auto_date_header(false)
         .max_concurrent_streams(MAX_CONCURRENT_STREAMS)

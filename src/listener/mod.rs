@@ -12,6 +12,7 @@ mod connection;
 mod connection_handle;
 mod first_bytes;
 mod gathered;
+mod keep_alive_timer;
 mod new_service;
 mod tls;
 
@@ -155,8 +156,8 @@ impl Listener {
                 outdated: CancellationToken::new(),
                 preface_deadline: deadline,
             };
-            let served = Box::pin(serve_connection(plain, new_service, settings, drain)).await;
-            return end(served, place).await;
+            let served = Box::pin(serve_connection(plain, &new_service, settings, drain)).await;
+            return Box::pin(end(served, place)).await;
         };
         let handshake = Box::pin(timeout_at(deadline, tls.accept(stream, peer, deadline)));
         let handshake = tokio::select! {
@@ -166,15 +167,15 @@ impl Listener {
         match handshake {
             Ok(Ok(secured)) => {
                 let served =
-                    Box::pin(serve_connection(secured, new_service, settings, drain)).await;
-                end(served, place).await;
+                    Box::pin(serve_connection(secured, &new_service, settings, drain)).await;
+                Box::pin(end(served, place)).await;
             }
             Ok(Err(failed)) => {
                 if let Some(why) = failed.why() {
                     metrics.refused(why);
                 }
                 failed.log(address);
-                end(Some(failed.stream), place).await;
+                Box::pin(end(Some(failed.stream), place)).await;
             }
             Err(_) => {
                 metrics.refused(RefusedConnection::Tls);

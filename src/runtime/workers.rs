@@ -5,7 +5,11 @@
 //! which moves tasks between threads, this saves a quarter of a call's CPU time; see
 //! `docs/performance.md`.
 
-use std::{io, thread, time::Duration};
+use std::{
+    cell::Cell,
+    io, thread,
+    time::{Duration, Instant},
+};
 
 use tokio::{
     runtime::{Builder, Handle},
@@ -17,6 +21,17 @@ use tokio_util::sync::CancellationToken;
 /// sleeping runtime, which costs a system call and another turn of its loop. Without this timer,
 /// nearly every call would pay that for its deadline.
 const HEARTBEAT: Duration = Duration::from_millis(250);
+
+thread_local! {
+    /// The time of this worker's last heartbeat.
+    static LAST_HEARTBEAT: Cell<Option<Instant>> = const { Cell::new(None) };
+}
+
+/// A time in the last quarter of a second, a little more while the worker is busy. Reading the clock takes
+/// thirty times as long. On threads that are no workers: now.
+pub(crate) fn recent_time() -> Instant {
+    LAST_HEARTBEAT.get().unwrap_or_else(Instant::now)
+}
 
 /// The threads that run connections. They end when this is dropped.
 pub(crate) struct WorkerThreads {
@@ -39,7 +54,11 @@ impl WorkerThreads {
             let stop = stop.clone();
             thread::Builder::new().name(format!("worker-{number}")).spawn(move || {
                 runtime.block_on(async {
-                    while timeout(HEARTBEAT, stop.cancelled()).await.is_err() {}
+                    let beat = || LAST_HEARTBEAT.set(Some(Instant::now()));
+                    beat();
+                    while timeout(HEARTBEAT, stop.cancelled()).await.is_err() {
+                        beat();
+                    }
                 });
                 // A name look-up that hangs must not delay the shutdown.
                 runtime.shutdown_background();

@@ -128,12 +128,12 @@ impl ReadRegistry {
     fn keep(&self, key: SessionKey, result: &SharedResult<Reading>, accepts_earlier: bool) {
         match result {
             Ok(reading) if !self.reuse_time(reading).is_zero() => {
-                let kept = Kept { reading: reading.clone(), at: Instant::now() };
+                let kept = || Kept { reading: reading.clone(), at: Instant::now() };
                 if accepts_earlier {
-                    self.kept.insert(key, kept);
-                } else {
-                    // Fails if no answer is kept, which is fine.
-                    drop(self.kept.replace(key, kept, true));
+                    self.kept.insert(key, kept());
+                } else if self.kept.contains_key(&key) {
+                    // Fails if no answer is kept any longer, which is fine.
+                    drop(self.kept.replace(key, kept(), true));
                 }
             }
             Err(Error::SessionNotFound { .. } | Error::AccessDenied { .. }) => {

@@ -76,7 +76,7 @@ impl EnterpriseManager {
                     callers: context.callers(),
                     waited: context.waited(),
                 };
-                self.turn(id, view, &wait).await
+                self.later_turn(id, view, &wait).await
             }
             permit => Turn::alone(permit),
         };

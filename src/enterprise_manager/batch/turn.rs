@@ -39,7 +39,8 @@ enum Way {
 impl Turn {
     /// Alone; waits for a permit if there is none yet.
     pub(super) fn alone(permit: Option<Permit>) -> Self {
-        Self { began: Instant::now(), way: Way::Alone(permit) }
+        let began = permit.as_ref().map_or_else(Instant::now, Permit::taken_at);
+        Self { began, way: Way::Alone(permit) }
     }
 
     fn together(seat: Seat) -> Self {
@@ -50,7 +51,6 @@ impl Turn {
 impl EnterpriseManager {
     /// Waits for the turn of a read of one session. Dropping the future leaves the queue.
     pub(crate) async fn turn(&self, id: SessionId, view: View, wait: &Wait<'_>) -> Turn {
-        let Batches { queue, size, .. } = &*self.batches;
         if !self.batches.are_used() {
             return Turn::alone(Some(self.permit(wait.share, wait.callers, wait.waited).await));
         }
@@ -59,6 +59,12 @@ impl EnterpriseManager {
         {
             return Turn::alone(Some(permit));
         }
+        self.later_turn(id, view, wait).await
+    }
+
+    /// The same, if no permit is free and batches are used.
+    pub(super) async fn later_turn(&self, id: SessionId, view: View, wait: &Wait<'_>) -> Turn {
+        let Batches { queue, size, .. } = &*self.batches;
         let (ticket, mut seat) = queue.join(id, view, wait, *size);
         let permit = pin!(async {
             ticket.gathered().await;
@@ -142,10 +148,10 @@ impl EnterpriseManager {
         permit: Option<Permit>,
     ) -> Result<Arc<Reading>, Error> {
         // Without a permit, it would have to be waited for.
-        let began = permit.as_ref().map(|_| Instant::now());
+        let began = permit.as_ref().map(Permit::taken_at);
         let reading = self.read_with(&SessionRequest { id, view }, context, permit).await?;
         if let Some(began) = began {
-            self.batches.worth.read_alone(began.elapsed());
+            self.batches.worth.read_alone(began);
         }
         self.count_unmapped(&reading.session.unmapped);
         Ok(reading)

@@ -64,11 +64,12 @@ impl Plan {
 }
 
 impl Worth {
-    /// A session has been read alone, in this time.
-    pub(super) fn read_alone(&self, took: Duration) {
+    /// A session has been read alone since this time.
+    pub(super) fn read_alone(&self, began: Instant) {
+        let now = Instant::now();
         let mut times = self.0.lock();
-        times.single.add(took);
-        times.last_single = Some(Instant::now());
+        times.single.add(now - began);
+        times.last_single = Some(now);
     }
 
     /// How many of at most `size` reads go together now. `None` if not even `size` of them are worth a
@@ -189,7 +190,7 @@ mod tests {
 
     fn worth() -> Arc<Worth> {
         let worth = Arc::<Worth>::default();
-        worth.read_alone(READ);
+        worth.read_alone(Instant::now() - READ);
         worth
     }
 
@@ -264,7 +265,7 @@ mod tests {
         assert_eq!(worth.plan(64), before);
 
         let attempt = worth.begin(before.unwrap());
-        worth.read_alone(READ);
+        worth.read_alone(Instant::now() - READ);
         attempt.failed(8);
         assert_eq!(worth.plan(64).unwrap().least, 16);
         for _ in 0..10 {

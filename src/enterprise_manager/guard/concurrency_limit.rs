@@ -137,7 +137,7 @@ impl ConcurrencyLimit {
 
     fn permit(&self, grant: Grant) -> Permit {
         self.0.metrics.taken();
-        let expires = grant.is_spare.then(|| Instant::now() + SPARE_TIME);
+        let expires = grant.is_spare.then(|| grant.taken_at + SPARE_TIME);
         Permit { limit: self.clone(), grant, expires, ended: Ended::GivenUp }
     }
 
@@ -153,6 +153,11 @@ impl Permit {
     /// Returns the permit. Its request has ended by itself: with an answer in this time, or without.
     pub(crate) fn ended(mut self, answered: Option<Duration>) {
         self.ended = answered.map_or(Ended::Failed, Ended::Answered);
+    }
+
+    /// When it was handed out.
+    pub(crate) fn taken_at(&self) -> Instant {
+        self.grant.taken_at
     }
 
     /// Whether this is the spare permit, which expires.

@@ -74,16 +74,10 @@ impl UpstreamHealth {
         self.last.lock().failure.clone()
     }
 
-    /// Starts to observe a read that begins now.
-    pub(crate) fn track<'h>(&'h self, context: &'h ReadContext) -> TrackedRead<'h> {
+    /// Starts to observe a read that has begun at this time.
+    pub(crate) fn track<'h>(&'h self, context: &'h ReadContext, began: Instant) -> TrackedRead<'h> {
         let waited_before = context.waited().lock().total;
-        TrackedRead {
-            health: self,
-            context,
-            began: Instant::now(),
-            waited_before,
-            has_ended: false,
-        }
+        TrackedRead { health: self, context, began, waited_before, has_ended: false }
     }
 
     fn failed(&self, error: Option<Error>) {
@@ -142,7 +136,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_read_counts_until_it_is_no_longer_recent() {
         let health = UpstreamHealth::default();
-        health.track(&context(Duration::from_secs(60))).ended(&Ok(()));
+        health.track(&context(Duration::from_secs(60)), Instant::now()).ended(&Ok(()));
         assert_eq!(health.status(), UpstreamStatus::Answers);
         tokio::time::advance(LATELY).await;
         assert_eq!(health.status(), UpstreamStatus::Unknown);
@@ -152,9 +146,9 @@ mod tests {
     async fn silence_until_the_deadline_counts_against_em_and_a_caller_who_leaves_does_not() {
         let health = UpstreamHealth::default();
         let context = context(Duration::from_secs(60));
-        drop(health.track(&context));
+        drop(health.track(&context, Instant::now()));
         assert_eq!(health.status(), UpstreamStatus::Unknown);
-        let read = health.track(&context);
+        let read = health.track(&context, Instant::now());
         // The reset of a caller at its deadline arrives a little before it.
         tokio::time::advance(Duration::from_millis(59_500)).await;
         drop(read);
@@ -166,7 +160,7 @@ mod tests {
         let health = UpstreamHealth::default();
         let short = Duration::from_millis(200);
         let context = context(short);
-        let read = health.track(&context);
+        let read = health.track(&context, Instant::now());
         tokio::time::advance(short).await;
         drop(read);
         assert_eq!(health.status(), UpstreamStatus::Unknown);

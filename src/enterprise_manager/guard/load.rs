@@ -99,12 +99,11 @@ impl RequestTimes {
         self.in_flight.push(at);
     }
 
-    /// A request that began at this time has ended.
-    pub(super) fn ended(&mut self, began: Instant, how: Ended) {
+    /// A request that began at this time has ended now.
+    pub(super) fn ended(&mut self, began: Instant, how: Ended, now: Instant) {
         if let Some(place) = self.in_flight.iter().position(|at| *at == began) {
             self.in_flight.swap_remove(place);
         }
-        let now = Instant::now();
         self.last_end = Some(now);
         match how {
             Ended::GivenUp => self.longest_given_up = self.longest_given_up.max(now - began),
@@ -113,7 +112,7 @@ impl RequestTimes {
             }
         }
         if let Ended::Answered(time) = how {
-            let average = match self.answer_time() {
+            let average = match self.answer_time_at(now) {
                 Some(average) => (average * (WEIGHT - 1) + time) / WEIGHT,
                 None => time,
             };
@@ -128,7 +127,11 @@ impl RequestTimes {
 
     /// The average time of answers, if there was one lately.
     pub(super) fn answer_time(&self) -> Option<Duration> {
-        self.average.filter(|(_, at)| at.elapsed() < RECENT).map(|(average, _)| average)
+        self.answer_time_at(Instant::now())
+    }
+
+    fn answer_time_at(&self, now: Instant) -> Option<Duration> {
+        self.average.filter(|(_, at)| now - *at < RECENT).map(|(average, _)| average)
     }
 
     /// The time that EM takes for a request, or longer.
@@ -200,7 +203,7 @@ mod tests {
         let began = Instant::now();
         times.began(began);
         advance(time).await;
-        times.ended(began, how(time));
+        times.ended(began, how(time), Instant::now());
         times.time()
     }
 

@@ -33,7 +33,7 @@ pub(super) struct Grant {
     caller: CallerKey,
     share: Share,
     pub(super) is_spare: bool,
-    taken_at: Instant,
+    pub(super) taken_at: Instant,
 }
 
 /// All permits. Whoever waits for one leaves a `W`, and gets it back with the permit.
@@ -156,10 +156,11 @@ impl<W> Permits<W> {
         share: Share,
         with_spare: bool,
     ) -> Option<Grant> {
+        let now = Instant::now();
         for caller in callers {
-            self.is_here(*caller);
+            self.is_here(*caller, now);
         }
-        let grants = callers.iter().filter_map(|caller| self.grant(*caller, share));
+        let grants = callers.iter().filter_map(|caller| self.grant(*caller, share, now));
         let grant = grants.min_by_key(|grant| (grant.is_spare, self.held_by(grant.caller)))?;
         (with_spare || !grant.is_spare).then(|| self.taken(grant))
     }
@@ -183,11 +184,12 @@ impl<W> Permits<W> {
         let is_new = |caller: &CallerKey| !waiter.callers.contains(caller);
         let new: Vec<_> = callers.into_iter().filter(is_new).collect();
         waiter.callers.extend(&new);
+        let now = Instant::now();
         for caller in new {
-            self.is_here(caller);
+            self.is_here(caller, now);
             self.join_line(caller, share, number);
         }
-        self.serve()
+        self.serve(now)
     }
 
     /// Nobody waits there any longer.
@@ -198,20 +200,21 @@ impl<W> Permits<W> {
     /// A permit is free again, whose request has ended so.
     pub(super) fn give_back(&mut self, grant: Grant, how: Ended) -> Vec<(W, Grant)> {
         *self.free(grant) += 1;
-        self.request_times[grant.share as usize].ended(grant.taken_at, how);
+        let now = Instant::now();
+        self.request_times[grant.share as usize].ended(grant.taken_at, how, now);
         self.held[grant.share as usize] -= 1;
         let number = self.next_number();
         self.change(grant.caller, |caller| {
             caller.held -= 1;
             caller.since = number;
         });
-        self.serve()
+        self.serve(now)
     }
 
     /// Hands out the permits that may be taken by those who wait.
-    fn serve(&mut self) -> Vec<(W, Grant)> {
+    fn serve(&mut self, now: Instant) -> Vec<(W, Grant)> {
         let mut granted = Vec::new();
-        while let Some((number, grant)) = self.next()
+        while let Some((number, grant)) = self.next(now)
             && let Some(waiter) = self.remove(number)
         {
             granted.push((waiter.waits, self.taken(grant)));
@@ -220,11 +223,11 @@ impl<W> Permits<W> {
     }
 
     /// The read whose turn it is, and the permit for it.
-    fn next(&self) -> Option<(u64, Grant)> {
+    fn next(&self, now: Instant) -> Option<(u64, Grant)> {
         let firsts = Share::ALL.into_iter().filter_map(|share| {
             let (held, since, caller) = *self.turns[share as usize].first()?;
             // If the first one may have none, the others of its share hold more, or wait for the same.
-            let grant = self.grant(caller, share)?;
+            let grant = self.grant(caller, share, now)?;
             let number = *self.callers.get(&caller)?.lines[share as usize].first()?;
             Some(((held, since, number), grant))
         });
@@ -233,11 +236,12 @@ impl<W> Permits<W> {
     }
 
     /// The permit that this caller may take now.
-    fn grant(&self, caller: CallerKey, share: Share) -> Option<Grant> {
+    fn grant(&self, caller: CallerKey, share: Share, now: Instant) -> Option<Grant> {
         if self.held[share as usize] >= self.count(share) {
             return None;
         }
-        let is_kept = self.regular >= FEW && self.held_by(caller) > 0 && self.is_not_alone(caller);
+        let is_kept =
+            self.regular >= FEW && self.held_by(caller) > 0 && self.is_not_alone(caller, now);
         let is_spare = if self.free_regular > usize::from(is_kept) {
             false
         } else if self.free_spare > 0 && share != Share::Lists {
@@ -245,7 +249,7 @@ impl<W> Permits<W> {
         } else {
             return None;
         };
-        Some(Grant { caller, share, is_spare, taken_at: Instant::now() })
+        Some(Grant { caller, share, is_spare, taken_at: now })
     }
 
     fn taken(&mut self, grant: Grant) -> Grant {
@@ -311,18 +315,18 @@ impl<W> Permits<W> {
         self.callers.get(&caller).map_or(0, |caller| caller.held)
     }
 
-    fn is_here(&mut self, caller: CallerKey) {
+    fn is_here(&mut self, caller: CallerKey, now: Instant) {
         let [last, before] = &mut self.recent;
         if last.is_none_or(|(known, _)| known != caller) {
             *before = *last;
         }
-        *last = Some((caller, Instant::now()));
+        *last = Some((caller, now));
     }
 
     /// Whether another caller has been here lately.
-    fn is_not_alone(&self, caller: CallerKey) -> bool {
+    fn is_not_alone(&self, caller: CallerKey, now: Instant) -> bool {
         let mut recent = self.recent.iter().flatten();
-        recent.any(|(known, at)| *known != caller && at.elapsed() < PRESENT)
+        recent.any(|(known, at)| *known != caller && now - *at < PRESENT)
     }
 
     /// Whether nothing is held and nobody waits, and nothing is remembered of those who did.

@@ -88,8 +88,8 @@ impl ReadContext {
         *self.deadline.lock()
     }
 
-    /// Whether at most this time is left, or too little for EM to answer at all.
-    pub(crate) fn has_only(&self, time: Duration) -> bool {
-        Instant::now() + time.max(LEAST_TIME) >= self.deadline()
+    /// Whether at most this time is left now, or too little for EM to answer at all.
+    pub(crate) fn has_only(&self, time: Duration, now: Instant) -> bool {
+        now + time.max(LEAST_TIME) >= self.deadline()
     }
 }

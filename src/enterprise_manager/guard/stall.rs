@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, sleep_until};
 
 /// How much later a request must have been sent to count as overtaking: EM may answer requests that
 /// were sent close together out of order.
@@ -36,7 +36,7 @@ impl StallDetector {
 
     /// Returns when a request sent at `sent` is older than `stalls_after` and has been overtaken.
     pub(crate) async fn stalled(&self, sent: Instant, stalls_after: Duration) {
-        sleep(stalls_after).await;
+        sleep_until(sent + stalls_after).await;
         while *self.latest_answered.lock() < sent + LEAD {
             sleep(POLL_INTERVAL).await;
         }

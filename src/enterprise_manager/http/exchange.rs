@@ -152,7 +152,8 @@ impl Http {
     /// There is no complete response within the limits of the request's kind.
     pub(crate) async fn exchange(&self, exchange: Exchange<'_>) -> Result<EmResponse, Error> {
         self.circuit.check()?;
-        let counted = self.metrics.request();
+        let sent = Instant::now();
+        let counted = self.metrics.request(sent);
         let outgoing = OutgoingRequest {
             method: &exchange.method,
             base: &self.base,
@@ -161,7 +162,6 @@ impl Http {
         };
         let span = self.traces.request(exchange.trace, outgoing);
         let kind = exchange.kind;
-        let sent = Instant::now();
         let head = self.send(exchange, span.headers());
         // Pinned here, since `select!` would move it first.
         let response = pin!(self.receive(head, kind));

@@ -144,6 +144,11 @@ impl<C: LogonClient> LogonManager<C> {
         self.session_other_than(None, trace).await
     }
 
+    /// The logon session, if there is one.
+    pub(crate) fn current_session(&self) -> Option<Arc<LogonSession>> {
+        self.machine.lock().session().cloned()
+    }
+
     /// A newer logon session than the one that EM has answered with 401.
     ///
     /// # Errors

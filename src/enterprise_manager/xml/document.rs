@@ -325,7 +325,7 @@ fn has_forbidden_character(text: &str) -> bool {
     // look-up by byte, so the compiler can vectorise it. U+FFFE and U+FFFF are encoded as EF BF BE and
     // EF BF BF, and few documents have an EF at all.
     let is_suspect =
-        |b: &u8| ((*b < b' ') & (*b != b'\n') & (*b != b'\r') & (*b != b'\t')) | (*b == 0xef);
+        |b: &u8| (*b < b' ' && *b != b'\n' && *b != b'\r' && *b != b'\t') || *b == 0xef;
     text.as_bytes().iter().fold(false, |found, b| found | is_suspect(b))
         && (text.as_bytes().iter().any(is_control) || text.contains(['\u{fffe}', '\u{ffff}']))
 }

@@ -3,12 +3,13 @@
 //! The outcomes are enums, so that their labels are a fixed set and each scrape contains all of
 //! them from the start, at zero.
 
-use std::{sync::atomic::AtomicU64, time::Instant};
+use std::sync::atomic::AtomicU64;
 
 use prometheus_client::{
     metrics::{counter::Counter, family::Family, gauge::Gauge},
     registry::Registry,
 };
+use tokio::time::Instant;
 
 use super::{durations::Durations, labels::Labels, permits::PermitMetrics};
 
@@ -130,11 +131,11 @@ impl UpstreamMetrics {
         }
     }
 
-    /// Counts a request as in flight until the guard is dropped. Unless [`RequestMetrics::ended`] is
+    /// Counts a request that is sent now as in flight until the guard is dropped. Unless [`RequestMetrics::ended`] is
     /// called, it then counts as given up.
-    pub fn request(&self) -> RequestMetrics<'_> {
+    pub fn request(&self, sent: Instant) -> RequestMetrics<'_> {
         self.series.in_flight.inc();
-        RequestMetrics { upstream: self, sent: Instant::now(), outcome: RequestOutcome::GivenUp }
+        RequestMetrics { upstream: self, sent, outcome: RequestOutcome::GivenUp }
     }
 
     /// The metrics of the permits.

@@ -68,7 +68,7 @@ proptest! {
             for waiter in permits.waiting.values() {
                 for caller in &waiter.callers {
                     // Others may have come since, and the last permit be kept for them no longer.
-                    prop_assert!(permits.grant(*caller, waiter.share).is_none());
+                    prop_assert!(permits.grant(*caller, waiter.share, Instant::now()).is_none());
                 }
             }
             for share in Share::ALL {
