@@ -1,11 +1,13 @@
 //! The message of a request, and the response with one message or a stream of them.
 //!
-//! tonic reads requests. It would write all responses as streams, from a buffer of its own for each; a
-//! message that is encoded at once costs half as much, and a watch that waits needs no buffer. tonic's
-//! generated server is not used: it boxes each method's future and each body.
+//! A request of one frame is decoded at once, and tonic reads all others. It would write all responses as
+//! streams, from a buffer of its own for each; a message that is encoded at once costs half as much, and a
+//! watch that waits needs no buffer. tonic's generated server is not used: it boxes each method's future
+//! and each body.
 
 use std::{
     error::Error,
+    future::poll_fn,
     option,
     pin::Pin,
     task::{Context, Poll, ready},
@@ -42,6 +44,12 @@ pub(super) struct RequestBody<B> {
     is_compressed: bool,
 }
 
+/// A body of which the first frame has been read.
+struct BegunBody<B: HttpBody> {
+    first: Option<Result<Frame<Bytes>, B::Error>>,
+    rest: B,
+}
+
 /// What a method answers.
 pub(super) enum Answer {
     Message(Messages<stream::Iter<option::IntoIter<Result<Bytes, Status>>>>),
@@ -62,21 +70,48 @@ pub(super) struct Messages<S> {
 pub(super) async fn message<M, B>(request: RequestBody<B>) -> Result<M, Failure>
 where
     M: Message + Default + 'static,
+    B: HttpBody<Data = Bytes> + Send + Unpin + 'static,
+    B::Error: Into<Box<dyn Error + Send + Sync>> + Send,
+{
+    let RequestBody { mut body, is_compressed } = request;
+    let first = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await;
+    if let Some(Ok(frame)) = &first
+        && body.is_end_stream()
+        && let Some(message) = frame.data_ref().and_then(|data| whole_message(data))
+    {
+        return Ok(message);
+    }
+    let begun = BegunBody { first, rest: body };
+    // Boxed: nearly all messages have been returned above, and need no memory for this.
+    let read = Box::pin(read_message(begun, is_compressed)).await;
+    read.map_err(|status| protocol::refused_message(&status))?.ok_or_else(protocol::no_message)
+}
+
+/// Decodes a message that is all of this and valid, as nearly all are. tonic's reader would copy it into a
+/// buffer first.
+fn whole_message<M: Message + Default>(data: &[u8]) -> Option<M> {
+    let (&[compressed, a, b, c, d], message) = data.split_first_chunk::<PREFIX>()?;
+    let is_whole = u32::from_be_bytes([a, b, c, d]) as usize == message.len();
+    if compressed != 0 || !is_whole || message.len() > MAX_REQUEST {
+        return None;
+    }
+    M::decode(message).ok()
+}
+
+async fn read_message<M, B>(body: B, is_compressed: bool) -> Result<Option<M>, Status>
+where
+    M: Message + Default + 'static,
     B: HttpBody<Data = Bytes> + Send + 'static,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
-    let encoding = request.is_compressed.then_some(CompressionEncoding::Gzip);
+    let encoding = is_compressed.then_some(CompressionEncoding::Gzip);
     // The second number is for responses.
     let decoder = ProstCodec::<(), M>::raw_decoder(BufferSettings::new(BUFFER, 0));
-    let mut messages = Streaming::new_request(decoder, request.body, encoding, Some(MAX_REQUEST));
-    let read = async {
-        let message = messages.message().await?;
-        // To the end: h2 resets the streams of requests that have not been read.
-        messages.trailers().await?;
-        Ok(message)
-    };
-    let message = read.await.map_err(|status: Status| protocol::refused_message(&status))?;
-    message.ok_or_else(protocol::no_message)
+    let mut messages = Streaming::new_request(decoder, body, encoding, Some(MAX_REQUEST));
+    let message = messages.message().await?;
+    // To the end: h2 resets the streams of requests that have not been read.
+    messages.trailers().await?;
+    Ok(message)
 }
 
 impl<B> RequestBody<B> {
@@ -145,5 +180,26 @@ where
 
     fn is_end_stream(&self) -> bool {
         self.is_complete
+    }
+}
+
+impl<B: HttpBody + Unpin> Unpin for BegunBody<B> {}
+
+impl<B: HttpBody<Data = Bytes> + Unpin> HttpBody for BegunBody<B> {
+    type Data = Bytes;
+    type Error = B::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
+        match self.first.take() {
+            Some(first) => Poll::Ready(Some(first)),
+            None => Pin::new(&mut self.rest).poll_frame(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.first.is_none() && self.rest.is_end_stream()
     }
 }

@@ -72,8 +72,8 @@ impl SessionMethods {
         request: RequestBody<B>,
     ) -> Result<Answer, Failure>
     where
-        B: HttpBody<Data = Bytes> + Send + 'static,
-        B::Error: Into<Box<dyn Error + Send + Sync>>,
+        B: HttpBody<Data = Bytes> + Send + Unpin + 'static,
+        B::Error: Into<Box<dyn Error + Send + Sync>> + Send,
     {
         // All but the most frequent one are boxed: a call takes the memory of the largest future here.
         let answered: BoxFuture<'_, _> = match call.kind {
