@@ -1,5 +1,5 @@
 //! The documentation of the contract: its generated page, the code samples in the documents for
-//! callers, and the names that stay.
+//! callers, the client configuration, and the names that stay.
 
 #![expect(clippy::unwrap_used, reason = "in a test, a failing unwrap is a failing test")]
 
@@ -15,6 +15,7 @@ use prost_types::{
     field_descriptor_proto::{Label, Type},
 };
 use replica_session_gateway::proto::FILE_DESCRIPTOR_SET;
+use serde_json::{Value, json};
 
 const PACKAGE: &str = "enterprisemanager.v1";
 
@@ -65,6 +66,24 @@ fn the_code_in_the_documents_is_that_of_the_example_clients() {
     }
     for client in ["python/errors.py", "typescript/errors.ts", "connect/client.ts"] {
         assert_shown("docs/clients.md", client, "patience");
+    }
+}
+
+/// Libraries would end a stream after the timeout of other calls, and would repeat it behind the program's back.
+#[test]
+fn the_service_config_of_the_examples_ends_and_repeats_no_stream() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/service-config.json");
+    let config: Value = serde_json::from_slice(&fs::read(path).unwrap()).unwrap();
+    let files = FileDescriptorSet::decode(FILE_DESCRIPTOR_SET).unwrap().file;
+    let service = files.iter().find(|file| file.package() == PACKAGE).unwrap().service[0].clone();
+    let full_name = format!("{PACKAGE}.{}", service.name());
+    for method in &service.method {
+        let name = json!({ "service": full_name, "method": method.name() });
+        let entries = config["methodConfig"].as_array().unwrap();
+        let own = entries.iter().find(|entry| entry["name"].as_array().unwrap().contains(&name));
+        let has_no_limits =
+            own.is_some_and(|own| own["timeout"].is_null() && own["retryPolicy"].is_null());
+        assert_eq!(has_no_limits, method.server_streaming(), "{}", method.name());
     }
 }
 
