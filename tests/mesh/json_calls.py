@@ -2,10 +2,11 @@
 
 import asyncio
 import json
+import signal
 
 import certificates
 from load import RUNNING, SESSION
-from parts import expect
+from parts import eventually, expect
 
 PORT = 50052
 SERVICE = "enterprisemanager.v1.ReplicaSessionService"
@@ -25,6 +26,24 @@ async def curl(tls, method: str, body: str, *options: str) -> tuple[int, str]:
     output, _ = await process.communicate()
     text, _, status = output.decode().rpartition("\n")
     return int(status), text
+
+
+async def expect_envoys_own(tls, method: str, body: str, code: int, grpc_code: int, *options: str) -> None:
+    """Expects that Envoy answers a call itself, and that its body has the form of the gateway's errors."""
+    form = "--write-out", r"\n%{content_type}\n%{http_code}"
+    status, text = await curl(tls, method, body, *options, *form)
+    answer, _, content_type = text.rpartition("\n")
+    error = json.loads(answer)
+    seen = f"{method} {body}: {status} {text}"
+    expect((status, error["code"], content_type.strip()) == (code, grpc_code, "application/json"), seen)
+    expect(error["message"] and "details" not in error, seen)
+
+
+async def results(tls, body: str) -> set[str]:
+    """The results of the sessions that a List finds."""
+    status, text = await curl(tls, "List", body)
+    expect(status == 200, f"List {body}: {status} {text}")
+    return {each.get("result", "") for each in json.loads(text).get("replicaSessions", [])}
 
 
 async def curl_calls_in_json(mesh):
@@ -49,11 +68,22 @@ async def curl_calls_in_json(mesh):
         info = [each for each in error["details"] if each["@type"].endswith("google.rpc.ErrorInfo")]
         expect([each["reason"] for each in info] == [reason], f"{body}: {text}")
 
-    # What the contract does not have is refused by Envoy itself, before it has the whole request. Over HTTP/2 it then
-    # resets the stream, and some versions of curl lose the answer.
-    for method, body in [("Get", "{"), ("Get", '{"id": 5}'), ("GetAll", "{}")]:
-        status, text = await curl(tls, method, body, "--http1.1")
-        expect(400 <= status < 500, f"{method} {body}: {status} {text}")
+    # Some of what the contract does not have is refused by Envoy itself, before it has the whole request. Over HTTP/2 it
+    # then resets the stream, and some versions of curl lose the answer.
+    for method, body, code, grpc_code in [
+        ("Get", "{", 400, 3),
+        ("Get", '{"id": {}}', 400, 3),
+        ("List", '{"filter": {"results": ["RESULT_NONE_SUCH"]}}', 400, 3),
+        ("GetAll", "{}", 404, 12),
+    ]:
+        await expect_envoys_own(tls, method, body, code, grpc_code, "--http1.1")
+
+    # But a field that the contract does not have is ignored, as the README warns.
+    failed = json.dumps({"filter": {"results": ["RESULT_FAILED"]}})
+    expect(len(await results(tls, failed.replace("results", "result"))) > 1, "a misspelt field counts")
+    expect(await results(tls, failed) == {"RESULT_FAILED"}, "a filter by result finds others")
+    answers = [await curl(tls, "Get", json.dumps({"id": SESSION, "noSuchField": 1}))]
+    expect(answers[0][0] == 200, f"a field that is not there: {answers}")
 
     # A watch of a finished run is one event, one of a running one goes on: each is a line.
     status, text = await curl(tls, "Watch", json.dumps({"id": SESSION}))
@@ -75,6 +105,17 @@ async def curl_calls_in_json(mesh):
     events = [json.loads(line) for line in text.splitlines()]
     expect(events[0]["change"]["replicaSession"]["id"] == RUNNING, f"WatchSessions: {text}")
     expect(any("current" in each for each in events), f"WatchSessions: {text}")
+
+    # Frozen replicas, and none.
+    for gateway in mesh.gateways:
+        gateway.send(signal.SIGSTOP)
+    await expect_envoys_own(tls, "Get", json.dumps({"id": SESSION}), 504, 4, "--header", "grpc-timeout: 300m")
+    for gateway in mesh.gateways:
+        gateway.send(signal.SIGCONT)
+    mesh.envoy.set_endpoints([])
+    await eventually(lambda: mesh.envoy.stat("membership_total") == 0, "Envoy has no replica")
+    await expect_envoys_own(tls, "Get", json.dumps({"id": SESSION}), 503, 14)
+    await mesh.restore()
 
     # The same certificates as for gRPC.
     status, _ = await curl(mesh.intruder_tls, "Get", json.dumps({"id": SESSION}))
