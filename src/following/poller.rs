@@ -159,12 +159,13 @@ impl FilterPoller {
         let running = self.followed.table.lock().running().collect();
         let one_query = &self.registry.one_query;
         let result = look(&self.reads, one_query, &self.filter, since, running, terms).await;
-        trace.set_attribute(LOOKBACK_SECONDS, || lookback.as_secs());
-        if let Ok(found) = &result {
-            let count = found.listed.len() + found.read.len();
-            trace.set_attribute(SESSIONS_FOUND, || i64::try_from(count).unwrap_or(i64::MAX));
-        }
+        // The span of the call would get these again if the first look fails.
         if !is_first {
+            trace.set_attribute(LOOKBACK_SECONDS, || lookback.as_secs());
+            if let Ok(found) = &result {
+                let count = found.listed.len() + found.read.len();
+                trace.set_attribute(SESSIONS_FOUND, || i64::try_from(count).unwrap_or(i64::MAX));
+            }
             if matches!(result, Err(LookError::Failed(_))) {
                 trace.set_error();
             }

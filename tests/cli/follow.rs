@@ -361,7 +361,7 @@ async fn a_table_on_a_terminal_stays_within_it_and_is_drawn_in_its_place() {
         .stdout(Stdio::piped())
         .kill_on_drop(true)
         .spawn()
-        .unwrap();
+        .expect("`script`, of the Debian package bsdutils, makes a terminal");
     let mut out = terminal.stdout.take().unwrap();
     let mut bytes = Vec::new();
     let mut shows = async |text: &str| {

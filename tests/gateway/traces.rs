@@ -6,6 +6,7 @@ use opentelemetry_proto::tonic::trace::v1::{Span, span::SpanKind, status::Status
 use replica_session_gateway::{
     proto::v1::{
         GetReplicaSessionResponse, ListReplicaSessionsRequest, ListReplicaTaskSessionsRequest,
+        WatchSessionsRequest,
     },
     settings::{Sampling, Settings, TraceSettings},
 };
@@ -293,6 +294,31 @@ async fn polls_of_a_watch_are_separate_traces_linked_to_it() {
         assert_eq!(read.unwrap().parent_span_id, poll.span_id);
     }
     assert_ne!(polls[0].trace_id, polls[1].trace_id);
+}
+
+#[tokio::test]
+async fn looks_at_followed_sessions_say_how_far_they_go_and_what_they_find() {
+    let (collector, setup) = traced(|settings| {
+        settings.watch.interval = Duration::from_millis(20);
+        settings.watch.longest_interval = Duration::from_millis(20);
+    })
+    .await;
+    let mut client = setup.client.clone();
+    let asked = in_trace(Request::new(WatchSessionsRequest::default()), PARENT);
+    let mut events = client.watch_sessions(asked).await.unwrap().into_inner();
+    events.message().await.unwrap().unwrap();
+    let looked = || named(&collector.spans(), "watch poll").len() >= 2;
+    eventually("two looks", looked).await;
+    drop(events);
+    let method = METHOD.replace("Get", "WatchSessions");
+    eventually("the end of the call", || !named(&collector.spans(), &method).is_empty()).await;
+    let spans = collector.spans();
+    let call = &named(&spans, &method)[0];
+    for look in &named(&spans, "watch poll")[..2] {
+        assert_eq!(attribute(look, "gateway.look.lookback_seconds"), "1800");
+        assert_eq!(attribute(look, "gateway.look.sessions"), "1");
+        assert_eq!(look.links[0].span_id, call.span_id);
+    }
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! Watches that begin again: what `watch` and `follow` do when a stream breaks off.
 
-use std::time::Duration;
+use std::{pin::pin, time::Duration};
 
 use tokio::time::sleep;
 use tonic::Streaming;
@@ -33,6 +33,17 @@ pub(super) async fn next<E>(
         tokio::select! {
             event = events.message() => return Ok(event?),
             refusal = silence.is_too_long() => return Err(refusal),
+            () = sleep(TICK), if is_live => redraw(),
+        }
+    }
+}
+
+/// Waits until the next watch; meanwhile what is live on a terminal is redrawn.
+pub(super) async fn wait(pause: Duration, is_live: bool, mut redraw: impl FnMut()) {
+    let mut over = pin!(sleep(pause));
+    loop {
+        tokio::select! {
+            () = &mut over => return,
             () = sleep(TICK), if is_live => redraw(),
         }
     }

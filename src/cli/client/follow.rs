@@ -9,13 +9,13 @@ use std::{io, time::Duration};
 
 use clap::Args;
 use jiff::{SignedDuration, Timestamp};
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 use tonic::Code;
 
 use self::screen::FollowScreen;
 use super::{
     Refusal, ServerOptions,
-    again::{Again, CONNECT_TIMEOUT, next},
+    again::{Again, CONNECT_TIMEOUT, next, wait},
     filter::SessionFilterOptions,
     parse::change,
     silence::Silence,
@@ -159,7 +159,8 @@ impl Following {
             }
             let Some(pause) = again.after(&refusal, has_events) else { return refusal.into() };
             self.screen.note(&format!("{}; watching again", refusal.message()));
-            sleep(pause).await;
+            let screen = &mut self.screen;
+            wait(pause, screen.is_live(), || screen.redraw()).await;
         }
     }
 

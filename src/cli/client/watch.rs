@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use clap::Args;
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 use tonic::Code;
 
 use super::{
     Refusal, ServerOptions,
-    again::{Again, CONNECT_TIMEOUT, next},
+    again::{Again, CONNECT_TIMEOUT, next, wait},
     parse::session_id,
     screen::{Form, Screen},
     silence::Silence,
@@ -89,7 +89,7 @@ async fn follow(options: &WatchOptions, screen: &mut Screen) -> Result<ExitCode,
         };
         let Some(pause) = again.after(&refusal, has_events) else { return Err(refusal) };
         screen.note(&format!("{}; watching again", refusal.message()));
-        sleep(pause).await;
+        wait(pause, screen.is_live(), || screen.redraw()).await;
     }
 }
 
