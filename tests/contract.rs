@@ -51,7 +51,7 @@ fn the_code_in_the_documents_is_that_of_the_example_clients() {
         "java/GetSession.java",
         "cpp/get_session.cc",
         "ruby/get_session.rb",
-        "rust/src/main.rs",
+        "rust/src/client.rs",
     ] {
         assert_shown("docs/errors.md", client, "errors");
     }
