@@ -33,17 +33,24 @@ pub(super) struct CallContext {
     pub(super) caller_key: CallerKey,
     /// The call's connection: its peer, and whether it has to end.
     pub(super) connection: ConnectionHandle,
-    pub(super) metrics: Arc<Metrics>,
-    pub(super) failures: FailureLog,
+    pub(super) tools: Arc<CallTools>,
     pub(super) arrived: Instant,
     /// The deadline of the call. If the client of a watch sets none, it is far in the future.
     pub(super) deadline: Instant,
-    /// The permits that its reads wait for.
-    pub(super) permits: ConcurrencyLimit,
     /// The read that it waits for.
     pub(super) read: CurrentRead,
     /// Set once the message has been validated.
     pub(super) session: OnceLock<SessionId>,
+}
+
+/// What calls report to. Each worker has its own, although what is in it is everybody's: a reference count
+/// of all workers would go from core to core in each call.
+#[derive(Debug)]
+pub(super) struct CallTools {
+    pub(super) metrics: Arc<Metrics>,
+    pub(super) failures: FailureLog,
+    /// The permits that reads wait for.
+    pub(super) permits: ConcurrencyLimit,
 }
 
 impl CallContext {
@@ -72,7 +79,7 @@ impl CallContext {
             CallKind::List | CallKind::ListTasks | CallKind::ListTaskSessions => Share::Lists,
             _ => Share::Calls,
         };
-        Lateness::of(self.elapsed(), self.read.waited(), share, &self.permits)
+        Lateness::of(self.elapsed(), self.read.waited(), share, &self.tools.permits)
     }
 
     /// How long the call has taken so far.

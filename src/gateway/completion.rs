@@ -47,7 +47,7 @@ pub(super) struct CallCompletion {
 impl CallCompletion {
     /// Counts the call as started.
     pub(super) fn new(call: Arc<CallContext>) -> Self {
-        call.metrics.calls.started(call.kind);
+        call.tools.metrics.calls.started(call.kind);
         Self { call, code: None, is_streaming: false }
     }
 
@@ -80,14 +80,14 @@ impl Drop for CallCompletion {
             debug!(call, "call answered");
         }
         span::ended(&call.trace, code);
-        call.metrics.calls.ended(call.kind, code, call.elapsed());
+        call.tools.metrics.calls.ended(call.kind, code, call.elapsed());
     }
 }
 
 /// Counts the failure of a call by its reason, logs it, and records it in the span.
 pub(super) fn failed(call: &CallContext, failure: &Failure) {
     let reason = failure.row().reason;
-    call.metrics.calls.failed(reason);
+    call.tools.metrics.calls.failed(reason);
     span::failed(&call.trace, reason);
     let line = || line(call, failure);
     if matches!(failure, Failure::Interrupted) {
@@ -96,7 +96,7 @@ pub(super) fn failed(call: &CallContext, failure: &Failure) {
             line().tell(Level::DEBUG);
         }
     } else {
-        call.failures.failed(failure.row(), line);
+        call.tools.failures.failed(failure.row(), line);
     }
 }
 

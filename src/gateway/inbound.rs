@@ -11,7 +11,7 @@
 //! * The router boxes the bodies of request and response once more, and clones the service for each
 //!   call. That is acceptable for health and reflection, but an unnecessary cost for calls about
 //!   sessions.
-//!
+
 use std::{
     any::Any,
     convert::Infallible,
@@ -34,7 +34,7 @@ use tower::Service as _;
 
 use super::{
     admission::{Admission, ConnectionWatches, Limit},
-    call_context::CallContext,
+    call_context::{CallContext, CallTools},
     called_service::CalledService,
     caller::{Caller, Callers, PeerRole},
     completion::{self, CallCompletion, CompletedByTrailers},
@@ -64,6 +64,7 @@ use crate::{
 #[derive(Clone)]
 pub(crate) struct Inbound {
     layers: Arc<Layers>,
+    tools: Arc<CallTools>,
     methods: Arc<SessionMethods>,
     others: Routes,
 }
@@ -95,6 +96,7 @@ struct Connection {
     /// For calls whose caller is unknown.
     share: Arc<CallerShare>,
     watches: ConnectionWatches,
+    tools: Arc<CallTools>,
 }
 
 impl Layers {
@@ -121,12 +123,19 @@ impl Layers {
             traces,
         })
     }
+
+    fn tools(&self) -> CallTools {
+        let Self { metrics, failures, permits, .. } = self;
+        let (metrics, failures) = (metrics.clone(), failures.clone());
+        CallTools { metrics, failures, permits: permits.clone() }
+    }
 }
 
 impl Inbound {
     /// Calls about sessions go to `methods`, all others to `others`.
     pub(crate) fn new(layers: Arc<Layers>, methods: SessionMethods, others: Routes) -> Self {
-        Self { layers, methods: Arc::new(methods), others }
+        let tools = Arc::new(layers.tools());
+        Self { layers, tools, methods: Arc::new(methods), others }
     }
 }
 
@@ -142,6 +151,7 @@ impl NewService for Inbound {
                 handle,
                 share: CallerShare::of_connection(),
                 watches: ConnectionWatches::default(),
+                tools: self.tools.clone(),
             }),
             methods: self.methods.clone(),
         }
@@ -266,7 +276,7 @@ impl Connection {
         request: &Request<B>,
         caller: Option<&Arc<str>>,
     ) -> (Arc<CallContext>, Result<(), Failure>) {
-        let Layers { settings, shares, permits, metrics, failures, traces, .. } = &*self.layers;
+        let Layers { settings, shares, traces, .. } = &*self.layers;
         let arrived = Instant::now();
         let headers = request.headers();
         let kind = CallKind::of_path(request.uri().path());
@@ -289,11 +299,9 @@ impl Connection {
             caller: caller.cloned(),
             caller_key: caller.map_or_else(|| self.share.key(), |names| shares.key(names)),
             connection: self.handle.clone(),
-            metrics: metrics.clone(),
-            failures: failures.clone(),
+            tools: self.tools.clone(),
             arrived,
             deadline,
-            permits: permits.clone(),
             read: CurrentRead::default(),
             session: OnceLock::new(),
         };

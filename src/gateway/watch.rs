@@ -90,7 +90,7 @@ impl Watcher {
         while !self.has_ended {
             let state = self.subscription.state.borrow_and_update().clone();
             if let Some(event) = self.unsent(&state) {
-                self.call.metrics.watches.event();
+                self.call.tools.metrics.watches.event();
                 return Ok(Some(self.message(event)));
             }
             match state.end {
@@ -101,7 +101,7 @@ impl Watcher {
                 }
             }
             if self.heartbeat_at.is_some_and(|due| due <= Instant::now()) {
-                self.call.metrics.watches.heartbeat();
+                self.call.tools.metrics.watches.heartbeat();
                 return Ok(Some(self.message(heartbeat(&state))));
             }
             // One timer for both: of 10,000 watches, each has one.

@@ -112,7 +112,7 @@ pub(super) async fn watch_sessions(
     let follower = following.follow(filter, kinds, mark, call.caller_key, &call.trace);
     let follower = follower.ok_or(Failure::Overloaded(Limit::FollowedSessions))?;
     let mut watcher = Watcher {
-        _counted: call.metrics.watches.follower(),
+        _counted: call.tools.metrics.watches.follower(),
         call,
         follower,
         tokens,
@@ -142,14 +142,14 @@ impl Watcher {
             // Checked before the others, since it may be an end.
             event = self.follower.next() => {
                 let event = event.map_err(failure)?;
-                self.call.metrics.watches.follow_event(counted_as(&event));
+                self.call.tools.metrics.watches.follow_event(counted_as(&event));
                 Ok(self.message(event_kind(event)))
             }
             () = sleep_until(timer) => {
                 if timer == deadline {
                     return Err(Failure::DeadlineExceeded(self.call.lateness()));
                 }
-                self.call.metrics.watches.heartbeat();
+                self.call.tools.metrics.watches.heartbeat();
                 let read_time = self.follower.looked_at().map(timestamp);
                 Ok(self.message(EventKind::Heartbeat(WatchHeartbeat { read_time })))
             }

@@ -55,8 +55,12 @@ type Pages<F> = InFlight<(ItemList<F>, Position), ItemPage<<F as Selection>::Ite
 
 /// Reads through one worker's connections, and shares the reads with all workers.
 #[derive(Clone)]
-pub(crate) struct SharedReads {
-    enterprise_manager: Arc<EnterpriseManager>,
+pub(crate) struct SharedReads(Arc<WorkerReads>);
+
+/// What all reads of one worker have a reference to. The registry alone would have its references counted
+/// by all workers, and the count would go from core to core in each call.
+struct WorkerReads {
+    enterprise_manager: EnterpriseManager,
     registry: Arc<ReadRegistry>,
 }
 
@@ -148,7 +152,7 @@ impl SharedReads {
     /// Reads through the connections of `enterprise_manager`, and shares the reads with all users
     /// of the same registry.
     pub(crate) fn new(enterprise_manager: EnterpriseManager, registry: Arc<ReadRegistry>) -> Self {
-        Self { enterprise_manager: Arc::new(enterprise_manager), registry }
+        Self(Arc::new(WorkerReads { enterprise_manager, registry }))
     }
 
     /// Reads one session: returns the kept answer if it is young enough, or joins an equal read in
@@ -168,15 +172,14 @@ impl SharedReads {
         if let Some(reading) = self.reused(key, &terms) {
             return Ok(reading);
         }
-        let kept = || self.registry.kept(key, terms.max_age);
-        let (enterprise_manager, registry) =
-            (self.enterprise_manager.clone(), self.registry.clone());
+        let kept = || self.0.registry.kept(key, terms.max_age);
+        let worker = self.0.clone();
         let read = move |context: Arc<ReadContext>| async move {
-            let result = enterprise_manager.replica_session(id, view, &context).await;
-            registry.keep(key, &result, accepts_earlier);
+            let result = worker.enterprise_manager.replica_session(id, view, &context).await;
+            worker.registry.keep(key, &result, accepts_earlier);
             result
         };
-        self.registry.sessions.join_or_start(key, &terms, None, kept, read).await
+        self.0.registry.sessions.join_or_start(key, &terms, None, kept, read).await
     }
 
     /// Reads a session in the same way, when its turn has come.
@@ -198,17 +201,17 @@ impl SharedReads {
         let (deadline, alone) = (terms.patience.deadline(), Mutex::default());
         let waited = read.map_or(&alone, |read| &read.turns);
         let wait = Wait { share, company, deadline, trace, callers, waited };
-        let turn = self.enterprise_manager.turn(id, view, &wait).await;
+        let turn = self.0.enterprise_manager.turn(id, view, &wait).await;
         let began = turn.began;
         terms.patience.has_turn(began);
 
-        let kept = || self.registry.kept(key, max_age);
-        let (enterprise_manager, registry) =
-            (self.enterprise_manager.clone(), self.registry.clone());
+        let kept = || self.0.registry.kept(key, max_age);
+        let worker = self.0.clone();
         let caller = caller(terms.patience.until());
         let accepts_earlier = caller.accepts_earlier();
         let patience = terms.patience;
         let read = move |context: Arc<ReadContext>| async move {
+            let WorkerReads { enterprise_manager, registry } = &*worker;
             let in_turn = enterprise_manager.replica_session_in(turn, id, view, &context);
             let result = if let Some(result) = in_turn.await {
                 result
@@ -225,7 +228,7 @@ impl SharedReads {
             registry.keep(key, &result, accepts_earlier);
             result
         };
-        self.registry.sessions.join_or_start(key, &caller, Some(began), kept, read).await
+        self.0.registry.sessions.join_or_start(key, &caller, Some(began), kept, read).await
     }
 
     /// The kept answer, if the terms accept it.
@@ -233,8 +236,8 @@ impl SharedReads {
         if !terms.accepts_earlier() {
             return None;
         }
-        let reading = self.registry.kept(key, terms.max_age)?;
-        self.registry.counters.reused.inc();
+        let reading = self.0.registry.kept(key, terms.max_age)?;
+        self.0.registry.counters.reused.inc();
         terms.trace.set_attribute(SESSION_READ, || "reused");
         Some(reading)
     }
@@ -251,7 +254,7 @@ impl SharedReads {
         position: Position,
         terms: CallerTerms<'_>,
     ) -> impl Future<Output = SharedResult<SessionPage>> + use<> {
-        self.page(&self.registry.pages, list, position, terms)
+        self.page(&self.0.registry.pages, list, position, terms)
     }
 
     /// Reads one page of a list of tasks, in the same way.
@@ -265,7 +268,7 @@ impl SharedReads {
         position: Position,
         terms: CallerTerms<'_>,
     ) -> impl Future<Output = SharedResult<TaskPage>> + use<> {
-        self.page(&self.registry.task_pages, list, position, terms)
+        self.page(&self.0.registry.task_pages, list, position, terms)
     }
 
     fn page<F: Selection>(
@@ -275,10 +278,11 @@ impl SharedReads {
         position: Position,
         terms: CallerTerms<'_>,
     ) -> impl Future<Output = SharedResult<ItemPage<F::Item>>> + use<F> {
-        let enterprise_manager = self.enterprise_manager.clone();
+        let worker = self.0.clone();
         let key = (list.clone(), position.clone());
         let read = move |context: Arc<ReadContext>| async move {
-            enterprise_manager.page(&list, &position, &context, None).await.map(Arc::new)
+            let page = worker.enterprise_manager.page(&list, &position, &context, None).await;
+            page.map(Arc::new)
         };
         pages.join_or_start(key, &terms, None, || None, read)
     }
@@ -297,12 +301,12 @@ impl SharedReads {
     ) -> Result<SessionPage, Error> {
         let TurnTerms { share, trace, callers, .. } = *terms;
         let read = async {
-            let permit = self.enterprise_manager.permit(share, callers, &Mutex::default()).await;
+            let permit = self.0.enterprise_manager.permit(share, callers, &Mutex::default()).await;
             terms.patience.has_turn(Instant::now());
             let until = terms.patience.until();
             let context = ReadContext::new(until, trace.clone(), share, callers.clone());
-            self.registry.counters.asked.inc();
-            self.enterprise_manager.page(list, position, &context, Some(permit)).await
+            self.0.registry.counters.asked.inc();
+            self.0.enterprise_manager.page(list, position, &context, Some(permit)).await
         };
         tokio::select! {
             biased;
@@ -321,10 +325,10 @@ impl SharedReads {
         id: SessionId,
         terms: CallerTerms<'_>,
     ) -> impl Future<Output = SharedResult<TaskReading>> + use<> {
-        let enterprise_manager = self.enterprise_manager.clone();
+        let worker = self.0.clone();
         let read = move |context: Arc<ReadContext>| async move {
-            enterprise_manager.tasks(id, &context).await.map(Arc::new)
+            worker.enterprise_manager.tasks(id, &context).await.map(Arc::new)
         };
-        self.registry.tasks.join_or_start(id, &terms, None, || None, read)
+        self.0.registry.tasks.join_or_start(id, &terms, None, || None, read)
     }
 }

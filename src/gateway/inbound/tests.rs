@@ -22,6 +22,7 @@ async fn a_panic_is_answered_internal_and_counted_and_harms_no_other_call() {
     );
     let connection = Connection {
         role: layers.callers.role(&peer),
+        tools: Arc::new(layers.tools()),
         layers,
         others: Routes::default(),
         handle: ConnectionHandle::new(peer),

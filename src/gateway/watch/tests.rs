@@ -10,7 +10,7 @@ use tonic::Code;
 use super::*;
 use crate::{
     enterprise_manager::{CallerKey, ConcurrencyLimit, Error},
-    gateway::{failure_log::FailureLog, request_id::RequestId},
+    gateway::{call_context::CallTools, failure_log::FailureLog, request_id::RequestId},
     listener::{ConnectionHandle, Peer},
     operations::{metrics::Metrics, traces::TraceContext},
     proto::CallKind,
@@ -42,10 +42,12 @@ async fn started(time: Duration) -> (Sender<PollerState>, Events) {
         caller: None,
         caller_key: CallerKey::new(1),
         connection: ConnectionHandle::new(Peer { address, is_local: true, identity: None }),
-        permits: ConcurrencyLimit::new(8, metrics.upstream.permits()),
+        tools: Arc::new(CallTools {
+            permits: ConcurrencyLimit::new(8, metrics.upstream.permits()),
+            metrics,
+            failures: FailureLog::new(),
+        }),
         read: CurrentRead::default(),
-        metrics,
-        failures: FailureLog::new(),
         arrived: Instant::now(),
         deadline: Instant::now() + time,
         session: OnceLock::new(),
