@@ -59,6 +59,8 @@ pub(super) fn workers(
         failures,
         traces,
     );
+    // Made once: reflection keeps all descriptors, decoded.
+    let others = others(health);
     let worker = |runtime: &tokio::runtime::Handle| {
         let enterprise_manager = enterprise_manager.with_own_connections()?;
         let reads = SharedReads::new(enterprise_manager, reads_registry.clone());
@@ -66,7 +68,7 @@ pub(super) fn workers(
         let heartbeat = settings.watch.heartbeat;
         let following = Following::new(reads.clone(), followed.clone());
         let methods = SessionMethods::new(reads, watching, following, tokens.clone(), heartbeat);
-        let new_service = Inbound::new(layers.clone(), methods, others(health));
+        let new_service = Inbound::new(layers.clone(), methods, others.clone());
         Ok(Worker { runtime: runtime.clone(), new_service })
     };
     threads.handles().iter().map(worker).collect()
