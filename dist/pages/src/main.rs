@@ -55,5 +55,17 @@ fn complete(shell: Shell, folder: &Path) -> io::Result<()> {
     fs::create_dir_all(folder.join(subfolder))?;
     let mut text = Vec::new();
     clap_complete::generate(shell, &mut command(), NAME, &mut text);
+    if shell == Shell::Bash {
+        text = with_subcommands(&text);
+    }
     fs::write(folder.join(subfolder).join(file), text)
+}
+
+/// Mends completions for bash. If a program's name has hyphens, `clap_complete` 4.6 stores the
+/// subcommand as `my__program__subcmd__serve`, but looks for its options under
+/// `my__subcmd__program__subcmd__serve` (<https://github.com/clap-rs/clap/issues/6421>).
+fn with_subcommands(script: &[u8]) -> Vec<u8> {
+    String::from_utf8_lossy(script)
+        .replace(&NAME.replace('-', "__subcmd__"), &NAME.replace('-', "__"))
+        .into_bytes()
 }
