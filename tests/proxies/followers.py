@@ -5,7 +5,12 @@ import re
 import signal
 import sys
 from collections import Counter
+from pathlib import Path
 
+import grpc
+from enterprisemanager.v1 import replica_session_service_pb2 as pb
+from enterprisemanager.v1 import replica_session_service_pb2_grpc as rpc
+from load import HISTORY
 from parts import GATEWAY_PORT, PROGRAM, Gateway, expect
 from setup import SETTINGS, Setup
 from watchers import EXAMPLES, Watcher
@@ -107,4 +112,62 @@ async def followers_are_told_each_end_once(setup: Setup) -> dict[str, str]:
     }
 
 
-ALL = [followers_are_told_each_end_once]
+class Forgetful(rpc.ReplicaSessionServiceServicer):
+    """A gateway that does not know what has ended since the token, or at first; and whose watches break off."""
+
+    def __init__(self) -> None:
+        self.tokens: list[str] = []
+
+    async def WatchSessions(self, request, context):
+        self.tokens.append(request.resume_token)
+        first = pb.WatchSessionsResponse(resume_token="one")
+        first.missed.end_time.end_time.FromSeconds(1_800_000_000)
+        first.missed.end_time.start_time.FromSeconds(1_799_990_000)
+        first.heartbeat_interval.FromSeconds(25)
+        yield first
+        second = pb.WatchSessionsResponse(resume_token="two")
+        second.current.read_time.FromSeconds(1_800_000_001)
+        yield second
+        # It keeps the token that came last, and not what has none.
+        yield pb.WatchSessionsResponse(heartbeat=pb.WatchHeartbeat())
+        await context.abort(grpc.StatusCode.INTERNAL, "broken off")
+
+    async def List(self, request, context):
+        ended = request.filter.end_time
+        if (ended.start_time.seconds, ended.end_time.seconds) != (1_799_990_000, 1_800_000_000):
+            await context.abort(grpc.StatusCode.FAILED_PRECONDITION, f"another time is asked for: {ended}")
+        number = int(request.page_token or 0)
+        session = pb.ReplicaSession(id=HISTORY[number], state=pb.ReplicaSession.STATE_STOPPED)
+        return pb.ListReplicaSessionsResponse(replica_sessions=[session], next_page_token="" if number else "1")
+
+    async def start(self, tls: Path) -> None:
+        self.server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
+        rpc.add_ReplicaSessionServiceServicer_to_server(self, self.server)
+        read = lambda name: (tls / name).read_bytes()
+        credentials = grpc.ssl_server_credentials([(read("tls.key"), read("tls.crt"))], read("ca.crt"), True)
+        self.server.add_secure_port(f"127.0.0.1:{GATEWAY_PORT}", credentials)
+        await self.server.start()
+
+
+async def followers_say_what_they_may_have_missed(setup: Setup) -> dict[str, str]:
+    """Whenever the gateway cannot know what has ended, the examples list what has, and the command says how to."""
+    says = {}
+    for program, command in PROGRAMS.items():
+        gateway, follower = Forgetful(), Follower(program, command, "nothing", GATEWAY_PORT)
+        await gateway.start(setup.gateway_tls)
+        try:
+            await follower.start(setup.caller_tls)
+            await follower.until("does not come back", lambda _: len(gateway.tokens) > 1)
+            expect(gateway.tokens[:2] == ["", "two"], f"{program} sends the tokens {gateway.tokens}")
+            await follower.says("missed" if program != "follow" else "may be missing")
+            told, wanted = follower.ids("listed"), [] if program == "follow" else HISTORY[:2]
+            expect(told[:2] == wanted, f"{program} lists {told}: {follower.lines}")
+            says[program] = "lists it" if wanted else "says so"
+        finally:
+            if follower.process.returncode is None:
+                follower.process.kill()
+            await gateway.server.stop(0)
+    return says
+
+
+ALL = [followers_are_told_each_end_once, followers_say_what_they_may_have_missed]
