@@ -54,6 +54,26 @@ WRONG = {
     "autoscaling.minReplicas=13": "autoscaling.minReplicas is greater than autoscaling.maxReplicas",
     "networkPolicy.enterpriseManagerBlocks[0]=192.0.2.7": "/networkPolicy/enterpriseManagerBlocks/0': '192.0.2.7' does",
     "extraEnv[0].name=GATEWAY_LISTEN,extraEnv[0].value=x": "extraEnv must not set GATEWAY_LISTEN",
+    "extraEnv[0].name=OTEL_BSP_MAX_QUEUE_SIZE,extraEnv[0].value=5": "/extraEnv/0/value': got number, want string",
+    "extraArgs[0]=--lame-duck,extraArgs[1]=9s": "extraArgs must not have --lame-duck:",
+    "extraArgs[0]=--drain-timeout=9s": "extraArgs must not have --drain-timeout:",
+    "extraArgs[0]=--listen=127.0.0.1:50051": "extraArgs must not have --listen:",
+    "image.repository=registry.example:5000/gateway:0.1.0": "image.repository has a tag or digest",
+    f"image.repository=registry.example/gateway@sha256:{'ab' * 32}": "image.repository has a tag or digest",
+    "callers.identity=xfcc": "callers.identity: xfcc without a mesh needs callers.trustedProxies",
+    "callers.identity=l5d-client-id": "callers.identity: l5d-client-id without a mesh needs callers.trustedProxies",
+    "callers.identity=xfcc,mesh=linkerd": "callers.identity has to be empty with mesh: linkerd",
+    "callers.identity=certificate,mesh=linkerd": "callers.identity has to be empty with mesh: linkerd",
+    "callers.identity=certificate,mesh=istio": "callers.identity has to be empty with mesh: istio",
+    "callers.podLabels=null": "callers.podLabels has to have a label",
+    "callers.podLabels.replica-session-gateway/caller=null": "/callers/podLabels': minProperties: got 0, want 1",
+    "nameOverride=replica.sessions": "/nameOverride': 'replica.sessions' does not match",
+    "fullnameOverride=replica.sessions": "/fullnameOverride': 'replica.sessions' does not match",
+    "fullnameOverride=9sessions": "/fullnameOverride': '9sessions' does not match",
+    "settings.watchHeartbeat=4m1s": "settings.watchHeartbeat: 4m1s is not from 1s to 4m",
+    "settings.watchHeartbeat=999ms": "settings.watchHeartbeat: 999ms is not from 1s to 4m",
+    "settings.maxDeadline=0s": "settings.maxDeadline is zero",
+    "settings.watchIntervalMax=0m": "settings.watchIntervalMax is zero",
     "replicaCount=3": "additional properties 'replicaCount' not allowed",
 }
 
@@ -75,6 +95,10 @@ def main() -> None:
     for wrong, message in WRONG.items():
         shown = helm("template", NAME, CHART, "--values", CHART / "examples/none.yaml", "--set", wrong, fails=True)
         expect(message in shown, f"--set {wrong} ends with {shown!r}, which does not say {message!r}")
+    shown = helm("template", "night.reports", CHART, "--values", CHART / "examples/none.yaml", fails=True)
+    expect("no Service can be called night.reports-" in shown, f"a release with a dot in its name ends with {shown!r}")
+    fine = "callers.identity=xfcc,extraContainers[0].name=envoy,settings.watchHeartbeat=4m,settings.reuseFinished=0s"
+    template("--values", CHART / "examples/none.yaml", "--set", f"{fine},image.repository=[::1]:5000/gateway")
     print(f"chart: equal to {len(MESHES)} overlays; refuses {len(WRONG)} wrong values with a clear message", flush=True)
 
 
