@@ -50,14 +50,36 @@ export async function patiently<T>(call: () => Promise<T>, patienceMs: number): 
     try {
       return await call();
     } catch (thrown) {
-      const retry = details(thrown as ServiceError).find((detail) => detail['@type'].endsWith('/google.rpc.RetryInfo'));
-      if (!retry) throw thrown; // the gateway does not say that another attempt may succeed
-      const { seconds, nanos } = (retry as unknown as RetryInfo__Output).retryDelay!;
+      const retryMs = retryDelayMs(thrown as ServiceError);
+      if (retryMs === undefined) throw thrown; // the gateway does not say that another attempt may succeed
       // At random up to half as long again, so that all who wait do not come back in the same instant.
-      const delayMs = (1000 * Number(seconds) + nanos / 1e6) * (1 + Math.random() / 2);
+      const delayMs = retryMs * (1 + Math.random() / 2);
       if (Date.now() + delayMs > end) throw thrown;
       await setTimeout(delayMs);
     }
   }
 }
+
+/** After how many milliseconds another attempt may succeed; undefined if the gateway does not say so. */
+export function retryDelayMs(error: ServiceError): number | undefined {
+  const retry = details(error).find((detail) => detail['@type'].endsWith('/google.rpc.RetryInfo'));
+  if (!retry) return undefined;
+  const { seconds, nanos } = (retry as unknown as RetryInfo__Output).retryDelay!;
+  return 1000 * Number(seconds) + nanos / 1e6;
+}
 // patience: end
+
+/** The gateway's machine-readable reason; empty if a proxy or the library created the error. */
+export function reason(error: ServiceError): string {
+  const infos = details(error).filter((detail) => detail['@type'].endsWith('/google.rpc.ErrorInfo'));
+  const own = (infos as unknown as ErrorInfo__Output[]).find(({ domain }) => domain === 'replicasession.gateway');
+  return own?.reason ?? '';
+}
+
+/**
+ * Whether the gateway itself says why another watch would not help. Without a reason of the gateway, the
+ * connection or a proxy has failed, and what stands between decides which code that has.
+ */
+export function isLasting(error: ServiceError): boolean {
+  return reason(error) !== '' && error.code !== status.UNAVAILABLE && error.code !== status.RESOURCE_EXHAUSTED;
+}
