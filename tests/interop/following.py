@@ -11,8 +11,9 @@ from contextlib import ExitStack
 from documents import ROOT, blocks
 from servers import Balancer, Serve, Simulator, wait_until
 
-# How many sessions run, and how long after one another they end, in seconds.
-RUNNING, APART = 6, 4
+# How many sessions run, and how long after one another they end, in seconds. On a busy machine, some of them have ended
+# before the program has started.
+RUNNING, APART = 12, 4
 # A language takes this long at most to start, and to come back: gRPC libraries wait between attempts to connect.
 PATIENCE = 60
 
@@ -52,7 +53,6 @@ def killed_under_a_follower(language, program, folder):
         own.mkdir()
         simulator = Simulator(program, own, f"--running={RUNNING}", f"--run-length={APART}s")
         stack.callback(simulator.stop)
-        begun = time.monotonic()
         pace = "--watch-interval=1s", "--watch-interval-max=1s"
         key = own / "key"
         key.write_text("k" * 64)
@@ -70,15 +70,14 @@ def killed_under_a_follower(language, program, folder):
 
         follower.wait_until(lambda: follower.told("current"))
         seen = set(follower.told("appeared"))
-        if len(seen) < RUNNING - 1:
+        if len(seen) < RUNNING / 2:
             return f"not told of what runs: {follower.log.read_text()}"
         follower.wait_until(lambda: follower.told("ended"))
         first.process.kill()
         follower.wait_until(lambda: follower.told("again"))
-        # By then, three more have ended.
-        time.sleep(max(0, begun + (len(follower.told("ended")) + 3) * APART - time.monotonic()))
+        # Meanwhile two more end.
+        time.sleep(2 * APART)
         service.target = second.address
-        # The first may have ended before the program started.
         follower.wait_until(lambda: len(set(follower.told("ended"))) >= len(seen))
         ends = Counter(follower.told("ended"))
         if set(ends) != seen or set(ends.values()) != {1} or follower.told("missed"):
