@@ -20,9 +20,9 @@ PROGRAMS = {
     "connect": ["node", str(EXAMPLES / "connect/build/follow-sessions.js")],
     "follow": [PROGRAM, "follow"],
 }
-# How many sessions run at first, and how long after one another they end, in seconds. The last ones end after everything
-# that happens to the gateways.
-SESSIONS, APART = 20, 5
+# How many sessions run at first, and how long after one another they end, in seconds: longer than everything takes that
+# happens to the gateways, also on a busy machine.
+SESSIONS, APART = 60, 5
 PACE = {"GATEWAY_WATCH_INTERVAL": "1s", "GATEWAY_WATCH_INTERVAL_MAX": "1s", "GATEWAY_WATCH_HEARTBEAT": "1s"}
 
 
@@ -91,11 +91,13 @@ async def followers_are_told_each_end_once(setup: Setup) -> dict[str, str]:
         await interrupted(stop, start)
         await interrupted(kill, start)
         await interrupted(lambda: send(signal.SIGSTOP), lambda: send(signal.SIGCONT))
-        await all_("does not tell all ends", lambda each: set(each.ids("appeared")) <= set(each.ids("ended")))
+        # What has ended by now, except what had ended before a program began.
+        ended = {session for each in followers for session in each.ids("ended")}
+        await all_("misses an end", lambda each: ended & set(each.ids("appeared")) <= set(each.ids("ended")))
         for each in followers:
             ends = Counter(each.ids("ended"))
             where = f"{each.program} behind {each.behind}"
-            expect(ends.keys() == set(each.ids("appeared")), f"{where} tells of other ends: {each.lines}")
+            expect(ends.keys() <= set(each.ids("appeared")), f"{where} tells of other ends: {each.lines}")
             expect(set(ends.values()) == {1}, f"{where} tells twice: {each.lines}")
             expect(not any(" missed " in f" {line} " for line in each.lines), f"{where} misses something: {each.lines}")
     finally:
