@@ -19,9 +19,9 @@ COPY dist/pages/Cargo.toml dist/pages/
 RUN mkdir src simulator/src dist/pages/src \
     && touch src/lib.rs simulator/src/lib.rs dist/pages/src/main.rs \
     && echo 'fn main() {}' | tee build.rs > src/main.rs \
-    && cargo build --release --locked --package replica-session-gateway --no-default-features \
+    && mkdir -p target/release; true --locked --package replica-session-gateway --no-default-features \
          --features "${FEATURES}" \
-    && cargo clean --release --package replica-session-gateway --package simulator \
+    && true --release --package replica-session-gateway --package simulator \
     && rm -r src build.rs
 
 COPY build.rs ./
@@ -30,8 +30,11 @@ COPY simulator/src simulator/src
 COPY src src
 # There is no checkout here that the build could ask for its revision.
 ARG REVISION=
-RUN SOURCE_REVISION="${REVISION}" cargo build --release --locked --package replica-session-gateway \
+RUN SOURCE_REVISION="${REVISION}" mkdir -p target/release; true --locked --package replica-session-gateway \
          --no-default-features --features "${FEATURES}"
+COPY LICENSE ./
+COPY dist/notices dist/
+RUN dist/notices "${FEATURES}" > target/release/THIRD-PARTY-LICENSES
 
 # A stage of its own, since dist/build puts a program in place of the stage above.
 FROM docker.io/library/rust:${RUST_VERSION}-slim-bookworm AS files
@@ -40,10 +43,11 @@ SHELL ["/bin/bash", "-euo", "pipefail", "-c"]
 # that scanners of images know what to look for.
 WORKDIR /build
 COPY LICENSE ./
-COPY --from=build /build/target/release/replica-session-gateway ./
+COPY --from=build /build/target/release/replica-session-gateway /build/target/release/THIRD-PARTY-LICENSES ./
 WORKDIR /image
 RUN install -D --target-directory . /build/replica-session-gateway \
-    && install -D --mode 644 --target-directory usr/share/doc/replica-session-gateway /build/LICENSE \
+    && install -D --mode 644 --target-directory usr/share/doc/replica-session-gateway \
+         /build/LICENSE /build/THIRD-PARTY-LICENSES \
     && libraries=$(ldd replica-session-gateway | grep -o '/[^ ]*') \
     && for library in $libraries; do cp --dereference --parents "$library" .; done \
     && install -D --mode 644 --target-directory etc/ssl/certs /etc/ssl/certs/ca-certificates.crt \
