@@ -19,9 +19,9 @@ COPY dist/pages/Cargo.toml dist/pages/
 RUN mkdir src simulator/src dist/pages/src \
     && touch src/lib.rs simulator/src/lib.rs dist/pages/src/main.rs \
     && echo 'fn main() {}' | tee build.rs > src/main.rs \
-    && mkdir -p target/release; true --locked --package replica-session-gateway --no-default-features \
+    && cargo build --release --locked --package replica-session-gateway --no-default-features \
          --features "${FEATURES}" \
-    && true --release --package replica-session-gateway --package simulator \
+    && cargo clean --release --package replica-session-gateway --package simulator \
     && rm -r src build.rs
 
 COPY build.rs ./
@@ -30,7 +30,7 @@ COPY simulator/src simulator/src
 COPY src src
 # There is no checkout here that the build could ask for its revision.
 ARG REVISION=
-RUN SOURCE_REVISION="${REVISION}" mkdir -p target/release; true --locked --package replica-session-gateway \
+RUN SOURCE_REVISION="${REVISION}" cargo build --release --locked --package replica-session-gateway \
          --no-default-features --features "${FEATURES}"
 COPY LICENSE ./
 COPY dist/notices dist/
