@@ -3,7 +3,7 @@
 //!
 //! Without `NOTIFY_SOCKET` in the environment there is no such manager, and nothing is sent.
 
-use std::{io, time::Duration};
+use std::{env, io, time::Duration};
 
 use sd_notify::NotifyState;
 use tokio::{task, time};
@@ -24,6 +24,9 @@ pub(super) async fn stopping() {
 /// Sends a state. If that fails, it is logged: the manager then ends the gateway when its own limit is
 /// over, which nobody could explain otherwise.
 async fn tell(state: NotifyState<'static>) {
+    if env::var_os("NOTIFY_SOCKET").is_none() {
+        return;
+    }
     // Sending blocks while the manager's socket is full.
     let sending = task::spawn_blocking(move || sd_notify::notify(&[state]));
     let sent = match time::timeout(LIMIT, sending).await {
