@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep};
 use super::{
     EnterpriseManager, ReadContext,
     error::Error,
-    guard::Permit,
+    guard::{Permit, RequestKind},
     http::{
         Connection, Credential, EmResponse, Exchange, readable_body, unreadable, without_token,
     },
@@ -114,6 +114,10 @@ impl EnterpriseManager {
                 }
             };
             let took = began.elapsed().saturating_sub(read.delay);
+            if outcome.is_ok() && R::KIND == RequestKind::Entity {
+                // Before another read gets the permit, and may go with others.
+                self.batches.read_alone(took);
+            }
             permit.ended(is_answered(&outcome).then_some(took));
             let error = match outcome {
                 Ok(answer) => {

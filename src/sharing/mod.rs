@@ -29,9 +29,9 @@ use tokio::time::Instant;
 
 use crate::{
     enterprise_manager::{
-        EnterpriseManager, Error, ItemList, ItemPage, Position, ReadContext, Reading, Selection,
-        SessionFilter, SessionId, SessionList, SessionPage, TaskFilter, TaskList, TaskPage,
-        TaskReading, View, Wait,
+        EnterpriseManager, Error, ItemList, ItemPage, Position, ReadAlone, ReadContext, Reading,
+        Selection, SessionFilter, SessionId, SessionList, SessionPage, TaskFilter, TaskList,
+        TaskPage, TaskReading, View, Wait,
     },
     operations::metrics::ReadCounters,
     settings::ReuseSettings,
@@ -213,17 +213,18 @@ impl SharedReads {
         let read = move |context: Arc<ReadContext>| async move {
             let WorkerReads { enterprise_manager, registry } = &*worker;
             let in_turn = enterprise_manager.replica_session_in(turn, id, view, &context);
-            let result = if let Some(result) = in_turn.await {
-                result
-            } else {
-                // The batch says nothing about it.
-                patience.is_queued();
-                let permit =
-                    enterprise_manager.permit(share, context.callers(), context.waited()).await;
-                patience.has_turn(Instant::now());
-                context.extend(patience.until());
-                let permit = Some(permit);
-                enterprise_manager.replica_session_alone(id, view, &context, permit).await
+            let result = match in_turn.await {
+                Ok(result) => result,
+                Err(ReadAlone { arrival }) => {
+                    patience.is_queued();
+                    let (callers, waited) = (context.callers(), context.waited());
+                    let permit =
+                        enterprise_manager.permit(Some(arrival), share, callers, waited).await;
+                    patience.has_turn(Instant::now());
+                    context.extend(patience.until());
+                    let permit = Some(permit);
+                    enterprise_manager.replica_session_alone(id, view, &context, permit).await
+                }
             };
             registry.keep(key, &result, accepts_earlier);
             result
@@ -301,7 +302,8 @@ impl SharedReads {
     ) -> Result<SessionPage, Error> {
         let TurnTerms { share, trace, callers, .. } = *terms;
         let read = async {
-            let permit = self.0.enterprise_manager.permit(share, callers, &Mutex::default()).await;
+            let permit =
+                self.0.enterprise_manager.permit(None, share, callers, &Mutex::default()).await;
             terms.patience.has_turn(Instant::now());
             let until = terms.patience.until();
             let context = ReadContext::new(until, trace.clone(), share, callers.clone());

@@ -1,6 +1,6 @@
 //! Reads that wait for a permit are read together, and nobody gets a worse answer for that.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use replica_session_gateway::proto::v1::{
@@ -200,7 +200,7 @@ async fn a_query_that_takes_ten_times_as_long_as_a_read_fails_nobody() {
 async fn a_call_without_the_time_for_a_slow_query_is_read_alone() {
     let (setup, ids) = busy().await;
     let (others, hurried) = ids.split_at(55);
-    setup.simulator.set_faults([fault("latency=50ms"), fault("query-latency=1150ms")]);
+    setup.simulator.set_faults([fault("latency=100ms"), fault("query-latency=900ms")]);
     // How long a query takes is known after these.
     get_all_within(&setup, others, Duration::from_secs(20)).await;
     let (_, before) = targets(&setup);
@@ -208,7 +208,7 @@ async fn a_call_without_the_time_for_a_slow_query_is_read_alone() {
         // In the middle of others that have more time, and that go together.
         tokio::time::sleep(Duration::from_millis(10)).await;
         // Few enough for all to fit into one query.
-        get_all_within(&setup, &hurried[..3], Duration::from_secs(1)).await;
+        get_all_within(&setup, &hurried[..3], Duration::from_millis(1_500)).await;
     };
     tokio::join!(get_all_within(&setup, others, Duration::from_secs(20)), hurried);
     assert!(targets(&setup).1 > before);
@@ -236,4 +236,52 @@ async fn a_query_that_fails_while_single_reads_succeed_fails_nobody() {
             answer.unwrap();
         }
     }
+}
+
+/// Asks for all of these all the time, each one with this deadline, for so long. Returns the longest
+/// time that one took.
+async fn keep_asking(
+    setup: &Setup,
+    ids: &[String],
+    deadline: Duration,
+    time: Duration,
+) -> Duration {
+    let began = Instant::now();
+    let callers = ids.iter().map(|id| async move {
+        let mut longest = Duration::ZERO;
+        while began.elapsed() < time {
+            let asked = Instant::now();
+            let mut request = request(id);
+            request.get_mut().max_age = Some(prost_types::Duration::default());
+            request.set_timeout(deadline);
+            send(&setup.client, request).await.unwrap();
+            longest = longest.max(asked.elapsed());
+        }
+        longest
+    });
+    join_all(callers).await.into_iter().max().unwrap()
+}
+
+#[tokio::test]
+async fn queries_that_are_no_longer_answered_make_nobody_wait_ever_longer() {
+    let (setup, ids) = busy().await;
+    setup.simulator.set_faults([fault("latency=20ms")]);
+    let (deadline, second) = (Duration::from_secs(6), Duration::from_secs(1));
+    keep_asking(&setup, &ids, deadline, second / 2).await;
+    assert!(targets(&setup).1 > 5);
+    setup.simulator.set_faults([fault("latency=20ms"), fault("query-latency=1h")]);
+    // A query is given up after a second, and all sessions alone take one more.
+    let longest = keep_asking(&setup, &ids, deadline, 7 * second).await;
+    assert!(longest < Duration::from_millis(3_300), "{longest:?}");
+    assert_eq!(metric(&setup, "gateway_em_batches_suspended").await, 1);
+}
+
+#[tokio::test]
+async fn whom_a_batch_has_failed_waits_for_none_of_those_who_came_later() {
+    let (setup, ids) = busy().await;
+    setup.simulator.set_faults([fault("latency=50ms"), fault("query-latency=1h")]);
+    // Those of a trial wait for a second, and as long as everybody for their first turn.
+    let time = Duration::from_secs(5);
+    let longest = keep_asking(&setup, &ids[..60], time, Duration::from_secs(3)).await;
+    assert!(longest < Duration::from_millis(3_400), "{longest:?}");
 }

@@ -1,13 +1,13 @@
 //! What the reads of all workers have in common.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use prometheus_client::metrics::{counter::Counter, gauge::Gauge};
 
 use super::{
     queue::Queue,
     support::Support,
-    worth::{Plan, Worth},
+    worth::{Plan, Why, Worth},
 };
 
 /// The reads that wait, and whether EM can read them together.
@@ -50,13 +50,21 @@ impl Batches {
         if !self.are_used() {
             return Plan::ALONE;
         }
-        self.worth.plan(self.size).unwrap_or_else(|| {
-            self.worth.forget_queries();
-            self.support.suspend(
-                "Enterprise Manager takes longer for a query for several sessions than for reading them \
-                 one after another",
-            );
+        self.worth.plan(self.size).unwrap_or_else(|why| {
+            self.support.suspend(why);
             Plan::ALONE
         })
+    }
+
+    /// A session has been read alone, in this time.
+    pub(in crate::enterprise_manager) fn read_alone(&self, took: Duration) {
+        self.suspend_if(self.worth.read_alone(took));
+    }
+
+    /// Reads go alone for some minutes, if there is a reason.
+    pub(super) fn suspend_if(&self, why: Option<Why>) {
+        if let Some(why) = why {
+            self.support.suspend(why);
+        }
     }
 }

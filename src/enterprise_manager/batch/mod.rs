@@ -16,7 +16,8 @@
 //!   may be filtered, cut into pages, or answered by something else than EM.
 //! * Where EM cannot answer such queries, the same reads go alone, and for some minutes no batch is
 //!   tried. After any other failure that need not be one of the single reads, they go alone too, and
-//!   early enough for their deadlines if a query takes too long.
+//!   early enough for their deadlines if a query takes too long. They go back to the places in the
+//!   queue that they had when they arrived.
 //! * Only as many reads go together as take EM longer one after another than the query, and only those
 //!   whose deadlines leave time for it.
 //!
@@ -51,6 +52,7 @@ use super::{
 pub(super) use batches::Batches;
 pub(crate) use queue::{Deadline, Wait};
 pub(crate) use together::length_of_query;
+pub(crate) use turn::ReadAlone;
 use turn::Turn;
 
 impl EnterpriseManager {
@@ -80,9 +82,12 @@ impl EnterpriseManager {
             }
             permit => Turn::alone(permit),
         };
-        if let Some(outcome) = self.replica_session_in(turn, id, view, context).await {
-            return outcome;
-        }
-        self.replica_session_alone(id, view, context, None).await
+        let arrival = match self.replica_session_in(turn, id, view, context).await {
+            Ok(outcome) => return outcome,
+            Err(ReadAlone { arrival }) => arrival,
+        };
+        let (callers, waited) = (context.callers(), context.waited());
+        let permit = self.permit(Some(arrival), Share::Calls, callers, waited).await;
+        self.replica_session_alone(id, view, context, Some(permit)).await
     }
 }

@@ -74,6 +74,8 @@ pub(super) struct Seat {
 pub(super) struct Member {
     pub(super) id: SessionId,
     pub(super) deadline: Instant,
+    /// Whether it has as much time again to be read alone.
+    pub(super) is_renewed: bool,
     pub(super) trace: TraceContext,
     pub(super) callers: Arc<WaitingCallers>,
     reply: oneshot::Sender<Reply>,
@@ -156,10 +158,7 @@ impl Ticket<'_> {
         let line = lines.waiting.get_mut(&self.kind)?;
         let own = line.remove(&self.number)?;
         let began = Instant::now();
-        let has_time = |waiting: &Waiting| match plan.time {
-            Some(time) => waiting.deadline.of_read(began) >= began + 2 * time,
-            None => true,
-        };
+        let has_time = |waiting: &Waiting| waiting.deadline.of_read(began) >= began + plan.needs;
         let mut others = Vec::new();
         if has_time(&own) && plan.most > 1 {
             others = in_turns(&own, line.iter().filter(|(_, waiting)| has_time(waiting)));
@@ -208,7 +207,9 @@ impl Waiting {
         // Whoever has left needs no seat.
         drop(self.seat.send(Seat { began, reply: receiver }));
         let deadline = self.deadline.of_read(began);
-        Member { id: self.id, deadline, trace: self.trace, callers: self.callers, reply }
+        let is_renewed = matches!(self.deadline, Deadline::After(_));
+        let (trace, callers) = (self.trace, self.callers);
+        Member { id: self.id, deadline, is_renewed, trace, callers, reply }
     }
 }
 
@@ -252,7 +253,7 @@ mod tests {
             let id = |member: &Member| u128::from_str_radix(&member.id.to_string()[24..], 16);
             members.iter().map(|member| id(member).unwrap()).collect::<Vec<_>>()
         };
-        let plan = |most| Plan { least: 2, most, time: None };
+        let plan = |most| Plan { least: 2, most, time: None, needs: Duration::ZERO };
         let first = many[3].0.take_with_others(plan(5)).unwrap();
         assert_eq!(taken(first), [13, 20, 30, 40, 10]);
         let second = others[2].0.take_with_others(plan(3)).unwrap();

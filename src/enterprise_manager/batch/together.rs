@@ -14,7 +14,7 @@ use super::{
     queue::{Member, Reply},
     request::BatchRequest,
     support,
-    worth::Attempt,
+    worth::{Alone, Attempt},
 };
 use crate::{
     enterprise_manager::{
@@ -40,24 +40,25 @@ pub(super) struct Batch {
 
 impl EnterpriseManager {
     /// Reads these sessions, first with this permit. Ends early if all who wait for them have left.
-    pub(super) async fn read_batch(&self, batch: Batch, permit: Permit) {
+    pub(super) async fn read_batch(&self, batch: Batch, mut permit: Permit) {
         let Batch { view, share, trace, mut members, attempt } = batch;
+        let charge = permit.charge(members.iter().flat_map(|member| member.callers.keys()));
         // Several may wait for the same session, if each wants an answer newer than its call.
         let ids: BTreeSet<_> = members.iter().map(|member| member.id).collect();
-        let count = ids.len();
         let request = BatchRequest { ids: ids.into_iter().collect(), view };
-        let deadlines = || members.iter().map(|member| member.deadline);
-        let (Some(first), Some(last)) = (deadlines().min(), deadlines().max()) else { return };
+        let Some(last) = members.iter().map(|member| member.deadline).max() else { return };
         let callers = members.iter().flat_map(|member| member.callers.keys());
         let context = ReadContext::new(last, trace, share, Arc::new(callers.collect()));
-        let until = attempt.until(count, self.limit.count(share), first);
+        let until = attempt.until(self.alone(&members, share));
         let outcome = {
             let read = pin!(self.read_with(&request, &context, Some(permit)));
             let all_left = join_all(members.iter_mut().map(Member::left));
             tokio::select! {
-                outcome = read => outcome.inspect_err(|_| attempt.failed(count)),
+                outcome = read => outcome.inspect_err(|error| {
+                    self.batches.suspend_if(attempt.failed(&error.to_string()));
+                }),
                 () = sleep_until(until) => {
-                    attempt.given_up();
+                    self.batches.suspend_if(attempt.given_up());
                     Err(Error::Disconnected { why: "the query takes too long".to_owned() })
                 }
                 _ = all_left => return,
@@ -66,6 +67,9 @@ impl EnterpriseManager {
         // A query that returns none of the sessions may have been spared the work.
         if matches!(&outcome, Ok(rows) if !rows.is_empty()) {
             attempt.answered();
+            charge.served();
+        } else {
+            drop(charge);
         }
         let read_at = Timestamp::now();
         match outcome {
@@ -99,6 +103,21 @@ impl EnterpriseManager {
                 }
             }
         }
+    }
+
+    /// How these reads would go alone.
+    fn alone(&self, members: &[Member], share: Share) -> Alone {
+        let deadlines = members.iter().map(|member| (member.deadline, member.is_renewed));
+        let (deadline, is_renewed) = deadlines.min().expect("a batch has members");
+        let mut of_caller = HashMap::<_, usize>::new();
+        for caller in members.iter().flat_map(|member| member.callers.keys()) {
+            *of_caller.entry(caller).or_default() += 1;
+        }
+        // Every other caller that waits has one turn for each one of a caller.
+        let turns = of_caller.into_values().max().unwrap_or_default();
+        let (others, waiting) = self.limit.waiting(share);
+        let ahead = if is_renewed { 0 } else { waiting.min(turns * others) };
+        Alone { permits: self.limit.count(share), ahead, deadline }
     }
 
     /// Reads these sessions in one query, for `check`: once, and whether or not batches are suspended.

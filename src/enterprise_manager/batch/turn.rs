@@ -16,7 +16,7 @@ use crate::{
     enterprise_manager::{
         EnterpriseManager, ReadContext, SessionId,
         error::Error,
-        guard::{Permit, Share, Waited, WaitingCallers},
+        guard::{Arrival, Permit, Share, Waited, WaitingCallers},
         model::{Reading, View},
     },
     operations::metrics::BatchOf,
@@ -33,7 +33,13 @@ enum Way {
     /// Alone, with this permit if there is one.
     Alone(Option<Permit>),
     /// By a batch that has begun.
-    Together(oneshot::Receiver<Reply>),
+    Together(oneshot::Receiver<Reply>, Arrival),
+}
+
+/// The batch says nothing about the session, which has to be read alone.
+pub(crate) struct ReadAlone {
+    /// The place in the queue that the read keeps.
+    pub(crate) arrival: Arrival,
 }
 
 impl Turn {
@@ -43,8 +49,8 @@ impl Turn {
         Self { began, way: Way::Alone(permit) }
     }
 
-    fn together(seat: Seat) -> Self {
-        Self { began: seat.began, way: Way::Together(seat.reply) }
+    fn together(seat: Seat, arrival: Arrival) -> Self {
+        Self { began: seat.began, way: Way::Together(seat.reply, arrival) }
     }
 }
 
@@ -52,7 +58,8 @@ impl EnterpriseManager {
     /// Waits for the turn of a read of one session. Dropping the future leaves the queue.
     pub(crate) async fn turn(&self, id: SessionId, view: View, wait: &Wait<'_>) -> Turn {
         if !self.batches.are_used() {
-            return Turn::alone(Some(self.permit(wait.share, wait.callers, wait.waited).await));
+            let permit = self.permit(None, wait.share, wait.callers, wait.waited).await;
+            return Turn::alone(Some(permit));
         }
         if wait.company.is_zero()
             && let Some(permit) = self.limit.try_acquire(wait.share, wait.callers)
@@ -65,14 +72,16 @@ impl EnterpriseManager {
     /// The same, if no permit is free and batches are used.
     pub(super) async fn later_turn(&self, id: SessionId, view: View, wait: &Wait<'_>) -> Turn {
         let Batches { queue, size, .. } = &*self.batches;
+        let arrival = self.limit.arrival();
         let (ticket, mut seat) = queue.join(id, view, wait, *size);
+        let together = |seat| Turn::together(seat, arrival);
         let permit = pin!(async {
             ticket.gathered().await;
             self.limit.acquire(wait.share, wait.callers, wait.waited).await
         });
         let permit = tokio::select! {
             biased;
-            seat = &mut seat => return seat.map_or_else(|_| Turn::alone(None), Turn::together),
+            seat = &mut seat => return seat.map_or_else(|_| Turn::alone(None), together),
             permit = permit => permit,
         };
         // The spare permit is held for a moment only: too short for a batch.
@@ -91,7 +100,7 @@ impl EnterpriseManager {
                     Share::Calls | Share::Lists => BatchOf::Calls,
                 });
                 let (trace, share) = (wait.trace.clone(), wait.share);
-                let attempt = self.batches.worth.begin(plan);
+                let attempt = self.batches.worth.begin(plan, members.len());
                 let batch = Batch { view, share, trace, members, attempt };
                 let enterprise_manager = self.clone();
                 // A task of its own: the read whose permit it is may be given up without harm to the
@@ -101,41 +110,46 @@ impl EnterpriseManager {
                 });
             }
         }
-        seat.await.map_or_else(|_| Turn::alone(None), Turn::together)
+        seat.await.map_or_else(|_| Turn::alone(None), together)
     }
 
-    /// Waits for the permit of a read that goes alone.
+    /// Waits for the permit of a read that goes alone, in its place if it has waited before.
     pub(crate) async fn permit(
         &self,
+        arrival: Option<Arrival>,
         share: Share,
         callers: &WaitingCallers,
         waited: &Mutex<Waited>,
     ) -> Permit {
-        self.limit.acquire(share, callers, waited).await
+        self.limit.acquire_since(arrival, share, callers, waited).await
     }
 
-    /// Reads a session in its turn. `None` if the batch that it was for says nothing about it.
+    /// Reads a session in its turn.
+    ///
+    /// # Errors
+    ///
+    /// The batch that it was for says nothing about it.
     pub(crate) async fn replica_session_in(
         &self,
         turn: Turn,
         id: SessionId,
         view: View,
         context: &ReadContext,
-    ) -> Option<Result<Arc<Reading>, Error>> {
-        let reply = match turn.way {
+    ) -> Result<Result<Arc<Reading>, Error>, ReadAlone> {
+        let (reply, arrival) = match turn.way {
             Way::Alone(permit) => {
-                return Some(self.replica_session_alone(id, view, context, permit).await);
+                return Ok(self.replica_session_alone(id, view, context, permit).await);
             }
-            Way::Together(reply) => reply,
+            Way::Together(reply, arrival) => (reply, arrival),
         };
         match reply.await {
             Ok(Reply::Read(outcome)) => {
                 if let Ok(reading) = &outcome {
                     self.count_unmapped(&reading.session.unmapped);
                 }
-                Some(outcome)
+                Ok(outcome)
             }
-            Ok(Reply::ReadAlone) | Err(_) => None,
+            Ok(Reply::ReadAlone) | Err(_) => Err(ReadAlone { arrival }),
         }
     }
 
@@ -147,12 +161,7 @@ impl EnterpriseManager {
         context: &ReadContext,
         permit: Option<Permit>,
     ) -> Result<Arc<Reading>, Error> {
-        // Without a permit, it would have to be waited for.
-        let began = permit.as_ref().map(Permit::taken_at);
         let reading = self.read_with(&SessionRequest { id, view }, context, permit).await?;
-        if let Some(began) = began {
-            self.batches.worth.read_alone(began);
-        }
         self.count_unmapped(&reading.session.unmapped);
         Ok(reading)
     }

@@ -4,6 +4,11 @@
 //! EM's own query is a search, which may take long on one EM and no time on another. So the gateway
 //! compares the times of queries with those of single reads. The first query is a trial with few
 //! sessions, while all other reads go alone: if it takes unexpectedly long, few wait for it.
+//!
+//! After a query that fails, or that is not answered in time, the next one is a trial as well. If that
+//! fails too, while single reads are answered, no query is tried for some minutes. Only queries that
+//! were answered show how long one takes: the time after which one was given up says nothing about it,
+//! and would make the next wait longer.
 
 use std::{sync::Arc, time::Duration};
 
@@ -19,6 +24,10 @@ const KNOWN_FOR: Duration = Duration::from_secs(5 * 60);
 /// No query is given up as too slow sooner: with few sessions, chance makes more of a difference.
 const LEAST_TIME: Duration = Duration::from_secs(1);
 
+/// So many failures one after another suspend queries. Those of queries that were under way together
+/// are one.
+const MOST_FAILURES: u32 = 2;
+
 /// The times of single reads and of queries.
 #[derive(Default)]
 pub(super) struct Worth(Mutex<Times>);
@@ -29,10 +38,20 @@ struct Times {
     query: Mean,
     /// When the last single read was answered.
     last_single: Option<Instant>,
-    /// When the last query ended.
+    /// When the last query was answered, and when one failed.
     last_query: Option<Instant>,
+    last_failure: Option<Instant>,
+    /// Failures since a query was answered, while single reads were.
+    failures: u32,
+    /// Why the last query failed, until a single read is answered: EM may fail as a whole.
+    doubt: Option<Why>,
     is_on_trial: bool,
+    /// The number of sessions in all queries under way.
+    under_way: usize,
 }
+
+/// Why queries are suspended: a text for the operator, without anything of EM's own.
+pub(super) type Why = String;
 
 /// A mean in which later times count more.
 #[derive(Default, Clone, Copy)]
@@ -44,8 +63,10 @@ pub(super) struct Plan {
     /// Fewer go alone.
     pub(super) least: usize,
     pub(super) most: usize,
-    /// How long the query will take, if that is known. Reads with less than twice this time go alone.
+    /// How long the query will take, if that is known.
     pub(super) time: Option<Duration>,
+    /// Reads with less time go alone: after a query that fails they need some to be read alone.
+    pub(super) needs: Duration,
 }
 
 impl Mean {
@@ -56,7 +77,7 @@ impl Mean {
 
 impl Plan {
     /// No company.
-    pub(super) const ALONE: Self = Self { least: 1, most: 1, time: None };
+    pub(super) const ALONE: Self = Self { least: 1, most: 1, time: None, needs: Duration::ZERO };
 
     fn is_trial(self) -> bool {
         self.most > 1 && self.time.is_none()
@@ -64,41 +85,67 @@ impl Plan {
 }
 
 impl Worth {
-    /// A session has been read alone since this time.
-    pub(super) fn read_alone(&self, began: Instant) {
-        let now = Instant::now();
+    /// A session has been read alone, in this time. Returns why queries are to be suspended, if this shows
+    /// that only they fail.
+    pub(super) fn read_alone(&self, took: Duration) -> Option<Why> {
         let mut times = self.0.lock();
-        times.single.add(now - began);
-        times.last_single = Some(now);
+        times.single.add(took);
+        times.last_single = Some(Instant::now());
+        times.confirm()
     }
 
-    /// How many of at most `size` reads go together now. `None` if not even `size` of them are worth a
-    /// query.
-    pub(super) fn plan(&self, size: usize) -> Option<Plan> {
-        let times = self.0.lock();
-        let is_known = times.last_query.is_some_and(|at| at.elapsed() < KNOWN_FOR);
-        match (times.query.0.filter(|_| is_known), times.single.0) {
-            (None, _) if times.is_on_trial => Some(Plan::ALONE),
-            (None, _) => Some(Plan { least: 2, most: size.min(TRIAL), time: None }),
-            (Some(query), single) => {
-                let singles = single.map_or(1, |single| singles(query, single));
-                let least = singles.max(2);
-                (least <= size).then_some(Plan { least, most: size, time: Some(query) })
-            }
+    /// How many of at most `size` reads go together now.
+    ///
+    /// # Errors
+    ///
+    /// Not even `size` of them are worth a query.
+    pub(super) fn plan(&self, size: usize) -> Result<Plan, Why> {
+        let mut times = self.0.lock();
+        let single = times.single.0;
+        let alone = single.unwrap_or_default();
+        let Some(query) = times.known_query() else {
+            let trial = Plan { least: 2, most: size.min(TRIAL), time: None, needs: 6 * alone };
+            return Ok(if times.is_on_trial { Plan::ALONE } else { trial });
+        };
+        let least = single.map_or(1, |single| singles(query, single)).max(2);
+        if least > size {
+            times.query = Mean::default();
+            return Err(format!(
+                "Enterprise Manager takes longer for a query for several sessions ({} ms) than for reading \
+                 {size} of them one after another ({} ms each)",
+                query.as_millis(),
+                alone.as_millis()
+            ));
         }
+        Ok(Plan { least, most: size, time: Some(query), needs: 2 * query + 2 * alone })
     }
 
-    /// A query of this plan begins.
-    pub(super) fn begin(self: &Arc<Self>, plan: Plan) -> Attempt {
-        if plan.is_trial() {
-            self.0.lock().is_on_trial = true;
-        }
-        Attempt { worth: self.clone(), plan, began: Instant::now() }
+    /// A query of this plan begins, for so many sessions.
+    pub(super) fn begin(self: &Arc<Self>, plan: Plan, count: usize) -> Attempt {
+        let mut times = self.0.lock();
+        times.is_on_trial |= plan.is_trial();
+        times.under_way += count;
+        Attempt { worth: self.clone(), plan, count, began: Instant::now() }
+    }
+}
+
+impl Times {
+    /// How long a query takes, if that is known.
+    fn known_query(&self) -> Option<Duration> {
+        let is_known = self.last_query.is_some_and(|at| at.elapsed() < KNOWN_FOR);
+        self.query.0.filter(|_| is_known)
     }
 
-    /// Nothing is known of queries any longer.
-    pub(super) fn forget_queries(&self) {
-        self.0.lock().query = Mean::default();
+    /// A single read has been answered, so the last failure was one of the query. Returns why queries are to be
+    /// suspended.
+    fn confirm(&mut self) -> Option<Why> {
+        let why = self.doubt.take()?;
+        self.failures += 1;
+        // After the pause, the first failure is enough.
+        (self.failures >= MOST_FAILURES).then(|| {
+            self.failures = MOST_FAILURES - 1;
+            why
+        })
     }
 }
 
@@ -112,165 +159,89 @@ fn singles(query: Duration, single: Duration) -> usize {
 pub(super) struct Attempt {
     worth: Arc<Worth>,
     plan: Plan,
+    /// The number of its sessions.
+    count: usize,
     began: Instant,
 }
 
+/// How its sessions would be read alone.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Alone {
+    /// So many at a time.
+    pub(super) permits: usize,
+    /// So many other reads would go before them, apart from those of other queries.
+    pub(super) ahead: usize,
+    /// The first of their deadlines.
+    pub(super) deadline: Instant,
+}
+
 impl Attempt {
-    /// When to give up this query for `count` sessions: if it has taken four times as long as planned,
-    /// or twice as long as reading them one after another, or if there is just enough time left to read
-    /// them alone, by so many `permits`, before the first of their deadlines.
-    pub(super) fn until(&self, count: usize, permits: usize, first_deadline: Instant) -> Instant {
-        let remaining = first_deadline.saturating_duration_since(self.began);
-        let Some(single) = self.worth.0.lock().single.0 else {
-            return self.began + remaining / 2;
+    /// When to give up this query: if it has taken four times as long as planned, or much longer than
+    /// reading its sessions one after another; or if there is just enough time left to read them alone
+    /// before the first of their deadlines, after the sessions of all queries under way, which may fail
+    /// as well.
+    pub(super) fn until(&self, alone: Alone) -> Instant {
+        let remaining = alone.deadline.saturating_duration_since(self.began);
+        let times = self.worth.0.lock();
+        let Some(single) = times.single.0 else {
+            return self.began + (remaining / 2).min(2 * LEAST_TIME);
         };
-        let rounds = u32::try_from(count.div_ceil(permits.max(1))).unwrap_or(u32::MAX);
-        let count = u32::try_from(count).unwrap_or(u32::MAX);
-        let alone = single.saturating_mul(rounds.saturating_add(2));
+        let ahead = times.under_way.max(self.count) + alone.ahead;
+        let rounds = u32::try_from(ahead.div_ceil(alone.permits.max(1))).unwrap_or(u32::MAX);
+        let reserve = single.saturating_mul(rounds.saturating_add(2));
+        let one_by_one = single.saturating_mul(u32::try_from(self.count).unwrap_or(u32::MAX));
         let planned = self.plan.time.unwrap_or_default();
-        let latest = remaining.saturating_sub(alone).max(2 * planned).max(3 * single);
-        let enough =
-            self.plan.time.map_or_else(|| single.saturating_mul(2 * count), |time| 4 * time);
+        let enough = match self.plan.time {
+            Some(time) => (4 * time).min(one_by_one.max(2 * time)),
+            None => (2 * one_by_one).min(one_by_one.max(2 * LEAST_TIME)),
+        };
+        let latest = remaining.saturating_sub(reserve).max(2 * planned).max(3 * single);
         self.began + latest.min(enough.max(LEAST_TIME))
     }
 
     /// The query has returned sessions.
     pub(super) fn answered(&self) {
-        self.took(self.began.elapsed());
-    }
-
-    /// The query takes too long.
-    pub(super) fn given_up(&self) {
-        if self.singles_are_answered() {
-            self.took(2 * self.began.elapsed());
-        }
-    }
-
-    /// The query for `count` sessions has failed.
-    pub(super) fn failed(&self, count: usize) {
-        let single = self.worth.0.lock().single.0;
-        let count = u32::try_from(count).unwrap_or(u32::MAX);
-        if self.singles_are_answered() {
-            self.took(single.unwrap_or_default().saturating_mul(2 * count));
-        }
-    }
-
-    /// Whether single reads have been answered in the meantime. Else a failure says nothing about
-    /// queries.
-    fn singles_are_answered(&self) -> bool {
-        self.worth.0.lock().last_single.is_some_and(|at| at >= self.began)
-    }
-
-    fn took(&self, time: Duration) {
         let mut times = self.worth.0.lock();
-        let is_known = times.last_query.is_some_and(|at| at.elapsed() < KNOWN_FOR);
-        if !is_known {
+        if times.known_query().is_none() {
             times.query = Mean::default();
         }
-        times.query.add(time);
+        times.query.add(self.began.elapsed());
         times.last_query = Some(Instant::now());
+        (times.failures, times.doubt) = (0, None);
+    }
+
+    /// The query takes too long. Returns as [`failed`](Self::failed).
+    pub(super) fn given_up(&self) -> Option<Why> {
+        self.failed(&format!(
+            "they are not answered within {} ms",
+            self.began.elapsed().as_millis()
+        ))
+    }
+
+    /// The query has failed, in this way. Returns why queries are to be suspended, if that is so.
+    pub(super) fn failed(&self, how: &str) -> Option<Why> {
+        let mut times = self.worth.0.lock();
+        times.query = Mean::default();
+        let counts = times.last_failure.is_none_or(|at| at <= self.began);
+        times.last_failure = Some(Instant::now());
+        if !counts {
+            return None;
+        }
+        times.doubt = Some(format!(
+            "Enterprise Manager answers single reads, but not queries for several sessions: {how}"
+        ));
+        let is_answered = times.last_single.is_some_and(|at| at >= self.began);
+        is_answered.then(|| times.confirm()).flatten()
     }
 }
 
 impl Drop for Attempt {
     fn drop(&mut self) {
-        if self.plan.is_trial() {
-            self.worth.0.lock().is_on_trial = false;
-        }
+        let mut times = self.worth.0.lock();
+        times.under_way -= self.count;
+        times.is_on_trial &= !self.plan.is_trial();
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use tokio::time::advance;
-
-    use super::*;
-
-    const READ: Duration = Duration::from_millis(100);
-
-    fn worth() -> Arc<Worth> {
-        let worth = Arc::<Worth>::default();
-        worth.read_alone(Instant::now() - READ);
-        worth
-    }
-
-    /// A query that takes this long.
-    async fn query(worth: &Arc<Worth>, took: Duration) {
-        let attempt = worth.begin(worth.plan(64).unwrap());
-        advance(took).await;
-        attempt.answered();
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn the_first_query_is_a_trial_and_everything_else_goes_alone_meanwhile() {
-        let worth = worth();
-        let trial = worth.plan(64).unwrap();
-        assert_eq!(trial, Plan { least: 2, most: TRIAL, time: None });
-        let attempt = worth.begin(trial);
-        assert_eq!(worth.plan(64), Some(Plan::ALONE));
-        drop(attempt);
-        assert_eq!(worth.plan(64), Some(trial));
-        query(&worth, READ).await;
-        assert_eq!(worth.plan(64), Some(Plan { least: 2, most: 64, time: Some(READ) }));
-        advance(KNOWN_FOR).await;
-        assert_eq!(worth.plan(64), Some(trial));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_query_is_for_as_many_sessions_as_could_be_read_alone_in_its_time() {
-        let worth = worth();
-        query(&worth, 10 * READ).await;
-        assert_eq!(worth.plan(64).unwrap().least, 10);
-        assert_eq!(worth.plan(9), None);
-        // It becomes faster.
-        for _ in 0..20 {
-            query(&worth, READ).await;
-        }
-        assert_eq!(worth.plan(9).unwrap().least, 2);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_slow_query_is_given_up_while_its_sessions_can_still_be_read_alone() {
-        let worth = worth();
-        let attempt = worth.begin(worth.plan(64).unwrap());
-        let until = |seconds| {
-            let deadline = attempt.began + Duration::from_secs(seconds);
-            attempt.until(8, 4, deadline) - attempt.began
-        };
-        // Two rounds with four permits, and two more.
-        assert_eq!(until(1), Duration::from_millis(600));
-        assert_eq!(until(60), 16 * READ);
-        assert_eq!(until(0), 3 * READ);
-        drop(attempt);
-
-        query(&worth, 10 * READ).await;
-        let attempt = worth.begin(worth.plan(64).unwrap());
-        let until = |seconds| {
-            let deadline = attempt.began + Duration::from_secs(seconds);
-            attempt.until(64, 4, deadline) - attempt.began
-        };
-        assert_eq!(until(60), 40 * READ);
-        assert_eq!(until(2), 20 * READ);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_failure_counts_only_if_single_reads_are_answered_meanwhile() {
-        let worth = worth();
-        let before = worth.plan(64);
-        advance(READ).await;
-        let attempt = worth.begin(before.unwrap());
-        advance(READ).await;
-        attempt.failed(8);
-        drop(attempt);
-        assert_eq!(worth.plan(64), before);
-
-        let attempt = worth.begin(before.unwrap());
-        worth.read_alone(Instant::now() - READ);
-        attempt.failed(8);
-        assert_eq!(worth.plan(64).unwrap().least, 16);
-        for _ in 0..10 {
-            attempt.failed(64);
-        }
-        assert_eq!(worth.plan(64), None);
-    }
-}
+mod tests;

@@ -21,9 +21,9 @@ use tokio::{
 };
 
 use super::{
-    Share, WaitingCallers,
+    CallerKey, Share, WaitingCallers,
     load::{Ended, Load, Waited},
-    permits::{Grant, Permits},
+    permits::{Charges, Grant, Permits},
 };
 use crate::operations::metrics::{PermitMetrics, ReadsOf};
 
@@ -47,6 +47,17 @@ pub(crate) struct Permit {
     grant: Grant,
     expires: Option<Instant>,
     ended: Ended,
+}
+
+/// When a read arrived, as a place in the lines.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Arrival(u64);
+
+/// The callers that are charged for the permit of a batch; dropping it ends that.
+pub(crate) struct BatchCharge {
+    limit: ConcurrencyLimit,
+    charges: Charges,
+    served: bool,
 }
 
 /// A place in the lines; dropping it leaves them.
@@ -97,9 +108,31 @@ impl ConcurrencyLimit {
         Some(self.permit(grant))
     }
 
+    /// Notes that a read arrives, so that it can come back to its place.
+    pub(crate) fn arrival(&self) -> Arrival {
+        Arrival(self.0.permits.lock().next_number())
+    }
+
+    /// How many callers wait for permits of a share, and how many reads wait at all.
+    pub(crate) fn waiting(&self, share: Share) -> (usize, usize) {
+        let permits = self.0.permits.lock();
+        (permits.waiting_callers(share), permits.waiting())
+    }
+
     /// Waits for a permit, and records in `waited` how long.
     pub(crate) async fn acquire(
         &self,
+        share: Share,
+        callers: &WaitingCallers,
+        waited: &Mutex<Waited>,
+    ) -> Permit {
+        self.acquire_since(None, share, callers, waited).await
+    }
+
+    /// The same, in the place of a read that arrived then. No two may wait in the same one.
+    pub(crate) async fn acquire_since(
+        &self,
+        arrival: Option<Arrival>,
         share: Share,
         callers: &WaitingCallers,
         waited: &Mutex<Waited>,
@@ -116,7 +149,7 @@ impl ConcurrencyLimit {
                 return self.permit(grant);
             }
             let others = permits.waiting();
-            let number = permits.wait(keys, share, sender);
+            let number = permits.wait(keys, share, sender, arrival.map(|arrival| arrival.0));
             drop(permits);
             self.0.metrics.wait_began(reads_of(share));
             waited.lock().begin(share, others);
@@ -160,6 +193,13 @@ impl Permit {
         self.grant.taken_at
     }
 
+    /// Charges these callers for it, one for each read of a batch, until that has ended.
+    pub(crate) fn charge(&mut self, reads: impl Iterator<Item = CallerKey>) -> BatchCharge {
+        let limit = self.limit.clone();
+        let charges = limit.0.permits.lock().charge(&mut self.grant, reads);
+        BatchCharge { limit, charges, served: false }
+    }
+
     /// Whether this is the spare permit, which expires.
     pub(crate) fn is_spare(&self) -> bool {
         self.expires.is_some()
@@ -178,6 +218,20 @@ impl Drop for Permit {
     fn drop(&mut self) {
         self.limit.0.metrics.given_back();
         let served = self.limit.0.permits.lock().give_back(self.grant, self.ended);
+        self.limit.hand_out(served);
+    }
+}
+
+impl BatchCharge {
+    /// The batch has been answered, so its callers have had their turn.
+    pub(crate) fn served(mut self) {
+        self.served = true;
+    }
+}
+
+impl Drop for BatchCharge {
+    fn drop(&mut self) {
+        let served = self.limit.0.permits.lock().discharge(&self.charges, self.served);
         self.limit.hand_out(served);
     }
 }

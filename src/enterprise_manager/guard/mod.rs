@@ -30,7 +30,7 @@ mod stall;
 mod waiting_callers;
 
 pub(crate) use circuit_breaker::CircuitBreaker;
-pub(crate) use concurrency_limit::{ConcurrencyLimit, Permit};
+pub(crate) use concurrency_limit::{Arrival, ConcurrencyLimit, Permit};
 pub use health::{LATELY, LastFailure, UpstreamHealth, UpstreamStatus};
 pub use load::{Load, Waited};
 pub use read_context::ReadContext;

@@ -2,9 +2,11 @@
 //!
 //! A free permit goes to the caller that holds the fewest, and among equals to the one that has waited
 //! longest since it held its last one. So each caller gets as many requests at a time as every other
-//! that wants them, however many reads it lets wait. Where there are at least four permits, the last one is kept for callers that hold
-//! none, unless only one caller has been here lately: who asks one thing at a time then waits for
-//! nobody.
+//! that wants them, however many reads it lets wait. Where there are at least four permits, the last
+//! one is kept for callers that hold none, unless only one caller has been here lately: who asks one
+//! thing at a time then waits for nobody.
+//!
+//! The permit of a batch counts for all callers whose reads it is for, for each in part (`charge.rs`).
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -13,9 +15,12 @@ use std::{
 
 use tokio::time::Instant;
 
+pub(super) use charge::Charges;
+use charge::Parts;
+
 use super::{
     CallerKey, Share,
-    load::{Ended, Load, RequestTimes},
+    load::{Ended, RequestTimes},
 };
 
 /// With fewer permits than this, none is kept: it would be too large a part.
@@ -29,8 +34,8 @@ const SHARES: usize = Share::ALL.len();
 /// What the holder of a permit gives back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Grant {
-    /// Whose permits it counts for.
-    caller: CallerKey,
+    /// Whose permits it counts for; `None` if several callers are charged for it.
+    caller: Option<CallerKey>,
     share: Share,
     pub(super) is_spare: bool,
     pub(super) taken_at: Instant,
@@ -50,7 +55,7 @@ pub(super) struct Permits<W> {
     /// Those that hold a permit or wait for one.
     callers: HashMap<CallerKey, CallerState>,
     /// The callers that wait for a permit of a share, in the order of their turns: who holds the fewest
-    /// permits and then who has waited longest.
+    /// whole permits and then who has waited longest.
     turns: [BTreeSet<(usize, u64, CallerKey)>; SHARES],
     waiting: HashMap<u64, Waiter<W>>,
     /// Since when there has always been one.
@@ -65,8 +70,8 @@ pub(super) struct Permits<W> {
 
 #[derive(Debug, Default)]
 struct CallerState {
-    /// How many permits it holds.
-    held: usize,
+    /// What it holds.
+    held: Parts,
     /// Since when it has waited and given no permit back, as a number.
     since: u64,
     /// The numbers of its reads that wait, by share, in the order of their arrival.
@@ -112,43 +117,6 @@ impl<W> Permits<W> {
         self.waiting.len()
     }
 
-    /// The time that a read of this share has to have left, so that its permit is not wasted: it is for
-    /// others if EM will not answer before the deadline. None if nobody else waits for a permit.
-    pub(super) fn least_time(&self, share: Share) -> Duration {
-        if self.waiting.is_empty() {
-            return Duration::ZERO;
-        }
-        let time = self.answer_time(share).unwrap_or_default();
-        time + time / 4
-    }
-
-    /// The average time of EM's last answers to requests of this share.
-    pub(super) fn answer_time(&self, share: Share) -> Option<Duration> {
-        self.request_times[share as usize].answer_time()
-    }
-
-    /// How long EM takes for a request of this share, as in [`Load`].
-    pub(super) fn request_time(&self, share: Share) -> Option<Duration> {
-        self.request_times[share as usize].time()
-    }
-
-    /// How busy EM is. Looks at all who wait.
-    pub(super) fn load(&self) -> Load {
-        let longest = self.waiting.values().min_by_key(|waiter| waiter.since);
-        let all_times = self.request_times.iter().map(RequestTimes::time);
-        Load {
-            permits: self.count,
-            in_use: self.count - self.free_regular - self.free_spare,
-            waiting: self.waiting.len(),
-            waiting_since: self.waiting_since,
-            longest_wait: longest.map(|waiter| waiter.since.elapsed()),
-            request_time: match longest {
-                Some(waiter) => self.request_time(waiter.share),
-                None => all_times.max().flatten(),
-            },
-        }
-    }
-
     /// A permit that one of these callers may have at once; the spare one only `with_spare`.
     pub(super) fn take(
         &mut self,
@@ -161,15 +129,24 @@ impl<W> Permits<W> {
             self.is_here(*caller, now);
         }
         let grants = callers.iter().filter_map(|caller| self.grant(*caller, share, now));
-        let grant = grants.min_by_key(|grant| (grant.is_spare, self.held_by(grant.caller)))?;
+        let grant = grants.min_by_key(|grant| {
+            (grant.is_spare, grant.caller.map(|caller| self.held_by(caller)))
+        })?;
         (with_spare || !grant.is_spare).then(|| self.taken(grant))
     }
 
-    /// Waits for a permit. Returns the number of the place in the lines.
-    pub(super) fn wait(&mut self, callers: Vec<CallerKey>, share: Share, waits: W) -> u64 {
-        let number = self.next_number();
+    /// Waits for a permit; `since` an earlier number, or from now on. Returns the number of the place
+    /// in the lines.
+    pub(super) fn wait(
+        &mut self,
+        callers: Vec<CallerKey>,
+        share: Share,
+        waits: W,
+        since: Option<u64>,
+    ) -> u64 {
+        let number = since.unwrap_or_else(|| self.next_number());
         for caller in &callers {
-            self.join_line(*caller, share, number);
+            self.join_line(*caller, share, number, number);
         }
         let since = Instant::now();
         self.waiting_since.get_or_insert(since);
@@ -187,7 +164,7 @@ impl<W> Permits<W> {
         let now = Instant::now();
         for caller in new {
             self.is_here(caller, now);
-            self.join_line(caller, share, number);
+            self.join_line(caller, share, number, self.last_number);
         }
         self.serve(now)
     }
@@ -203,11 +180,13 @@ impl<W> Permits<W> {
         let now = Instant::now();
         self.request_times[grant.share as usize].ended(grant.taken_at, how, now);
         self.held[grant.share as usize] -= 1;
-        let number = self.next_number();
-        self.change(grant.caller, |caller| {
-            caller.held -= 1;
-            caller.since = number;
-        });
+        if let Some(caller) = grant.caller {
+            let number = self.next_number();
+            self.change(caller, |caller| {
+                caller.held -= Parts::WHOLE;
+                caller.since = number;
+            });
+        }
         self.serve(now)
     }
 
@@ -249,14 +228,16 @@ impl<W> Permits<W> {
         } else {
             return None;
         };
-        Some(Grant { caller, share, is_spare, taken_at: now })
+        Some(Grant { caller: Some(caller), share, is_spare, taken_at: now })
     }
 
     fn taken(&mut self, grant: Grant) -> Grant {
         *self.free(grant) -= 1;
         self.request_times[grant.share as usize].began(grant.taken_at);
         self.held[grant.share as usize] += 1;
-        self.change(grant.caller, |caller| caller.held += 1);
+        if let Some(caller) = grant.caller {
+            self.change(caller, |caller| caller.held += Parts::WHOLE);
+        }
         grant
     }
 
@@ -264,11 +245,12 @@ impl<W> Permits<W> {
         if grant.is_spare { &mut self.free_spare } else { &mut self.free_regular }
     }
 
-    fn join_line(&mut self, caller: CallerKey, share: Share, number: u64) {
-        let last_number = self.last_number;
+    /// A read of this caller waits, which has waited `since` this number.
+    fn join_line(&mut self, caller: CallerKey, share: Share, number: u64, since: u64) {
         self.change(caller, |caller| {
-            if caller.lines.iter().all(BTreeSet::is_empty) {
-                caller.since = last_number;
+            let is_first = caller.lines.iter().all(BTreeSet::is_empty);
+            if is_first || since < caller.since {
+                caller.since = since;
             }
             caller.lines[share as usize].insert(number);
         });
@@ -292,27 +274,28 @@ impl<W> Permits<W> {
         let caller = self.callers.entry(key).or_default();
         for (line, turns) in caller.lines.iter().zip(&mut self.turns) {
             if !line.is_empty() {
-                turns.remove(&(caller.held, caller.since, key));
+                turns.remove(&(caller.held.whole(), caller.since, key));
             }
         }
         change(caller);
         for (line, turns) in caller.lines.iter().zip(&mut self.turns) {
             if !line.is_empty() {
-                turns.insert((caller.held, caller.since, key));
+                turns.insert((caller.held.whole(), caller.since, key));
             }
         }
-        if caller.held == 0 && caller.lines.iter().all(BTreeSet::is_empty) {
+        if caller.held == Parts::NONE && caller.lines.iter().all(BTreeSet::is_empty) {
             self.callers.remove(&key);
         }
     }
 
-    fn next_number(&mut self) -> u64 {
+    /// The next number, for a read that arrives now.
+    pub(super) fn next_number(&mut self) -> u64 {
         self.last_number += 1;
         self.last_number
     }
 
     fn held_by(&self, caller: CallerKey) -> usize {
-        self.callers.get(&caller).map_or(0, |caller| caller.held)
+        self.callers.get(&caller).map_or(0, |caller| caller.held.whole())
     }
 
     fn is_here(&mut self, caller: CallerKey, now: Instant) {
@@ -337,6 +320,9 @@ impl<W> Permits<W> {
         is_free && is_forgotten && self.waiting.is_empty()
     }
 }
+
+mod busy;
+mod charge;
 
 #[cfg(test)]
 mod tests;

@@ -196,3 +196,43 @@ async fn whoever_gives_up_leaves_nothing_behind() {
     drop(waiting);
     assert!(is_idle(&limit));
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_permit_of_a_batch_counts_for_all_whose_reads_it_is_for() {
+    let limit = limit_of(2);
+    let mut batch = now(&limit, Calls, MANY);
+    let other = now(&limit, Calls, FEW);
+    let mut of_few = waits(&limit, Calls, FEW);
+    let mut of_many = waits(&limit, Calls, MANY);
+    // Three reads of one, and one of the other: it counts for the one.
+    let charge = batch.charge([MANY, MANY, MANY, FEW].into_iter().map(CallerKey::new));
+    drop(other);
+    assert!(of_many.as_mut().now_or_never().is_none(), "it holds a permit");
+    drop(of_few.as_mut().now_or_never().expect("it holds a small part"));
+    // Many reads of many callers, also of the one whose turn it was.
+    drop((charge, of_many));
+    let charge = batch.charge((0..8).map(CallerKey::new));
+    let other = now(&limit, Calls, 9);
+    let mut first = waits(&limit, Calls, MANY);
+    let second = waits(&limit, Calls, 10);
+    drop(other);
+    drop(first.as_mut().now_or_never().expect("it holds no whole permit"));
+    drop((charge, batch, first, second, of_few));
+    assert!(is_idle(&limit));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_read_that_has_waited_before_comes_back_to_its_place() {
+    let limit = limit_of(1);
+    let held = now(&limit, Calls, 5);
+    let arrival = limit.arrival();
+    let other = waits(&limit, Calls, MANY);
+    let mut again: Acquiring = Box::pin(async {
+        limit.acquire_since(Some(arrival), Calls, &caller(FEW), &Mutex::default()).await
+    });
+    assert!(again.as_mut().now_or_never().is_none());
+    drop(held);
+    drop(again.as_mut().now_or_never().expect("it arrived first"));
+    drop((other, again));
+    assert!(is_idle(&limit));
+}

@@ -42,7 +42,7 @@ proptest! {
                     callers.dedup();
                     match permits.take(&callers, share, true) {
                         Some(grant) => held.push(grant),
-                        None => waiting.push(permits.wait(callers, share, ())),
+                        None => waiting.push(permits.wait(callers, share, (), None)),
                     }
                     Vec::new()
                 }
