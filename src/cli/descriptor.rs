@@ -47,7 +47,11 @@ fn descriptor_set() -> FileDescriptorSet {
         tonic_types::pb::FILE_DESCRIPTOR_SET,
     ] {
         let set = FileDescriptorSet::decode(set).expect("a build made it");
-        for file in set.file {
+        for mut file in set.file {
+            // tonic's crates leave out the folders of the names under which everybody imports these files.
+            if !file.name().contains('/') {
+                file.name = Some(format!("{}/{}", file.package().replace('.', "/"), file.name()));
+            }
             if merged.file.iter().all(|known| known.name() != file.name()) {
                 merged.file.push(file);
             }
@@ -90,6 +94,13 @@ mod tests {
             "grpc.health.v1.HealthCheckRequest",
         ] {
             assert!(pool.get_message_by_name(name).is_some(), "{name}");
+        }
+        for file in [
+            "google/rpc/status.proto",
+            "google/rpc/error_details.proto",
+            "grpc/health/v1/health.proto",
+        ] {
+            assert!(pool.get_file_by_name(file).is_some(), "{file}");
         }
     }
 }

@@ -17,12 +17,19 @@ use replica_session_gateway::cli::command;
 
 const NAME: &str = "replica-session-gateway";
 
+/// What the manual of `serve` says of the service in the packages.
+const SERVICE: &str = "The packages install the unit replica-session-gateway.service, which runs serve with the \
+    variables in /etc/replica-session-gateway/gateway.env and the password in \
+    /etc/replica-session-gateway/em-password. Nothing starts before these are there: see \
+    /usr/share/doc/replica-session-gateway/README.md.";
+
 fn main() -> Result<(), Box<dyn Error>> {
     let folder = env::args_os().nth(1).map(PathBuf::from).ok_or("usage: pages FOLDER")?;
     let manual = folder.join("man1");
     fs::create_dir_all(&manual)?;
     // The pages are of a version, not of the build that has written them.
     let command_line = command().long_version(env!("CARGO_PKG_VERSION"));
+    let command_line = command_line.mut_subcommand("serve", |serve| serve.after_long_help(SERVICE));
     clap_mangen::generate_to(with_variables(command_line), &manual)?;
     for shell in [Shell::Bash, Shell::Fish, Shell::Zsh] {
         complete(shell, &folder)?;
