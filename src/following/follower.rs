@@ -2,6 +2,8 @@
 
 use std::{
     collections::VecDeque,
+    future::Future,
+    pin::Pin,
     sync::{Arc, atomic::Ordering},
     time::Duration,
 };
@@ -59,6 +61,9 @@ enum Place {
     Waiting(u64, Option<Mark>),
     /// The same for a look that goes back all the way.
     WaitingForLong(u64, Mark),
+    /// It reads what has become of sessions that are in no look, and goes on from the mark then. Kept here, so
+    /// that an event that comes meanwhile does not make it begin again.
+    Reading(Mark, Pin<Box<dyn Future<Output = Result<Vec<Change>, LookError>> + Send>>),
     At(Cursor),
 }
 
@@ -110,13 +115,18 @@ impl Follower {
             match &self.place {
                 Place::Waiting(look, mark) if state.look >= *look => {
                     let mark = mark.clone();
-                    self.start(mark, state.long_look >= *look).await?;
+                    self.start(mark, state.long_look >= *look);
                 }
                 Place::WaitingForLong(look, mark) if state.long_look >= *look => {
                     let mark = mark.clone();
-                    self.start(Some(mark), true).await?;
+                    self.start(Some(mark), true);
                 }
                 _ => {}
+            }
+            if let Place::Reading(mark, reading) = &mut self.place {
+                let elsewhere = reading.as_mut().await?;
+                let mark = std::mem::take(mark);
+                self.go_on(&mark, elsewhere);
             }
             if let Some(event) = self.first.pop_front() {
                 return Ok(event);
@@ -155,7 +165,7 @@ impl Follower {
     pub(crate) fn mark(&self) -> Option<Mark> {
         match &self.place {
             Place::Waiting(_, mark) => mark.clone(),
-            Place::WaitingForLong(_, mark) => Some(mark.clone()),
+            Place::WaitingForLong(_, mark) | Place::Reading(mark, _) => Some(mark.clone()),
             Place::At(cursor) => Mark::of(&self.followed.table.lock(), cursor),
         }
     }
@@ -179,10 +189,10 @@ impl Follower {
     }
 
     /// Begins, by a table that is newer than the mark; `is_long` if it has just been looked for everything.
-    async fn start(&mut self, mark: Option<Mark>, is_long: bool) -> Result<(), LookError> {
+    fn start(&mut self, mark: Option<Mark>, is_long: bool) {
         let Some(mark) = mark else {
             self.place = Place::At(Cursor::fresh(&self.followed.table.lock()));
-            return Ok(());
+            return;
         };
         let resumed = mark.resume(&self.followed.table.lock());
         if !is_long && !resumed.is_certain() {
@@ -191,43 +201,50 @@ impl Follower {
             let look = self.followed.begun.load(Ordering::SeqCst) + 1;
             self.followed.wanted.notify_one();
             self.place = Place::WaitingForLong(look, mark);
-            return Ok(());
+        } else if resumed.absent.is_empty() {
+            self.go_on(&mark, Vec::new());
+        } else {
+            // Read before the place is taken: what changes meanwhile is in the table then.
+            let reading = self.changes_of(resumed.absent);
+            self.place = Place::Reading(mark, Box::pin(reading));
         }
-        // Read before the place is taken: what changes meanwhile is in the table then.
-        let elsewhere = self.changes_of(&resumed.absent).await?;
+    }
+
+    /// Goes on from the mark by the table, and what has been read of sessions that are not in it.
+    fn go_on(&mut self, mark: &Mark, mut elsewhere: Vec<Change>) {
         let table = self.followed.table.lock();
         let Resumed { pending, missed, absent: still, unlisted } = mark.resume(&table);
-        let elsewhere = elsewhere.into_iter().filter(|it| still.contains(&it.reading.session.id));
+        elsewhere.retain(|change| still.contains(&change.reading.session.id));
         self.first.extend(missed.map(FollowEvent::Missed));
-        self.place = Place::At(Cursor::resumed(&table, pending, elsewhere.collect(), unlisted));
-        Ok(())
+        self.place = Place::At(Cursor::resumed(&table, pending, elsewhere, unlisted));
     }
 
     /// What has become of sessions that were running and are in no look.
-    async fn changes_of(&self, ids: &[SessionId]) -> Result<Vec<Change>, LookError> {
-        if ids.is_empty() {
-            return Ok(Vec::new());
-        }
-        let terms = CallerTerms {
-            max_age: Some(Duration::ZERO),
-            deadline: Instant::now() + self.read_timeout,
-            trace: &self.trace,
-            share: Share::Calls,
-            callers: ForWhom::Caller(self.caller),
-            read: None,
-        };
-        let readings = self.reads.sessions(ids, View::Entity, terms).await;
-        let readings = readings.map_err(|(_, error)| LookError::Failed(error))?;
-        let read_at = Timestamp::now();
-        Ok(ids
-            .iter()
-            .zip(readings)
-            .map(|(id, reading)| {
+    fn changes_of(
+        &self,
+        ids: Vec<SessionId>,
+    ) -> impl Future<Output = Result<Vec<Change>, LookError>> + use<> {
+        let (reads, trace, caller) = (self.reads.clone(), self.trace.clone(), self.caller);
+        let deadline = Instant::now() + self.read_timeout;
+        async move {
+            let terms = CallerTerms {
+                max_age: Some(Duration::ZERO),
+                deadline,
+                trace: &trace,
+                share: Share::Calls,
+                callers: ForWhom::Caller(caller),
+                read: None,
+            };
+            let readings = reads.sessions(&ids, View::Entity, terms).await;
+            let readings = readings.map_err(|(_, error)| LookError::Failed(error))?;
+            let read_at = Timestamp::now();
+            let changes = ids.into_iter().zip(readings).map(|(id, reading)| {
                 let is_known = reading.is_some();
-                let unknown = || Arc::new(Reading { session: ReplicaSession::bare(*id), read_at });
+                let unknown = || Arc::new(Reading { session: ReplicaSession::bare(id), read_at });
                 change_of_absent(reading.unwrap_or_else(unknown), is_known)
-            })
-            .collect())
+            });
+            Ok(changes.collect())
+        }
     }
 }
 

@@ -1,5 +1,7 @@
 //! Followers that are cut off and resume: they are told everything once, or that something may be missing.
 
+use std::time::Duration;
+
 use replica_session_gateway::{
     proto::v1::{
         ReplicaSessionFilter, WatchSessionsRequest, replica_session_change::Kind,
@@ -7,14 +9,14 @@ use replica_session_gateway::{
     },
     serve::{self, RunningGateway},
 };
-use simulator::Session;
+use simulator::{Options, Session};
 
 use super::{
     follow_support::{
         INTERVAL, ago, all, change, current, ended, event, follow, from, id, running, start,
         summary, told, until_current,
     },
-    support::{Client, Setup, connect, fault, metric_becomes, reason, settings},
+    support::{Client, Setup, connect, fault, metric_becomes, reason, settings, start_with},
 };
 
 /// What is told, sorted by the number of the session.
@@ -222,4 +224,39 @@ async fn of_many_ends_one_that_em_learned_of_late_is_told_and_of_several_that_th
     // That something may be missing is told once.
     let mut events = follow(&setup.client, from(&after)).await.unwrap();
     assert_eq!(super::follow_support::told(&mut events).await.0, 504);
+}
+
+#[tokio::test]
+async fn a_resumption_that_takes_longer_than_heartbeats_finishes_without_reading_again() {
+    let setup = start_with(Options { running: 0, ..Options::default() }, |settings| {
+        settings.watch.interval = INTERVAL;
+        settings.watch.longest_interval = INTERVAL;
+        settings.watch.heartbeat = Duration::from_millis(100);
+    })
+    .await;
+    setup.simulator.set_session(running(1, 10));
+    let working = || {
+        let states =
+            vec![replica_session_gateway::proto::v1::replica_session::State::Working.into()];
+        let filter = ReplicaSessionFilter { states, ..Default::default() };
+        WatchSessionsRequest { filter: Some(filter), ..Default::default() }
+    };
+    let mut events = follow(&setup.client, working()).await.unwrap();
+    let (_, token) = until_current(&mut events).await;
+    drop(events);
+    setup.simulator.set_session(ended(1, 1, "Success"));
+    setup.simulator.set_faults([fault("latency=400ms")]);
+    let request = WatchSessionsRequest { resume_token: token, ..working() };
+    let mut events = follow(&setup.client, request).await.unwrap();
+    let mut heartbeats = 0;
+    let told = loop {
+        match event(&mut events).await.0 {
+            Event::Heartbeat(_) => heartbeats += 1,
+            Event::Change(change) => break summary(&change),
+            other => panic!("{other:?}"),
+        }
+        assert!(heartbeats < 20, "nothing but heartbeats");
+    };
+    assert_eq!(told, (1, vec![Kind::Ended]));
+    assert!(heartbeats > 2, "{heartbeats}");
 }
