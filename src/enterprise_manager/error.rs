@@ -146,6 +146,15 @@ impl Error {
         }
     }
 
+    /// Whether EM may mean that it does not know the session: it has been seen to answer 500 and 400 for
+    /// unknown ones.
+    pub(crate) fn may_mean_unknown(&self) -> bool {
+        matches!(
+            self,
+            Self::RequestRefused { .. } | Self::AccessDenied { .. } | Self::Internal { .. }
+        )
+    }
+
     /// How long EM or a proxy in front of it asks to wait before the next request, or how long the
     /// circuit breaker or the pause after a failed logon still lasts.
     pub fn retry_after(&self) -> Option<Duration> {

@@ -239,6 +239,8 @@ impl Follower {
             let readings = readings.map_err(|(_, error)| LookError::Failed(error))?;
             let read_at = Timestamp::now();
             let changes = ids.into_iter().zip(readings).map(|(id, reading)| {
+                // One that cannot be read, and that runs in no look, is not waited for: it can appear again.
+                let reading = reading.ok().flatten();
                 let is_known = reading.is_some();
                 let unknown = || Arc::new(Reading { session: ReplicaSession::bare(id), read_at });
                 change_of_absent(reading.unwrap_or_else(unknown), is_known)

@@ -2,9 +2,9 @@
 //!
 //! A query returns them, newest creation first, or two do (`query.rs`). Sessions that are known to run, and that the query does not
 //! return, are read by their ids, many with one query: they have ended too long ago, no longer match, or no
-//! longer exist. Nothing is said of a session only because a query does not return it.
+//! longer exist. Nothing is said of a session only because a query does not return it. One of which Enterprise
+//! Manager says nothing usable stays as it was, and keeps nobody from being told of the others.
 
-use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use jiff::Timestamp;
 
 use super::{query::OneQuery, table::Look};
@@ -12,9 +12,6 @@ use crate::{
     enterprise_manager::{Error, SessionFilter, SessionId, View},
     sharing::{SharedReads, TurnTerms},
 };
-
-/// How many reads of single sessions wait at the same time: those of two queries.
-const AT_ONCE: usize = 128;
 
 /// Why a look has found nothing.
 #[derive(Debug, Clone)]
@@ -40,23 +37,17 @@ pub(super) async fn look<'t>(
     terms: impl Fn() -> TurnTerms<'t>,
 ) -> Result<Look, LookError> {
     let listed = one_query.list(reads, filter, since, &terms).await?;
-    let missing = running.into_iter().filter(|id| !listed.contains_key(id));
-    let singles = stream::iter(missing.collect::<Vec<_>>()).map(|id| {
-        let terms = terms();
-        async move {
-            match reads.session_in_turn(id, View::Entity, terms).await {
-                Ok(reading) => Ok((id, Some(reading))),
-                Err(Error::SessionNotFound { .. }) => Ok((id, None)),
-                Err(error) => Err(LookError::Failed(error)),
-            }
+    let missing: Vec<_> = running.into_iter().filter(|id| !listed.contains_key(id)).collect();
+    let singles = reads.sessions_in_turn(&missing, View::Entity, terms).await;
+    let singles = singles.map_err(|(_, error)| LookError::Failed(error))?;
+    let (mut read, mut unknown) = (Vec::new(), Vec::new());
+    for (id, single) in missing.into_iter().zip(singles) {
+        match single {
+            Ok(Some(reading)) => read.push(reading),
+            Ok(None) => unknown.push(id),
+            // It stays as it was, and the next look reads it again: the others are not to wait for it.
+            Err(error) => tracing::debug!(%id, "a followed session cannot be read: {error}"),
         }
-    });
-    let singles: Vec<_> = singles.buffer_unordered(AT_ONCE).try_collect().await?;
-    let unknown = singles.iter().filter(|(_, reading)| reading.is_none()).map(|(id, _)| *id);
-    Ok(Look {
-        unknown: unknown.collect(),
-        listed: listed.into_values().collect(),
-        read: singles.into_iter().filter_map(|(_, reading)| reading).collect(),
-        since,
-    })
+    }
+    Ok(Look { listed: listed.into_values().collect(), read, unknown, since })
 }

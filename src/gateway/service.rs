@@ -179,14 +179,15 @@ impl SessionMethods {
         call: &CallContext,
     ) -> Result<ListReplicaSessionsResponse, Failure> {
         let read = self.reads.sessions(&ids, view, call.caller_terms(max_age)).await;
-        let readings = read.map_err(|(id, error)| Failure::EnterpriseManager(error, Some(id)))?;
+        let failed = |(id, error)| Failure::EnterpriseManager(error, Some(id));
+        let readings = read.map_err(failed)?;
         let mut response = ListReplicaSessionsResponse {
             next_page_token,
             ..ListReplicaSessionsResponse::default()
         };
         let mut read_at = Timestamp::now();
         for (id, reading) in ids.iter().zip(readings) {
-            match reading {
+            match reading.map_err(|error| failed((*id, error)))? {
                 None => response.unknown_session_ids.push(id.to_string()),
                 Some(reading) => {
                     read_at = read_at.min(reading.read_at);

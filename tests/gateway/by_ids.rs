@@ -101,6 +101,22 @@ async fn an_id_is_unknown_only_if_em_says_so_of_it_alone() {
 }
 
 #[tokio::test]
+async fn an_id_that_em_fails_on_is_unknown_if_no_query_returns_it_either() {
+    let setup = start().await;
+    for status in [500_u16, 400, 403] {
+        let mut refusal = Canned::xml(fixture("error-400.xml"));
+        refusal.status = status.try_into().unwrap();
+        setup.simulator.answer_with(UNKNOWN, refusal.clone());
+        setup.simulator.answer_with(FAILED, refusal);
+        let mut request = by_ids([FINISHED, UNKNOWN, FAILED]);
+        request.max_age = Some(prost_types::Duration::default());
+        let found = list(&setup.client, request).await.unwrap();
+        assert_eq!(ids_of(&found.replica_sessions), [FINISHED, FAILED], "{status}");
+        assert_eq!(found.unknown_session_ids, [UNKNOWN], "{status}");
+    }
+}
+
+#[tokio::test]
 async fn ids_that_occur_twice_count_once() {
     let setup = start().await;
     let twice = [FINISHED.to_owned(), FAILED.to_owned(), FINISHED.to_uppercase()];

@@ -10,15 +10,15 @@ use replica_session_gateway::proto::v1::{
     replica_session_change::Kind,
     watch_sessions_response::Event,
 };
-use simulator::{Options, RUNNING_SESSION_ID, Session};
+use simulator::{Canned, Options, RUNNING_SESSION_ID, Session};
 use tokio::time::timeout;
 use tonic::Code;
 use tonic_types::StatusExt as _;
 
 use super::{
     follow_support::{
-        INTERVAL, all, change, current, ended, event, follow, id, running, start, start_following,
-        summary, told, until_current,
+        INTERVAL, all, change, current, ended, event, follow, from, id, running, start,
+        start_following, summary, told, until_current,
     },
     support::{
         SOON, connect, eventually, fault, metric, metric_becomes, reason, start_with, watch,
@@ -124,6 +124,62 @@ async fn a_session_that_no_longer_matches_or_exists_is_told_and_can_come_back() 
     assert_eq!(removed.replica_session.unwrap().progress_percent, Some(50));
     setup.simulator.set_session(running(2, 60));
     assert_eq!(told(&mut events).await, (2, vec![Kind::Appeared]));
+}
+
+/// An answer with this status to the read of one session, without a reason that says anything.
+fn refusal(status: u16) -> Canned {
+    let text = "<Error xmlns=\"http://www.veeam.com/ent/v1.0\" StatusCode=\"0\" Message=\"?\"/>";
+    let mut refusal = Canned::xml(text);
+    refusal.status = status.try_into().unwrap();
+    refusal
+}
+
+#[tokio::test]
+async fn a_session_that_has_vanished_is_told_whatever_em_answers_for_unknown_ones() {
+    for status in [500, 400, 403, 404] {
+        let setup = start().await;
+        setup.simulator.set_session(running(1, 50));
+        setup.simulator.set_session(running(2, 50));
+        let mut events = follow(&setup.client, all()).await.unwrap();
+        let (_, token) = until_current(&mut events).await;
+        setup.simulator.answer_with(&id(1), refusal(status));
+        setup.simulator.remove_session(&id(1));
+        assert_eq!(told(&mut events).await, (1, vec![Kind::Removed]), "{status}");
+        setup.simulator.set_session(ended(2, 1, "Failed"));
+        assert_eq!(told(&mut events).await, (2, vec![Kind::Ended]), "{status}");
+
+        // The same where another replica knows nothing of it.
+        drop(events);
+        metric_becomes(&setup, "gateway_watches", 0).await;
+        let mut events = follow(&setup.client, from(&token)).await.unwrap();
+        let (mut told, _) = until_current(&mut events).await;
+        told.sort_unstable_by_key(|(number, _)| *number);
+        assert_eq!(told, [(1, vec![Kind::Removed]), (2, vec![Kind::Ended])], "{status}");
+    }
+}
+
+#[tokio::test]
+async fn a_session_that_cannot_be_read_keeps_nobody_from_being_told_of_the_others() {
+    let setup = start().await;
+    setup.simulator.set_session(running(1, 50));
+    let filter = ReplicaSessionFilter { states: vec![State::Working.into()], ..Default::default() };
+    let request = WatchSessionsRequest { filter: Some(filter), ..Default::default() };
+    let mut events = follow(&setup.client, request).await.unwrap();
+    assert_eq!(told(&mut events).await, (1, vec![Kind::Appeared]));
+    current(&mut events).await;
+    // EM fails on it, and a query still returns it.
+    setup.simulator.answer_with(&id(1), refusal(500));
+    setup.simulator.set_session(ended(1, 1, "Success"));
+    assert_eq!(told(&mut events).await, (1, vec![Kind::Ended]));
+    setup.simulator.set_session(running(2, 50));
+    assert_eq!(told(&mut events).await, (2, vec![Kind::Appeared]));
+    // Nothing that it says of this one is usable: it stays as it was until that changes.
+    setup.simulator.answer_with(&id(2), Canned::xml("rubbish"));
+    setup.simulator.set_session(ended(2, 1, "Failed"));
+    setup.simulator.set_session(running(3, 50));
+    assert_eq!(told(&mut events).await, (3, vec![Kind::Appeared]));
+    setup.simulator.answer_with(&id(2), refusal(500));
+    assert_eq!(told(&mut events).await, (2, vec![Kind::Ended]));
 }
 
 #[tokio::test]

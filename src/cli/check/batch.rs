@@ -106,7 +106,8 @@ async fn together(target: Target<'_>, id: SessionId, count: usize) -> Result<Opt
     let sent = Instant::now();
     let context = ReadContext::until(sent + target.time_limit);
     let ids = [id].into_iter().chain(nobody).collect();
-    let mut rows = target.enterprise_manager.sessions_by_query(ids, &context).await?;
+    let mut rows =
+        target.enterprise_manager.sessions_by_query(ids, View::Entity, &context, None).await?;
     let took = sent.elapsed();
     rows.remove(&id).transpose().map(|row| row.map(|row| (row, took))).map_err(Error::from)
 }

@@ -120,13 +120,16 @@ impl EnterpriseManager {
         Alone { permits: self.limit.count(share), ahead, deadline }
     }
 
-    /// Reads these sessions in one query, for `check`: once, and whether or not batches are suspended.
+    /// Reads these sessions, at most 64, in one query, whether or not batches are suspended: first with this
+    /// permit if there is one.
     pub(crate) async fn sessions_by_query(
         &self,
         ids: Vec<SessionId>,
+        view: View,
         context: &ReadContext,
+        permit: Option<Permit>,
     ) -> Result<HashMap<SessionId, Result<ReplicaSession, BadResponse>>, Error> {
-        self.read(&BatchRequest { ids, view: View::Entity }, context).await
+        self.read_with(&BatchRequest { ids, view }, context, permit).await
     }
 }
 
