@@ -252,6 +252,39 @@ async fn what_may_be_missing_is_said_when_the_gateway_no_longer_takes_its_token(
 }
 
 #[tokio::test]
+async fn what_may_be_missing_reaches_to_when_em_answers_the_watch_that_begins_anew() {
+    let simulator = simulator().await;
+    let first = gateway(&simulator, 0).await;
+    let port = first.address().port();
+    simulator.set_session(running(1, 10));
+    let mut follow = program(&["follow", &server(&first), JOB]).spawn().unwrap();
+    let mut out = lines(follow.stdout.take());
+    assert_eq!(next_columns(&mut out).await[0], "appeared");
+    simulator.set_faults(["503".parse().unwrap()]);
+    assert_eq!(next_columns(&mut out).await[0], "outage");
+    first.stop().await;
+    let _second = gateway_with(&simulator, port, |settings| {
+        settings.page_token_key = Some(vec![7; 32].into());
+        settings.watch.heartbeat = Duration::from_millis(50);
+    })
+    .await;
+    after(&mut lines(follow.stderr.take()), "does not accept its token").await;
+    // Nobody is told these, since the watch that begins anew begins with what runs.
+    simulator.set_session(ended(1, "Failed"));
+    simulator.set_session(ended(2, "Failed"));
+    let em_answers = Timestamp::now();
+    simulator.set_faults([]);
+    let missed = next_line(&mut out).await;
+    assert!(missed.contains("  missed  "), "{missed}");
+    let (_, before) = missed.rsplit_once(" --ended-before ").unwrap();
+    assert!(before.parse::<Timestamp>().unwrap() > em_answers, "{missed} {em_answers}");
+    assert_eq!(next_columns(&mut out).await[0], "no longer runs");
+    let recovered = next_columns(&mut out).await;
+    assert_eq!(recovered[0], "recovered");
+    assert!(recovered[1].ends_with("what may be missing is said above"), "{recovered:?}");
+}
+
+#[tokio::test]
 async fn an_outage_and_its_end_are_a_line_each() {
     let simulator = simulator().await;
     let gateway = gateway(&simulator, 0).await;

@@ -120,6 +120,8 @@ struct Following {
     request: WatchSessionsRequest,
     /// Until when everything is known that the gateway had to tell; `None` before it has told anything.
     heard_at: Option<Timestamp>,
+    /// Since when the ends of runs may be missing, once it has begun anew, until that has been told.
+    missing_since: Option<Timestamp>,
 }
 
 impl Following {
@@ -130,7 +132,7 @@ impl Following {
             resume_token: String::new(),
         };
         let screen = FollowScreen::for_output(options.json, options.changes.clone());
-        Self { screen, request, heard_at: None }
+        Self { screen, request, heard_at: None, missing_since: None }
     }
 
     /// Watches again after every failure once a gateway has answered, unless the gateway gives a reason that
@@ -138,10 +140,8 @@ impl Following {
     async fn until_end(&mut self, options: &FollowOptions) -> End {
         let mut again = Again::new();
         loop {
-            if self.request.resume_token.is_empty()
-                && let Err(error) = self.begin_anew()
-            {
-                return error.into();
+            if self.request.resume_token.is_empty() {
+                self.begin_anew();
             }
             let mut has_events = false;
             let refusal = match self.watch_once(options, &mut has_events).await {
@@ -165,20 +165,24 @@ impl Following {
     }
 
     /// Begins without a token. If something has been told already, what has happened since cannot be known.
-    fn begin_anew(&mut self) -> io::Result<()> {
-        let Some(heard_at) = self.heard_at else { return Ok(()) };
-        let start = heard_at.checked_sub(LATEST).unwrap_or(Timestamp::MIN);
-        let end_time = TimeRange {
-            start_time: Some(to_protobuf(start)),
-            end_time: Some(to_protobuf(Timestamp::now())),
-        };
+    fn begin_anew(&mut self) {
+        let Some(heard_at) = self.heard_at else { return };
+        let since = heard_at.checked_sub(LATEST).unwrap_or(Timestamp::MIN);
+        self.missing_since.get_or_insert(since);
+        self.screen.begin_anew();
+    }
+
+    /// Tells what may be missing, once something is known of the sessions again: what ends from then on is told.
+    fn show_missing(&mut self, known_at: Timestamp) -> io::Result<()> {
+        let Some(since) = self.missing_since.take() else { return Ok(()) };
+        let until = known_at.max(Timestamp::now());
+        let end_time =
+            TimeRange { start_time: Some(to_protobuf(since)), end_time: Some(to_protobuf(until)) };
         let missed = MissedReplicaSessions { end_time: Some(end_time) };
-        let event = WatchSessionsResponse {
+        self.screen.show(&WatchSessionsResponse {
             event: Some(Event::Missed(missed)),
             ..WatchSessionsResponse::default()
-        };
-        self.screen.begin_anew();
-        self.screen.show(&event)
+        })
     }
 
     /// One watch, until it ends. `has_events` is set at its first event.
@@ -194,10 +198,10 @@ impl Following {
             refusal = silence.is_too_long() => return Err(refusal.into()),
         };
         let mut events = begun.into_inner();
-        let screen = &mut self.screen;
-        while let Some(event) =
+        while let Some(event) = {
+            let screen = &mut self.screen;
             next(&mut events, &silence, screen.is_live(), || screen.redraw()).await?
-        {
+        } {
             *has_events = true;
             silence.end(event.heartbeat_interval);
             // With too many sessions for a token, the last one stands: what it makes the gateway repeat is
@@ -211,8 +215,11 @@ impl Following {
                 Some(Event::Heartbeat(heartbeat)) => heartbeat.read_time,
                 Some(Event::Outage(_) | Event::Missed(_)) | None => None,
             };
-            self.heard_at = read_time.and_then(moment).or(self.heard_at);
-            screen.show(&event)?;
+            if let Some(read_at) = read_time.and_then(moment) {
+                self.heard_at = Some(read_at);
+                self.show_missing(read_at)?;
+            }
+            self.screen.show(&event)?;
         }
         Ok(())
     }

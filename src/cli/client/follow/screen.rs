@@ -37,6 +37,8 @@ pub(super) struct FollowScreen {
     told: Told,
     /// Why Enterprise Manager currently gives no answer.
     outage: Option<String>,
+    /// Whether something may be missing of what happened in the outage.
+    misses_some: bool,
     /// Why the gateway currently says nothing.
     cut_off: Option<String>,
     /// What the table was drawn with: its lines, and the terminal's size.
@@ -55,7 +57,7 @@ impl FollowScreen {
             Form::Lines
         };
         let told = Told::new(wanted);
-        Self { form, told, outage: None, cut_off: None, drawn: (0, (0, 0)) }
+        Self { form, told, outage: None, misses_some: false, cut_off: None, drawn: (0, (0, 0)) }
     }
 
     /// Whether the table must be redrawn regularly, for the times in it.
@@ -78,7 +80,11 @@ impl FollowScreen {
                     self.say(None, || lines::vanished(now, &session))?;
                 }
                 let was_out = self.outage.take().is_some();
-                let text = "Enterprise Manager answers again; everything until now has been told";
+                let text = if std::mem::take(&mut self.misses_some) {
+                    "Enterprise Manager answers again; what may be missing is said above"
+                } else {
+                    "Enterprise Manager answers again; everything until now has been told"
+                };
                 let line =
                     || if was_out { lines::remark(now, "recovered", text) } else { String::new() };
                 self.say(Some(event), line)?;
@@ -95,6 +101,7 @@ impl FollowScreen {
                 self.say(Some(event), line)?;
             }
             Some(Event::Missed(missed)) => {
+                self.misses_some = self.outage.is_some();
                 let text = lines::missed(missed);
                 match self.form {
                     Form::Board => self.leave_above(&text)?,
