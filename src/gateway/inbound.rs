@@ -5,12 +5,11 @@
 //!
 //! The layers are steps of one function, [`Connection::serve_call`], and not a stack of tower services: the
 //! order is obvious, each step passes values to the next one, and a call costs one boxed future. Calls
-//! about sessions use neither tonic's `Server` nor its router:
+//! about sessions use neither tonic's `Server` nor its services:
 //!
 //! * `Server` closes aged connections without a GOAWAY, and lacks the HTTP/2 limits of the listener.
-//! * The router boxes the bodies of request and response once more, and clones the service for each
-//!   call. That is acceptable for health and reflection, but an unnecessary cost for calls about
-//!   sessions.
+//! * Its services box the bodies of request and response once more, and are cloned for each call. That is
+//!   acceptable for health and reflection, but an unnecessary cost for calls about sessions.
 
 use std::{
     any::Any,
@@ -29,8 +28,7 @@ use hyper::{
     service::Service,
 };
 use tokio::time::{Instant, timeout_at};
-use tonic::{Code, Status, body::Body, service::Routes};
-use tower::Service as _;
+use tonic::{Code, Status, body::Body};
 
 use super::{
     admission::{Admission, ConnectionWatches, Limit},
@@ -41,6 +39,7 @@ use super::{
     deadline,
     failure_log::FailureLog,
     messages::{self, Answer, RequestBody},
+    other_services::OtherServices,
     protocol,
     reasons::TABLE,
     request_id::{REQUEST_ID, RequestId},
@@ -66,7 +65,7 @@ pub(crate) struct Inbound {
     layers: Arc<Layers>,
     tools: Arc<CallTools>,
     methods: Arc<SessionMethods>,
-    others: Routes,
+    others: OtherServices,
 }
 
 /// What all workers share: limits, metrics, traces.
@@ -90,7 +89,7 @@ pub(crate) struct InboundConnection {
 /// What the layers know about one connection, besides what all connections share.
 struct Connection {
     layers: Arc<Layers>,
-    others: Routes,
+    others: OtherServices,
     handle: ConnectionHandle,
     role: PeerRole,
     /// For calls whose caller is unknown.
@@ -133,7 +132,7 @@ impl Layers {
 
 impl Inbound {
     /// Calls about sessions go to `methods`, all others to `others`.
-    pub(crate) fn new(layers: Arc<Layers>, methods: SessionMethods, others: Routes) -> Self {
+    pub(crate) fn new(layers: Arc<Layers>, methods: SessionMethods, others: OtherServices) -> Self {
         let tools = Arc::new(layers.tools());
         Self { layers, tools, methods: Arc::new(methods), others }
     }
@@ -203,11 +202,11 @@ impl Connection {
         let denied = caller.as_ref().and_then(Caller::refusal).map(Failure::CallerNotAllowed);
         let caller = caller.as_ref().and_then(Caller::names);
 
-        // 2. Route. Calls of health and reflection go to tonic's router.
+        // 2. Route. Calls of health and reflection go to tonic's services.
         let is_other = matches!(service, CalledService::Health | CalledService::Reflection);
         if denied.is_none() && is_other && protocol::is_grpc(request.headers()) {
             let (call, _) = self.context(&request, caller);
-            let Ok(response) = self.others.clone().call(request).await;
+            let response = self.others.call(request).await;
             let checked = protocol::check_response(response);
             let response = checked.unwrap_or_else(|failure| fail(&call, &failure));
             return Ok(completed(response, None, &call, call.request_id.to_header()));

@@ -141,7 +141,7 @@ pub async fn start(settings: Settings) -> Result<RunningGateway, StartError> {
         refused_files,
         watches,
     };
-    let routes = admin::routes(stopping.clone(), move || status.text(), metrics);
+    let routes = admin::Routes::new(stopping.clone(), move || status.text(), metrics);
     tasks.spawn(admin::serve(admin_socket, routes));
     tasks.spawn(failures.clone().run());
     let em_health = tasks.spawn(health.clone().report(enterprise_manager.health().clone()));

@@ -5,14 +5,14 @@
 
 use std::sync::Arc;
 
-use tonic::{codec::CompressionEncoding, service::Routes};
+use tonic::codec::CompressionEncoding;
 use tonic_health::pb::health_server::HealthServer;
 
 use super::{health::Health, watches::Watches};
 use crate::{
     enterprise_manager::EnterpriseManager,
     following::Following,
-    gateway::{FailureLog, Inbound, Layers, PageTokens, SessionMethods},
+    gateway::{FailureLog, Inbound, Layers, OtherServices, PageTokens, SessionMethods, named},
     listener::Worker,
     operations::{metrics::Metrics, traces::Traces},
     proto::FILE_DESCRIPTOR_SET,
@@ -75,7 +75,7 @@ pub(super) fn workers(
 }
 
 /// The services for health and reflection, from tonic.
-fn others(health: &Health) -> Routes {
+fn others(health: &Health) -> OtherServices {
     const VALID: &str = "the build creates the descriptors";
     let reflection = || {
         tonic_reflection::server::Builder::configure()
@@ -85,8 +85,10 @@ fn others(health: &Health) -> Routes {
             .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
     };
     // A channel that compresses its messages compresses those of probes as well.
-    Routes::new(HealthServer::new(health.service()).accept_compressed(CompressionEncoding::Gzip))
-        .add_service(reflection().build_v1().expect(VALID))
-        .add_service(reflection().build_v1alpha().expect(VALID))
-        .prepare()
+    let health = HealthServer::new(health.service());
+    OtherServices::new([
+        named(health.accept_compressed(CompressionEncoding::Gzip)),
+        named(reflection().build_v1().expect(VALID)),
+        named(reflection().build_v1alpha().expect(VALID)),
+    ])
 }

@@ -5,6 +5,11 @@ use std::sync::{
     atomic::{AtomicI64, Ordering},
 };
 
+use hyper::server::conn::http2;
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo},
+    service::TowerToHyperService,
+};
 use opentelemetry_proto::tonic::{
     collector::trace::v1::{
         ExportTracePartialSuccess, ExportTraceServiceRequest, ExportTraceServiceResponse,
@@ -13,12 +18,14 @@ use opentelemetry_proto::tonic::{
     common::v1::{KeyValue, any_value::Value},
     trace::v1::Span,
 };
-use tokio::{net::TcpListener, task::JoinHandle};
-use tonic::{
-    Request, Response, Status,
-    metadata::MetadataMap,
-    transport::{Identity, Server, ServerTlsConfig, server::TcpIncoming},
+use rustls::ServerConfig;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpListener,
+    task::{JoinHandle, JoinSet},
 };
+use tokio_rustls::TlsAcceptor;
+use tonic::{Request, Response, Status, metadata::MetadataMap};
 
 /// A collector that runs until it is dropped.
 pub struct Collector {
@@ -53,23 +60,21 @@ impl TraceService for Got {
 impl Collector {
     /// Starts a collector on a free port.
     pub async fn start() -> Self {
-        Self::start_on("http", Server::builder()).await
+        Self::start_on("http", None).await
     }
 
     /// Starts a collector with TLS on a free port.
-    pub async fn start_with_tls(identity: Identity) -> Self {
-        let tls = ServerTlsConfig::new().identity(identity);
-        Self::start_on("https", Server::builder().tls_config(tls).unwrap()).await
+    pub async fn start_with_tls(mut config: ServerConfig) -> Self {
+        config.alpn_protocols = vec![b"h2".to_vec()];
+        Self::start_on("https", Some(TlsAcceptor::from(Arc::new(config)))).await
     }
 
-    async fn start_on(scheme: &str, mut server: Server) -> Self {
+    async fn start_on(scheme: &str, tls: Option<TlsAcceptor>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let endpoint = format!("{scheme}://{}", listener.local_addr().unwrap());
         let got = Got::default();
-        let serve = server
-            .add_service(TraceServiceServer::new(got.clone()))
-            .serve_with_incoming(TcpIncoming::from(listener));
-        Self { endpoint, got, server: tokio::spawn(async move { serve.await.unwrap() }) }
+        let server = tokio::spawn(accept(listener, tls, TraceServiceServer::new(got.clone())));
+        Self { endpoint, got, server }
     }
 
     /// From now on it says of each batch that it rejects so many spans; it keeps them all the same.
@@ -104,6 +109,35 @@ impl Collector {
     pub fn text(&self) -> String {
         format!("{:?}", self.got.requests.lock().unwrap())
     }
+}
+
+async fn accept(listener: TcpListener, tls: Option<TlsAcceptor>, service: TraceServiceServer<Got>) {
+    let mut connections = JoinSet::new();
+    loop {
+        let (stream, _) = listener.accept().await.unwrap();
+        let (tls, service) = (tls.clone(), service.clone());
+        connections.spawn(async move {
+            match tls {
+                None => serve(stream, service).await,
+                // A client that does not trust the certificate ends the connection.
+                Some(tls) => {
+                    if let Ok(stream) = tls.accept(stream).await {
+                        serve(stream, service).await;
+                    }
+                }
+            }
+        });
+    }
+}
+
+async fn serve<S>(stream: S, service: TraceServiceServer<Got>)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let service = TowerToHyperService::new(service);
+    let connection =
+        http2::Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), service);
+    drop(connection.await);
 }
 
 impl Drop for Collector {

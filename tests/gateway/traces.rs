@@ -440,8 +440,8 @@ async fn a_collector_that_never_answers_costs_a_batch_its_time_out_and_no_more()
 #[tokio::test]
 async fn a_collector_with_tls_gets_spans_only_if_its_authority_is_trusted() {
     let (ours, theirs) = (authority(), authority());
-    let identity = issue(&ours, &["127.0.0.1"]).identity();
-    let collector = Collector::start_with_tls(identity).await;
+    let config = issue(&ours, &["127.0.0.1"]).server_config();
+    let collector = Collector::start_with_tls((*config).clone()).await;
     for (ca, outcome) in [(&theirs, "failed"), (&ours, "exported")] {
         let mut roots = RootCertStore::empty();
         roots.add(ca.der().clone()).unwrap();

@@ -162,8 +162,8 @@ async fn the_scheme_of_a_collector_may_be_in_capitals() {
     let ca = folder.path().join("ca.crt");
     let authority = authority();
     std::fs::write(&ca, authority.pem()).unwrap();
-    let identity = issue(&authority, &["127.0.0.1"]).identity();
-    let collector = Collector::start_with_tls(identity).await;
+    let config = issue(&authority, &["127.0.0.1"]).server_config();
+    let collector = Collector::start_with_tls((*config).clone()).await;
     let simulator = Simulator::start(Options::default()).await.unwrap();
     let endpoint = collector.endpoint.replace("https:", "HTTPS:");
     let variables = [

@@ -24,7 +24,7 @@ async fn a_panic_is_answered_internal_and_counted_and_harms_no_other_call() {
         role: layers.callers.role(&peer),
         tools: Arc::new(layers.tools()),
         layers,
-        others: Routes::default(),
+        others: OtherServices::default(),
         handle: ConnectionHandle::new(peer),
         share: CallerShare::of_connection(),
         watches: ConnectionWatches::default(),
