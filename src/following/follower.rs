@@ -19,8 +19,9 @@ use super::{
     state::{FollowState, Followed},
 };
 use crate::{
-    enterprise_manager::{CallerKey, Reading, ReplicaSession, SessionId, Share, View},
+    enterprise_manager::{CallerKey, Error, Reading, ReplicaSession, SessionId, Share, View},
     operations::traces::TraceContext,
+    settings::WatchSettings,
     sharing::{CallerTerms, ForWhom, SharedReads},
     watching::Outage,
 };
@@ -46,11 +47,16 @@ pub(crate) struct Follower {
     caller: CallerKey,
     /// How long Enterprise Manager may take for sessions that only this follower asks for.
     read_timeout: Duration,
+    /// The shortest time between two looks.
+    interval: Duration,
     kinds: Kinds,
     place: Place,
     /// Events that go first.
     first: VecDeque<FollowEvent>,
     sent_outage: u64,
+    /// Since when it has failed to read the sessions that only this follower asks for.
+    failing_since: Option<Timestamp>,
+    is_resumed: bool,
     /// Whether the follower has to be told that it knows everything.
     owes_current: bool,
 }
@@ -63,7 +69,7 @@ enum Place {
     WaitingForLong(u64, Mark),
     /// It reads what has become of sessions that are in no look, and goes on from the mark then. Kept here, so
     /// that an event that comes meanwhile does not make it begin again.
-    Reading(Mark, Pin<Box<dyn Future<Output = Result<Vec<Change>, LookError>> + Send>>),
+    Reading(Mark, Pin<Box<dyn Future<Output = Result<Vec<Change>, Error>> + Send>>),
     At(Cursor),
 }
 
@@ -73,12 +79,14 @@ impl Follower {
         reads: SharedReads,
         caller: CallerKey,
         trace: TraceContext,
-        read_timeout: Duration,
+        settings: &WatchSettings,
         kinds: Kinds,
         mark: Option<Mark>,
     ) -> Self {
         followed.callers.join(caller);
         let state = followed.state.subscribe();
+        let is_resumed = mark.is_some();
+        followed.resumed.fetch_add(usize::from(is_resumed), Ordering::SeqCst);
         let look = if mark.is_some() {
             // One that begins later than the mark was made: else the follower may know more than the table.
             let look = followed.begun.load(Ordering::SeqCst) + 1;
@@ -95,11 +103,14 @@ impl Follower {
             reads,
             trace,
             caller,
-            read_timeout,
+            read_timeout: settings.read_timeout,
+            interval: settings.interval,
             kinds,
             place: Place::Waiting(look, mark),
             first: VecDeque::new(),
             sent_outage,
+            failing_since: None,
+            is_resumed,
             owes_current: true,
         }
     }
@@ -124,9 +135,12 @@ impl Follower {
                 _ => {}
             }
             if let Place::Reading(mark, reading) = &mut self.place {
-                let elsewhere = reading.as_mut().await?;
+                let elsewhere = reading.as_mut().await;
                 let mark = std::mem::take(mark);
-                self.go_on(&mark, elsewhere);
+                match elsewhere {
+                    Ok(elsewhere) => self.go_on(&mark, elsewhere),
+                    Err(error) => self.try_again(mark, error),
+                }
             }
             if let Some(event) = self.first.pop_front() {
                 return Ok(event);
@@ -137,11 +151,14 @@ impl Follower {
             if let Some(end) = state.end {
                 return Err(end);
             }
-            if let Some(outage) = state.outage {
+            if let Some(outage) = &state.outage {
+                if matches!(self.place, Place::Waiting(_, None)) && state.fails_new(&outage.error) {
+                    return Err(LookError::Failed(outage.error.clone()));
+                }
                 if state.outage_number > self.sent_outage {
                     self.sent_outage = state.outage_number;
                     self.owes_current = true;
-                    return Ok(FollowEvent::Outage(outage));
+                    return Ok(FollowEvent::Outage(outage.clone()));
                 }
             } else if self.owes_current
                 && let Some(looked_at) = self.looked_at()
@@ -215,15 +232,29 @@ impl Follower {
         let table = self.followed.table.lock();
         let Resumed { pending, missed, absent: still, unlisted } = mark.resume(&table);
         elsewhere.retain(|change| still.contains(&change.reading.session.id));
+        self.failing_since = None;
         self.first.extend(missed.map(FollowEvent::Missed));
         self.place = Place::At(Cursor::resumed(&table, pending, elsewhere, unlisted));
+    }
+
+    /// Goes on from the mark after the next look, since sessions that are in none could not be read.
+    fn try_again(&mut self, mark: Mark, error: Error) {
+        let look = self.followed.begun.load(Ordering::SeqCst) + 1;
+        self.place = Place::Waiting(look, Some(mark));
+        let now = Timestamp::now();
+        let outage = Outage {
+            error,
+            started_at: *self.failing_since.get_or_insert(now),
+            next_at: now.checked_add(self.interval).unwrap_or(Timestamp::MAX),
+        };
+        self.first.push_back(FollowEvent::Outage(Arc::new(outage)));
     }
 
     /// What has become of sessions that were running and are in no look.
     fn changes_of(
         &self,
         ids: Vec<SessionId>,
-    ) -> impl Future<Output = Result<Vec<Change>, LookError>> + use<> {
+    ) -> impl Future<Output = Result<Vec<Change>, Error>> + use<> {
         let (reads, trace, caller) = (self.reads.clone(), self.trace.clone(), self.caller);
         let deadline = Instant::now() + self.read_timeout;
         async move {
@@ -236,7 +267,7 @@ impl Follower {
                 read: None,
             };
             let readings = reads.sessions(&ids, View::Entity, terms).await;
-            let readings = readings.map_err(|(_, error)| LookError::Failed(error))?;
+            let readings = readings.map_err(|(_, error)| error)?;
             let read_at = Timestamp::now();
             let changes = ids.into_iter().zip(readings).map(|(id, reading)| {
                 // One that cannot be read, and that runs in no look, is not waited for: it can appear again.
@@ -252,6 +283,7 @@ impl Follower {
 
 impl Drop for Follower {
     fn drop(&mut self) {
+        self.followed.resumed.fetch_sub(usize::from(self.is_resumed), Ordering::SeqCst);
         self.followed.callers.leave(self.caller);
     }
 }

@@ -89,13 +89,12 @@ impl Following {
             let poller = FilterPoller::new(filter, trace.clone(), shared.clone(), reads, registry);
             (shared, Some(poller))
         };
-        let read_timeout = self.registry.settings.read_timeout;
         let follower = Follower::new(
             shared,
             self.reads.clone(),
             caller,
             trace.clone(),
-            read_timeout,
+            &self.registry.settings,
             kinds,
             mark,
         );

@@ -118,8 +118,11 @@ impl FilterPoller {
                     self.lookback = (self.lookback / 2).max(SHORT_LOOKBACK);
                     continue;
                 }
-                Err(error @ LookError::TooMany) => return self.publish_end(error),
-                Err(LookError::Failed(error)) if self.is_permanent(&error) => {
+                Err(error @ LookError::TooMany) => {
+                    self.registry.filters.lock().remove(&self.filter);
+                    return self.publish_end(error);
+                }
+                Err(LookError::Failed(error)) if self.is_end(&error) => {
                     return self.publish_end(LookError::Failed(error));
                 }
                 Err(LookError::Failed(error)) => self.publish_outage(error),
@@ -254,16 +257,24 @@ impl FilterPoller {
         pause
     }
 
-    /// Publishes that nothing follows, and leaves the registry: whoever comes next starts again.
+    /// Publishes that nothing follows. The poller has left the registry: whoever comes next starts again.
     fn publish_end(&self, end: LookError) {
-        self.registry.filters.lock().remove(&self.filter);
         self.followed.state.send_modify(|state| state.end = Some(end));
     }
 
     /// Whether the error ends the following: only one that does not pass by itself, before the first look
-    /// has been answered.
-    fn is_permanent(&self, error: &Error) -> bool {
-        !error.is_transient() && self.followed.state.borrow().look == 0
+    /// has been answered, and if nobody goes on from a mark. In that case it leaves the registry.
+    fn is_end(&self, error: &Error) -> bool {
+        if !self.followed.state.borrow().fails_new(error) {
+            return false;
+        }
+        // While it is locked, nobody joins.
+        let mut filters = self.registry.filters.lock();
+        let is_end = self.followed.resumed.load(Ordering::SeqCst) == 0;
+        if is_end {
+            filters.remove(&self.filter);
+        }
+        is_end
     }
 }
 

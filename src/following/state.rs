@@ -2,14 +2,17 @@
 
 use std::sync::{
     Arc,
-    atomic::{AtomicBool, AtomicU64},
+    atomic::{AtomicBool, AtomicU64, AtomicUsize},
 };
 
 use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
 
 use super::{look::LookError, table::Table};
-use crate::{enterprise_manager::WaitingCallers, watching::Outage};
+use crate::{
+    enterprise_manager::{Error, WaitingCallers},
+    watching::Outage,
+};
 
 /// What the poller of a filter knows besides its table.
 #[derive(Debug, Clone, Default)]
@@ -26,6 +29,13 @@ pub(super) struct FollowState {
     pub(super) end: Option<LookError>,
 }
 
+impl FollowState {
+    /// Whether this error fails a new follower: one that does not pass by itself, before anything is known.
+    pub(super) fn fails_new(&self, error: &Error) -> bool {
+        self.look == 0 && !error.is_transient()
+    }
+}
+
 /// What the poller of a filter shares with its followers.
 #[derive(Default)]
 pub(super) struct Followed {
@@ -37,6 +47,9 @@ pub(super) struct Followed {
     pub(super) wanted: Notify,
     /// Somebody waits for a look that goes back all the way.
     pub(super) wants_long: AtomicBool,
+    /// How many of the followers go on from a mark, and outlast whatever fails. Changes only while the registry
+    /// is locked, or to less.
+    pub(super) resumed: AtomicUsize,
     /// Who follows.
     pub(super) callers: Arc<WaitingCallers>,
 }

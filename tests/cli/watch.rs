@@ -198,6 +198,34 @@ async fn watch_rides_out_gateway_restarts_and_outages() {
 }
 
 #[tokio::test]
+async fn watch_and_follow_outlast_whatever_em_answers_to_a_gateway_that_has_restarted() {
+    for fault in ["500", "403"] {
+        let simulator = Simulator::start(Options::default()).await.unwrap();
+        let first = gateway(&simulator, 0).await;
+        let port = first.address().port();
+        let server = server(&first);
+        let mut watch = program(&["watch", RUNNING_SESSION_ID, &server]).spawn().unwrap();
+        let mut follow = program(&["follow", &server]).spawn().unwrap();
+        let (mut out, mut err) = (lines(watch.stdout.take()), lines(watch.stderr.take()));
+        let mut followed = lines(follow.stdout.take());
+        for lines in [&mut out, &mut followed] {
+            next_line(lines).await.unwrap();
+        }
+        simulator.set_faults([fault.parse().unwrap()]);
+        first.stop().await;
+        let _second = gateway_with(&simulator, port, |_| {}).await;
+        after(&mut err, "; watching again").await;
+        after(&mut followed, "  outage  ").await;
+        after(&mut err, "Enterprise Manager ").await;
+        simulator.set_faults([]);
+        canned(&simulator, "session-warning.xml", RUNNING_SESSION_ID);
+        after(&mut out, "stopped: warning").await;
+        after(&mut followed, "  recovered  ").await;
+        follow.kill().await.unwrap();
+    }
+}
+
+#[tokio::test]
 async fn a_gateway_that_refuses_the_first_watch_for_now_is_asked_again() {
     let simulator = Simulator::start(Options::default()).await.unwrap();
     let gateway = gateway_with(&simulator, 0, |settings| settings.calls.max_watches = 1).await;

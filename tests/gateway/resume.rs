@@ -227,6 +227,37 @@ async fn of_many_ends_one_that_em_learned_of_late_is_told_and_of_several_that_th
 }
 
 #[tokio::test]
+async fn a_follower_that_goes_on_outlasts_what_fails_a_new_one() {
+    let setup = start().await;
+    setup.simulator.set_session(running(1, 10));
+    let mut events = follow(&setup.client, all()).await.unwrap();
+    let (_, token) = until_current(&mut events).await;
+    drop(events);
+    metric_becomes(&setup, "gateway_followed_filters", 0).await;
+    setup.simulator.set_faults([fault("500")]);
+    let mut events = follow(&setup.client, from(&token)).await.unwrap();
+    let (outage, again) = event(&mut events).await;
+    let Event::Outage(outage) = outage else { panic!("{outage:?}") };
+    assert_eq!(outage.reason, "EM_INTERNAL_ERROR");
+    assert!(!again.is_empty());
+    let refused = follow(&setup.client, all()).await.unwrap_err();
+    assert_eq!(reason(&refused), "EM_INTERNAL_ERROR");
+    setup.simulator.set_session(ended(1, 1, "Failed"));
+    setup.simulator.set_faults([]);
+    loop {
+        match event(&mut events).await.0 {
+            Event::Outage(_) => {}
+            Event::Change(change) => {
+                assert_eq!(summary(&change), (1, vec![Kind::Ended]));
+                break;
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    current(&mut events).await;
+}
+
+#[tokio::test]
 async fn a_resumption_that_takes_longer_than_heartbeats_finishes_without_reading_again() {
     let setup = start_with(Options { running: 0, ..Options::default() }, |settings| {
         settings.watch.interval = INTERVAL;

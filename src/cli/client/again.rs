@@ -49,29 +49,41 @@ pub(super) async fn wait(pause: Duration, is_live: bool, mut redraw: impl FnMut(
     }
 }
 
+/// What one watch has been sent.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Heard {
+    /// Any event.
+    pub(super) anything: bool,
+    /// The state of a session, or that there is none.
+    pub(super) states: bool,
+}
+
 /// Decides whether another watch begins, and when.
 #[derive(Debug)]
 pub(super) struct Again {
     pause: Duration,
     /// Until then, the address may be wrong.
     has_reached_gateway: bool,
+    /// From then on, the gateway's settings have been right once, and a failing Enterprise Manager is outlasted.
+    has_heard_states: bool,
 }
 
 impl Again {
     /// No watch has ended yet.
     pub(super) fn new() -> Self {
-        Self { pause: FIRST_PAUSE, has_reached_gateway: false }
+        Self { pause: FIRST_PAUSE, has_reached_gateway: false, has_heard_states: false }
     }
 
-    /// The pause until the next watch after one that has ended so, with or without events before. `None`
-    /// if another one would not help: no gateway has answered yet, or this one gives a reason that does
-    /// not pass.
-    pub(super) fn after(&mut self, refusal: &Refusal, had_events: bool) -> Option<Duration> {
-        self.has_reached_gateway |= had_events || refusal.is_the_gateways();
-        if !self.has_reached_gateway || !refusal.passes() {
+    /// The pause until the next watch after one that has ended so, and has been sent this before. `None` if
+    /// another one would not help: no gateway has answered yet, or this one gives a reason that does not pass.
+    pub(super) fn after(&mut self, refusal: &Refusal, heard: Heard) -> Option<Duration> {
+        self.has_reached_gateway |= heard.anything || refusal.is_the_gateways();
+        self.has_heard_states |= heard.states;
+        let is_outlasted = self.has_heard_states && refusal.is_enterprise_managers();
+        if !self.has_reached_gateway || !(refusal.passes() || is_outlasted) {
             return None;
         }
-        if had_events {
+        if heard.anything {
             self.pause = FIRST_PAUSE;
         }
         let asked = refusal.retry_delay().unwrap_or_default();

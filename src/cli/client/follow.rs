@@ -15,7 +15,7 @@ use tonic::Code;
 use self::screen::FollowScreen;
 use super::{
     Refusal, ServerOptions,
-    again::{Again, CONNECT_TIMEOUT, next, wait},
+    again::{Again, CONNECT_TIMEOUT, Heard, next, wait},
     filter::SessionFilterOptions,
     parse::change,
     silence::Silence,
@@ -136,15 +136,15 @@ impl Following {
     }
 
     /// Watches again after every failure once a gateway has answered, unless the gateway gives a reason that
-    /// does not pass.
+    /// does not pass; once sessions are known, also if that is Enterprise Manager's failure.
     async fn until_end(&mut self, options: &FollowOptions) -> End {
         let mut again = Again::new();
         loop {
             if self.request.resume_token.is_empty() {
                 self.begin_anew();
             }
-            let mut has_events = false;
-            let refusal = match self.watch_once(options, &mut has_events).await {
+            let mut heard = Heard::default();
+            let refusal = match self.watch_once(options, &mut heard).await {
                 Err(End::Refused(refusal)) => refusal,
                 Err(end) => return end,
                 Ok(()) => Refusal::local(Code::Unavailable, "the gateway has ended the watch"),
@@ -157,7 +157,7 @@ impl Following {
                 self.request.resume_token.clear();
                 continue;
             }
-            let Some(pause) = again.after(&refusal, has_events) else { return refusal.into() };
+            let Some(pause) = again.after(&refusal, heard) else { return refusal.into() };
             self.screen.note(&format!("{}; watching again", refusal.message()));
             let screen = &mut self.screen;
             wait(pause, screen.is_live(), || screen.redraw()).await;
@@ -185,12 +185,8 @@ impl Following {
         })
     }
 
-    /// One watch, until it ends. `has_events` is set at its first event.
-    async fn watch_once(
-        &mut self,
-        options: &FollowOptions,
-        has_events: &mut bool,
-    ) -> Result<(), End> {
+    /// One watch, until it ends. Notes what it has been sent.
+    async fn watch_once(&mut self, options: &FollowOptions, heard: &mut Heard) -> Result<(), End> {
         let mut client = options.server.client(CONNECT_TIMEOUT).await?;
         let mut silence = Silence::begin();
         let begun = tokio::select! {
@@ -202,7 +198,7 @@ impl Following {
             let screen = &mut self.screen;
             next(&mut events, &silence, screen.is_live(), || screen.redraw()).await?
         } {
-            *has_events = true;
+            heard.anything = true;
             silence.end(event.heartbeat_interval);
             // With too many sessions for a token, the last one stands: what it makes the gateway repeat is
             // not told twice, since the screen remembers it.
@@ -216,6 +212,7 @@ impl Following {
                 Some(Event::Outage(_) | Event::Missed(_)) | None => None,
             };
             if let Some(read_at) = read_time.and_then(moment) {
+                heard.states = true;
                 self.heard_at = Some(read_at);
                 self.show_missing(read_at)?;
             }

@@ -42,6 +42,12 @@ impl Refusal {
         self.reason().is_some()
     }
 
+    /// Whether the gateway is well, and fails because of Enterprise Manager or what answers in its place.
+    pub(super) fn is_enterprise_managers(&self) -> bool {
+        let reason = self.reason().unwrap_or_default();
+        reason.starts_with("EM_") || reason == "NOT_ENTERPRISE_MANAGER"
+    }
+
     /// The gateway's reason, for programs.
     pub(super) fn reason(&self) -> Option<String> {
         let info = self.status.get_details_error_info();

@@ -8,7 +8,7 @@ use tonic::Code;
 
 use super::{
     Refusal, ServerOptions,
-    again::{Again, CONNECT_TIMEOUT, next, wait},
+    again::{Again, CONNECT_TIMEOUT, Heard, next, wait},
     parse::session_id,
     screen::{Form, Screen},
     silence::Silence,
@@ -53,7 +53,7 @@ pub struct WatchOptions {
 
 /// Follows the session and prints its events to standard output, and remarks to standard error.
 /// Once a gateway has answered, it watches again after every failure, unless the gateway gives a reason
-/// that does not pass.
+/// that does not pass; once the session has been shown, also if that is Enterprise Manager's failure.
 pub(crate) async fn run(options: &WatchOptions) -> Result<ExitCode, CommandError> {
     let mut screen = Screen::new(Form::for_output(options.json));
     let followed = follow(options, &mut screen);
@@ -82,22 +82,22 @@ fn outcome(session: &ReplicaSession) -> Option<ExitCode> {
 async fn follow(options: &WatchOptions, screen: &mut Screen) -> Result<ExitCode, Refusal> {
     let mut again = Again::new();
     loop {
-        let mut has_events = false;
-        let refusal = match watch_once(options, screen, &mut has_events).await {
+        let mut heard = Heard::default();
+        let refusal = match watch_once(options, screen, &mut heard).await {
             Ok(ended) => return Ok(ended),
             Err(refusal) => refusal,
         };
-        let Some(pause) = again.after(&refusal, has_events) else { return Err(refusal) };
+        let Some(pause) = again.after(&refusal, heard) else { return Err(refusal) };
         screen.note(&format!("{}; watching again", refusal.message()));
         wait(pause, screen.is_live(), || screen.redraw()).await;
     }
 }
 
-/// One watch, until it ends. `has_events` is set at its first event.
+/// One watch, until it ends. Notes what it has been sent.
 async fn watch_once(
     options: &WatchOptions,
     screen: &mut Screen,
-    has_events: &mut bool,
+    heard: &mut Heard,
 ) -> Result<ExitCode, Refusal> {
     let mut client = options.server.client(CONNECT_TIMEOUT).await?;
     let request = WatchReplicaSessionRequest { id: options.id.clone() };
@@ -111,10 +111,11 @@ async fn watch_once(
     while let Some(event) =
         next(&mut events, &silence, screen.is_live(), || screen.redraw()).await?
     {
-        *has_events = true;
+        heard.anything = true;
         silence.end(event.heartbeat_interval);
         screen.show(&event);
         if let Some(Event::Snapshot(snapshot)) = &event.event {
+            heard.states = true;
             ended = snapshot.replica_session.as_ref().and_then(outcome);
         }
     }
