@@ -256,6 +256,7 @@ impl Follower {
         ids: Vec<SessionId>,
     ) -> impl Future<Output = Result<Vec<Change>, Error>> + use<> {
         let (reads, trace, caller) = (self.reads.clone(), self.trace.clone(), self.caller);
+        let followed = self.followed.clone();
         let deadline = Instant::now() + self.read_timeout;
         async move {
             let terms = CallerTerms {
@@ -274,7 +275,7 @@ impl Follower {
                 let reading = reading.ok().flatten();
                 let is_known = reading.is_some();
                 let unknown = || Arc::new(Reading { session: ReplicaSession::bare(id), read_at });
-                change_of_absent(reading.unwrap_or_else(unknown), is_known)
+                change_of_absent(reading.unwrap_or_else(unknown), is_known, &followed.filter)
             });
             Ok(changes.collect())
         }

@@ -18,9 +18,9 @@ use super::{
     change::{Change, ChangeKind},
     cursor::Cursor,
     entry::{AsOf, Known},
-    table::Table,
+    table::{Table, has_left},
 };
-use crate::enterprise_manager::{EntityFields, Reading, SessionId};
+use crate::enterprise_manager::{EntityFields, Reading, SessionFilter, SessionId};
 
 /// How many ended sessions a mark names. With one end a minute, those of four hours.
 const MAX_ENDED: usize = 256;
@@ -191,12 +191,16 @@ impl Mark {
 }
 
 /// What has become of a session that a follower knows as running and that is in no look.
-pub(super) fn change_of_absent(reading: Arc<Reading>, is_known: bool) -> Change {
+pub(super) fn change_of_absent(
+    reading: Arc<Reading>,
+    is_known: bool,
+    filter: &SessionFilter,
+) -> Change {
     let is_over = reading.session.entity.as_ref().is_some_and(EntityFields::is_over);
     let then = match (is_known, is_over) {
         (false, _) => ChangeKind::Removed,
-        (true, true) => ChangeKind::Ended,
-        (true, false) => ChangeKind::Left,
+        (true, true) if !has_left(&reading, filter) => ChangeKind::Ended,
+        (true, _) => ChangeKind::Left,
     };
     Change { reading, has_appeared: false, then: Some(then), may_have_skipped: true }
 }

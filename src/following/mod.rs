@@ -81,7 +81,8 @@ impl Following {
             if !has_room(&filters, caller) {
                 return None;
             }
-            let shared = Arc::<Followed>::default();
+            let shared = Followed { filter: filter.clone(), ..Followed::default() };
+            let shared = Arc::new(shared);
             let begun_by = trace.clone();
             let registered = Registered { followed: shared.clone(), begun_by, caller };
             filters.insert(filter.clone(), registered);

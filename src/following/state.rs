@@ -10,7 +10,7 @@ use tokio::sync::{Notify, watch};
 
 use super::{look::LookError, table::Table};
 use crate::{
-    enterprise_manager::{Error, WaitingCallers},
+    enterprise_manager::{Error, SessionFilter, WaitingCallers},
     watching::Outage,
 };
 
@@ -39,6 +39,8 @@ impl FollowState {
 /// What the poller of a filter shares with its followers.
 #[derive(Default)]
 pub(super) struct Followed {
+    /// Of which sessions.
+    pub(super) filter: SessionFilter,
     pub(super) table: Mutex<Table>,
     pub(super) state: watch::Sender<FollowState>,
     /// The number of looks that have begun.

@@ -103,8 +103,7 @@ impl Table {
             self.put(reading, None);
         }
         for reading in look.read {
-            let is_over = reading.session.entity.as_ref().is_some_and(EntityFields::is_over);
-            let has_left = !is_over && !filter.matches(&reading.session);
+            let has_left = has_left(&reading, filter);
             self.put(reading, has_left.then_some(Gone::Left));
         }
         for id in look.unknown {
@@ -170,5 +169,15 @@ impl Table {
             }
         }
         self.complete_since = complete_since;
+    }
+}
+
+/// Whether a session that was reported as running, and that no query returns, is to be told to have left, and
+/// not to have ended or to go on. An end is an end whatever the state is, but not with a result that nobody
+/// wants.
+pub(super) fn has_left(reading: &Reading, filter: &SessionFilter) -> bool {
+    match reading.session.entity.as_ref() {
+        Some(run) if run.is_over() => filter.excludes_end(&reading.session),
+        _ => !filter.matches(&reading.session),
     }
 }

@@ -126,6 +126,44 @@ async fn a_session_that_no_longer_matches_or_exists_is_told_and_can_come_back() 
     assert_eq!(told(&mut events).await, (2, vec![Kind::Appeared]));
 }
 
+#[tokio::test]
+async fn who_follows_failed_runs_is_not_told_that_one_ended_that_has_succeeded_after_all() {
+    let setup = start().await;
+    let failing = |number| Session { result: "Failed".to_owned(), ..running(number, 50) };
+    for number in 1..=4 {
+        setup.simulator.set_session(failing(number));
+    }
+    let failed = ReplicaSessionFilter { results: vec![RunResult::Failed.into()], ..all_fields() };
+    let everything = WatchSessionsRequest { filter: Some(failed), ..Default::default() };
+    let ends = WatchSessionsRequest { kinds: vec![Kind::Ended.into()], ..everything.clone() };
+    let mut everything = follow(&setup.client, everything).await.unwrap();
+    let (_, token) = until_current(&mut everything).await;
+    let mut ends = follow(&setup.client, ends).await.unwrap();
+    current(&mut ends).await;
+    setup.simulator.set_session(ended(1, 1, "Success"));
+    assert_eq!(told(&mut everything).await, (1, vec![Kind::Left]));
+    setup.simulator.set_session(ended(2, 1, "Failed"));
+    assert_eq!(told(&mut everything).await, (2, vec![Kind::Ended]));
+    assert_eq!(told(&mut ends).await, (2, vec![Kind::Ended]));
+
+    // The same where it is not noticed before a follower comes back.
+    drop((everything, ends));
+    metric_becomes(&setup, "gateway_watches", 0).await;
+    setup.simulator.set_session(ended(3, 1, "Success"));
+    let failed = ReplicaSessionFilter { results: vec![RunResult::Failed.into()], ..all_fields() };
+    let request = WatchSessionsRequest { filter: Some(failed), ..from(&token) };
+    let mut events = follow(&setup.client, request).await.unwrap();
+    let (mut told, _) = until_current(&mut events).await;
+    told.sort_unstable_by_key(|(number, _)| *number);
+    let left = |number| (number, vec![Kind::Left]);
+    assert_eq!(told, [left(1), (2, vec![Kind::Ended]), left(3)]);
+}
+
+/// A filter that excludes nothing of the tests.
+fn all_fields() -> ReplicaSessionFilter {
+    all().filter.unwrap()
+}
+
 /// An answer with this status to the read of one session, without a reason that says anything.
 fn refusal(status: u16) -> Canned {
     let text = "<Error xmlns=\"http://www.veeam.com/ent/v1.0\" StatusCode=\"0\" Message=\"?\"/>";

@@ -6,7 +6,10 @@
 use jiff::Timestamp;
 
 use super::filter::{Period, SessionFilter};
-use crate::enterprise_manager::{model::ReplicaSession, session_id::parse_id};
+use crate::enterprise_manager::{
+    model::{ReplicaSession, RunResult},
+    session_id::parse_id,
+};
 
 impl SessionFilter {
     /// Whether the session's own fields match. Names and backup servers are not compared.
@@ -19,6 +22,13 @@ impl SessionFilter {
             && self.is_retry.is_none_or(|wanted| run.is_retry == Some(wanted))
             && self.created.contains(run.created_at)
             && self.ended.contains(run.ended_at)
+    }
+
+    /// Whether the session is over with a result that is not wanted. Who wants runs without a result has asked
+    /// for those that are not over, and wants their ends as who wants a state does.
+    pub(crate) fn excludes_end(&self, session: &ReplicaSession) -> bool {
+        let result = session.entity.as_ref().and_then(|run| run.result);
+        !self.results.contains(&RunResult::None) && !is_any(&self.results, result)
     }
 
     /// Whether a field is set that [`matches`](Self::matches) compares.

@@ -121,7 +121,8 @@ impl Replica {
             let reading = world.read(index, now);
             let is_known = reading.is_some();
             let unknown = || Reading { session: ReplicaSession::bare(*id), read_at: at(now) };
-            change_of_absent(reading.unwrap_or_else(|| Arc::new(unknown())), is_known)
+            let reading = reading.unwrap_or_else(|| Arc::new(unknown()));
+            change_of_absent(reading, is_known, &SessionFilter::default())
         });
         let elsewhere = elsewhere.collect();
         (Cursor::resumed(&self.table, pending, elsewhere, unlisted), missed)
