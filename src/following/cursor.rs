@@ -98,8 +98,8 @@ impl Cursor {
         for id in table.after(from) {
             let sent = ahead.get(&id).copied().unwrap_or(from);
             let is_news = |entry: &&Entry| {
-                let is_known =
-                    entry.as_of(sent).is_none() && self.ended_elsewhere.contains(&entry.hash());
+                let is_known = entry.as_of(sent) != Some(AsOf::Ended)
+                    && self.ended_elsewhere.contains(&entry.hash());
                 entry.number() > sent && !is_known
             };
             if table.entry(id).as_ref().is_some_and(is_news) {
@@ -122,9 +122,9 @@ impl Cursor {
                 Some(Known::Nothing) => None,
                 Some(Known::Running) => Some(AsOf::Running { is_current: false }),
                 Some(Known::AsOf(number)) => entry.as_of(*number),
-                None => entry
-                    .as_of(self.ahead.get(&id).copied().unwrap_or(self.upto))
-                    .or_else(|| self.ended_elsewhere.contains(&entry.hash()).then_some(AsOf::Gone)),
+                // Named among those that have ended anyway.
+                None if self.ended_elsewhere.contains(&entry.hash()) => Some(AsOf::Gone),
+                None => entry.as_of(self.ahead.get(&id).copied().unwrap_or(self.upto)),
             };
             (id, entry, sent)
         })

@@ -22,11 +22,18 @@ pub(super) enum Gone {
     Removed,
 }
 
+/// How many earlier stays are remembered. A follower that has not read for longer is told that a session appears
+/// which it knows.
+const MAX_STAYS: usize = 32;
+
 /// A session, with the numbers of its changes.
 pub(crate) struct Entry {
     reading: Arc<Reading>,
-    /// The number of its first change.
+    /// The number of its first change, or of the one with which it came back.
     appeared: u64,
+    /// When it was here before, and no longer after: the numbers of its first change, and of the one that said
+    /// that it has left or is removed. Oldest first, at most [`MAX_STAYS`].
+    stays: Vec<(u64, u64)>,
     /// The number of its last change, and of the one before; 0 if there is none.
     number: u64,
     before: u64,
@@ -44,6 +51,7 @@ impl Entry {
     pub(super) fn new(reading: Arc<Reading>, gone: Option<Gone>, number: u64) -> Self {
         Self {
             appeared: number,
+            stays: Vec::new(),
             number,
             before: 0,
             gone: gone.map(|gone| (gone, number)),
@@ -71,9 +79,15 @@ impl Entry {
             self.reading = reading;
             return false;
         }
-        if was.is_some() && gone.is_none() {
-            // It is back, as if it were new.
-            *self = Self::new(reading, gone, number);
+        if let Some((_, gone_at)) = self.gone
+            && gone != was
+        {
+            // It is back, as if it were new, except for followers who do not know yet that it was gone.
+            let mut stays = std::mem::take(&mut self.stays);
+            stays.push((self.appeared, gone_at));
+            let too_many = stays.len().saturating_sub(MAX_STAYS);
+            stays.drain(..too_many);
+            *self = Self { stays, ..Self::new(reading, gone, number) };
             return true;
         }
         if was != gone {
@@ -119,7 +133,9 @@ impl Entry {
     /// How it was after the change with this number: `None` if it was not known.
     pub(super) fn as_of(&self, number: u64) -> Option<AsOf> {
         if self.appeared > number {
-            return None;
+            let stay = self.stays.iter().rfind(|(appeared, _)| *appeared <= number)?;
+            let is_gone = stay.1 <= number;
+            return Some(if is_gone { AsOf::Gone } else { AsOf::Running { is_current: false } });
         }
         Some(match self.gone {
             Some((Gone::Ended, at)) if at <= number => AsOf::Ended,
@@ -133,7 +149,10 @@ impl Entry {
     pub(super) fn change_since(&self, known: Known) -> Option<Change> {
         let (has_appeared, may_have_skipped) = match known {
             Known::Nothing => (true, false),
-            Known::AsOf(number) if self.appeared > number => (true, false),
+            Known::AsOf(number) if self.appeared > number => match self.as_of(number) {
+                Some(AsOf::Running { .. }) => (false, true),
+                _ => (true, false),
+            },
             Known::AsOf(number) => (false, self.before > number),
             Known::Running => (false, true),
         };

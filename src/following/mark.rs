@@ -156,8 +156,12 @@ impl Mark {
                 None if is_gone => continue,
                 None => {}
             }
-            if is_over && ended.contains(&entry.hash()) {
-                listed.insert(entry.hash());
+            if ended.contains(&entry.hash()) {
+                // A run that is over does not go on: one that does is left to the follower's place, so that its
+                // end is not told again.
+                if is_over {
+                    listed.insert(entry.hash());
+                }
                 continue;
             }
             match entry.ended_at().filter(|_| is_over) {

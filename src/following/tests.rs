@@ -158,3 +158,56 @@ fn a_mark_that_is_too_old_says_what_may_be_missing() {
         }
     }
 }
+
+/// One look that finds these, and that Enterprise Manager no longer knows this one.
+fn look_without(unknown: u64, minute: i64) -> Look {
+    Look { unknown: vec![id(unknown)], ..look(Vec::new(), minute - 30) }
+}
+
+#[test]
+fn a_session_that_comes_back_appears_again_to_those_who_know_that_it_was_gone() {
+    use ChangeKind::{Appeared, Changed, Ended, Removed};
+    let mut table = Table::default();
+    apply(&mut table, look(vec![reading(1, 0, None, 0)], -1440), 0);
+    let mut quick = Cursor::fresh(&table);
+    assert_eq!(told(&mut quick, &table), [(1, vec![Appeared], false)]);
+    let [mut slow, mut late, mut slowest] = [0; 3].map(|_| Cursor::fresh(&table));
+    for cursor in [&mut slow, &mut slowest] {
+        assert_eq!(told(cursor, &table), [(1, vec![Appeared], false)]);
+    }
+    apply(&mut table, look_without(1, 1), 1);
+    assert_eq!(told(&mut quick, &table), [(1, vec![Removed], false)]);
+    apply(&mut table, look(vec![reading(1, 20, None, 2)], -28), 2);
+    assert_eq!(told(&mut quick, &table), [(1, vec![Appeared], false)]);
+    // One has not read meanwhile, and another has not begun to.
+    assert_eq!(told(&mut slow, &table), [(1, vec![Changed], true)]);
+    assert_eq!(told(&mut late, &table), [(1, vec![Appeared], false)]);
+    let mark = Mark::of(&table, &slowest).unwrap();
+    assert_eq!(mark.running, [(id(1), 0)], "it is known as running, in another state");
+
+    // Back with its end.
+    apply(&mut table, look_without(1, 3), 3);
+    assert_eq!(told(&mut quick, &table), [(1, vec![Removed], false)]);
+    apply(&mut table, look(vec![reading(1, 100, Some(4), 4)], -26), 4);
+    assert_eq!(told(&mut quick, &table), [(1, vec![Appeared, Ended], false)]);
+    for cursor in [&mut slow, &mut late, &mut slowest] {
+        assert_eq!(told(cursor, &table), [(1, vec![Ended], true)]);
+    }
+}
+
+#[test]
+fn a_run_that_was_told_to_be_over_does_not_end_again_elsewhere() {
+    let mut table = Table::default();
+    apply(&mut table, look(vec![reading(1, 100, Some(0), 0)], -1440), 0);
+    let mark = Mark::of(&table, &Cursor::fresh(&table)).unwrap();
+    let mut other = Table::default();
+    apply(&mut other, look(vec![reading(1, 50, None, 1)], -1439), 1);
+    let Resumed { pending, absent, unlisted, .. } = mark.resume(&other);
+    assert!(absent.is_empty());
+    let mut cursor = Cursor::resumed(&other, pending, Vec::new(), unlisted);
+    assert_eq!(told(&mut cursor, &other), []);
+    let again = Mark::of(&other, &cursor).unwrap();
+    assert_eq!((again.running, again.ended), (Vec::new(), mark.ended));
+    apply(&mut other, look(vec![reading(1, 100, Some(2), 2)], -28), 2);
+    assert_eq!(told(&mut cursor, &other), []);
+}
