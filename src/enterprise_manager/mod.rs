@@ -31,7 +31,7 @@ mod xml;
 
 use std::sync::Arc;
 
-pub(crate) use batch::{Deadline, ReadAlone, Wait, length_of_query};
+pub(crate) use batch::{Deadline, Wait, length_of_query};
 pub(crate) use differences::differences;
 pub use error::{BadResponse, CertificateFault, Error, Setting, UnusableSetting};
 pub use guard::{

@@ -153,7 +153,7 @@ impl EnterpriseManager {
         };
         let mut session = session.map_err(AttemptError::Logon)?;
         let mut answer = self.get(read, &session).await;
-        if matches!(answer, Err(Error::TokenRefused { .. })) {
+        if matches!(answer, Err(Error::TokenRefused { .. })) && read.request.renews_logon() {
             let begun = Instant::now();
             let renewed = self.logons.renewed_session(&session, read.trace).await;
             read.delay += begun.elapsed();

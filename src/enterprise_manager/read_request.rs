@@ -12,6 +12,11 @@ pub(crate) trait ReadRequest: Sync {
     /// The kind of the request.
     const KIND: RequestKind;
 
+    /// Whether it is sent once more with a new logon session if EM answers 401.
+    fn renews_logon(&self) -> bool {
+        true
+    }
+
     /// The request's target, relative to EM's address.
     fn path(&self) -> String;
 

@@ -29,9 +29,9 @@ use tokio::time::Instant;
 
 use crate::{
     enterprise_manager::{
-        EnterpriseManager, Error, ItemList, ItemPage, Position, ReadAlone, ReadContext, Reading,
-        Selection, SessionFilter, SessionId, SessionList, SessionPage, TaskFilter, TaskList,
-        TaskPage, TaskReading, View, Wait,
+        EnterpriseManager, Error, ItemList, ItemPage, Position, ReadContext, Reading, Selection,
+        SessionFilter, SessionId, SessionList, SessionPage, TaskFilter, TaskList, TaskPage,
+        TaskReading, View, Wait,
     },
     operations::metrics::ReadCounters,
     settings::ReuseSettings,
@@ -215,15 +215,18 @@ impl SharedReads {
             let in_turn = enterprise_manager.replica_session_in(turn, id, view, &context);
             let result = match in_turn.await {
                 Ok(result) => result,
-                Err(ReadAlone { arrival }) => {
+                Err(after) => {
                     patience.is_queued();
                     let (callers, waited) = (context.callers(), context.waited());
-                    let permit =
-                        enterprise_manager.permit(Some(arrival), share, callers, waited).await;
+                    let permit = enterprise_manager
+                        .permit(Some(after.arrival), share, callers, waited)
+                        .await;
                     patience.has_turn(Instant::now());
                     context.extend(patience.until());
-                    let permit = Some(permit);
-                    enterprise_manager.replica_session_alone(id, view, &context, permit).await
+                    let after = &after;
+                    enterprise_manager
+                        .replica_session_after(after, id, view, &context, permit)
+                        .await
                 }
             };
             registry.keep(key, &result, accepts_earlier);

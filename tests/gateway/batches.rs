@@ -91,7 +91,8 @@ async fn a_session_that_the_query_does_not_return_is_read_alone_before_it_is_not
     }
     let (alone, together) = targets(&setup);
     assert!(alone >= ids.len() && together > 0, "{alone} alone, {together} together");
-    assert_eq!(metric(&setup, "gateway_em_batches_suspended").await, 0);
+    // Such queries are of no use.
+    assert_eq!(metric(&setup, "gateway_em_batches_suspended").await, 1);
 }
 
 #[tokio::test]
@@ -149,6 +150,23 @@ async fn a_session_that_cannot_be_read_fails_its_own_caller_only() {
     let failed: Vec<_> = answers.into_iter().filter_map(Result::err).collect();
     let [status] = failed.as_slice() else { panic!("{failed:?}") };
     assert_eq!(reason(status), "EM_BAD_RESPONSE_INVALID_FIELD");
+}
+
+#[tokio::test]
+async fn a_row_without_an_identifier_costs_its_session_a_single_read() {
+    let (setup, ids) = busy().await;
+    let options = Options { history: 200, ..Options::default() };
+    let target =
+        "/api/query?type=ReplicaJobSession&format=Entities&pageSize=30&sortDesc=CreationTime";
+    let page = String::from_utf8(simulator::document(options, target).unwrap()).unwrap();
+    let (before, after) = page.rsplit_once("UID=\"urn:veeam:ReplicaJobSession:").unwrap();
+    let page = format!("{before}UID=\"urn:veeam:Something:{after}");
+    setup.simulator.answer_query_with(Canned::xml(page));
+    for (answer, id) in get_all(&setup, &ids[..30]).await.into_iter().zip(&ids) {
+        assert_eq!(&answer.unwrap().id, id);
+    }
+    assert!(targets(&setup).1 > 0);
+    assert_eq!(metric(&setup, "gateway_em_batches_suspended").await, 0);
 }
 
 #[tokio::test]
@@ -227,14 +245,33 @@ async fn the_sessions_of_a_query_that_is_never_answered_are_read_alone_in_time()
 
 #[tokio::test]
 async fn a_query_that_fails_while_single_reads_succeed_fails_nobody() {
-    for (status, body) in [(503, "error-503.xml"), (504, "proxy-502.html")] {
+    for (status, body) in [
+        (401, "error-401.xml"),
+        // As while the service is stopped.
+        (404, "proxy-502.html"),
+        (429, "proxy-502.html"),
+        (503, "error-503.xml"),
+        (504, "proxy-502.html"),
+        // Half a document.
+        (200, "query-entities-truncated.xml"),
+    ] {
         let (setup, ids) = busy().await;
-        let mut canned = Canned::xml(fixture(body));
+        let mut canned = Canned::xml(match body {
+            "query-entities-truncated.xml" => {
+                let page = fixture("query-entities.xml");
+                page[..page.len() / 2].to_vec()
+            }
+            _ => fixture(body),
+        });
         canned.status = status.try_into().unwrap();
         setup.simulator.answer_query_with(canned);
         for answer in get_all(&setup, &ids).await {
             answer.unwrap();
         }
+        assert_eq!(metric(&setup, "gateway_em_batches_suspended").await, 1, "{status} {body}");
+        let requests = setup.simulator.requests();
+        let logons = requests.iter().filter(|it| it.target.contains("sessionMngr")).count();
+        assert_eq!(logons, 1, "{status} {body}");
     }
 }
 

@@ -200,7 +200,12 @@ async fn where_em_cannot_answer_the_query_each_watched_session_is_polled_alone()
 
 #[tokio::test]
 async fn a_query_that_fails_while_single_reads_succeed_is_no_outage() {
-    for (status, body) in [(503, "error-503.xml"), (504, "proxy-502.html")] {
+    for (status, body) in [
+        (401, "error-401.xml"),
+        (429, "proxy-502.html"),
+        (503, "error-503.xml"),
+        (504, "proxy-502.html"),
+    ] {
         let setup = start().await;
         let mut watches = watch_all(&setup, &known()).await;
         let mut canned = Canned::xml(fixture(body));

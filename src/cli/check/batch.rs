@@ -74,12 +74,36 @@ pub(super) async fn compare(target: Target<'_>, id: SessionId) -> Result<Success
             "a query for {size} sessions takes longer than as many single reads ({times} for one)"
         )));
     }
+    let meaning = what_it_means(target, took, took_alone);
     Ok(Success::new(
         (),
         format!(
-            "sessions will be read together: a query for {size} returns what a single read does ({times})"
+            "sessions will be read together: a query for {size} returns what a single read does \
+             ({times}){meaning}"
         ),
     ))
+}
+
+/// What a slow query means for calls; nothing if it is about as fast as a single read.
+fn what_it_means(target: Target<'_>, query: Duration, single: Duration) -> String {
+    let single = single.max(Duration::from_millis(1));
+    let least = query.as_millis().div_ceil(single.as_millis());
+    if least <= 2 {
+        return String::new();
+    }
+    let (size, concurrency) = (target.settings.batch, target.settings.concurrency);
+    let rounds = u32::try_from(size.div_ceil(concurrency.max(1))).unwrap_or(u32::MAX);
+    let alone = single.saturating_mul(rounds);
+    let burst = if query > alone {
+        format!(
+            ". {size} single reads take {} ms, {concurrency} at a time: queries save requests, and a \
+             burst of calls is answered no sooner",
+            alone.as_millis()
+        )
+    } else {
+        String::new()
+    };
+    format!(", if {least} or more wait: it takes as long as so many single reads{burst}")
 }
 
 /// Sessions will not be read together, for this reason.

@@ -14,9 +14,12 @@
 //!   maximum age holds. The spans of the others link to the trace of the one whose permit it was.
 //! * A session that the query does not return is read alone before anything is said of it: a query
 //!   may be filtered, cut into pages, or answered by something else than EM.
-//! * Where EM cannot answer such queries, the same reads go alone, and for some minutes no batch is
-//!   tried. After any other failure that need not be one of the single reads, they go alone too, and
-//!   early enough for their deadlines if a query takes too long. They go back to the places in the
+//! * Where EM refuses such queries, the same reads go alone, and for some minutes no batch is tried.
+//!   After any other failure that need not be one of the single reads, they go alone too, and early
+//!   enough for their deadlines if a query takes too long. The next query is a trial for a few
+//!   sessions then, and no batch is tried for some minutes if that fails as well: one session whose
+//!   row makes the document unreadable costs a batch, not all of them. After a 401 or 429, one of the
+//!   reads goes alone before the others do, since these may be about everything. They go back to the places in the
 //!   queue that they had when they arrived.
 //! * Only as many reads go together as take EM longer one after another than the query, and only those
 //!   whose deadlines leave time for it.
@@ -52,7 +55,6 @@ use super::{
 pub(super) use batches::Batches;
 pub(crate) use queue::{Deadline, Wait};
 pub(crate) use together::length_of_query;
-pub(crate) use turn::ReadAlone;
 use turn::Turn;
 
 impl EnterpriseManager {
@@ -82,12 +84,12 @@ impl EnterpriseManager {
             }
             permit => Turn::alone(permit),
         };
-        let arrival = match self.replica_session_in(turn, id, view, context).await {
+        let after = match self.replica_session_in(turn, id, view, context).await {
             Ok(outcome) => return outcome,
-            Err(ReadAlone { arrival }) => arrival,
+            Err(after) => after,
         };
         let (callers, waited) = (context.callers(), context.waited());
-        let permit = self.permit(Some(arrival), Share::Calls, callers, waited).await;
-        self.replica_session_alone(id, view, context, Some(permit)).await
+        let permit = self.permit(Some(after.arrival), Share::Calls, callers, waited).await;
+        self.replica_session_after(&after, id, view, context, permit).await
     }
 }

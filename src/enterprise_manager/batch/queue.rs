@@ -17,7 +17,7 @@ use crate::{
     enterprise_manager::{
         SessionId,
         error::Error,
-        guard::{CallerKey, Share, Waited, WaitingCallers},
+        guard::{Arrival, CallerKey, Share, Waited, WaitingCallers},
         model::{Reading, View},
     },
     operations::traces::TraceContext,
@@ -62,6 +62,8 @@ pub(super) enum Reply {
     Read(Result<Arc<Reading>, Error>),
     /// Nothing: the session has to be read alone.
     ReadAlone,
+    /// Nothing, and the query should have returned it if EM knows it.
+    LeftOut,
 }
 
 /// A read's place in a batch that has begun.
@@ -73,6 +75,7 @@ pub(super) struct Seat {
 /// A read that a batch has taken along.
 pub(super) struct Member {
     pub(super) id: SessionId,
+    pub(super) arrival: Arrival,
     pub(super) deadline: Instant,
     /// Whether it has as much time again to be read alone.
     pub(super) is_renewed: bool,
@@ -90,6 +93,7 @@ struct Kind {
 
 struct Waiting {
     id: SessionId,
+    arrival: Arrival,
     /// When it no longer waits for company.
     gathered: Instant,
     deadline: Deadline,
@@ -124,6 +128,7 @@ impl Queue {
         id: SessionId,
         view: View,
         wait: &Wait<'_>,
+        arrival: Arrival,
         size: usize,
     ) -> (Ticket<'_>, oneshot::Receiver<Seat>) {
         let (seat, receiver) = oneshot::channel();
@@ -138,7 +143,7 @@ impl Queue {
         let own = if line.len() + 1 < size { now + wait.company } else { now };
         let gathered = first.map_or(own, |first| own.min(first));
         let (deadline, trace, callers) = (wait.deadline, wait.trace.clone(), wait.callers.clone());
-        line.insert(number, Waiting { id, gathered, deadline, trace, callers, seat });
+        line.insert(number, Waiting { id, arrival, gathered, deadline, trace, callers, seat });
         (Ticket { queue: self, number, kind, gathered }, receiver)
     }
 }
@@ -205,11 +210,11 @@ impl Waiting {
     fn into_member(self, began: Instant) -> Member {
         let (reply, receiver) = oneshot::channel();
         // Whoever has left needs no seat.
-        drop(self.seat.send(Seat { began, reply: receiver }));
-        let deadline = self.deadline.of_read(began);
-        let is_renewed = matches!(self.deadline, Deadline::After(_));
-        let (trace, callers) = (self.trace, self.callers);
-        Member { id: self.id, deadline, is_renewed, trace, callers, reply }
+        let Self { id, arrival, deadline, trace, callers, seat, .. } = self;
+        drop(seat.send(Seat { began, reply: receiver }));
+        let is_renewed = matches!(deadline, Deadline::After(_));
+        let deadline = deadline.of_read(began);
+        Member { id, arrival, deadline, is_renewed, trace, callers, reply }
     }
 }
 
@@ -244,7 +249,7 @@ mod tests {
                 waited: &Mutex::default(),
             };
             let id = uuid::Uuid::from_u128(session).to_string().parse().unwrap();
-            queue.join(id, View::Entity, &wait, 64)
+            queue.join(id, View::Entity, &wait, Arrival::default(), 64)
         };
         let many: Vec<_> = (10..20).map(|session| join(&[MANY], session)).collect();
         let shared = join(&[MANY, 2], 20);

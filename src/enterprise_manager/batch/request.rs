@@ -52,6 +52,9 @@ impl ReadRequest for SessionRequest {
 pub(super) struct BatchRequest {
     pub(super) ids: Vec<SessionId>,
     pub(super) view: View,
+    /// Whether a 401 means that the logon session is over. If not, whoever asks finds that out with a
+    /// single read: it may be the query that is refused.
+    pub(super) renews_logon: bool,
 }
 
 impl BatchRequest {
@@ -60,11 +63,22 @@ impl BatchRequest {
     }
 }
 
+/// The sessions of a page that were asked for.
+pub(super) struct Rows {
+    /// One that cannot be parsed has its error.
+    pub(super) sessions: HashMap<SessionId, Result<ReplicaSession, BadResponse>>,
+    /// Whether there are more pages, although one should suffice.
+    pub(super) is_cut: bool,
+}
+
 impl ReadRequest for BatchRequest {
-    /// Sessions that were asked for. One that cannot be parsed has its error.
-    type Answer = HashMap<SessionId, Result<ReplicaSession, BadResponse>>;
+    type Answer = Rows;
 
     const KIND: RequestKind = RequestKind::Batch;
+
+    fn renews_logon(&self) -> bool {
+        self.renews_logon
+    }
 
     fn path(&self) -> String {
         let query = Query {
@@ -80,12 +94,16 @@ impl ReadRequest for BatchRequest {
 
     async fn parse(&self, body: &[u8]) -> Result<Self::Answer, BadResponse> {
         // More than were asked for are no harm: strangers and duplicates are left out below.
-        let rows = parse_session_rows(body, self.view, MAX_PAGE_SIZE.into()).await?.items;
+        let page = parse_session_rows(body, self.view, MAX_PAGE_SIZE.into()).await?;
+        let (is_cut, rows) = (!page.is_last(1, u16::MAX), page.items);
         let is_empty = rows.is_empty();
         let mut sessions = HashMap::with_capacity(rows.len());
         for row in rows {
-            if self.ids.contains(&row.id) {
-                sessions.entry(row.id).or_insert(row.session);
+            // Without an id, it is nobody's: whose it was is read alone.
+            if let Some(id) = row.id
+                && self.ids.contains(&id)
+            {
+                sessions.entry(id).or_insert(row.session);
             }
         }
         if sessions.is_empty() && !is_empty {
@@ -93,6 +111,7 @@ impl ReadRequest for BatchRequest {
             let found = "sessions of other ids only".to_owned();
             return Err(BadResponse::WrongSession { found });
         }
-        Ok(sessions)
+        let is_cut = is_cut && sessions.len() < self.ids.len();
+        Ok(Rows { sessions, is_cut })
     }
 }

@@ -1,48 +1,80 @@
 //! Whether this EM, and what stands before it, can read sessions together.
 
-use std::{fmt, time::Duration};
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use parking_lot::Mutex;
 use prometheus_client::metrics::gauge::Gauge;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
-use crate::enterprise_manager::error::Error;
+use crate::enterprise_manager::error::{BadResponse, Error};
 
-/// How long no batch is tried after one that EM could not answer.
+/// How long no batch is tried after those that EM could not answer.
 const PAUSE: Duration = Duration::from_secs(5 * 60);
 
-/// What the last batch has shown.
-pub(super) struct Support {
+/// What the last batches have shown.
+pub(super) struct Support(Arc<State>);
+
+struct State {
     suspended_until: Mutex<Option<Instant>>,
+    /// Whether no batch has been answered since the last pause.
+    is_retried: AtomicBool,
     /// 1 while suspended.
     gauge: Gauge,
 }
 
 impl Support {
     pub(super) fn new(gauge: Gauge) -> Self {
-        Self { suspended_until: Mutex::new(None), gauge }
+        let suspended_until = Mutex::new(None);
+        Self(Arc::new(State { suspended_until, is_retried: AtomicBool::new(false), gauge }))
     }
 
     /// Whether a batch may be tried.
     pub(super) fn is_given(&self) -> bool {
-        let mut suspended_until = self.suspended_until.lock();
-        if suspended_until.is_some_and(|until| Instant::now() < until) {
-            return false;
-        }
-        if suspended_until.take().is_some() {
-            self.gauge.set(0);
-        }
-        true
+        self.0.suspended_until.lock().is_none_or(|until| Instant::now() >= until)
     }
 
     /// Reads go alone for some minutes, for this reason.
     pub(super) fn suspend(&self, why: impl fmt::Display) {
-        if self.suspended_until.lock().replace(Instant::now() + PAUSE).is_none() {
-            self.gauge.set(1);
-            tracing::warn!(
-                pause_seconds = PAUSE.as_secs(),
-                "no sessions are read together during the pause: {why}"
-            );
+        if self.0.suspended_until.lock().replace(Instant::now() + PAUSE).is_some() {
+            return;
+        }
+        self.0.gauge.set(1);
+        tracing::warn!(
+            pause_seconds = PAUSE.as_secs(),
+            "no sessions are read together during the pause: {why}"
+        );
+        let state = self.0.clone();
+        // Not when the next read waits, which may be much later.
+        tokio::spawn(async move {
+            loop {
+                sleep(PAUSE).await;
+                let mut until = state.suspended_until.lock();
+                if until.is_none_or(|until| Instant::now() >= until) {
+                    *until = None;
+                    state.is_retried.store(true, Ordering::Relaxed);
+                    state.gauge.set(0);
+                    tracing::info!(
+                        "the pause is over: a few of the next sessions that wait are read together"
+                    );
+                    return;
+                }
+            }
+        });
+    }
+
+    /// A batch has been answered.
+    pub(super) fn answered(&self) {
+        if self.0.is_retried.load(Ordering::Relaxed)
+            && self.0.is_retried.swap(false, Ordering::Relaxed)
+        {
+            tracing::info!("sessions are read together again");
         }
     }
 }
@@ -52,7 +84,6 @@ pub(super) fn meets_all(error: &Error) -> bool {
     matches!(
         error,
         Error::CredentialsRejected { .. }
-            | Error::TokenRefused { .. }
             | Error::LogonPaused { .. }
             | Error::UntrustedCertificate { .. }
             | Error::TlsFailed { .. }
@@ -61,4 +92,95 @@ pub(super) fn meets_all(error: &Error) -> bool {
             | Error::CircuitOpen { .. }
             | Error::Throttled { .. }
     )
+}
+
+/// Whether EM, or what stands before it, refuses queries as such, whichever sessions they are for.
+pub(super) fn is_refusal(error: &Error) -> bool {
+    match error {
+        Error::RequestRefused { .. }
+        | Error::SessionNotFound { .. }
+        | Error::AccessDenied { .. }
+        | Error::NotImplemented { .. }
+        | Error::BadResponse(BadResponse::WrongRoot { .. } | BadResponse::WrongSession { .. }) => {
+            true
+        }
+        Error::NotEnterpriseManager { passing, .. } => !passing,
+        _ => false,
+    }
+}
+
+/// How a query has failed, for the log: without any text of EM's.
+pub(super) fn how(error: &Error) -> String {
+    // What follows is EM's.
+    let status = |why: &str| why.split(" (").next().unwrap_or_default().to_owned();
+    match error {
+        Error::SessionNotFound { .. } => "status 404, as for an unknown session".to_owned(),
+        Error::AccessDenied { .. } => "status 403".to_owned(),
+        Error::NotImplemented { .. } => "status 501".to_owned(),
+        Error::RequestRefused { status, .. } | Error::Internal { status, .. } => {
+            format!("status {status}")
+        }
+        Error::TokenRefused { why }
+        | Error::Unavailable { why, .. }
+        | Error::Throttled { why, .. } => status(why),
+        Error::NotEnterpriseManager { what, .. } => match what.get(.."status 404".len()) {
+            Some(status) if status.starts_with("status ") => {
+                format!("{status}, and not as Enterprise Manager says it")
+            }
+            _ => "an answer of another program".to_owned(),
+        },
+        Error::ConnectionLost { .. } => "the connection is closed without an answer".to_owned(),
+        Error::Disconnected { .. } => "no complete answer".to_owned(),
+        Error::BadResponse(bad) => unusable(bad).to_owned(),
+        _ => "no connection, or no logon session".to_owned(),
+    }
+}
+
+fn unusable(bad: &BadResponse) -> &'static str {
+    match bad {
+        BadResponse::Malformed(_) => "malformed XML",
+        BadResponse::Truncated => "half a document",
+        BadResponse::TooLarge { .. } | BadResponse::TooMany { .. } => {
+            "a document that is too large"
+        }
+        BadResponse::WrongRoot { .. } => "another document than a page of sessions",
+        BadResponse::WrongSession { .. } => "sessions of other ids only",
+        _ => "a document that cannot be used",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::advance;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_pause_ends_by_itself_although_no_read_waits() {
+        let gauge = Gauge::default();
+        let support = Support::new(gauge.clone());
+        support.suspend("test");
+        assert!(!support.is_given() && gauge.get() == 1);
+        advance(PAUSE / 2).await;
+        support.suspend("the pause begins anew");
+        sleep(PAUSE * 3 / 4).await;
+        assert!(!support.is_given() && gauge.get() == 1);
+        sleep(PAUSE * 2).await;
+        assert!(support.is_given() && gauge.get() == 0);
+    }
+
+    #[test]
+    fn the_reason_names_the_status_and_nothing_that_em_says() {
+        let why = "status 503 Service Unavailable (secret (text))".to_owned();
+        let unavailable = Error::Unavailable { why, retry_after: None };
+        assert_eq!(how(&unavailable), "status 503 Service Unavailable");
+        let what = "status 404 Not Found and an HTML page, titled \"secret\"".to_owned();
+        let foreign = Error::NotEnterpriseManager { what, passing: true };
+        assert_eq!(how(&foreign), "status 404, and not as Enterprise Manager says it");
+        let what = "an HTML page, titled \"secret\"".to_owned();
+        let foreign = Error::NotEnterpriseManager { what, passing: false };
+        assert_eq!(how(&foreign), "an answer of another program");
+        let bad = BadResponse::Malformed("secret".to_owned());
+        assert_eq!(how(&bad.into()), "malformed XML");
+    }
 }

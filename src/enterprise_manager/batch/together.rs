@@ -2,17 +2,18 @@
 
 use std::{
     collections::{BTreeSet, HashMap},
+    future::Future,
     pin::pin,
     sync::Arc,
 };
 
 use futures_util::future::join_all;
 use jiff::Timestamp;
-use tokio::time::sleep_until;
+use tokio::time::{Instant, sleep_until};
 
 use super::{
     queue::{Member, Reply},
-    request::BatchRequest,
+    request::{BatchRequest, Rows, SessionRequest},
     support,
     worth::{Alone, Attempt},
 };
@@ -20,9 +21,9 @@ use crate::{
     enterprise_manager::{
         EnterpriseManager, ReadContext, SessionId,
         error::{BadResponse, Error},
-        guard::{Permit, Share},
+        guard::{Arrival, Permit, Share},
         model::{Reading, ReplicaSession, View},
-        read_request::ReadRequest as _,
+        read_request::ReadRequest,
     },
     operations::traces::TraceContext,
 };
@@ -38,6 +39,14 @@ pub(super) struct Batch {
     pub(super) attempt: Attempt,
 }
 
+/// How a query ends without an answer.
+enum Failure {
+    Error(Error),
+    TooLong,
+    /// Nobody waits any longer.
+    AllLeft,
+}
+
 impl EnterpriseManager {
     /// Reads these sessions, first with this permit. Ends early if all who wait for them have left.
     pub(super) async fn read_batch(&self, batch: Batch, mut permit: Permit) {
@@ -45,63 +54,128 @@ impl EnterpriseManager {
         let charge = permit.charge(members.iter().flat_map(|member| member.callers.keys()));
         // Several may wait for the same session, if each wants an answer newer than its call.
         let ids: BTreeSet<_> = members.iter().map(|member| member.id).collect();
-        let request = BatchRequest { ids: ids.into_iter().collect(), view };
+        let ids = ids.into_iter().collect();
+        let request = BatchRequest { ids, view, renews_logon: false };
         let Some(last) = members.iter().map(|member| member.deadline).max() else { return };
         let callers = members.iter().flat_map(|member| member.callers.keys());
         let context = ReadContext::new(last, trace, share, Arc::new(callers.collect()));
         let until = attempt.until(self.alone(&members, share));
-        let outcome = {
-            let read = pin!(self.read_with(&request, &context, Some(permit)));
-            let all_left = join_all(members.iter_mut().map(Member::left));
-            tokio::select! {
-                outcome = read => outcome.inspect_err(|error| {
-                    self.batches.suspend_if(attempt.failed(&error.to_string()));
-                }),
-                () = sleep_until(until) => {
-                    self.batches.suspend_if(attempt.given_up());
-                    Err(Error::Disconnected { why: "the query takes too long".to_owned() })
+        let read = self.read_with(&request, &context, Some(permit));
+        let mut outcome = in_time(read, until, &mut members).await;
+        let (mut first, mut is_of_all) = (None, false);
+        if let Err(Failure::Error(error)) = &outcome
+            && matches!(error, Error::Throttled { .. } | Error::TokenRefused { .. })
+        {
+            // One single read shows whether this is about the query, before all others are sent.
+            let (id, arrival) = (members[0].id, members[0].arrival);
+            let one = SessionRequest { id, view };
+            let read = self.read_again(arrival, &one, &context);
+            match in_time(read, until, &mut members).await {
+                Ok(reading) => {
+                    if matches!(error, Error::TokenRefused { .. }) {
+                        // It may have renewed the logon session.
+                        let read = self.read_again(arrival, &request, &context);
+                        outcome = in_time(read, until, &mut members).await;
+                    }
+                    first = Some((id, reading));
                 }
-                _ = all_left => return,
+                Err(Failure::Error(error)) if support::meets_all(&error) => {
+                    is_of_all = true;
+                    outcome = Err(Failure::Error(error));
+                }
+                Err(_) => {}
             }
-        };
-        // A query that returns none of the sessions may have been spared the work.
-        if matches!(&outcome, Ok(rows) if !rows.is_empty()) {
-            attempt.answered();
+        } else if let Err(Failure::Error(error)) = &outcome {
+            is_of_all = support::meets_all(error);
+        }
+        let is_answered = matches!(&outcome, Ok(rows) if !rows.sessions.is_empty());
+        if is_answered {
             charge.served();
         } else {
             drop(charge);
         }
-        let read_at = Timestamp::now();
         match outcome {
-            Ok(rows) => {
-                let read = |session| Arc::new(Reading { session, read_at });
-                let rows: HashMap<_, _> = rows
-                    .into_iter()
-                    .map(|(id, row)| (id, row.map(read).map_err(Error::from)))
-                    .collect();
-                for member in members {
-                    let reply = rows.get(&member.id).cloned().map_or(Reply::ReadAlone, Reply::Read);
-                    if matches!(reply, Reply::Read(Ok(_))) {
-                        self.batches.sessions.inc();
-                    }
-                    member.reply(reply);
-                }
-            }
-            Err(error) if support::meets_all(&error) => {
+            Ok(rows) => self.answer(&attempt, rows, members),
+            Err(Failure::AllLeft) => {}
+            Err(Failure::Error(error)) if is_of_all => {
                 for member in members {
                     member.reply(Reply::Read(Err(error.clone())));
                 }
             }
-            Err(error) => {
-                if error.may_be_of_the_query() {
+            Err(failure) => self.fail(&attempt, failure, first.as_ref(), members),
+        }
+    }
+
+    /// Reads in the place of a read that arrived then.
+    async fn read_again<R: ReadRequest>(
+        &self,
+        arrival: Arrival,
+        request: &R,
+        context: &ReadContext,
+    ) -> Result<R::Answer, Error> {
+        let (share, waited) = (context.share(R::KIND), context.waited());
+        let permit = self.permit(Some(arrival), share, context.callers(), waited).await;
+        self.read_with(request, context, Some(permit)).await
+    }
+
+    /// Gives each read its row.
+    fn answer(&self, attempt: &Attempt, rows: Rows, members: Vec<Member>) {
+        let Rows { sessions, is_cut } = rows;
+        let read_at = Timestamp::now();
+        // A query that returns none of the sessions may have been spared the work.
+        if !sessions.is_empty() {
+            attempt.answered(sessions.len());
+            self.batches.support.answered();
+            if is_cut && self.batches.worth.has_pages_of(sessions.len()) {
+                tracing::info!(
+                    sessions = sessions.len(),
+                    "Enterprise Manager returns no more sessions for a query, so no more are read together"
+                );
+            }
+        }
+        let read = |session| Arc::new(Reading { session, read_at });
+        let sessions: HashMap<_, _> = sessions
+            .into_iter()
+            .map(|(id, row)| (id, row.map(read).map_err(Error::from)))
+            .collect();
+        let left_out = || if is_cut { Reply::ReadAlone } else { Reply::LeftOut };
+        for member in members {
+            let reply = sessions.get(&member.id).cloned().map_or_else(left_out, Reply::Read);
+            if matches!(reply, Reply::Read(Ok(_))) {
+                self.batches.sessions.inc();
+            }
+            member.reply(reply);
+        }
+    }
+
+    /// Lets each read go alone, but the `first` one, which has been read.
+    fn fail(
+        &self,
+        attempt: &Attempt,
+        failure: Failure,
+        first: Option<&(SessionId, Arc<Reading>)>,
+        members: Vec<Member>,
+    ) {
+        match failure {
+            Failure::Error(error) => {
+                tracing::debug!("a query for several sessions has failed: {error}");
+                let how = support::how(&error);
+                if support::is_refusal(&error) {
                     self.batches.support.suspend(format_args!(
-                        "Enterprise Manager's query service does not return sessions by id: {error}"
+                        "Enterprise Manager's query service does not return sessions by id: {how}"
                     ));
                 }
-                for member in members {
-                    member.reply(Reply::ReadAlone);
-                }
+                self.batches.suspend_if(attempt.failed(&how));
             }
+            Failure::TooLong => self.batches.suspend_if(attempt.given_up()),
+            Failure::AllLeft => return,
+        }
+        for member in members {
+            let read = first.filter(|(id, _)| *id == member.id);
+            member.reply(match read {
+                Some((_, reading)) => Reply::Read(Ok(reading.clone())),
+                None => Reply::ReadAlone,
+            });
         }
     }
 
@@ -129,12 +203,29 @@ impl EnterpriseManager {
         context: &ReadContext,
         permit: Option<Permit>,
     ) -> Result<HashMap<SessionId, Result<ReplicaSession, BadResponse>>, Error> {
-        self.read_with(&BatchRequest { ids, view }, context, permit).await
+        let request = BatchRequest { ids, view, renews_logon: true };
+        let rows = self.read_with(&request, context, permit).await?;
+        Ok(rows.sessions)
+    }
+}
+
+/// Reads until then, while anybody waits.
+async fn in_time<A>(
+    read: impl Future<Output = Result<A, Error>>,
+    until: Instant,
+    members: &mut [Member],
+) -> Result<A, Failure> {
+    let read = pin!(read);
+    let all_left = join_all(members.iter_mut().map(Member::left));
+    tokio::select! {
+        outcome = read => outcome.map_err(Failure::Error),
+        () = sleep_until(until) => Err(Failure::TooLong),
+        _ = all_left => Err(Failure::AllLeft),
     }
 }
 
 /// The length of the address of a query for so many sessions, in bytes, without EM's own.
 pub(crate) fn length_of_query(count: usize) -> usize {
     let ids = vec![SessionId::from_bytes([0x5a; 16]); count];
-    BatchRequest { ids, view: View::Entity }.path().len()
+    BatchRequest { ids, view: View::Entity, renews_logon: true }.path().len()
 }

@@ -40,6 +40,8 @@ enum Way {
 pub(crate) struct ReadAlone {
     /// The place in the queue that the read keeps.
     pub(crate) arrival: Arrival,
+    /// Whether the query should have returned it.
+    is_left_out: bool,
 }
 
 impl Turn {
@@ -73,7 +75,7 @@ impl EnterpriseManager {
     pub(super) async fn later_turn(&self, id: SessionId, view: View, wait: &Wait<'_>) -> Turn {
         let Batches { queue, size, .. } = &*self.batches;
         let arrival = self.limit.arrival();
-        let (ticket, mut seat) = queue.join(id, view, wait, *size);
+        let (ticket, mut seat) = queue.join(id, view, wait, arrival, *size);
         let together = |seat| Turn::together(seat, arrival);
         let permit = pin!(async {
             ticket.gathered().await;
@@ -149,12 +151,29 @@ impl EnterpriseManager {
                 }
                 Ok(outcome)
             }
-            Ok(Reply::ReadAlone) | Err(_) => Err(ReadAlone { arrival }),
+            Ok(Reply::LeftOut) => Err(ReadAlone { arrival, is_left_out: true }),
+            Ok(Reply::ReadAlone) | Err(_) => Err(ReadAlone { arrival, is_left_out: false }),
         }
     }
 
+    /// Reads a session by its id with this permit, after its batch.
+    pub(crate) async fn replica_session_after(
+        &self,
+        batch: &ReadAlone,
+        id: SessionId,
+        view: View,
+        context: &ReadContext,
+        permit: Permit,
+    ) -> Result<Arc<Reading>, Error> {
+        let outcome = self.replica_session_alone(id, view, context, Some(permit)).await;
+        if batch.is_left_out && outcome.is_ok() {
+            self.batches.suspend_if(self.batches.worth.left_out());
+        }
+        outcome
+    }
+
     /// Reads a session by its id, first with this permit if there is one.
-    pub(crate) async fn replica_session_alone(
+    async fn replica_session_alone(
         &self,
         id: SessionId,
         view: View,

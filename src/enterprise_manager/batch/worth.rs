@@ -28,6 +28,10 @@ const LEAST_TIME: Duration = Duration::from_secs(1);
 /// are one.
 const MOST_FAILURES: u32 = 2;
 
+/// Queries that leave out so many sessions that are there, and three times as many as they return, are
+/// suspended.
+const MOST_LEFT_OUT: usize = 32;
+
 /// The times of single reads and of queries.
 #[derive(Default)]
 pub(super) struct Worth(Mutex<Times>);
@@ -48,6 +52,12 @@ struct Times {
     is_on_trial: bool,
     /// The number of sessions in all queries under way.
     under_way: usize,
+    /// The number of sessions that EM puts on a page, if it is less than was asked for, and since when
+    /// that is known.
+    page: Option<(usize, Instant)>,
+    /// How many sessions queries have returned lately, and how many they have left out that were there.
+    returned: usize,
+    left_out: usize,
 }
 
 /// Why queries are suspended: a text for the operator, without anything of EM's own.
@@ -103,6 +113,8 @@ impl Worth {
         let mut times = self.0.lock();
         let single = times.single.0;
         let alone = single.unwrap_or_default();
+        let page = times.page.filter(|(_, since)| since.elapsed() < KNOWN_FOR);
+        let size = page.map_or(size, |(page, _)| size.min(page.max(2)));
         let Some(query) = times.known_query() else {
             let trial = Plan { least: 2, most: size.min(TRIAL), time: None, needs: 6 * alone };
             return Ok(if times.is_on_trial { Plan::ALONE } else { trial });
@@ -120,6 +132,29 @@ impl Worth {
         Ok(Plan { least, most: size, time: Some(query), needs: 2 * query + 2 * alone })
     }
 
+    /// EM puts no more than so many sessions on a page. Returns whether that is new.
+    pub(super) fn has_pages_of(&self, size: usize) -> bool {
+        let mut times = self.0.lock();
+        let known = times.page.replace((size, Instant::now()));
+        known.is_none_or(|(known, _)| known != size)
+    }
+
+    /// A session that a query has left out has been read alone. Returns why queries are to be suspended,
+    /// if they leave out most.
+    pub(super) fn left_out(&self) -> Option<Why> {
+        let mut times = self.0.lock();
+        times.left_out += 1;
+        times.forget_old_rows();
+        let (returned, left_out) = (times.returned, times.left_out);
+        (left_out >= MOST_LEFT_OUT && left_out > 3 * returned).then(|| {
+            (times.returned, times.left_out) = (0, 0);
+            format!(
+                "Enterprise Manager's queries have returned {returned} of {} sessions that it has",
+                returned + left_out
+            )
+        })
+    }
+
     /// A query of this plan begins, for so many sessions.
     pub(super) fn begin(self: &Arc<Self>, plan: Plan, count: usize) -> Attempt {
         let mut times = self.0.lock();
@@ -134,6 +169,14 @@ impl Times {
     fn known_query(&self) -> Option<Duration> {
         let is_known = self.last_query.is_some_and(|at| at.elapsed() < KNOWN_FOR);
         self.query.0.filter(|_| is_known)
+    }
+
+    /// Lets the last rows count most.
+    fn forget_old_rows(&mut self) {
+        while self.returned + self.left_out > 4 * MOST_LEFT_OUT {
+            self.returned /= 2;
+            self.left_out /= 2;
+        }
     }
 
     /// A single read has been answered, so the last failure was one of the query. Returns why queries are to be
@@ -199,9 +242,11 @@ impl Attempt {
         self.began + latest.min(enough.max(LEAST_TIME))
     }
 
-    /// The query has returned sessions.
-    pub(super) fn answered(&self) {
+    /// The query has returned so many sessions.
+    pub(super) fn answered(&self, sessions: usize) {
         let mut times = self.worth.0.lock();
+        times.returned += sessions;
+        times.forget_old_rows();
         if times.known_query().is_none() {
             times.query = Mean::default();
         }

@@ -50,7 +50,7 @@ pub(crate) struct Permit {
 }
 
 /// When a read arrived, as a place in the lines.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Default, Clone, Copy)]
 pub(crate) struct Arrival(u64);
 
 /// The callers that are charged for the permit of a batch; dropping it ends that.

@@ -70,7 +70,8 @@ pub(crate) async fn parse_session_rows(
 
 /// A session of a page, or why it cannot be parsed.
 pub(crate) struct SessionRow {
-    pub(crate) id: SessionId,
+    /// `None` if the row does not say which one it is.
+    pub(crate) id: Option<SessionId>,
     pub(crate) session: Result<ReplicaSession, BadResponse>,
 }
 
@@ -83,14 +84,20 @@ impl ListItem for SessionRow {
         view: View,
     ) -> Result<Self, BadResponse> {
         let outside = document.depth() - 1;
-        let id = named_session(&identity)?;
+        let id = match named_session(&identity) {
+            Ok(id) => id,
+            Err(error) => {
+                document.skip_to(outside)?;
+                return Ok(Self { id: None, session: Err(error) });
+            }
+        };
         match parse_content(document, id, identity, view) {
             Err(error @ (BadResponse::InvalidField { .. } | BadResponse::NoFields(_))) => {
                 document.skip_to(outside)?;
-                Ok(Self { id, session: Err(error.within(&id.urn())) })
+                Ok(Self { id: Some(id), session: Err(error.within(&id.urn())) })
             }
             Err(error) => Err(error),
-            Ok(session) => Ok(Self { id, session: Ok(session) }),
+            Ok(session) => Ok(Self { id: Some(id), session: Ok(session) }),
         }
     }
 

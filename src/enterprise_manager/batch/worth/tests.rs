@@ -14,7 +14,7 @@ fn worth() -> Arc<Worth> {
 async fn query(worth: &Arc<Worth>, took: Duration) {
     let attempt = worth.begin(worth.plan(64).unwrap(), 64);
     advance(took).await;
-    attempt.answered();
+    attempt.answered(8);
 }
 
 #[tokio::test(start_paused = true)]
@@ -146,4 +146,28 @@ async fn the_failures_of_queries_that_were_under_way_together_are_one() {
         assert_eq!(attempt.given_up(), None);
     }
     assert_eq!(worth.plan(64).unwrap().most, TRIAL);
+}
+
+#[tokio::test(start_paused = true)]
+async fn queries_that_leave_out_most_of_what_is_there_are_suspended() {
+    let worth = worth();
+    let attempt = worth.begin(worth.plan(64).unwrap(), 64);
+    attempt.answered(20);
+    assert!((0..60).all(|_| worth.left_out().is_none()));
+    assert!(worth.left_out().unwrap().contains("returned 20 of 81"));
+    assert!((1..MOST_LEFT_OUT).all(|_| worth.left_out().is_none()));
+    assert!(worth.left_out().unwrap().contains("returned 0 of 32"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_more_go_together_than_fit_on_a_page() {
+    let worth = worth();
+    query(&worth, READ).await;
+    assert!(worth.has_pages_of(10));
+    assert!(!worth.has_pages_of(10), "known");
+    assert_eq!(worth.plan(64).unwrap().most, 10);
+    assert_eq!(worth.plan(4).unwrap().most, 4);
+    advance(KNOWN_FOR).await;
+    query(&worth, READ).await;
+    assert_eq!(worth.plan(64).unwrap().most, 64);
 }
