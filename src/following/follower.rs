@@ -87,13 +87,15 @@ impl Follower {
         let state = followed.state.subscribe();
         let is_resumed = mark.is_some();
         followed.resumed.fetch_add(usize::from(is_resumed), Ordering::SeqCst);
-        let look = if mark.is_some() {
-            // One that begins later than the mark was made: else the follower may know more than the table.
-            let look = followed.begun.load(Ordering::SeqCst) + 1;
-            followed.wanted.notify_one();
-            look
-        } else {
-            1
+        let look = match &mark {
+            // The follower may know more than an older one has put into the table.
+            Some(mark) if mark.poller == followed.poller.0 => mark.look,
+            // One that begins later than the mark was made, since this is another poller's.
+            Some(_) => {
+                followed.wanted.notify_one();
+                followed.begun.load(Ordering::SeqCst) + 1
+            }
+            None => 1,
         };
         let sent_outage =
             if state.borrow().outage.is_some() { 0 } else { state.borrow().outage_number };
@@ -183,7 +185,12 @@ impl Follower {
         match &self.place {
             Place::Waiting(_, mark) => mark.clone(),
             Place::WaitingForLong(_, mark) | Place::Reading(mark, _) => Some(mark.clone()),
-            Place::At(cursor) => Mark::of(&self.followed.table.lock(), cursor),
+            Place::At(cursor) => {
+                let table = self.followed.table.lock();
+                let mark = Mark::of(&table, cursor)?;
+                let look = self.followed.begun.load(Ordering::SeqCst);
+                Some(Mark { poller: self.followed.poller.0, look, ..mark })
+            }
         }
     }
 

@@ -31,6 +31,9 @@ const MAX_RUNNING: usize = 1000;
 /// What a follower has been sent, as of a look at Enterprise Manager.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Mark {
+    /// The poller whose looks it has been sent, and a look that is as new as all of these; 0 if none is known.
+    pub(crate) poller: u64,
+    pub(crate) look: u64,
     /// What has ended before is not counted.
     pub(crate) from: Timestamp,
     /// Everything that has ended since is named.
@@ -132,7 +135,7 @@ impl Mark {
         }
         let named = named.into_iter().map(|(_, hash)| hash);
         let ended = without_time.into_iter().chain(named).collect();
-        Some(Self { from, floor, older, running, ended })
+        Some(Self { from, floor, older, running, ended, ..Self::default() })
     }
 
     /// What a follower with this mark has to be sent, by a table that is newer than the mark.

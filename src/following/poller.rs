@@ -178,7 +178,7 @@ impl FilterPoller {
     }
 
     /// Waits for the next look: for the pause, or until a follower wants to know what is new. Then it is
-    /// still a tenth of the shortest interval since the last look, at least.
+    /// still half of the shortest interval since the last look, at least, however many followers want to know.
     async fn wait(&self, pause: Duration) {
         let pause = pin!(sleep(pause));
         if self.followed.state.borrow().outage.is_some() {
@@ -187,7 +187,7 @@ impl FilterPoller {
         tokio::select! {
             () = pause => {}
             () = self.followed.wanted.notified() => {
-                sleep_until(self.last_begun + self.registry.settings.interval / 10).await;
+                sleep_until(self.last_begun + self.registry.settings.interval / 2).await;
             }
         }
     }

@@ -29,6 +29,17 @@ pub(super) struct FollowState {
     pub(super) end: Option<LookError>,
 }
 
+/// Tells a poller from all others, also from those of other replicas.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct PollerNumber(pub(super) u64);
+
+impl Default for PollerNumber {
+    /// Another one.
+    fn default() -> Self {
+        Self(fastrand::u64(1..))
+    }
+}
+
 impl FollowState {
     /// Whether this error fails a new follower: one that does not pass by itself, before anything is known.
     pub(super) fn fails_new(&self, error: &Error) -> bool {
@@ -41,6 +52,7 @@ impl FollowState {
 pub(super) struct Followed {
     /// Of which sessions.
     pub(super) filter: SessionFilter,
+    pub(super) poller: PollerNumber,
     pub(super) table: Mutex<Table>,
     pub(super) state: watch::Sender<FollowState>,
     /// The number of looks that have begun.

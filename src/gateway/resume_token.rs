@@ -16,8 +16,10 @@ const MAX_TOKEN: usize = 40_000;
 impl PageTokens {
     /// The token for a mark. `request` identifies the watch.
     pub(super) fn of_mark(&self, mark: &Mark, request: &str) -> String {
-        let Mark { from, floor, older, running, ended } = mark;
+        let Mark { poller, look, from, floor, older, running, ended } = mark;
         let mut bytes = Vec::new();
+        bytes.extend(poller.to_be_bytes());
+        bytes.extend(look.to_be_bytes());
         bytes.extend(from.as_nanosecond().to_be_bytes());
         bytes.extend(floor.as_nanosecond().to_be_bytes());
         bytes.extend(older.count.to_be_bytes());
@@ -34,7 +36,9 @@ impl PageTokens {
     /// The mark in a token of [`of_mark`](Self::of_mark); `None` if it is not valid.
     pub(super) fn mark(&self, token: &str, request: &str) -> Option<Mark> {
         let bytes = self.open(token, request, MAX_TOKEN)?;
-        let (from, rest) = bytes.split_first_chunk()?;
+        let (poller, rest) = bytes.split_first_chunk()?;
+        let (look, rest) = rest.split_first_chunk()?;
+        let (from, rest) = rest.split_first_chunk()?;
         let (floor, rest) = rest.split_first_chunk()?;
         let (count, rest) = rest.split_first_chunk()?;
         let (sum, rest) = rest.split_first_chunk()?;
@@ -50,6 +54,8 @@ impl PageTokens {
             Some((SessionId::from_bytes(*id), digest))
         });
         remainder.is_empty().then_some(Mark {
+            poller: u64::from_be_bytes(*poller),
+            look: u64::from_be_bytes(*look),
             from: time(from)?,
             floor: time(floor)?,
             older: Checksum { count: u32::from_be_bytes(*count), sum: u64::from_be_bytes(*sum) },
@@ -66,6 +72,8 @@ mod tests {
     fn mark(running: usize, ended: usize) -> Mark {
         let id = |number: usize| SessionId::from_bytes((number as u128).to_be_bytes());
         Mark {
+            poller: u64::MAX - 1,
+            look: 3,
             from: "2025-01-01T00:00:00.0000001Z".parse().unwrap(),
             floor: "1969-12-31T23:59:59.25Z".parse().unwrap(),
             older: Checksum { count: 7, sum: u64::MAX },
@@ -93,7 +101,7 @@ mod tests {
         for end in 0..token.len() {
             assert_eq!(tokens.mark(&token[..end], "a"), None);
         }
-        for bytes in [&[][..], &[0; 45], &[0; 46 + 7], &[255; 46]] {
+        for bytes in [&[][..], &[0; 61], &[0; 62 + 7], &[255; 62]] {
             assert_eq!(tokens.mark(&tokens.seal(bytes, "a"), "a"), None, "{}", bytes.len());
         }
         assert_eq!(tokens.mark(&tokens.of_ids(3, "a"), "a"), None);

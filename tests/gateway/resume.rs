@@ -86,6 +86,7 @@ async fn a_follower_goes_on_at_another_replica_that_has_never_seen_its_sessions(
     let mut events = follow(&setup.client, all()).await.unwrap();
     let (_, token) = until_current(&mut events).await;
     drop(events);
+    metric_becomes(&setup, "gateway_followed_filters", 0).await;
     // Meanwhile nobody follows.
     setup.simulator.set_session(ended(1, 1, "Success"));
     // So long ago that no look returns it.
@@ -166,6 +167,7 @@ async fn a_session_that_left_while_nobody_followed_is_told_to_have_left() {
     let mut events = follow(&setup.client, working()).await.unwrap();
     let (_, token) = until_current(&mut events).await;
     drop(events);
+    metric_becomes(&setup, "gateway_followed_filters", 0).await;
     setup.simulator.set_session(Session { state: "Stopping".to_owned(), ..running(1, 10) });
     let request = WatchSessionsRequest { resume_token: token, ..working() };
     let mut events = follow(&setup.client, request).await.unwrap();
@@ -198,6 +200,7 @@ async fn of_many_ends_one_that_em_learned_of_late_is_told_and_of_several_that_th
     let mut events = follow(&setup.client, all()).await.unwrap();
     let token = current(&mut events).await;
     drop(events);
+    metric_becomes(&setup, "gateway_followed_filters", 0).await;
     setup.simulator.set_session(ended(500, 450, "Success"));
     setup.simulator.set_session(ended(501, 30, "Success"));
     let mut events = follow(&setup.client, from(&token)).await.unwrap();
@@ -205,6 +208,7 @@ async fn of_many_ends_one_that_em_learned_of_late_is_told_and_of_several_that_th
     let late = vec![Kind::Appeared, Kind::Ended];
     assert_eq!(sorted(told), [(500, late.clone()), (501, late.clone())]);
     drop(events);
+    metric_becomes(&setup, "gateway_followed_filters", 0).await;
 
     setup.simulator.set_session(ended(502, 451, "Success"));
     setup.simulator.set_session(ended(503, 452, "Success"));
@@ -221,6 +225,8 @@ async fn of_many_ends_one_that_em_learned_of_late_is_told_and_of_several_that_th
     let (change, _) = change(&mut events).await;
     assert_eq!(summary(&change), (504, late));
     current(&mut events).await;
+    drop(events);
+    metric_becomes(&setup, "gateway_followed_filters", 0).await;
     // That something may be missing is told once.
     let mut events = follow(&setup.client, from(&after)).await.unwrap();
     assert_eq!(super::follow_support::told(&mut events).await.0, 504);
@@ -275,6 +281,7 @@ async fn a_resumption_that_takes_longer_than_heartbeats_finishes_without_reading
     let mut events = follow(&setup.client, working()).await.unwrap();
     let (_, token) = until_current(&mut events).await;
     drop(events);
+    metric_becomes(&setup, "gateway_followed_filters", 0).await;
     setup.simulator.set_session(ended(1, 1, "Success"));
     setup.simulator.set_faults([fault("latency=400ms")]);
     let request = WatchSessionsRequest { resume_token: token, ..working() };
@@ -290,4 +297,25 @@ async fn a_resumption_that_takes_longer_than_heartbeats_finishes_without_reading
     };
     assert_eq!(told, (1, vec![Kind::Ended]));
     assert!(heartbeats > 2, "{heartbeats}");
+}
+
+#[tokio::test]
+async fn followers_that_go_on_where_others_follow_cost_em_nothing() {
+    let setup = start_with(Options { running: 0, ..Options::default() }, |settings| {
+        settings.watch.interval = Duration::from_secs(600);
+        settings.watch.longest_interval = Duration::from_secs(600);
+    })
+    .await;
+    setup.simulator.set_session(running(1, 10));
+    let mut events = follow(&setup.client, all()).await.unwrap();
+    let (_, old) = event(&mut events).await;
+    let token = current(&mut events).await;
+    let before = setup.simulator.counts().requests;
+    for token in [&old, &token] {
+        for _ in 0..50 {
+            let mut again = follow(&setup.client, from(token)).await.unwrap();
+            assert_eq!(until_current(&mut again).await.0, []);
+        }
+    }
+    assert_eq!(setup.simulator.counts().requests, before);
 }
