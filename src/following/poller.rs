@@ -14,7 +14,7 @@ use super::{
     look::{LookError, look},
     registry::FollowRegistry,
     state::Followed,
-    table::Look,
+    table::{Look, MAX_SESSIONS},
 };
 use crate::{
     enterprise_manager::{Error, SessionFilter, Share},
@@ -109,13 +109,18 @@ impl FilterPoller {
             self.registry.metrics.watches.looked(outcome, self.last_begun.elapsed());
             let pause = match result {
                 Ok(look) => {
+                    let found = look.listed.len();
+                    let pause = self.publish(look, number, is_long);
                     if is_long {
                         self.last_long = Some(self.last_begun);
+                        self.lookback = next_lookback(self.lookback, found);
                     }
-                    self.publish(look, number, is_long)
+                    pause
                 }
                 Err(LookError::TooMany) if is_long && self.lookback > SHORT_LOOKBACK => {
                     self.lookback = (self.lookback / 2).max(SHORT_LOOKBACK);
+                    // Who has asked for a look that goes back still waits for one.
+                    self.followed.wants_long.store(true, Ordering::SeqCst);
                     continue;
                 }
                 Err(error @ LookError::TooMany) => {
@@ -276,6 +281,15 @@ impl FilterPoller {
         }
         is_end
     }
+}
+
+/// How far the next look goes back that goes back all the way, after one that went back so far and found so
+/// many sessions: twice as far if twice as many can be followed.
+pub(super) fn next_lookback(lookback: SignedDuration, found: usize) -> SignedDuration {
+    if found.saturating_mul(2) > MAX_SESSIONS {
+        return lookback;
+    }
+    (lookback * 2).min(LOOKBACK)
 }
 
 impl Drop for FilterPoller {

@@ -10,6 +10,7 @@ use super::{
     change::{Change, ChangeKind},
     cursor::{Cursor, Step},
     mark::{Mark, Missed, Resumed},
+    poller::next_lookback,
     table::{Look, MAX_SESSIONS, Table},
 };
 use crate::enterprise_manager::{
@@ -210,4 +211,14 @@ fn a_run_that_was_told_to_be_over_does_not_end_again_elsewhere() {
     assert_eq!((again.running, again.ended), (Vec::new(), mark.ended));
     apply(&mut other, look(vec![reading(1, 100, Some(2), 2)], -28), 2);
     assert_eq!(told(&mut cursor, &other), []);
+}
+
+#[test]
+fn looks_go_back_all_the_way_again_when_fewer_sessions_end() {
+    let hours = SignedDuration::from_hours;
+    for (before, found, after) in
+        [(6, 1001, 6), (6, 1000, 12), (12, 900, 24), (24, 100, 24), (18, 1, 24)]
+    {
+        assert_eq!(next_lookback(hours(before), found), hours(after), "{before} h, {found}");
+    }
 }
