@@ -8,10 +8,11 @@ use textwrap::core::display_width;
 pub(super) use crate::proto::time::from_protobuf as moment;
 use crate::proto::v1::ReplicaSession;
 
-/// Replaces control characters: names and messages are free text, and must not control the
-/// terminal.
+/// Replaces control characters, also those that turn the direction of what follows: names and messages are free
+/// text, and must not control the terminal.
 pub(super) fn clean(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+    let turns = |c| matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    text.chars().map(|c| if c.is_control() || turns(c) { '\u{fffd}' } else { c }).collect()
 }
 
 /// As much of the text as this number of columns of the terminal has room for.

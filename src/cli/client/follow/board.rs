@@ -35,7 +35,10 @@ pub(super) fn lines(
     let count = running.len() + ended.len();
     // Without the heading and the line that counts the rest.
     let room = height.saturating_sub(lines.len() + 3).max(1);
-    let rows = running.iter().chain(&ended).take(room).map(|session| row(session, now));
+    // However many run, the last ends stay visible.
+    let of_running = room.saturating_sub(ended.len().min(room / 2));
+    let rows = running.iter().take(of_running).chain(&ended).take(room);
+    let rows = rows.map(|session| row(session, now));
     if count > 0 {
         lines.extend(SESSIONS.first_lines(&rows.collect::<Vec<_>>(), width));
     }
@@ -104,6 +107,26 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn the_last_ends_are_visible_however_many_run() {
+        let mut told = told(30, "\u{202e}Job");
+        let failed = ReplicaSession {
+            id: "f".to_owned(),
+            job_name: "Broken".to_owned(),
+            state: State::Stopped.into(),
+            ..ReplicaSession::default()
+        };
+        told.news(&ReplicaSessionChange {
+            replica_session: Some(failed),
+            kinds: vec![Kind::Ended.into()],
+            ..ReplicaSessionChange::default()
+        });
+        let lines = lines(&told, &[], Timestamp::UNIX_EPOCH, (80, 24));
+        assert!(lines[lines.len() - 2].contains("Broken"), "{lines:?}");
+        assert_eq!(lines.last().map(String::as_str), Some("… and 11 more"));
+        assert!(!lines.concat().contains('\u{202e}'), "{lines:?}");
     }
 
     #[test]
