@@ -114,7 +114,8 @@ async fn each_change_of_any_session_is_a_line_or_a_json_object() {
     assert_eq!(object(&mut objects).await["change"]["kinds"][0], "KIND_REMOVED");
 
     for child in [plain, json] {
-        signal(&child, "INT").await;
+        // Not SIGINT, which whoever starts the tests in the background has them ignore.
+        signal(&child, "TERM").await;
         assert_eq!(exit_code(child).await, None, "ended by the signal");
     }
 }
@@ -386,7 +387,10 @@ async fn a_table_on_a_terminal_stays_within_it_and_is_drawn_in_its_place() {
     for number in 0..30 {
         simulator.set_session(running(number, 10));
     }
-    let follow = format!("stty rows 12 cols 100; exec {PROGRAM} follow {} {JOB:?}", server(&first));
+    let follow = format!(
+        "stty rows 12 cols 100; exec env --default-signal=INT {PROGRAM} follow {} {JOB:?}",
+        server(&first)
+    );
     let mut terminal = Command::new("script")
         .args(["--quiet", "--return", "--command", &follow, "/dev/null"])
         .env("TERM", "xterm")
