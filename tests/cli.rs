@@ -32,6 +32,8 @@ mod simulate;
 mod tasks;
 #[path = "cli/terminal.rs"]
 mod terminal;
+#[path = "cli/typed.rs"]
+mod typed;
 #[path = "cli/unseen.rs"]
 mod unseen;
 #[path = "cli/version.rs"]
@@ -331,7 +333,7 @@ async fn the_demonstration_answers_and_the_exit_codes_of_get_differ() {
         assert_eq!(code, 64, "{wrong}: {err}");
     }
     let (_, _, err) = run(&mut program(&["list", &server, "--job-name=a\nb"])).await;
-    assert!(err.contains("INVALID_ARGUMENT: filter.job_name must not have control"), "{err}");
+    assert!(err.contains("INVALID_ARGUMENT: --job-name must not have control"), "{err}");
 
     let (code, out, err) = run(&mut program(&["get", UNKNOWN, &server])).await;
     assert_eq!((code, out.as_str()), (66, ""), "{err}");

@@ -15,6 +15,7 @@ mod signals;
 #[cfg(feature = "simulator")]
 mod simulate;
 mod terminal;
+mod typed;
 
 use std::io::{self, Write};
 

@@ -1,13 +1,16 @@
 //! Parses the command line and the environment into a subcommand.
 
-use std::{env, error::Error as _, ffi::OsString};
+use std::{env, error::Error as _};
 
 use clap::{
     Parser as _,
     error::{ContextKind, ContextValue, ErrorKind},
 };
 
-use super::{Cli, Command, CommandError, ExitCode};
+use super::{
+    Cli, Command, CommandError, ExitCode,
+    typed::{as_typed, is_typed},
+};
 
 /// Parses the arguments of this process. Prints help and version, and errors as one sentence.
 ///
@@ -35,11 +38,10 @@ fn sentence(error: &clap::Error) -> String {
     if let Some(ContextValue::String(argument)) = error.get(ContextKind::InvalidArg)
         && let Some(problem) = error.source()
     {
-        let option = argument.split([' ', '=']).next().unwrap_or(argument);
+        let option = as_typed(argument.split([' ', '=']).next().unwrap_or(argument));
         let name = option.trim_start_matches('-').replace('-', "_");
         let variable = format!("GATEWAY_{}", name.to_uppercase());
-        let is_option = |given: OsString| given.to_string_lossy().starts_with(option);
-        return if env::args_os().any(is_option) || env::var_os(&variable).is_none() {
+        return if is_typed(&option) || env::var_os(&variable).is_none() {
             format!("{option}: {problem}")
         } else {
             format!("{option} (from {variable}): {problem}")
@@ -56,7 +58,11 @@ fn sentence(error: &clap::Error) -> String {
         return format!("{}: is not UTF-8", name.as_deref().unwrap_or("an argument"));
     }
     // From here on, all that clap quotes looks like a name.
-    let text = error.to_string();
+    let mut text = error.to_string();
+    if let Some(ContextValue::String(argument)) = error.get(ContextKind::InvalidArg) {
+        let option = argument.split([' ', '=']).next().unwrap_or(argument);
+        text = text.replace(&format!("'{option} "), &format!("'{} ", as_typed(option)));
+    }
     let paragraphs: Vec<_> = text
         .split("\n\n")
         .take_while(|paragraph| !paragraph.starts_with("Usage:"))

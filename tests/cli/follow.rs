@@ -320,7 +320,7 @@ async fn the_exit_code_says_why_following_has_ended() {
         (vec![&*server, "--changes=began"], 64, "use appeared, changed, ended, left or removed"),
         (vec![&server, "--result=bad"], 64, "use failed, warning, success or none"),
         (vec![&server, "--job=fs02"], 64, "use --job-name"),
-        (vec![&server, "--job-name=a\nb"], 64, "filter.job_name must not have control"),
+        (vec![&server, "--job-name=a\nb"], 64, "--job-name must not have control"),
         (vec![&server, "--timeout=1s"], 0, ""),
         (vec!["--server=http://127.0.0.1:9"], 69, "no gateway answers"),
     ] {

@@ -6,8 +6,14 @@ use tonic::{Code, Status};
 use tonic_types::StatusExt;
 
 use crate::{
-    cli::ExitCode, gateway::status::ERROR_DOMAIN, operations::log::root_cause,
-    proto::codes::code_name, runtime::readable::duration,
+    cli::{
+        ExitCode,
+        typed::{as_typed, options_of},
+    },
+    gateway::status::ERROR_DOMAIN,
+    operations::log::root_cause,
+    proto::codes::code_name,
+    runtime::readable::duration,
 };
 
 /// A status with its details, for printing.
@@ -88,13 +94,23 @@ impl fmt::Display for Refusal {
         if !self.is_local {
             write!(f, "{}: ", code_name(self.code()))?;
         }
-        f.write_str(self.message())?;
+        let request = self.status.get_details_bad_request();
+        let violations = request.map(|bad| bad.field_violations).unwrap_or_default();
+        // Whoever has typed an option does not know the field that it becomes.
+        let message = self.message();
+        let typed = violations.iter().find_map(|violation| {
+            let problem = message.strip_prefix(&violation.field)?;
+            Some(options_of(&violation.field)? + problem)
+        });
+        f.write_str(typed.as_deref().unwrap_or(message))?;
         if let Some(info) = self.status.get_details_error_info() {
             write!(f, "\n  reason  {}", info.reason)?;
         }
-        let request = self.status.get_details_bad_request();
-        for violation in request.into_iter().flat_map(|bad| bad.field_violations) {
-            write!(f, "\n  field   {} {}", violation.field, violation.description)?;
+        for violation in &violations {
+            match options_of(&violation.field) {
+                Some(option) => write!(f, "\n  option  {option} {}", violation.description)?,
+                None => write!(f, "\n  field   {} {}", violation.field, violation.description)?,
+            }
         }
         if let Some(delay) = self.retry_delay() {
             write!(f, "\n  retry   after {}", duration(delay))?;
@@ -115,7 +131,7 @@ pub(super) fn wants_tls(status: &Status) -> bool {
 fn explained(status: Status) -> Status {
     match (status.code(), root_cause(&status)) {
         (Code::Cancelled, _) if status.message() == "Timeout expired" => {
-            Status::deadline_exceeded("no answer within --deadline")
+            Status::deadline_exceeded(format!("no answer within {}", as_typed("--deadline")))
         }
         (Code::Unknown | Code::Internal | Code::Cancelled, Some(cause)) => {
             let cause = cause.to_string();
