@@ -1,12 +1,17 @@
-//! The width of the terminal, and texts that fit into it.
+//! The width of the terminal, texts that fit into it, and whether anybody reads the output.
 
-use std::{borrow::Cow, env, io, os::fd::AsFd};
+use std::{borrow::Cow, env, io, os::fd::AsFd, time::Duration};
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use terminal_size::terminal_size_of;
 use textwrap::{Options, WordSplitter, WrapAlgorithm, core::display_width, wrap};
+use tokio::time::interval;
 
 /// Narrower terminals are treated as if they had this many columns.
 const LEAST: usize = 40;
+
+/// How often to look whether the reader of the output has gone.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// The number of columns for the output: what the variable `COLUMNS` says, as for other programs, otherwise those
 /// of the terminal. `None` if the output goes to a file or another program, where nothing must be wrapped.
@@ -23,6 +28,23 @@ pub(super) fn error_width() -> Option<usize> {
 pub(super) fn size() -> (usize, usize) {
     terminal_size_of(io::stdout())
         .map_or((80, 24), |(width, height)| (width.0.into(), height.0.into()))
+}
+
+/// Completes once nobody can read standard output any longer: the other end of its pipe is closed. Only the next write
+/// would tell otherwise, and there may be nothing to write for hours.
+pub(super) async fn reader_has_gone() {
+    // Not an event of the runtime: it takes no files, and would make the terminal non-blocking for the shell too.
+    let mut looks = interval(LOOK);
+    loop {
+        looks.tick().await;
+        let output = io::stdout();
+        // Asked for nothing, these are what poll tells.
+        let mut polled = [PollFd::new(&output, PollFlags::empty())];
+        let told = poll(&mut polled, Some(&Timespec::default()));
+        if told.is_ok() && polled[0].revents().intersects(PollFlags::ERR | PollFlags::HUP) {
+            return;
+        }
+    }
 }
 
 fn width_of(output: impl AsFd) -> Option<usize> {

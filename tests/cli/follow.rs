@@ -346,12 +346,14 @@ async fn following_ends_when_nobody_reads_and_fails_when_nothing_can_be_written(
     let simulator = simulator().await;
     let gateway = gateway(&simulator, 0).await;
     simulator.set_session(running(1, 10));
-    let mut follow = program(&["follow", &server(&gateway)]).spawn().unwrap();
-    let mut out = lines(follow.stdout.take());
-    next_line(&mut out).await;
-    drop(out);
-    simulator.set_session(running(1, 20));
-    assert_eq!(exit_code(follow).await, Some(0));
+    for form in [None, Some("--json")] {
+        let mut follow = program(&["follow", &server(&gateway)]).args(form).spawn().unwrap();
+        let mut out = lines(follow.stdout.take());
+        next_line(&mut out).await;
+        drop(out);
+        // There is nothing more to write.
+        assert_eq!(exit_code(follow).await, Some(0), "{form:?}");
+    }
 
     let follow = format!("exec {PROGRAM} follow {} > /dev/full", server(&gateway));
     let (code, _, err) = run(Command::new("sh").args(["-c", &follow])).await;

@@ -241,3 +241,21 @@ async fn a_gateway_that_refuses_the_first_watch_for_now_is_asked_again() {
     assert!(heading.starts_with("Replication Job 1@"), "{heading}");
     second.kill().await.unwrap();
 }
+
+#[tokio::test]
+async fn a_watch_that_nobody_reads_any_longer_ends_although_the_run_goes_on() {
+    let simulator = Simulator::start(Options::default()).await.unwrap();
+    let gateway = gateway(&simulator, 0).await;
+    canned(&simulator, "session-running.xml", RUNNING_SESSION_ID);
+    for form in [None, Some("--json")] {
+        let mut watch = program(&["watch", RUNNING_SESSION_ID, &server(&gateway)]);
+        let mut watch = watch.args(form).spawn().unwrap();
+        let mut out = lines(watch.stdout.take());
+        next_line(&mut out).await.unwrap();
+        drop(out);
+        let end = timeout(SOON, watch.wait_with_output()).await.unwrap().unwrap();
+        let err = String::from_utf8(end.stderr).unwrap();
+        assert_eq!(end.status.code(), Some(73), "{err}");
+        assert!(err.contains("nobody reads standard output"), "{err}");
+    }
+}

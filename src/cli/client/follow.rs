@@ -22,7 +22,7 @@ use super::{
     text::moment,
 };
 use crate::{
-    cli::{CommandError, ExitCode},
+    cli::{CommandError, ExitCode, terminal::reader_has_gone},
     proto::{
         time::to_protobuf,
         v1::{
@@ -92,7 +92,12 @@ impl From<io::Error> for End {
 /// Follows the sessions, and prints what happens to standard output, and remarks to standard error.
 pub(crate) async fn run(options: &FollowOptions) -> Result<ExitCode, CommandError> {
     let mut following = Following::new(options);
-    let followed = following.until_end(options);
+    let followed = async {
+        tokio::select! {
+            end = following.until_end(options) => end,
+            () = reader_has_gone() => End::Unwritable(io::ErrorKind::BrokenPipe.into()),
+        }
+    };
     let end = match options.timeout {
         Some(time) => timeout(time, followed).await.ok(),
         None => Some(followed.await),

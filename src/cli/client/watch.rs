@@ -14,7 +14,7 @@ use super::{
     silence::Silence,
 };
 use crate::{
-    cli::{CommandError, ExitCode},
+    cli::{CommandError, ExitCode, terminal::reader_has_gone},
     proto::v1::{
         ReplicaSession, WatchReplicaSessionRequest,
         replica_session::{Result as RunResult, State},
@@ -30,8 +30,8 @@ use crate::{
 /// the gateway falls silent, which it notices when two heartbeats are missing.
 ///
 /// Exit codes: 0 the run ended with success, 1 with a warning, 2 it failed, 3 it was stopped
-/// without a known result. Otherwise as for get; 75 also when the run does not end within
-/// --timeout.
+/// without a known result, 73 nobody reads the output any longer before the run is over. Otherwise as for
+/// get; 75 also when the run does not end within --timeout.
 #[derive(Debug, Clone, Args)]
 pub struct WatchOptions {
     /// The session: a UUID or urn:veeam:ReplicaJobSession:<UUID>
@@ -57,11 +57,21 @@ pub struct WatchOptions {
 pub(crate) async fn run(options: &WatchOptions) -> Result<ExitCode, CommandError> {
     let mut screen = Screen::new(Form::for_output(options.json));
     let followed = follow(options, &mut screen);
-    let ended = match options.timeout {
-        Some(time) => timeout(time, followed).await.unwrap_or_else(|_| {
-            Err(Refusal::local(Code::DeadlineExceeded, "the run did not end within --timeout"))
-        }),
-        None => followed.await,
+    let followed = async {
+        match options.timeout {
+            Some(time) => timeout(time, followed).await.unwrap_or_else(|_| {
+                Err(Refusal::local(Code::DeadlineExceeded, "the run did not end within --timeout"))
+            }),
+            None => followed.await,
+        }
+    };
+    let ended = tokio::select! {
+        biased;
+        ended = followed => ended,
+        () = reader_has_gone() => {
+            let why = "nobody reads standard output any longer, and the run is not over";
+            return Err(CommandError::new(ExitCode::CANNOT_CREATE, why));
+        }
     };
     if screen.is_live() {
         screen.close();
