@@ -38,7 +38,7 @@ use super::{
     completion::{self, CallCompletion, CompletedByTrailers},
     deadline,
     failure_log::FailureLog,
-    messages::{self, Answer, RequestBody},
+    messages::{self, Answer, RequestBody, UnbrokenBody},
     other_services::OtherServices,
     protocol,
     reasons::TABLE,
@@ -186,7 +186,7 @@ impl Connection {
         method: impl AsyncFnOnce(Arc<CallContext>, RequestBody<B>) -> Result<Answer, Failure>,
     ) -> Result<Response<Body>, Infallible>
     where
-        B: HttpBody<Data = Bytes> + Send + 'static,
+        B: HttpBody<Data = Bytes> + Send + Unpin + 'static,
         B::Error: Into<Box<dyn Error + Send + Sync>>,
     {
         let Self { layers, handle: connection, .. } = self;
@@ -206,7 +206,7 @@ impl Connection {
         let is_other = matches!(service, CalledService::Health | CalledService::Reflection);
         if denied.is_none() && is_other && protocol::is_grpc(request.headers()) {
             let (call, _) = self.context(&request, caller);
-            let response = self.others.call(request).await;
+            let response = self.others.call(request.map(UnbrokenBody::of)).await;
             let checked = protocol::check_response(response);
             let response = checked.unwrap_or_else(|failure| fail(&call, &failure));
             return Ok(completed(response, None, &call, call.request_id.to_header()));

@@ -44,9 +44,12 @@ pub(super) struct RequestBody<B> {
     is_compressed: bool,
 }
 
-/// A body of which the first frame has been read.
-struct BegunBody<B: HttpBody> {
-    first: Option<Result<Frame<Bytes>, B::Error>>,
+/// A body that ends only where its sender has ended it. One that is broken off, by a reset or with its connection,
+/// stays pending: the request is not wrong, but nobody waits for an answer, and hyper, which learns of that at the
+/// same time, drops the call. hyper's own body would end, or fail as if its content were wrong.
+pub(super) struct UnbrokenBody<B> {
+    /// A frame that has been read, to be read again.
+    first: Option<Frame<Bytes>>,
     rest: B,
 }
 
@@ -73,17 +76,18 @@ where
     B: HttpBody<Data = Bytes> + Send + Unpin + 'static,
     B::Error: Into<Box<dyn Error + Send + Sync>> + Send,
 {
-    let RequestBody { mut body, is_compressed } = request;
-    let first = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await;
-    if let Some(Ok(frame)) = &first
-        && body.is_end_stream()
-        && let Some(message) = frame.data_ref().and_then(|data| whole_message(data))
-    {
-        return Ok(message);
+    let RequestBody { body, is_compressed } = request;
+    let mut body = UnbrokenBody::of(body);
+    if let Some(Ok(frame)) = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
+        if body.is_end_stream()
+            && let Some(message) = frame.data_ref().and_then(|data| whole_message(data))
+        {
+            return Ok(message);
+        }
+        body.first = Some(frame);
     }
-    let begun = BegunBody { first, rest: body };
     // Boxed: nearly all messages have been returned above, and need no memory for this.
-    let read = Box::pin(read_message(begun, is_compressed)).await;
+    let read = Box::pin(read_message(body, is_compressed)).await;
     read.map_err(|status| protocol::refused_message(&status))?.ok_or_else(protocol::no_message)
 }
 
@@ -183,9 +187,13 @@ where
     }
 }
 
-impl<B: HttpBody + Unpin> Unpin for BegunBody<B> {}
+impl<B> UnbrokenBody<B> {
+    pub(super) fn of(body: B) -> Self {
+        Self { first: None, rest: body }
+    }
+}
 
-impl<B: HttpBody<Data = Bytes> + Unpin> HttpBody for BegunBody<B> {
+impl<B: HttpBody<Data = Bytes> + Unpin> HttpBody for UnbrokenBody<B> {
     type Data = Bytes;
     type Error = B::Error;
 
@@ -193,9 +201,13 @@ impl<B: HttpBody<Data = Bytes> + Unpin> HttpBody for BegunBody<B> {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
-        match self.first.take() {
-            Some(first) => Poll::Ready(Some(first)),
-            None => Pin::new(&mut self.rest).poll_frame(cx),
+        if let Some(first) = self.first.take() {
+            return Poll::Ready(Some(Ok(first)));
+        }
+        match ready!(Pin::new(&mut self.rest).poll_frame(cx)) {
+            Some(Ok(frame)) => Poll::Ready(Some(Ok(frame))),
+            None if self.rest.is_end_stream() => Poll::Ready(None),
+            Some(Err(_)) | None => Poll::Pending,
         }
     }
 

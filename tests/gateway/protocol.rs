@@ -1,11 +1,13 @@
 //! Requests that are no call of the contract: each is refused with a reason, and counted.
 
 use bytes::Bytes;
+use h2::Reason;
 use http::StatusCode;
 use tonic::{Code, Status, codec::CompressionEncoding};
 
 use super::support::{
-    FINISHED, Setup, bare_call, bare_request, framed, get, h2, metric, reason, start,
+    FINISHED, Setup, bare_call, bare_request, framed, get, h2, metric, metric_becomes, reason,
+    start, watch_request,
 };
 
 /// Sends this request with this body, and returns the response's HTTP status and gRPC status.
@@ -145,4 +147,57 @@ async fn another_content_type_gets_http_415_on_every_path() {
         assert_eq!(reason(&status), "NOT_GRPC", "{path}");
     }
     assert_eq!(metric(&setup, "gateway_call_failures_total{reason=\"NOT_GRPC\"}").await, 4);
+}
+
+#[tokio::test]
+async fn a_request_that_its_client_breaks_off_is_cancelled_and_not_wrong() {
+    let setup = start().await;
+    let address = setup.gateway.address();
+    // Health first: no metric says when such a call has ended, but the calls that follow take longer.
+    let (mut sender, _connection) = h2(address).await;
+    let probe = http::Request::post(format!("http://{address}/grpc.health.v1.Health/Check"));
+    let probe = probe.header("content-type", "application/grpc").body(()).unwrap();
+    let (_response, mut stream) = sender.send_request(probe, false).unwrap();
+    stream.send_data(message(0, 3, b"\x0a"), false).unwrap();
+    stream.send_reset(Reason::CANCEL);
+    let counted = |name: &str, method: &str, code: &str| {
+        format!(
+            "{name}{{grpc_service=\"enterprisemanager.v1.ReplicaSessionService\",\
+             grpc_method=\"{method}\"{code}}}"
+        )
+    };
+    let ways = [
+        Some(Reason::CANCEL),
+        Some(Reason::NO_ERROR),
+        Some(Reason::INTERNAL_ERROR),
+        None, // the connection ends
+    ];
+    for (method, request) in [
+        ("Get", framed(super::support::request(FINISHED).get_ref())),
+        ("Watch", framed(watch_request(FINISHED).get_ref())),
+    ] {
+        for (count, way) in (1..).zip(ways) {
+            // Nothing, half a prefix, half a message, and all but the end of the stream.
+            let parts = [0, 3, request.len() / 2, request.len()];
+            for (part, length) in (0..).zip(parts) {
+                let (mut sender, connection) = h2(address).await;
+                let (_response, mut stream) =
+                    sender.send_request(bare_call(address, method), false).unwrap();
+                stream.send_data(request.slice(..length), false).unwrap();
+                let number = (count - 1) * 4 + part + 1;
+                let started = counted("grpc_server_started_total", method, "");
+                metric_becomes(&setup, &started, number).await;
+                match way {
+                    Some(reason) => stream.send_reset(reason),
+                    None => connection.abort(),
+                }
+                let code = ",grpc_code=\"Canceled\"";
+                let cancelled = counted("grpc_server_handled_total", method, code);
+                metric_becomes(&setup, &cancelled, number).await;
+            }
+        }
+    }
+    let invalid = "gateway_call_failures_total{reason=\"INVALID_MESSAGE\"}";
+    assert_eq!(metric(&setup, invalid).await, 0);
+    assert_eq!(metric(&setup, "gateway_calls_in_flight").await, 0);
 }
