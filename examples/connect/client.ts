@@ -1,4 +1,4 @@
-// Shared by all programs here: the connection to the gateway, and what to make of its errors.
+// Shared by all programs here: the connection to the gateway, what was typed, and what to make of errors.
 
 import { readFileSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -17,6 +17,19 @@ export function connect(): Client<typeof ReplicaSessionService> {
   // Asks whether the connection is alive if nothing has come back for 30 s, and waits 10 s for the answer.
   const keepAlive = { pingIntervalMs: 30_000, pingTimeoutMs: 10_000 };
   return createClient(ReplicaSessionService, createGrpcTransport({ baseUrl, nodeOptions, ...keepAlive }));
+}
+
+/** What was typed after the program's name. Ends the program with its usage if that is too little or too much. */
+export function typed(usage: string, least: number, most: number): string[] {
+  const typed = process.argv.slice(2);
+  if (typed.length < least || typed.length > most) fail(usage);
+  return typed;
+}
+
+/** Ends the program with its usage. */
+export function fail(usage: string): never {
+  console.error(`usage: node build/${usage}`);
+  process.exit(2);
 }
 
 // errors: begin

@@ -1,14 +1,16 @@
 // Gets one replica job session: node build/get-session.js ID [reference]
 
 import { ConnectError } from '@connectrpc/connect';
-import { connect, explain, patiently } from './client.js';
+import { connect, explain, fail, patiently, typed } from './client.js';
 import {
   ReplicaSession_Result as Result,
   ReplicaSession_State as State,
   ReplicaSessionView as View,
 } from './generated/enterprisemanager/v1/replica_session_service_pb.js';
 
-const [id, view] = process.argv.slice(2);
+const USAGE = 'get-session.js ID [reference]';
+const [id, view = 'entity'] = typed(USAGE, 1, 2);
+if (view !== 'entity' && view !== 'reference') fail(USAGE);
 const timeoutMs = 1000 * Number(process.env.DEADLINE_SECONDS ?? 5);
 const patienceMs = 1000 * Number(process.env.PATIENCE_SECONDS ?? 0);
 const gateway = connect();

@@ -3,14 +3,17 @@
 import { create } from '@bufbuild/protobuf';
 import { timestampFromMs } from '@bufbuild/protobuf/wkt';
 import { ConnectError } from '@connectrpc/connect';
-import { connect, explain } from './client.js';
+import { connect, explain, fail, typed } from './client.js';
 import {
   ListReplicaSessionsRequestSchema,
   ReplicaSession_Result as Result,
   type ReplicaSession,
 } from './generated/enterprisemanager/v1/replica_session_service_pb.js';
 
-const [jobName, pageSize = '50'] = process.argv.slice(2);
+const USAGE = 'list-sessions.js JOB_NAME [PAGE_SIZE]';
+const [jobName, number = '50'] = typed(USAGE, 1, 2);
+const pageSize = Number(number);
+if (!Number.isInteger(pageSize)) fail(USAGE);
 const gateway = connect();
 const options = { timeoutMs: 1000 * Number(process.env.DEADLINE_SECONDS ?? 20) };
 
@@ -18,7 +21,7 @@ const options = { timeoutMs: 1000 * Number(process.env.DEADLINE_SECONDS ?? 20) }
 async function* failedRuns(): AsyncGenerator<ReplicaSession> {
   const week = timestampFromMs(Date.now() - 7 * 24 * 3600 * 1000);
   const request = create(ListReplicaSessionsRequestSchema, {
-    pageSize: Number(pageSize),
+    pageSize,
     filter: { jobName, results: [Result.FAILED], createTime: { startTime: week } },
   });
   do {

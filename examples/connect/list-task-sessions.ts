@@ -3,7 +3,7 @@
 import { create } from '@bufbuild/protobuf';
 import { timestampDate, timestampFromMs } from '@bufbuild/protobuf/wkt';
 import { ConnectError } from '@connectrpc/connect';
-import { connect, explain } from './client.js';
+import { connect, explain, fail, typed } from './client.js';
 import {
   ListTaskSessionsRequestSchema,
   ReplicaSession_Result as Result,
@@ -11,7 +11,10 @@ import {
   ReplicaTaskSession_State as State,
 } from './generated/enterprisemanager/v1/replica_session_service_pb.js';
 
-const [vmName, pageSize = '50'] = process.argv.slice(2);
+const USAGE = 'list-task-sessions.js VM_NAME [PAGE_SIZE]';
+const [vmName, number = '50'] = typed(USAGE, 1, 2);
+const pageSize = Number(number);
+if (!Number.isInteger(pageSize)) fail(USAGE);
 const gateway = connect();
 const options = { timeoutMs: 1000 * Number(process.env.DEADLINE_SECONDS ?? 20) };
 
@@ -19,7 +22,7 @@ const options = { timeoutMs: 1000 * Number(process.env.DEADLINE_SECONDS ?? 20) }
 async function* pages(): AsyncGenerator<ReplicaTaskSession[]> {
   const week = timestampFromMs(Date.now() - 7 * 24 * 3600 * 1000);
   const request = create(ListTaskSessionsRequestSchema, {
-    pageSize: Number(pageSize),
+    pageSize,
     filter: { vmNames: [vmName], createTime: { startTime: week } },
   });
   do {

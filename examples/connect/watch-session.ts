@@ -2,13 +2,13 @@
 
 import { setTimeout as pause } from 'node:timers/promises';
 import { ConnectError } from '@connectrpc/connect';
-import { alive, connect, explain, isLasting } from './client.js';
+import { alive, connect, explain, isLasting, typed } from './client.js';
 import {
   ReplicaSession_Result as Result,
   ReplicaSession_State as State,
 } from './generated/enterprisemanager/v1/replica_session_service_pb.js';
 
-const [id] = process.argv.slice(2);
+const [id] = typed('watch-session.js ID', 1, 1);
 const gateway = connect();
 
 async function watch() {

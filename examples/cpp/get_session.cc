@@ -60,8 +60,12 @@ void explain(const grpc::Status& error) {
 // errors: end
 
 int main(int argc, char** argv) {
+  if (argc < 2 || argc > 3 || (argc == 3 && std::string(argv[2]) != "reference")) {
+    std::cerr << "usage: get-session ID [reference]\n";
+    return 2;
+  }
   pb::GetReplicaSessionRequest request;
-  request.set_id(argc > 1 ? argv[1] : "");
+  request.set_id(argv[1]);
   request.set_view(argc > 2 ? pb::REPLICA_SESSION_VIEW_REFERENCE : pb::REPLICA_SESSION_VIEW_ENTITY);
 
   auto gateway = pb::ReplicaSessionService::NewStub(connect());

@@ -22,6 +22,10 @@ import java.util.concurrent.TimeUnit;
 /** Gets one replica job session: GetSession ID [reference]. */
 public final class GetSession {
   public static void main(String[] args) throws Exception {
+    if (args.length < 1 || args.length > 2 || (args.length == 2 && !args[1].equals("reference"))) {
+      System.err.println("usage: get-session ID [reference]");
+      System.exit(2);
+    }
     GetReplicaSessionRequest request =
         GetReplicaSessionRequest.newBuilder()
             .setId(args[0])

@@ -1,5 +1,6 @@
 """Gets one replica job session: python get_session.py ID [reference]"""
 
+import argparse
 import os
 import sys
 from pathlib import Path
@@ -15,8 +16,12 @@ SERVICE_CONFIG = Path(__file__).parent.parent / "service-config.json"
 
 
 def main():
-    view = pb.REPLICA_SESSION_VIEW_REFERENCE if "reference" in sys.argv[2:] else pb.REPLICA_SESSION_VIEW_ENTITY
-    request = pb.GetReplicaSessionRequest(id=sys.argv[1], view=view)
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("id")
+    parser.add_argument("view", nargs="?", choices=["entity", "reference"], default="entity")
+    options = parser.parse_args()
+    view = pb.ReplicaSessionView.Value(f"REPLICA_SESSION_VIEW_{options.view.upper()}")
+    request = pb.GetReplicaSessionRequest(id=options.id, view=view)
     with connect() as channel:
         gateway = rpc.ReplicaSessionServiceStub(channel)
         try:

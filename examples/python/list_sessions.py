@@ -1,5 +1,6 @@
 """Lists the failed runs of a job in the last week, with reasons: python list_sessions.py JOB_NAME [PAGE_SIZE]"""
 
+import argparse
 import datetime
 import sys
 
@@ -12,11 +13,14 @@ RESULT = pb.ReplicaSession.Result
 
 
 def main():
-    page_size = int(sys.argv[2]) if len(sys.argv) > 2 else 50
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("job_name")
+    parser.add_argument("page_size", nargs="?", type=int, default=50)
+    options = parser.parse_args()
     with connect() as channel:
         gateway = rpc.ReplicaSessionServiceStub(channel)
         try:
-            for session in failed_runs(gateway, sys.argv[1], page_size):
+            for session in failed_runs(gateway, options.job_name, options.page_size):
                 print("failed  ", session.id, session.name)
                 tell_tasks(gateway, session)
         except grpc.RpcError as error:

@@ -1,5 +1,6 @@
 """How a virtual machine was replicated in the last week: python list_task_sessions.py VM_NAME [PAGE_SIZE]"""
 
+import argparse
 import datetime
 import sys
 
@@ -12,12 +13,15 @@ State, Result = pb.ReplicaTaskSession.State, pb.ReplicaSession.Result
 
 
 def main():
-    page_size = int(sys.argv[2]) if len(sys.argv) > 2 else 50
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("vm_name")
+    parser.add_argument("page_size", nargs="?", type=int, default=50)
+    options = parser.parse_args()
     newest = None
     with connect() as channel:
         gateway = rpc.ReplicaSessionServiceStub(channel)
         try:
-            for page in pages(gateway, sys.argv[1], page_size):
+            for page in pages(gateway, options.vm_name, options.page_size):
                 print("page    ", len(page))
                 names = job_names(gateway, page)
                 for task in page:

@@ -1,5 +1,6 @@
 """Follows one replica job session until its run is over: python watch_session.py ID"""
 
+import argparse
 import random
 import sys
 import threading
@@ -11,7 +12,9 @@ from get_session import connect, pb, rpc
 
 
 def main():
-    request = pb.WatchReplicaSessionRequest(id=sys.argv[1])
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("id")
+    request = pb.WatchReplicaSessionRequest(id=parser.parse_args().id)
     with connect() as channel:
         while True:
             try:

@@ -42,10 +42,13 @@ def explain(error)
 end
 # errors: end
 
-view = ARGV.include?('reference') ? :REPLICA_SESSION_VIEW_REFERENCE : :REPLICA_SESSION_VIEW_ENTITY
+id, view, *more = ARGV
+abort 'usage: ruby get_session.rb ID [reference]' if id.nil? || ![nil, 'reference'].include?(view) || more.any?
+
+view = view ? :REPLICA_SESSION_VIEW_REFERENCE : :REPLICA_SESSION_VIEW_ENTITY
 deadline = Time.now + ENV.fetch('DEADLINE_SECONDS', '5').to_f
 begin
-  answer = connect.get(Api::GetReplicaSessionRequest.new(id: ARGV.fetch(0), view: view), deadline: deadline)
+  answer = connect.get(Api::GetReplicaSessionRequest.new(id: id, view: view), deadline: deadline)
 rescue GRPC::BadStatus => e
   abort explain(e)
 end

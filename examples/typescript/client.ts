@@ -1,4 +1,4 @@
-// The connection to the gateway.
+// The connection to the gateway, and what was typed.
 
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -22,6 +22,19 @@ export function connect() {
       'grpc.keepalive_timeout_ms': 10_000,
     },
   );
+}
+
+/** What was typed after the program's name. Ends the program with its usage if that is too little or too much. */
+export function typed(usage: string, least: number, most: number): string[] {
+  const typed = process.argv.slice(2);
+  if (typed.length < least || typed.length > most) fail(usage);
+  return typed;
+}
+
+/** Ends the program with its usage. */
+export function fail(usage: string): never {
+  console.error(`usage: node build/${usage}`);
+  process.exit(2);
 }
 
 function security(): ChannelCredentials {

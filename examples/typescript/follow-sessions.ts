@@ -2,7 +2,7 @@
 
 import { setTimeout as pause } from 'node:timers/promises';
 import { ClientReadableStream, ServiceError, status } from '@grpc/grpc-js';
-import { connect } from './client';
+import { connect, typed } from './client';
 import { explain, isLasting, reason, retryDelayMs } from './errors';
 import type { ListReplicaSessionsRequest } from './generated/enterprisemanager/v1/ListReplicaSessionsRequest';
 import type { ListReplicaSessionsResponse__Output } from './generated/enterprisemanager/v1/ListReplicaSessionsResponse';
@@ -11,26 +11,28 @@ import type { WatchSessionsResponse__Output } from './generated/enterprisemanage
 import type { Timestamp__Output } from './generated/google/protobuf/Timestamp';
 
 const DAY_MS = 24 * 3600 * 1000;
-const [jobName = ''] = process.argv.slice(2);
+const [jobName = ''] = typed('follow-sessions.js [JOB_NAME]', 0, 1);
 const client = connect();
+/** When each end was told, by the session's id. */
+const told = new Map<string, number>();
 
 /** Goes on where it was cut off, for ever, by the last token. A program that is to outlast itself stores that. */
 async function follow() {
   let resumeToken = '';
   let currentMs = Date.now();
-  let isRefused = false;
+  let missedSinceMs: number | undefined; // if the gateway has refused the token
   let pauseMs = 1000;
   for (;;) {
     try {
-      if (isRefused) {
-        // Enterprise Manager may have learned of an end hours late.
-        await listEnded(currentMs - DAY_MS, Date.now());
-        isRefused = false;
-      }
       // Without a deadline: this has no end.
       for await (const event of alive(client.watchSessions({ filter: { jobName }, resumeToken }))) {
         await tell(event);
-        if (event.current) currentMs = ms(event.current.readTime!);
+        if (event.current) {
+          currentMs = ms(event.current.readTime!);
+          // Not earlier: only what ends from here on is told by a watch that has begun anew.
+          if (missedSinceMs !== undefined) await listEnded(missedSinceMs);
+          missedSinceMs = undefined;
+        }
         // Only once the event has been dealt with: until then, it would come again.
         resumeToken = event.resumeToken || resumeToken;
         pauseMs = 1000;
@@ -38,9 +40,10 @@ async function follow() {
     } catch (thrown) {
       const error = thrown as ServiceError;
       if (reason(error) === 'INVALID_RESUME_TOKEN' && resumeToken) {
-        console.log('missed   the gateway does not take the token; beginning anew, after what has ended:');
+        console.log('missed   the gateway does not take the token; beginning anew, then listing ends');
         resumeToken = '';
-        isRefused = true;
+        // Enterprise Manager may have learned of an end hours late.
+        missedSinceMs ??= currentMs - DAY_MS;
         continue;
       }
       if (isLasting(error)) {
@@ -88,7 +91,9 @@ async function* alive(watch: ClientReadableStream<WatchSessionsResponse__Output>
 async function tell({ change, current, outage, missed }: WatchSessionsResponse__Output) {
   if (change) {
     // A session that was over when it was first seen has appeared and ended.
-    print(change.kinds.at(-1)!.replace('KIND_', '').toLowerCase(), change.replicaSession!);
+    const kind = change.kinds.at(-1)!.replace('KIND_', '').toLowerCase();
+    if (kind !== 'ended' || isNews(change.replicaSession!)) print(kind, change.replicaSession!);
+    forget();
   } else if (current) {
     console.log(`current  ${new Date(ms(current.readTime!)).toISOString()}`);
   } else if (outage) {
@@ -96,20 +101,35 @@ async function tell({ change, current, outage, missed }: WatchSessionsResponse__
   } else if (missed) {
     const { startTime, endTime } = missed.endTime!;
     const beforeMs = ms(endTime!);
-    console.log('missed   the gateway does not know which of these have been told:');
+    console.log('missed   the gateway does not know which ends have been told; listing them');
     await listEnded(startTime ? ms(startTime) : beforeMs - DAY_MS, beforeMs);
   } // else a heartbeat, or an event that this program does not know yet
 }
 
-/** The sessions that ended in this time, some of which may have been told. */
-async function listEnded(sinceMs: number, beforeMs: number) {
-  const endTime = { startTime: timestamp(sinceMs), endTime: timestamp(beforeMs) };
+/** Tells the sessions that ended in this time, except those that have been told. */
+async function listEnded(sinceMs: number, beforeMs?: number) {
+  const endTime = {
+    startTime: timestamp(sinceMs),
+    endTime: beforeMs === undefined ? undefined : timestamp(beforeMs),
+  };
   const request: ListReplicaSessionsRequest = { pageSize: 1000, filter: { jobName, endTime } };
   do {
     const page = await list(request);
-    for (const session of page.replicaSessions) print('listed', session);
+    for (const session of page.replicaSessions.filter(isNews)) print('listed', session);
     request.pageToken = page.nextPageToken;
   } while (request.pageToken);
+}
+
+/** Whether this end has not been told; from now on it has. */
+function isNews({ id }: ReplicaSession__Output): boolean {
+  const isNews = !told.has(id);
+  told.set(id, Date.now());
+  return isNews;
+}
+
+/** Forgets the ends that were told longer ago than any list here goes back. */
+function forget() {
+  for (const [id, toldMs] of told) if (toldMs < Date.now() - 2 * DAY_MS) told.delete(id);
 }
 
 function list(request: ListReplicaSessionsRequest): Promise<ListReplicaSessionsResponse__Output> {

@@ -1,11 +1,14 @@
 // Gets one replica job session: node build/get-session.js ID [reference]
 
 import { ServiceError } from '@grpc/grpc-js';
-import { connect } from './client';
+import { connect, fail, typed } from './client';
 import { explain, patiently } from './errors';
 import type { GetReplicaSessionRequest } from './generated/enterprisemanager/v1/GetReplicaSessionRequest';
 import type { ReplicaSession__Output } from './generated/enterprisemanager/v1/ReplicaSession';
 
+const USAGE = 'get-session.js ID [reference]';
+const [id, view = 'entity'] = typed(USAGE, 1, 2);
+if (view !== 'entity' && view !== 'reference') fail(USAGE);
 const client = connect();
 
 function getSession(request: GetReplicaSessionRequest): Promise<ReplicaSession__Output> {
@@ -15,7 +18,6 @@ function getSession(request: GetReplicaSessionRequest): Promise<ReplicaSession__
   });
 }
 
-const [id, view] = process.argv.slice(2);
 const request = { id, view: view === 'reference' ? 'REPLICA_SESSION_VIEW_REFERENCE' : 'REPLICA_SESSION_VIEW_ENTITY' } as const;
 patiently(() => getSession(request), 1000 * Number(process.env.PATIENCE_SECONDS ?? 0))
   .then(

@@ -10,6 +10,9 @@ from pathlib import Path
 import grpc
 from enterprisemanager.v1 import replica_session_service_pb2 as pb
 from enterprisemanager.v1 import replica_session_service_pb2_grpc as rpc
+from google.protobuf import any_pb2
+from google.rpc import status_pb2
+from google.rpc.error_details_pb2 import ErrorInfo
 from load import HISTORY
 from parts import GATEWAY_PORT, PROGRAM, Gateway, expect
 from setup import SETTINGS, Setup
@@ -172,4 +175,89 @@ async def followers_say_what_they_may_have_missed(setup: Setup) -> dict[str, str
     return says
 
 
-ALL = [followers_are_told_each_end_once, followers_say_what_they_may_have_missed]
+
+TOLD, LISTED, LATER, RUNS = HISTORY[:4]
+
+
+class Rekeyed(Forgetful):
+    """A gateway that has another key after its first watch. Meanwhile one session has ended, of which both the watch that
+    begins anew and the list tell."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_current = False
+        self.listed = asyncio.Event()
+
+    async def WatchSessions(self, request, context):
+        self.tokens.append(request.resume_token)
+        if len(self.tokens) == 1:
+            yield change(RUNS, "old")
+            yield change(TOLD, "old", is_over=True)
+            yield current("old")
+            await context.abort(grpc.StatusCode.INTERNAL, "broken off")
+        if request.resume_token == "old":
+            info = any_pb2.Any()
+            info.Pack(ErrorInfo(reason="INVALID_RESUME_TOKEN", domain="replicasession.gateway"))
+            code = grpc.StatusCode.INVALID_ARGUMENT
+            status = status_pb2.Status(code=code.value[0], message="another key", details=[info])
+            trailers = (("grpc-status-details-bin", status.SerializeToString()),)
+            await context.abort(code, status.message, trailers)
+        yield change(RUNS, "new")
+        self.is_current = True
+        yield current("new")
+        await asyncio.wait_for(self.listed.wait(), 5)
+        yield change(LISTED, "new", is_over=True)
+        yield change(LATER, "new", is_over=True)
+        await context.abort(grpc.StatusCode.INTERNAL, "broken off")
+
+    async def List(self, request, context):
+        if not self.is_current:
+            await context.abort(grpc.StatusCode.FAILED_PRECONDITION, "what ends between the list and the watch is lost")
+        sessions = [pb.ReplicaSession(id=each, state=pb.ReplicaSession.STATE_STOPPED) for each in (LISTED, TOLD)]
+        self.listed.set()
+        return pb.ListReplicaSessionsResponse(replica_sessions=sessions)
+
+
+def change(session: str, token: str, is_over: bool = False) -> pb.WatchSessionsResponse:
+    event = pb.WatchSessionsResponse(resume_token=token)
+    event.heartbeat_interval.FromSeconds(25)
+    event.change.read_time.FromSeconds(1_800_000_000)
+    state = pb.ReplicaSession.STATE_STOPPED if is_over else pb.ReplicaSession.STATE_WORKING
+    event.change.replica_session.CopyFrom(pb.ReplicaSession(id=session, state=state))
+    kinds = [pb.ReplicaSessionChange.KIND_APPEARED, *([pb.ReplicaSessionChange.KIND_ENDED] if is_over else [])]
+    event.change.kinds.extend(kinds)
+    return event
+
+
+def current(token: str) -> pb.WatchSessionsResponse:
+    event = pb.WatchSessionsResponse(resume_token=token)
+    event.current.read_time.FromSeconds(1_800_000_001)
+    return event
+
+
+async def followers_lose_no_end_with_a_token_that_is_refused(setup: Setup) -> dict[str, str]:
+    """They begin anew, list what has ended only then, and tell each end once."""
+    says = {}
+    for program, command in PROGRAMS.items():
+        gateway, follower = Rekeyed(), Follower(program, command, "nothing", GATEWAY_PORT)
+        if program == "follow":  # it does not list, but says how to
+            gateway.listed.set()
+        await gateway.start(setup.gateway_tls)
+        try:
+            await follower.start(setup.caller_tls)
+            await follower.until("misses an end", lambda each: LATER in each.ids("ended"))
+            told = Counter(follower.ids("ended") + follower.ids("listed"))
+            expect(told == Counter([TOLD, LISTED, LATER]), f"{program} tells {told}: {follower.lines}")
+            says[program] = f"{len(follower.ids('listed'))} listed"
+        finally:
+            if follower.process.returncode is None:
+                follower.process.kill()
+            await gateway.server.stop(0)
+    return says
+
+
+ALL = [
+    followers_are_told_each_end_once,
+    followers_say_what_they_may_have_missed,
+    followers_lose_no_end_with_a_token_that_is_refused,
+]

@@ -9,6 +9,7 @@ import (
 	_ "embed"
 	"fmt"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 
@@ -22,6 +23,34 @@ import (
 
 //go:embed service-config.json
 var serviceConfig string
+
+// Arguments is what was typed after the program's name. It ends the program with its usage if that is too little or too
+// much.
+func Arguments(usage string, least, most int) []string {
+	arguments := os.Args[1:]
+	if len(arguments) < least || len(arguments) > most {
+		Fail(usage)
+	}
+	return arguments
+}
+
+// Fail ends the program with its usage.
+func Fail(usage string) {
+	fmt.Fprintln(os.Stderr, "usage: "+usage)
+	os.Exit(2)
+}
+
+// PageSize is the second argument of a program that lists.
+func PageSize(usage string, arguments []string) int32 {
+	if len(arguments) < 2 {
+		return 50
+	}
+	size, err := strconv.ParseInt(arguments[1], 10, 32)
+	if err != nil {
+		Fail(usage)
+	}
+	return int32(size)
+}
 
 // Connect makes the one connection of a process, for all goroutines, with retries as configured.
 func Connect() (*grpc.ClientConn, error) {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log"
 	"math/rand"
-	"os"
 	"strings"
 	"time"
 
@@ -25,13 +24,16 @@ type follower struct {
 	request *pb.WatchSessionsRequest
 	// Until when everything has been told.
 	current time.Time
-	// The gateway does not take the token.
-	isRefused bool
-	pause     time.Duration
+	// Since when ends are missing, if the gateway has refused the token; zero otherwise.
+	missedSince time.Time
+	// When each end was told, by the session's id.
+	told  map[string]time.Time
+	pause time.Duration
 }
 
 func main() {
 	log.SetFlags(0)
+	arguments := client.Arguments("follow-sessions [JOB_NAME]", 0, 1)
 	rand.Seed(time.Now().UnixNano())
 	conn, err := client.Connect()
 	if err != nil {
@@ -39,13 +41,14 @@ func main() {
 	}
 	defer conn.Close()
 	filter := &pb.ReplicaSessionFilter{}
-	if len(os.Args) > 1 {
-		filter.JobName = os.Args[1]
+	if len(arguments) > 0 {
+		filter.JobName = arguments[0]
 	}
 	f := follower{
 		gateway: pb.NewReplicaSessionServiceClient(conn),
 		request: &pb.WatchSessionsRequest{Filter: filter},
 		current: time.Now(),
+		told:    map[string]time.Time{},
 	}
 	log.Fatal(client.Explain(f.follow()))
 }
@@ -57,8 +60,11 @@ func (f *follower) follow() error {
 	for {
 		err := f.watch()
 		if client.Reason(err) == "INVALID_RESUME_TOKEN" && f.request.ResumeToken != "" {
-			fmt.Println("missed   the gateway does not take the token; beginning anew, after what has ended:")
-			f.request.ResumeToken, f.isRefused = "", true
+			fmt.Println("missed   the gateway does not take the token; beginning anew, then listing ends")
+			f.request.ResumeToken = ""
+			if f.missedSince.IsZero() { // Enterprise Manager may have learned of an end hours late
+				f.missedSince = f.current.Add(-day)
+			}
 			continue
 		}
 		if client.IsLasting(err) {
@@ -78,12 +84,6 @@ func (f *follower) follow() error {
 
 // watch is one watch, until its error.
 func (f *follower) watch() error {
-	if f.isRefused { // Enterprise Manager may have learned of an end hours late
-		if err := f.listEnded(f.current.Add(-day), time.Now()); err != nil {
-			return err
-		}
-		f.isRefused = false
-	}
 	ctx, cancel := context.WithCancel(context.Background()) // without a deadline: this has no end
 	defer cancel()
 	stream, err := f.gateway.WatchSessions(ctx, f.request)
@@ -121,30 +121,40 @@ func (f *follower) tell(event *pb.WatchSessionsResponse) error {
 	switch event := event.Event.(type) {
 	case *pb.WatchSessionsResponse_Change:
 		// A session that was over when it was first seen has appeared and ended.
-		kind := event.Change.Kinds[len(event.Change.Kinds)-1].String()
-		printSession(strings.ToLower(strings.TrimPrefix(kind, "KIND_")), event.Change.ReplicaSession)
+		kind := event.Change.Kinds[len(event.Change.Kinds)-1]
+		if kind != pb.ReplicaSessionChange_KIND_ENDED || f.isNews(event.Change.ReplicaSession) {
+			word := strings.ToLower(strings.TrimPrefix(kind.String(), "KIND_"))
+			printSession(word, event.Change.ReplicaSession)
+		}
+		f.forget()
 	case *pb.WatchSessionsResponse_Current:
 		f.current = event.Current.ReadTime.AsTime()
 		fmt.Println("current ", f.current.Format(time.RFC3339Nano))
+		if !f.missedSince.IsZero() {
+			// Not earlier: only what ends from here on is told by a watch that has begun anew.
+			if err := f.listEnded(&pb.TimeRange{StartTime: timestamppb.New(f.missedSince)}); err != nil {
+				return err
+			}
+			f.missedSince = time.Time{}
+		}
 	case *pb.WatchSessionsResponse_Outage:
 		fmt.Println("outage  ", event.Outage.Reason)
 	case *pb.WatchSessionsResponse_Missed:
-		before := event.Missed.EndTime.EndTime.AsTime()
-		since := before.Add(-day)
-		if start := event.Missed.EndTime.StartTime; start != nil {
-			since = start.AsTime()
+		ended := event.Missed.EndTime
+		if ended.StartTime == nil {
+			ended.StartTime = timestamppb.New(ended.EndTime.AsTime().Add(-day))
 		}
-		fmt.Println("missed   the gateway does not know which of these have been told:")
-		return f.listEnded(since, before)
+		fmt.Println("missed   the gateway does not know which ends have been told; listing them")
+		return f.listEnded(ended)
 	default: // a heartbeat, or an event that this program does not know yet
 	}
 	return nil
 }
 
-// listEnded prints the sessions that ended in this time, some of which may have been told.
-func (f *follower) listEnded(since, before time.Time) error {
+// listEnded tells the sessions that ended in this time, except those that have been told.
+func (f *follower) listEnded(ended *pb.TimeRange) error {
 	filter := proto.Clone(f.request.Filter).(*pb.ReplicaSessionFilter)
-	filter.EndTime = &pb.TimeRange{StartTime: timestamppb.New(since), EndTime: timestamppb.New(before)}
+	filter.EndTime = ended
 	request := &pb.ListReplicaSessionsRequest{PageSize: 1000, Filter: filter}
 	for {
 		ctx, cancel := client.Deadline()
@@ -154,10 +164,28 @@ func (f *follower) listEnded(since, before time.Time) error {
 			return err
 		}
 		for _, session := range page.ReplicaSessions {
-			printSession("listed", session)
+			if f.isNews(session) {
+				printSession("listed", session)
+			}
 		}
 		if request.PageToken = page.NextPageToken; request.PageToken == "" {
 			return nil
+		}
+	}
+}
+
+// isNews is whether this end has not been told; from now on it has.
+func (f *follower) isNews(session *pb.ReplicaSession) bool {
+	_, isTold := f.told[session.Id]
+	f.told[session.Id] = time.Now()
+	return !isTold
+}
+
+// forget forgets the ends that were told longer ago than any list here goes back.
+func (f *follower) forget() {
+	for id, at := range f.told {
+		if time.Since(at) > 2*day {
+			delete(f.told, id)
 		}
 	}
 }

@@ -4,7 +4,6 @@ package main
 import (
 	"fmt"
 	"log"
-	"os"
 
 	"example.com/sessions/client"
 	pb "replicasession.gateway/enterprisemanager/v1"
@@ -12,6 +11,8 @@ import (
 
 func main() {
 	log.SetFlags(0)
+	const usage = "get-session ID [reference]"
+	arguments := client.Arguments(usage, 1, 2)
 	conn, err := client.Connect()
 	if err != nil {
 		log.Fatal(err)
@@ -20,8 +21,11 @@ func main() {
 	ctx, cancel := client.Deadline()
 	defer cancel()
 
-	request := &pb.GetReplicaSessionRequest{Id: os.Args[1], View: pb.ReplicaSessionView_REPLICA_SESSION_VIEW_ENTITY}
-	if len(os.Args) > 2 && os.Args[2] == "reference" {
+	request := &pb.GetReplicaSessionRequest{Id: arguments[0], View: pb.ReplicaSessionView_REPLICA_SESSION_VIEW_ENTITY}
+	if len(arguments) > 1 {
+		if arguments[1] != "reference" {
+			client.Fail(usage)
+		}
 		request.View = pb.ReplicaSessionView_REPLICA_SESSION_VIEW_REFERENCE
 	}
 	answer, err := pb.NewReplicaSessionServiceClient(conn).Get(ctx, request)

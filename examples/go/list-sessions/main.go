@@ -4,8 +4,6 @@ package main
 import (
 	"fmt"
 	"log"
-	"os"
-	"strconv"
 	"time"
 
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -16,18 +14,15 @@ import (
 
 func main() {
 	log.SetFlags(0)
+	const usage = "list-sessions JOB_NAME [PAGE_SIZE]"
+	arguments := client.Arguments(usage, 1, 2)
+	pageSize := client.PageSize(usage, arguments)
 	conn, err := client.Connect()
 	if err != nil {
 		log.Fatal(err)
 	}
 	defer conn.Close()
-	pageSize := 50
-	if len(os.Args) > 2 {
-		if pageSize, err = strconv.Atoi(os.Args[2]); err != nil {
-			log.Fatal(err)
-		}
-	}
-	if err := list(pb.NewReplicaSessionServiceClient(conn), os.Args[1], int32(pageSize)); err != nil {
+	if err := list(pb.NewReplicaSessionServiceClient(conn), arguments[0], pageSize); err != nil {
 		log.Fatalf("%s\nadvice   %s", client.Explain(err), client.Advice(err))
 	}
 }

@@ -5,8 +5,6 @@ package main
 import (
 	"fmt"
 	"log"
-	"os"
-	"strconv"
 	"time"
 
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -17,18 +15,15 @@ import (
 
 func main() {
 	log.SetFlags(0)
+	const usage = "list-task-sessions VM_NAME [PAGE_SIZE]"
+	arguments := client.Arguments(usage, 1, 2)
+	pageSize := client.PageSize(usage, arguments)
 	conn, err := client.Connect()
 	if err != nil {
 		log.Fatal(err)
 	}
 	defer conn.Close()
-	pageSize := 50
-	if len(os.Args) > 2 {
-		if pageSize, err = strconv.Atoi(os.Args[2]); err != nil {
-			log.Fatal(err)
-		}
-	}
-	newest, err := list(pb.NewReplicaSessionServiceClient(conn), os.Args[1], int32(pageSize))
+	newest, err := list(pb.NewReplicaSessionServiceClient(conn), arguments[0], pageSize)
 	if err != nil {
 		log.Fatalf("%s\nadvice   %s", client.Explain(err), client.Advice(err))
 	}

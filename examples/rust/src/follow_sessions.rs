@@ -1,7 +1,7 @@
 //! Tells of every run that begins, changes or ends, until Ctrl-C: `follow-sessions [JOB_NAME]`
 
 use std::{
-    collections::hash_map::RandomState,
+    collections::{HashMap, hash_map::RandomState},
     env,
     error::Error,
     hash::{BuildHasher, Hasher},
@@ -14,6 +14,7 @@ use client::{
     pb::{
         ListReplicaSessionsRequest, ReplicaSession, ReplicaSessionFilter, TimeRange,
         WatchSessionsRequest, WatchSessionsResponse, replica_session::State,
+        replica_session_change::Kind,
         replica_session_service_client::ReplicaSessionServiceClient,
         watch_sessions_response::Event,
     },
@@ -29,8 +30,10 @@ struct Follower {
     request: WatchSessionsRequest,
     /// Until when everything has been told.
     current: SystemTime,
-    /// The gateway does not take the token.
-    is_refused: bool,
+    /// Since when ends are missing, if the gateway has refused the token.
+    missed_since: Option<SystemTime>,
+    /// When each end was told, by the session's id.
+    told: HashMap<String, SystemTime>,
     pause: Duration,
     /// For a call that is no watch.
     deadline: Duration,
@@ -38,7 +41,12 @@ struct Follower {
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<ExitCode, Box<dyn Error>> {
-    let job_name = env::args().nth(1).unwrap_or_default();
+    let mut arguments = env::args().skip(1);
+    let job_name = arguments.next().unwrap_or_default();
+    if arguments.next().is_some() {
+        eprintln!("usage: follow-sessions [JOB_NAME]");
+        return Ok(ExitCode::from(2));
+    }
     let seconds = setting("DEADLINE_SECONDS").map_or(Ok(20.0), |text| text.parse())?;
     let mut follower = Follower {
         gateway: ReplicaSessionServiceClient::new(connect()?),
@@ -47,7 +55,8 @@ async fn main() -> Result<ExitCode, Box<dyn Error>> {
             ..Default::default()
         },
         current: SystemTime::now(),
-        is_refused: false,
+        missed_since: None,
+        told: HashMap::new(),
         pause: Duration::from_secs(1),
         deadline: Duration::from_secs_f64(seconds),
     };
@@ -65,10 +74,11 @@ impl Follower {
             let has_token = !self.request.resume_token.is_empty();
             if has_token && reason(&status) == "INVALID_RESUME_TOKEN" {
                 println!(
-                    "missed   the gateway does not take the token; beginning anew, after what has ended:"
+                    "missed   the gateway does not take the token; beginning anew, then listing ends"
                 );
                 self.request.resume_token.clear();
-                self.is_refused = true;
+                // Enterprise Manager may have learned of an end hours late.
+                self.missed_since.get_or_insert(self.current - DAY);
                 continue;
             }
             if is_lasting(&status) {
@@ -84,11 +94,6 @@ impl Follower {
 
     /// One watch.
     async fn watch(&mut self) -> Result<(), Status> {
-        if self.is_refused {
-            // Enterprise Manager may have learned of an end hours late.
-            self.list_ended(self.current - DAY, SystemTime::now()).await?;
-            self.is_refused = false;
-        }
         let mut patience = Duration::from_secs(65); // until the first event
         let silence = |patience| Status::unavailable(format!("nothing heard for {patience:?}"));
         // Without a deadline: this has no end.
@@ -117,14 +122,22 @@ impl Follower {
         match &event.event {
             Some(Event::Change(change)) => {
                 // A session that was over when it was first seen has appeared and ended.
-                let kind = change.kinds().last().unwrap_or_default().as_str_name();
-                let kind = kind.trim_start_matches("KIND_").to_lowercase();
-                print(&kind, change.replica_session.as_ref().unwrap_or(&ReplicaSession::default()));
+                let kind = change.kinds().last().unwrap_or_default();
+                let session = change.replica_session.clone().unwrap_or_default();
+                if kind != Kind::Ended || self.is_news(&session) {
+                    print(&kind.as_str_name().trim_start_matches("KIND_").to_lowercase(), &session);
+                }
+                self.forget();
             }
             Some(Event::Current(current)) => {
                 let read_time = current.read_time.unwrap_or_default();
                 println!("current  {read_time}");
                 self.current = SystemTime::try_from(read_time).unwrap_or(self.current);
+                if let Some(since) = self.missed_since {
+                    // Not earlier: only what ends from here on is told by a watch that has begun anew.
+                    self.list_ended(since, None).await?;
+                    self.missed_since = None;
+                }
             }
             Some(Event::Outage(outage)) => println!("outage   {}", outage.reason),
             Some(Event::Missed(missed)) => {
@@ -132,8 +145,10 @@ impl Follower {
                 let time = |time: prost_types::Timestamp| SystemTime::try_from(time).ok();
                 let before = end_time.and_then(time).unwrap_or_else(SystemTime::now);
                 let since = start_time.and_then(time).unwrap_or(before - DAY);
-                println!("missed   the gateway does not know which of these have been told:");
-                self.list_ended(since, before).await?;
+                println!(
+                    "missed   the gateway does not know which ends have been told; listing them"
+                );
+                self.list_ended(since, Some(before)).await?;
             }
             // A heartbeat, or an event that this program does not know yet.
             Some(Event::Heartbeat(_)) | None => {}
@@ -141,9 +156,14 @@ impl Follower {
         Ok(())
     }
 
-    /// Prints the sessions that ended in this time, some of which may have been told.
-    async fn list_ended(&mut self, since: SystemTime, before: SystemTime) -> Result<(), Status> {
-        let end_time = TimeRange { start_time: Some(since.into()), end_time: Some(before.into()) };
+    /// Tells the sessions that ended in this time, except those that have been told.
+    async fn list_ended(
+        &mut self,
+        since: SystemTime,
+        before: Option<SystemTime>,
+    ) -> Result<(), Status> {
+        let end_time =
+            TimeRange { start_time: Some(since.into()), end_time: before.map(Into::into) };
         let filter = self.request.filter.clone().unwrap_or_default();
         let mut wanted = ListReplicaSessionsRequest {
             page_size: 1000,
@@ -155,13 +175,26 @@ impl Follower {
             request.set_timeout(self.deadline);
             let page = self.gateway.list(request).await?.into_inner();
             for session in &page.replica_sessions {
-                print("listed", session);
+                if self.is_news(session) {
+                    print("listed", session);
+                }
             }
             wanted.page_token = page.next_page_token;
             if wanted.page_token.is_empty() {
                 return Ok(());
             }
         }
+    }
+
+    /// Whether this end has not been told; from now on it has.
+    fn is_news(&mut self, session: &ReplicaSession) -> bool {
+        self.told.insert(session.id.clone(), SystemTime::now()).is_none()
+    }
+
+    /// Forgets the ends that were told longer ago than any list here goes back.
+    fn forget(&mut self) {
+        let oldest = SystemTime::now() - 2 * DAY;
+        self.told.retain(|_, at| *at > oldest);
     }
 }
 

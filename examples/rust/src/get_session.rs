@@ -15,10 +15,13 @@ use tonic::Request;
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<ExitCode, Box<dyn Error>> {
     let mut arguments = env::args().skip(1);
-    let id = arguments.next().ok_or("usage: get-session ID [reference]")?;
-    let view = match arguments.next().as_deref() {
-        Some("reference") => View::Reference,
-        _ => View::Entity,
+    let (id, view) = match (arguments.next(), arguments.next().as_deref(), arguments.next()) {
+        (Some(id), None, _) => (id, View::Entity),
+        (Some(id), Some("reference"), None) => (id, View::Reference),
+        _ => {
+            eprintln!("usage: get-session ID [reference]");
+            return Ok(ExitCode::from(2));
+        }
     };
     let seconds = setting("DEADLINE_SECONDS").map_or(Ok(5.0), |text| text.parse())?;
     let mut request =
