@@ -18,12 +18,14 @@ use crate::{
 pub(crate) enum LookError {
     /// More sessions match than can be followed.
     TooMany,
+    /// So many match that there is no room for them beside those of other filters.
+    NoRoom,
     /// Enterprise Manager gave no answer.
     Failed(Error),
 }
 
 /// Looks for sessions that match the filter and are not over, or have ended `since`, and reads those of
-/// `running` that are not among them.
+/// `running` that are not among them. Goes on only as long as there `is_room` for what it has found.
 ///
 /// # Errors
 ///
@@ -34,9 +36,10 @@ pub(super) async fn look<'t>(
     filter: &SessionFilter,
     since: Timestamp,
     running: Vec<SessionId>,
+    is_room: &impl Fn(usize) -> bool,
     terms: impl Fn() -> TurnTerms<'t>,
 ) -> Result<Look, LookError> {
-    let listed = one_query.list(reads, filter, since, &terms).await?;
+    let listed = one_query.list(reads, filter, since, is_room, &terms).await?;
     let missing: Vec<_> = running.into_iter().filter(|id| !listed.contains_key(id)).collect();
     let singles = reads.sessions_in_turn(&missing, View::Entity, terms).await;
     let singles = singles.map_err(|(_, error)| LookError::Failed(error))?;

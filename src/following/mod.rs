@@ -25,6 +25,7 @@ mod mark;
 mod poller;
 mod query;
 mod registry;
+mod room;
 mod state;
 mod table;
 #[cfg(test)]
@@ -45,7 +46,7 @@ use crate::{
     sharing::SharedReads,
 };
 use poller::FilterPoller;
-use registry::{Registered, has_room};
+use registry::Registered;
 use state::Followed;
 
 /// Follows filters through one worker's connections, and shares the pollers with all workers.
@@ -62,9 +63,13 @@ impl Following {
     }
 
     /// Follows the sessions that match, and starts the filter's poller if there is none. With a mark, it goes on
-    /// from there. `None` if too much is followed.
+    /// from there.
     ///
     /// Must be called within a runtime, which runs a new poller. That poller's first look belongs to `trace`.
+    ///
+    /// # Errors
+    ///
+    /// Why nobody can follow these now.
     pub(crate) fn follow(
         &self,
         filter: SessionFilter,
@@ -72,14 +77,14 @@ impl Following {
         mark: Option<Mark>,
         caller: CallerKey,
         trace: &TraceContext,
-    ) -> Option<Follower> {
+    ) -> Result<Follower, LookError> {
         let mut filters = self.registry.filters.lock();
         let (shared, poller) = if let Some(registered) = filters.get(&filter) {
             trace.link_to(&registered.begun_by);
             (registered.followed.clone(), None)
         } else {
-            if !has_room(&filters, caller) {
-                return None;
+            if !self.registry.has_room(&filters, caller) {
+                return Err(LookError::NoRoom);
             }
             let shared = Followed { filter: filter.clone(), ..Followed::default() };
             let shared = Arc::new(shared);
@@ -103,6 +108,6 @@ impl Following {
         if let Some(poller) = poller {
             tokio::spawn(poller.run());
         }
-        Some(follower)
+        Ok(follower)
     }
 }

@@ -14,7 +14,7 @@ use super::{
     look::{LookError, look},
     registry::FollowRegistry,
     state::Followed,
-    table::{Look, MAX_SESSIONS},
+    table::Look,
 };
 use crate::{
     enterprise_manager::{Error, SessionFilter, Share},
@@ -104,7 +104,7 @@ impl FilterPoller {
             let outcome = match &result {
                 Ok(_) => LookOutcome::Answered,
                 Err(LookError::Failed(_)) => LookOutcome::Failed,
-                Err(LookError::TooMany) => LookOutcome::TooMany,
+                Err(LookError::TooMany | LookError::NoRoom) => LookOutcome::TooMany,
             };
             self.registry.metrics.watches.looked(outcome, self.last_begun.elapsed());
             let pause = match result {
@@ -113,17 +113,18 @@ impl FilterPoller {
                     let pause = self.publish(look, number, is_long);
                     if is_long {
                         self.last_long = Some(self.last_begun);
-                        self.lookback = next_lookback(self.lookback, found);
+                        let room = self.registry.room(&self.followed);
+                        self.lookback = next_lookback(self.lookback, found, room);
                     }
                     pause
                 }
                 Err(LookError::TooMany) if is_long && self.lookback > SHORT_LOOKBACK => {
-                    self.lookback = (self.lookback / 2).max(SHORT_LOOKBACK);
+                    self.lookback = half(self.lookback);
                     // Who has asked for a look that goes back still waits for one.
                     self.followed.wants_long.store(true, Ordering::SeqCst);
                     continue;
                 }
-                Err(error @ LookError::TooMany) => {
+                Err(error @ (LookError::TooMany | LookError::NoRoom)) => {
                     self.registry.filters.lock().remove(&self.filter);
                     return self.publish_end(error);
                 }
@@ -166,7 +167,13 @@ impl FilterPoller {
         };
         let running = self.followed.table.lock().running().collect();
         let one_query = &self.registry.one_query;
-        let result = look(&self.reads, one_query, &self.filter, since, running, terms).await;
+        // Only the first look can find that there is no room.
+        let is_room = |found| !is_first || self.registry.takes(&self.followed, found);
+        let result =
+            look(&self.reads, one_query, &self.filter, since, running, &is_room, terms).await;
+        if result.is_err() {
+            self.followed.found.store(0, Ordering::SeqCst);
+        }
         // The span of the call would get these again if the first look fails.
         if !is_first {
             trace.set_attribute(LOOKBACK_SECONDS, || lookback.as_secs());
@@ -284,12 +291,19 @@ impl FilterPoller {
 }
 
 /// How far the next look goes back that goes back all the way, after one that went back so far and found so
-/// many sessions: twice as far if twice as many can be followed.
-pub(super) fn next_lookback(lookback: SignedDuration, found: usize) -> SignedDuration {
-    if found.saturating_mul(2) > MAX_SESSIONS {
+/// many sessions: twice as far if there is room for twice as many, and half as far if there is less than it needs.
+pub(super) fn next_lookback(lookback: SignedDuration, found: usize, room: usize) -> SignedDuration {
+    if found > room {
+        return half(lookback);
+    }
+    if found.saturating_mul(2) > room {
         return lookback;
     }
     (lookback * 2).min(LOOKBACK)
+}
+
+fn half(lookback: SignedDuration) -> SignedDuration {
+    (lookback / 2).max(SHORT_LOOKBACK)
 }
 
 impl Drop for FilterPoller {

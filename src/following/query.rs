@@ -71,12 +71,13 @@ impl OneQuery {
         reads: &SharedReads,
         filter: &SessionFilter,
         since: Timestamp,
+        is_room: &impl Fn(usize) -> bool,
         terms: &impl Fn() -> TurnTerms<'t>,
     ) -> Result<Listed, LookError> {
         let mut listed = Listed::new();
         let refusal = if self.is_enough() {
             let either = Lately::RunningOrEnded { since };
-            match list(reads, filter, either, terms, &mut listed).await {
+            match list(reads, filter, either, is_room, terms, &mut listed).await {
                 Err(LookError::Failed(error)) if error.may_be_of_the_query() => Some(error),
                 outcome => return outcome.map(|()| listed),
             }
@@ -86,7 +87,7 @@ impl OneQuery {
         listed.clear();
         // In this order: what ends in between is found by both, and the later answer counts.
         for lately in [Lately::Running, Lately::Ended { since }] {
-            list(reads, filter, lately, terms, &mut listed).await?;
+            list(reads, filter, lately, is_room, terms, &mut listed).await?;
         }
         if let Some(why) = refusal {
             self.is_not_enough(&why);
@@ -110,6 +111,7 @@ async fn list<'t>(
     reads: &SharedReads,
     filter: &SessionFilter,
     how_far: Lately,
+    is_room: &impl Fn(usize) -> bool,
     terms: &impl Fn() -> TurnTerms<'t>,
     listed: &mut Listed,
 ) -> Result<(), LookError> {
@@ -124,6 +126,9 @@ async fn list<'t>(
         }
         if listed.len() > MAX_SESSIONS {
             return Err(LookError::TooMany);
+        }
+        if !is_room(listed.len()) {
+            return Err(LookError::NoRoom);
         }
         match page.next {
             Some(next) => position = next,

@@ -1,11 +1,20 @@
 //! The pollers of all workers, by the filters that they look for.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use jiff::Timestamp;
 use parking_lot::Mutex;
 
-use super::{query::OneQuery, state::Followed, table::MAX_SESSIONS};
+use super::{
+    query::OneQuery,
+    room::{self, LEAST_HELD, Others},
+    state::Followed,
+    table::MAX_SESSIONS,
+};
 use crate::{
     enterprise_manager::{CallerKey, SessionFilter},
     operations::{
@@ -14,16 +23,6 @@ use crate::{
     },
     settings::WatchSettings,
 };
-
-/// Maximum number of sessions of all filters together: about 250 MB. A filter whose sessions are not known
-/// yet counts as one with the most.
-const MAX_HELD: usize = 100_000;
-
-/// A filter counts as so many sessions at least: each costs Enterprise Manager a query for each interval.
-const LEAST_HELD: usize = 100;
-
-/// A caller may hold at most this many times what is free, as of all that callers share.
-const SHARE: usize = 16;
 
 /// What is followed, by all workers.
 #[derive(Debug, Clone, Copy, Default)]
@@ -62,25 +61,12 @@ pub(super) struct Registered {
 impl Registered {
     /// How many sessions it counts as.
     fn held(&self) -> usize {
-        match self.followed.state.borrow().look {
-            0 => MAX_SESSIONS,
-            _ => self.followed.table.lock().len().max(LEAST_HELD),
-        }
+        let held = match self.followed.state.borrow().look {
+            0 => self.followed.found.load(Ordering::SeqCst),
+            _ => self.followed.table.lock().len(),
+        };
+        held.max(LEAST_HELD)
     }
-}
-
-/// Whether this caller may follow another filter.
-pub(super) fn has_room(filters: &HashMap<SessionFilter, Registered>, caller: CallerKey) -> bool {
-    let (mut all, mut own) = (0, 0);
-    for registered in filters.values() {
-        let held = registered.held();
-        all += held;
-        if registered.caller == caller {
-            own += held;
-        }
-    }
-    let free = MAX_HELD.saturating_sub(all);
-    free >= MAX_SESSIONS && (own == 0 || own < SHARE * free)
 }
 
 impl FollowRegistry {
@@ -90,10 +76,70 @@ impl FollowRegistry {
         Arc::new(Self { filters: Mutex::default(), settings, metrics, traces, one_query })
     }
 
+    /// Whether this caller may begin to follow another filter.
+    pub(super) fn has_room(
+        &self,
+        filters: &HashMap<SessionFilter, Registered>,
+        caller: CallerKey,
+    ) -> bool {
+        self.others(filters, caller, None).leave_room_for(LEAST_HELD)
+    }
+
+    /// Takes room for what the first look at this filter has found. `false` if there is none.
+    pub(super) fn takes(&self, followed: &Arc<Followed>, found: usize) -> bool {
+        // So many it counts as from the beginning.
+        if found <= LEAST_HELD {
+            return true;
+        }
+        // While it is locked, no other look takes the same room.
+        let filters = self.filters.lock();
+        let Some(Registered { caller, .. }) = filters.get(&followed.filter) else { return true };
+        let fits = self.others(&filters, *caller, Some(followed)).leave_room_for(found);
+        if fits {
+            followed.found.store(found, Ordering::SeqCst);
+        }
+        fits
+    }
+
+    /// How many sessions this filter, which is followed, should have at most.
+    pub(super) fn room(&self, followed: &Arc<Followed>) -> usize {
+        let filters = self.filters.lock();
+        let Some(Registered { caller, .. }) = filters.get(&followed.filter) else {
+            return MAX_SESSIONS;
+        };
+        self.others(&filters, *caller, Some(followed)).room()
+    }
+
+    /// What all filters hold but this one, of this caller.
+    fn others(
+        &self,
+        filters: &HashMap<SessionFilter, Registered>,
+        caller: CallerKey,
+        one: Option<&Arc<Followed>>,
+    ) -> Others {
+        let mut callers = HashSet::from([caller]);
+        let (mut all, mut own) = (0, 0);
+        for registered in filters.values() {
+            if one.is_some_and(|one| Arc::ptr_eq(one, &registered.followed)) {
+                continue;
+            }
+            let held = registered.held();
+            all += held;
+            own += if registered.caller == caller { held } else { 0 };
+            callers.insert(registered.caller);
+        }
+        Others { limit: self.limit(), all, own, callers: callers.len() }
+    }
+
+    fn limit(&self) -> usize {
+        room::limit(self.settings.followed_sessions)
+    }
+
     /// What is followed now.
     pub(crate) fn summary(&self) -> Summary {
         let filters = self.filters.lock();
-        let mut summary = Summary { filters: filters.len(), limit: MAX_HELD, ..Summary::default() };
+        let mut summary =
+            Summary { filters: filters.len(), limit: self.limit(), ..Summary::default() };
         for Registered { followed, .. } in filters.values() {
             let (is_known, is_out) = {
                 let state = followed.state.borrow();
@@ -108,5 +154,30 @@ impl FollowRegistry {
             summary.oldest_look = summary.oldest_look.max(is_known.then_some(age));
         }
         summary
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::enterprise_manager::SessionState;
+
+    #[test]
+    fn what_a_first_look_has_found_so_far_takes_room() {
+        let settings = WatchSettings { followed_sessions: 1600, ..WatchSettings::default() };
+        let registry = FollowRegistry::new(settings, Metrics::new(), Traces::default());
+        let [one, other] = [vec![], vec![SessionState::Working]].map(|states| {
+            let filter = SessionFilter { states, ..SessionFilter::default() };
+            let followed = Arc::new(Followed { filter: filter.clone(), ..Followed::default() });
+            let (begun_by, caller) = (TraceContext::default(), CallerKey::default());
+            let registered = Registered { followed: followed.clone(), begun_by, caller };
+            registry.filters.lock().insert(filter, registered);
+            followed
+        });
+        assert!(registry.takes(&one, 1000));
+        assert!(registry.takes(&other, 100) && !registry.takes(&other, 1000));
+        // It has failed, or ends.
+        one.found.store(0, Ordering::SeqCst);
+        assert!(registry.takes(&other, 1000));
     }
 }

@@ -54,6 +54,8 @@ pub(super) struct Followed {
     pub(super) filter: SessionFilter,
     pub(super) poller: PollerNumber,
     pub(super) table: Mutex<Table>,
+    /// How many sessions the first look has found so far. Changes only while the registry is locked, or to 0.
+    pub(super) found: AtomicUsize,
     pub(super) state: watch::Sender<FollowState>,
     /// The number of looks that have begun.
     pub(super) begun: AtomicU64,

@@ -219,6 +219,13 @@ fn looks_go_back_all_the_way_again_when_fewer_sessions_end() {
     for (before, found, after) in
         [(6, 1001, 6), (6, 1000, 12), (12, 900, 24), (24, 100, 24), (18, 1, 24)]
     {
-        assert_eq!(next_lookback(hours(before), found), hours(after), "{before} h, {found}");
+        let next = next_lookback(hours(before), found, MAX_SESSIONS);
+        assert_eq!(next, hours(after), "{before} h, {found}");
     }
+    // Others leave room for a hundred.
+    for (before, found, after) in [(24, 200, 12), (12, 100, 12), (6, 50, 12)] {
+        let next = next_lookback(hours(before), found, 100);
+        assert_eq!(next, hours(after), "{before} h, {found}");
+    }
+    assert_eq!(next_lookback(SHORT, 200, 100), SHORT);
 }

@@ -110,7 +110,7 @@ pub(super) async fn watch_sessions(
     heartbeat: Duration,
 ) -> Result<SessionEvents, Failure> {
     let follower = following.follow(filter, kinds, mark, call.caller_key, &call.trace);
-    let follower = follower.ok_or(Failure::Overloaded(Limit::FollowedSessions))?;
+    let follower = follower.map_err(failure)?;
     let mut watcher = Watcher {
         _counted: call.tools.metrics.watches.follower(),
         call,
@@ -204,6 +204,7 @@ fn event_kind(event: FollowEvent) -> EventKind {
 fn failure(error: LookError) -> Failure {
     match error {
         LookError::TooMany => Failure::TooManySessions,
+        LookError::NoRoom => Failure::Overloaded(Limit::FollowedSessions),
         LookError::Failed(error) => Failure::EnterpriseManager(error, None),
     }
 }

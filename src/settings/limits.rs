@@ -117,6 +117,11 @@ pub struct WatchSettings {
     /// Time for Enterprise Manager to answer a poll.
     #[arg(skip = CallSettings::default().default_deadline)]
     pub read_timeout: Duration,
+
+    /// How many sessions a caller may have that is alone, of all filters that it follows: about 250 MB. A
+    /// filter counts as 100 at least.
+    #[arg(skip = 100_000_usize)]
+    pub followed_sessions: usize,
 }
 
 /// How Enterprise Manager's answers are reused.

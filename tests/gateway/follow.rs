@@ -5,24 +5,22 @@ use std::{collections::BTreeSet, time::Duration};
 use futures_util::future::join_all;
 use jiff::{SignedDuration, Timestamp};
 use replica_session_gateway::proto::v1::{
-    ReplicaSessionFilter, TimeRange, WatchSessionsRequest,
+    ReplicaSessionFilter, WatchSessionsRequest,
     replica_session::{Result as RunResult, State},
     replica_session_change::Kind,
     watch_sessions_response::Event,
 };
-use simulator::{Canned, Options, RUNNING_SESSION_ID, Session};
+use simulator::{Canned, Options, Session};
 use tokio::time::timeout;
 use tonic::Code;
 use tonic_types::StatusExt as _;
 
 use super::{
     follow_support::{
-        INTERVAL, all, change, current, ended, event, follow, from, id, running, start,
-        start_following, summary, told, until_current,
+        INTERVAL, all, change, current, ended, event, follow, from, id, numbered, running, start,
+        summary, told, until_current,
     },
-    support::{
-        SOON, connect, eventually, fault, metric, metric_becomes, reason, start_with, watch,
-    },
+    support::{SOON, connect, eventually, fault, metric, metric_becomes, reason, start_with},
 };
 
 #[tokio::test]
@@ -290,30 +288,6 @@ async fn what_fails_before_the_first_event_fails_the_call_unless_it_passes() {
 }
 
 #[tokio::test]
-async fn more_sessions_than_can_be_followed_are_refused() {
-    // One a second: 1,800 have ended in the last 30 minutes, and 86,400 in the last day.
-    let interval = Some(Duration::from_millis(500));
-    let options =
-        Options { running: 0, history: 4000, history_interval: interval, ..Options::default() };
-    let setup = start_following(options).await;
-    // The history begins a day ago, so it has to be moved here.
-    for number in 0..2001 {
-        setup.simulator.set_session(ended(number, 60, "Success"));
-    }
-    let refused = follow(&setup.client, all()).await.unwrap_err();
-    assert_eq!(
-        (refused.code(), reason(&refused).as_str()),
-        (Code::FailedPrecondition, "TOO_MANY_SESSIONS")
-    );
-    // Many in a day, and few lately, are followed.
-    for number in 0..2001 {
-        setup.simulator.set_session(ended(number, 7 * 3600, "Success"));
-    }
-    let mut events = follow(&setup.client, all()).await.unwrap();
-    current(&mut events).await;
-}
-
-#[tokio::test]
 async fn invalid_requests_name_the_field() {
     type Change = fn(&mut WatchSessionsRequest);
     let setup = start().await;
@@ -338,54 +312,6 @@ async fn invalid_requests_name_the_field() {
         assert!(status.message().starts_with(&format!("{field} must ")), "{}", status.message());
     }
     assert_eq!(setup.simulator.counts().requests, 0);
-}
-
-/// A request that no other one is equal to.
-fn numbered(number: u32) -> WatchSessionsRequest {
-    let mut request = all();
-    let start_time = Some(prost_types::Timestamp { seconds: number.into(), nanos: 0 });
-    let create_time = Some(TimeRange { start_time, end_time: None });
-    request.filter.as_mut().unwrap().create_time = create_time;
-    request
-}
-
-#[tokio::test]
-async fn filters_are_limited_as_long_as_nobody_knows_how_many_sessions_they_have() {
-    let setup = start_with(Options::default(), |settings| {
-        settings.watch.heartbeat = Duration::from_millis(50);
-    })
-    .await;
-    setup.simulator.set_faults([fault("silence")]);
-    let mut followed = Vec::new();
-    // Each may have the 2,000 sessions that a filter can have, of 100,000 in all.
-    for number in 0..48 {
-        let mut events = follow(&setup.client, numbered(number)).await.unwrap();
-        assert!(matches!(event(&mut events).await.0, Event::Heartbeat(_)));
-        followed.push(events);
-    }
-    let refused = follow(&setup.client, numbered(48)).await.unwrap_err();
-    assert_eq!((refused.code(), &*reason(&refused)), (Code::ResourceExhausted, "OVERLOADED"));
-    // The same filter costs nothing, and what is left is for others.
-    follow(&setup.client, numbered(0)).await.unwrap();
-    let other = connect(setup.gateway.address()).await;
-    follow(&other, numbered(48)).await.unwrap();
-    drop(followed);
-    metric_becomes(&setup, "gateway_followed_filters", 0).await;
-    follow(&setup.client, numbered(48)).await.unwrap();
-}
-
-#[tokio::test]
-async fn watches_of_sessions_count_among_all_watches() {
-    let setup = start_with(Options::default(), |settings| settings.calls.max_watches = 1).await;
-    let mut events = follow(&setup.client, all()).await.unwrap();
-    current(&mut events).await;
-    let refused = watch(&setup.client, RUNNING_SESSION_ID).await.unwrap_err();
-    assert_eq!((refused.code(), &*reason(&refused)), (Code::ResourceExhausted, "OVERLOADED"));
-    drop(events);
-    metric_becomes(&setup, "gateway_watches", 0).await;
-    let _watching = watch(&setup.client, RUNNING_SESSION_ID).await.unwrap();
-    let refused = follow(&setup.client, all()).await.unwrap_err();
-    assert_eq!(reason(&refused), "OVERLOADED");
 }
 
 #[tokio::test]

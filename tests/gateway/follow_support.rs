@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use replica_session_gateway::proto::v1::{
-    ReplicaSessionChange, ReplicaSessionFilter, WatchSessionsRequest, WatchSessionsResponse,
-    replica_session_change::Kind, watch_sessions_response::Event,
+    ReplicaSessionChange, ReplicaSessionFilter, TimeRange, WatchSessionsRequest,
+    WatchSessionsResponse, replica_session_change::Kind, watch_sessions_response::Event,
 };
 use simulator::{NamedResource, Options, Session};
 use tokio::time::timeout;
@@ -82,7 +82,12 @@ pub fn all() -> WatchSessionsRequest {
 
 /// The same from this token on.
 pub fn from(resume_token: &str) -> WatchSessionsRequest {
-    WatchSessionsRequest { resume_token: resume_token.to_owned(), ..all() }
+    from_token(all(), resume_token)
+}
+
+/// This request from this token on.
+pub fn from_token(request: WatchSessionsRequest, resume_token: &str) -> WatchSessionsRequest {
+    WatchSessionsRequest { resume_token: resume_token.to_owned(), ..request }
 }
 
 pub async fn follow(client: &Client, request: WatchSessionsRequest) -> Result<Events, Status> {
@@ -138,4 +143,13 @@ pub async fn until_current(events: &mut Events) -> (Vec<(u32, Vec<Kind>)>, Strin
             (other, _) => panic!("{other:?}"),
         }
     }
+}
+
+/// A request that no other one is equal to.
+pub fn numbered(number: u32) -> WatchSessionsRequest {
+    let mut request = all();
+    let start_time = Some(prost_types::Timestamp { seconds: number.into(), nanos: 0 });
+    let create_time = Some(TimeRange { start_time, end_time: None });
+    request.filter.as_mut().unwrap().create_time = create_time;
+    request
 }

@@ -19,6 +19,7 @@ mod failures;
 mod fairness;
 mod filters;
 mod follow;
+mod follow_limits;
 mod follow_query;
 mod follow_support;
 mod heartbeats;

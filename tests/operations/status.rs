@@ -94,7 +94,7 @@ async fn status_and_metrics_say_who_follows_what_and_how_late() {
     let (simulator, gateway) = start(&["--watch-interval=1s", "--watch-interval-max=1s"]).await;
     let nothing = &status(&gateway).await["watches"];
     let none = json!({"sessions": 0, "sessions_in_outage": 0, "filters": 0, "filters_in_outage": 0, "followers": 0,
-        "followed_sessions": 0, "followed_sessions_limit": 100_000, "oldest_look_seconds": null});
+        "followed_sessions": 0, "followed_sessions_limit": 106_250, "oldest_look_seconds": null});
     assert_eq!(*nothing, none);
     let server = format!("--server=http://{}", gateway.address);
     let follow = |filter| {
