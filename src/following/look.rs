@@ -18,8 +18,8 @@ use crate::{
 pub(crate) enum LookError {
     /// More sessions match than can be followed.
     TooMany,
-    /// So many match that there is no room for them beside those of other filters.
-    NoRoom,
+    /// So many match, at least, that there is no room for them beside those of other filters.
+    NoRoom(usize),
     /// Enterprise Manager gave no answer.
     Failed(Error),
 }

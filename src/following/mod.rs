@@ -24,6 +24,7 @@ mod look;
 mod mark;
 mod poller;
 mod query;
+mod refusals;
 mod registry;
 mod room;
 mod state;
@@ -83,9 +84,7 @@ impl Following {
             trace.link_to(&registered.begun_by);
             (registered.followed.clone(), None)
         } else {
-            if !self.registry.has_room(&filters, caller) {
-                return Err(LookError::NoRoom);
-            }
+            self.registry.admit(&filters, &filter, caller)?;
             let shared = Followed { filter: filter.clone(), ..Followed::default() };
             let shared = Arc::new(shared);
             let begun_by = trace.clone();

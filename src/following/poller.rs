@@ -104,7 +104,7 @@ impl FilterPoller {
             let outcome = match &result {
                 Ok(_) => LookOutcome::Answered,
                 Err(LookError::Failed(_)) => LookOutcome::Failed,
-                Err(LookError::TooMany | LookError::NoRoom) => LookOutcome::TooMany,
+                Err(LookError::TooMany | LookError::NoRoom(_)) => LookOutcome::TooMany,
             };
             self.registry.metrics.watches.looked(outcome, self.last_begun.elapsed());
             let pause = match result {
@@ -124,8 +124,8 @@ impl FilterPoller {
                     self.followed.wants_long.store(true, Ordering::SeqCst);
                     continue;
                 }
-                Err(error @ (LookError::TooMany | LookError::NoRoom)) => {
-                    self.registry.filters.lock().remove(&self.filter);
+                Err(error @ (LookError::TooMany | LookError::NoRoom(_))) => {
+                    self.registry.refuse(&self.filter, error.clone());
                     return self.publish_end(error);
                 }
                 Err(LookError::Failed(error)) if self.is_end(&error) => {

@@ -128,7 +128,7 @@ async fn list<'t>(
             return Err(LookError::TooMany);
         }
         if !is_room(listed.len()) {
-            return Err(LookError::NoRoom);
+            return Err(LookError::NoRoom(listed.len()));
         }
         match page.next {
             Some(next) => position = next,

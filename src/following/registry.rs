@@ -10,7 +10,9 @@ use jiff::Timestamp;
 use parking_lot::Mutex;
 
 use super::{
+    look::LookError,
     query::OneQuery,
+    refusals::Refusals,
     room::{self, LEAST_HELD, Others},
     state::Followed,
     table::MAX_SESSIONS,
@@ -46,6 +48,7 @@ pub(crate) struct FollowRegistry {
     pub(super) metrics: Arc<Metrics>,
     pub(super) traces: Traces,
     pub(super) one_query: OneQuery,
+    refusals: Mutex<Refusals>,
 }
 
 /// A poller in the registry.
@@ -73,16 +76,38 @@ impl FollowRegistry {
     /// Without any pollers.
     pub(crate) fn new(settings: WatchSettings, metrics: Arc<Metrics>, traces: Traces) -> Arc<Self> {
         let one_query = OneQuery::new(metrics.clone());
-        Arc::new(Self { filters: Mutex::default(), settings, metrics, traces, one_query })
+        // Followers of what has been accepted have no news sooner either.
+        let refusals = Mutex::new(Refusals::new(settings.interval));
+        let filters = Mutex::default();
+        Arc::new(Self { filters, settings, metrics, traces, one_query, refusals })
     }
 
-    /// Whether this caller may begin to follow another filter.
-    pub(super) fn has_room(
+    /// Whether this caller may begin to follow this filter, which nobody follows.
+    ///
+    /// # Errors
+    ///
+    /// Why not.
+    pub(super) fn admit(
         &self,
         filters: &HashMap<SessionFilter, Registered>,
+        filter: &SessionFilter,
         caller: CallerKey,
-    ) -> bool {
-        self.others(filters, caller, None).leave_room_for(LEAST_HELD)
+    ) -> Result<(), LookError> {
+        let found = match self.refusals.lock().why(filter) {
+            Some(LookError::NoRoom(found)) => *found,
+            Some(why) => return Err(why.clone()),
+            None => LEAST_HELD,
+        };
+        let fits = self.others(filters, caller, None).leave_room_for(found);
+        fits.then_some(()).ok_or(LookError::NoRoom(found))
+    }
+
+    /// Removes this filter, and remembers why nobody can follow it.
+    pub(super) fn refuse(&self, filter: &SessionFilter, why: LookError) {
+        // While it is locked, nobody joins.
+        let mut filters = self.filters.lock();
+        filters.remove(filter);
+        self.refusals.lock().add(filter.clone(), why);
     }
 
     /// Takes room for what the first look at this filter has found. `false` if there is none.

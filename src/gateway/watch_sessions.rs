@@ -204,7 +204,7 @@ fn event_kind(event: FollowEvent) -> EventKind {
 fn failure(error: LookError) -> Failure {
     match error {
         LookError::TooMany => Failure::TooManySessions,
-        LookError::NoRoom => Failure::Overloaded(Limit::FollowedSessions),
+        LookError::NoRoom(_) => Failure::Overloaded(Limit::FollowedSessions),
         LookError::Failed(error) => Failure::EnterpriseManager(error, None),
     }
 }

@@ -3,7 +3,9 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use futures_util::future::join_all;
+use replica_session_gateway::proto::v1::replica_session::Result as RunResult;
 use simulator::{Options, RUNNING_SESSION_ID};
+use tokio::time::timeout;
 use tonic::{Code, Status};
 
 use super::{
@@ -11,7 +13,7 @@ use super::{
         Events, INTERVAL, all, current, ended, follow, from_token, numbered, running,
         start_following, told, until_current,
     },
-    support::{Setup, connect, fault, metric, metric_becomes, reason, start_with, watch},
+    support::{SOON, Setup, connect, fault, metric, metric_becomes, reason, start_with, watch},
 };
 
 /// A gateway that lets a caller that is alone follow so many sessions, and looks at this interval.
@@ -44,12 +46,52 @@ async fn more_sessions_than_can_be_followed_are_refused() {
         (refused.code(), reason(&refused).as_str()),
         (Code::FailedPrecondition, "TOO_MANY_SESSIONS")
     );
-    // Many in a day, and few lately, are followed.
+    // Many in a day, and few lately, are followed once the refusal is forgotten.
     for number in 0..2001 {
         setup.simulator.set_session(ended(number, 7 * 3600, "Success"));
     }
-    let mut events = follow(&setup.client, all()).await.unwrap();
+    let accepted = async {
+        loop {
+            match follow(&setup.client, all()).await {
+                Ok(events) => return events,
+                Err(refused) => assert_eq!(reason(&refused), "TOO_MANY_SESSIONS"),
+            }
+        }
+    };
+    let mut events = timeout(SOON, accepted).await.unwrap();
     current(&mut events).await;
+}
+
+#[tokio::test]
+async fn who_tries_again_what_is_too_much_to_follow_costs_em_nothing() {
+    let setup = start_limited(2100, Duration::from_secs(600)).await;
+    for number in 0..2001 {
+        let result = if number < 1200 { "Failed" } else { "Success" };
+        setup.simulator.set_session(ended(number, 60, result));
+    }
+    for _ in 0..2 {
+        let refused = follow(&setup.client, all()).await.unwrap_err();
+        assert_eq!(reason(&refused), "TOO_MANY_SESSIONS");
+    }
+    let failed = |number| {
+        let mut request = numbered(number);
+        request.filter.as_mut().unwrap().results = vec![RunResult::Failed.into()];
+        request
+    };
+    let mut followed = follow(&setup.client, failed(0)).await.unwrap();
+    current(&mut followed).await;
+    assert_overloaded(&follow(&setup.client, failed(1)).await.unwrap_err());
+    let before = setup.simulator.counts().requests;
+    for _ in 0..20 {
+        let refused = follow(&setup.client, all()).await.unwrap_err();
+        assert_eq!(reason(&refused), "TOO_MANY_SESSIONS");
+        assert_overloaded(&follow(&setup.client, failed(1)).await.unwrap_err());
+    }
+    assert_eq!(setup.simulator.counts().requests, before);
+    // It is looked for as soon as there is room.
+    drop(followed);
+    metric_becomes(&setup, "gateway_followed_filters", 0).await;
+    current(&mut follow(&setup.client, failed(1)).await.unwrap()).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
