@@ -33,6 +33,7 @@ pub(super) struct Look {
 #[derive(Default)]
 pub(crate) struct Table {
     entries: HashMap<SessionId, Entry>,
+    /// Those with a change.
     by_number: BTreeMap<u64, SessionId>,
     /// The number of the last change.
     number: u64,
@@ -99,8 +100,18 @@ impl Table {
         lookback: SignedDuration,
     ) {
         let before = self.number;
+        // A look that goes back further than before returns what was dropped and has been told, and what Enterprise
+        // Manager has learned of since: which is which, only marks say.
+        let known_since = self.complete_since.filter(|known_since| look.since < *known_since);
         for reading in look.listed {
-            self.put(reading, None);
+            let entity = reading.session.entity.as_ref().filter(|run| run.is_over());
+            let ended_at = entity.and_then(|run| run.ended_at);
+            let may_be_told = ended_at.is_some_and(|ended_at| Some(ended_at) < known_since);
+            if may_be_told && !self.entries.contains_key(&reading.session.id) {
+                self.put_as_told(reading);
+            } else {
+                self.put(reading, None);
+            }
         }
         for reading in look.read {
             let has_left = has_left(&reading, filter);
@@ -121,6 +132,12 @@ impl Table {
         let is_over = reading.session.entity.as_ref().is_some_and(EntityFields::is_over);
         let gone = gone.or(is_over.then_some(Gone::Ended));
         self.put_as(reading.session.id, reading, gone);
+    }
+
+    /// Adds a session whose end counts as told to all who follow here now: with the number before all changes.
+    fn put_as_told(&mut self, reading: Arc<Reading>) {
+        let entry = Entry::new(reading, Some(Gone::Ended), 0);
+        self.entries.insert(entry.reading().session.id, entry);
     }
 
     fn put_as(&mut self, id: SessionId, reading: Arc<Reading>, gone: Option<Gone>) {

@@ -138,6 +138,35 @@ fn a_table_stays_within_its_limit_and_knows_since_when_it_is_complete() {
 }
 
 #[test]
+fn an_end_is_not_told_again_when_looks_go_back_further_than_before() {
+    use ChangeKind::{Appeared, Changed, Ended};
+    let (mut table, filter) = (Table::default(), SessionFilter::default());
+    let hours = SignedDuration::from_hours;
+    table.apply(look(vec![reading(1, 0, None, 0)], -360), &filter, at(0), hours(6));
+    let mut cursor = Cursor::fresh(&table);
+    assert_eq!(told(&mut cursor, &table), [(1, vec![Appeared], false)]);
+    table.apply(look(vec![reading(1, 100, Some(1), 1)], -29), &filter, at(1), hours(6));
+    assert_eq!(told(&mut cursor, &table), [(1, vec![Ended], false)]);
+    let mark = Mark::of(&table, &cursor).unwrap();
+    table.apply(look(Vec::new(), 370), &filter, at(400), hours(6));
+    assert_eq!(table.len(), 0);
+    // It is not known which of these have been told: here only one is new, to one that was cut off meanwhile.
+    let listed = [(1, 1), (2, 2)].map(|(id, ended)| reading(id, 100, Some(ended), 401));
+    table.apply(look(listed.into(), -319), &filter, at(401), hours(12));
+    assert_eq!(told(&mut cursor, &table), []);
+    let Resumed { pending, missed, absent, unlisted } = mark.resume(&table);
+    assert!(missed.is_none() && absent.is_empty());
+    let mut resumed = Cursor::resumed(&table, pending, Vec::new(), unlisted);
+    assert_eq!(told(&mut resumed, &table), [(2, vec![Appeared, Ended], false)]);
+    // What changes afterwards, and what ends late within the time that is known, is told to all.
+    let listed = [(1, 99, 1), (3, 100, 200)];
+    let listed = listed.map(|(id, progress, ended)| reading(id, progress, Some(ended), 402));
+    table.apply(look(listed.into(), -318), &filter, at(402), hours(12));
+    let news = [(1, vec![Changed], false), (3, vec![Appeared, Ended], false)];
+    assert_eq!(told(&mut cursor, &table), news);
+}
+
+#[test]
 fn a_mark_that_is_too_old_says_what_may_be_missing() {
     let mut table = Table::default();
     apply(&mut table, look(vec![reading(1, 100, Some(-5), 0)], -1440), 0);
