@@ -203,10 +203,10 @@ table! {
         "More than 2000 sessions match that run or have ended in the last 30 minutes, which is too many to follow; follow several narrower filters",
         "tell the caller's owner: follow the sessions of single jobs or backup servers";
     OVERLOADED = ResourceExhausted, "OVERLOADED",
-        "Too many calls are in flight at the gateway; try again later",
+        "Too many calls are in flight at the gateway, too many watches are open, or too many sessions are followed; try again later",
         "if Enterprise Manager is slow, fix that first; if one caller makes most of the calls, have it make fewer; otherwise run more replicas, or raise the limit";
     WATCH_INTERRUPTED = Unavailable, "WATCH_INTERRUPTED",
-        "The watch's connection is ending, because of its age or because the gateway is stopping; watch again: the new watch starts with the current state",
+        "The watch's connection is ending, because of its age or because the gateway is stopping; watch again, with the last resume_token if it had one",
         "no action needed: the caller watches again";
     INTERNAL = Internal, "INTERNAL",
         "The gateway failed; its log has the details",

@@ -408,5 +408,8 @@ async fn a_watch_ends_with_its_connection_and_says_so() {
     let stopping = tokio::spawn(setup.gateway.stop());
     let end = timeout(SOON, events.message()).await.unwrap().unwrap_err();
     assert_eq!((end.code(), reason(&end).as_str()), (Code::Unavailable, "WATCH_INTERRUPTED"));
+    // It does not begin with the current state again, but goes on.
+    let message = end.message();
+    assert!(message.contains("resume_token") && !message.contains("state"), "{message}");
     stopping.await.unwrap();
 }
