@@ -13,6 +13,12 @@
 //! * A follower can go on at another replica with a mark of what it has been sent (`mark.rs`): it is told what
 //!   has happened since, or that this cannot be known.
 //!
+//! A poller's first look goes back all the way, also for a follower that goes on from a mark, which needs half of
+//! that and the time since. What is not in the table after that look cannot be told from what EM learns late:
+//! a later look that goes back further would have to leave out such ends, or repeat others. And the marks that are
+//! made from a table that knows half of the time hold for half as long. Both would take a second look at once,
+//! for all that the first one had left out and once more for what it had found.
+//!
 //! What a follower can rely on: of each session that it has been told of and that was not over, it will be told
 //! exactly once that it has ended, no longer matches, or no longer exists.
 
