@@ -129,10 +129,9 @@ impl FollowRegistry {
     /// How many sessions this filter, which is followed, should have at most.
     pub(super) fn room(&self, followed: &Arc<Followed>) -> usize {
         let filters = self.filters.lock();
-        let Some(Registered { caller, .. }) = filters.get(&followed.filter) else {
-            return MAX_SESSIONS;
-        };
-        self.others(&filters, *caller, Some(followed)).room()
+        let Some(registered) = filters.get(&followed.filter) else { return MAX_SESSIONS };
+        let others = self.others(&filters, registered.caller, Some(followed));
+        others.room(registered.held())
     }
 
     /// What all filters hold but this one, of this caller.

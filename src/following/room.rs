@@ -42,9 +42,10 @@ impl Others {
         self.own == 0 || self.own + sessions <= SHARE * free
     }
 
-    /// How many sessions this filter, which is followed, should have at most.
-    pub(super) fn room(self) -> usize {
-        if (self.own + MAX_SESSIONS) * self.callers <= self.limit {
+    /// How many sessions this filter, which is followed and has so many, should have at most.
+    pub(super) fn room(self, sessions: usize) -> usize {
+        // With a look that goes back twice as far, it may have twice as many.
+        if (self.own + 2 * sessions) * self.callers <= self.limit {
             return MAX_SESSIONS;
         }
         self.limit.saturating_sub(self.all).clamp(LEAST_HELD, MAX_SESSIONS)
@@ -70,10 +71,10 @@ mod tests {
     #[test]
     fn a_filter_that_has_grown_gives_room_back_only_if_its_caller_has_more_than_others() {
         // Everything fits.
-        assert_eq!(others(90_000, 90_000, 1).room(), MAX_SESSIONS);
-        assert_eq!(others(105_000, 105_000, 1).room(), 1250);
+        assert_eq!(others(105_000, 105_000, 1).room(600), MAX_SESSIONS);
+        assert_eq!(others(105_000, 105_000, 1).room(1000), 1250);
         // All have grown, mostly those of another caller.
-        assert_eq!(others(150_000, 10_000, 2).room(), MAX_SESSIONS);
-        assert_eq!(others(150_000, 140_000, 2).room(), LEAST_HELD);
+        assert_eq!(others(150_000, 10_000, 2).room(1000), MAX_SESSIONS);
+        assert_eq!(others(150_000, 140_000, 2).room(1000), LEAST_HELD);
     }
 }
