@@ -14,8 +14,7 @@ use client::{
     pb::{
         ListReplicaSessionsRequest, ReplicaSession, ReplicaSessionFilter, TimeRange,
         WatchSessionsRequest, WatchSessionsResponse, replica_session::State,
-        replica_session_change::Kind,
-        replica_session_service_client::ReplicaSessionServiceClient,
+        replica_session_change::Kind, replica_session_service_client::ReplicaSessionServiceClient,
         watch_sessions_response::Event,
     },
     reason, retry_delay, setting,
