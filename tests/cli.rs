@@ -8,20 +8,26 @@ mod behind_proxy;
 mod broken;
 #[path = "cli/broken_files.rs"]
 mod broken_files;
+#[path = "cli/canned.rs"]
+mod canned;
 #[path = "cli/configuration.rs"]
 mod configuration;
-#[path = "cli/crowd.rs"]
-mod crowd;
 #[path = "cli/descriptor.rs"]
 mod descriptor;
 #[path = "cli/environment_file.rs"]
 mod environment_file;
 #[path = "cli/follow.rs"]
 mod follow;
+#[path = "gateway/followed_sessions.rs"]
+mod followed_sessions;
+#[path = "contract/generated.rs"]
+mod generated;
 #[path = "cli/open_files.rs"]
 mod open_files;
 #[path = "cli/plaintext.rs"]
 mod plaintext;
+#[path = "cli/program.rs"]
+mod program;
 #[path = "cli/server_certificate.rs"]
 mod server_certificate;
 #[path = "cli/service_manager.rs"]
@@ -44,68 +50,18 @@ mod watch;
 use std::{process::Stdio, time::Duration};
 
 use tokio::{
-    io::{AsyncBufReadExt as _, AsyncRead, BufReader, Lines},
+    io::{AsyncRead, BufReader, Lines},
     process::{Child, Command},
     time::timeout,
 };
 
-const PROGRAM: &str = env!("CARGO_BIN_EXE_replica-session-gateway");
+use self::program::{FINISHED, PROGRAM, SOON, UNKNOWN, after, lines, program, run, signal};
 
-const FINISHED: &str = "04f694ad-664c-4603-a747-00edecae4f17";
 /// The first of three attempts of one job.
 const FAILED: &str = "b6f1a9d2-30f4-4c0e-9a53-0d1c52e8f009";
 
-const UNKNOWN: &str = "b6f1a9d2-30f4-4c0e-9a53-0d1c52e8f0ff";
-
-/// A timeout that is generous for a loaded machine; a passing test never waits for it.
-const SOON: Duration = Duration::from_secs(20);
-
-/// The program without settings from the environment.
-fn program(arguments: &[&str]) -> Command {
-    let mut command = Command::new(PROGRAM);
-    command
-        .args(arguments)
-        .env_clear()
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .kill_on_drop(true);
-    command
-}
-
-/// Exit code, standard output, standard error.
-async fn run(command: &mut Command) -> (i32, String, String) {
-    let output = timeout(SOON, command.output()).await.unwrap().unwrap();
-    let text = |bytes| String::from_utf8(bytes).unwrap();
-    (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
-}
-
 fn with<'a>(some: &[&'a str], more: &[&'a str]) -> Vec<&'a str> {
     [some, more].concat()
-}
-
-fn lines<R: AsyncRead + Unpin>(from: Option<R>) -> Lines<BufReader<R>> {
-    BufReader::new(from.unwrap()).lines()
-}
-
-/// The rest of the first line that contains `mark`, up to a blank or a quotation mark.
-async fn after<R: AsyncRead + Unpin>(lines: &mut Lines<BufReader<R>>, mark: &str) -> String {
-    let found = async {
-        loop {
-            let line = lines.next_line().await.unwrap().expect(mark);
-            if let Some((_, rest)) = line.split_once(mark) {
-                let end = rest.find([' ', '"']).unwrap_or(rest.len());
-                return rest[..end].to_owned();
-            }
-        }
-    };
-    timeout(SOON, found).await.expect(mark)
-}
-
-async fn signal(child: &Child, name: &str) {
-    let kill = format!("kill -{name} {}", child.id().unwrap());
-    let status = Command::new("sh").args(["-c", &kill]).status().await;
-    assert!(status.unwrap().success());
 }
 
 #[tokio::test]

@@ -3,10 +3,12 @@
 
 #![expect(clippy::unwrap_used, reason = "in a test, a failing unwrap is a failing test")]
 
+#[path = "contract/generated.rs"]
+mod generated;
 #[path = "contract/names.rs"]
 mod names;
 
-use std::{collections::HashMap, env, fmt::Write as _, fs, path::Path};
+use std::{collections::HashMap, fmt::Write as _, fs, path::Path};
 
 use prost::Message as _;
 use prost_types::{
@@ -16,6 +18,8 @@ use prost_types::{
 };
 use replica_session_gateway::proto::FILE_DESCRIPTOR_SET;
 use serde_json::{Value, json};
+
+use self::generated::assert_up_to_date;
 
 const PACKAGE: &str = "enterprisemanager.v1";
 
@@ -29,16 +33,7 @@ const PREFACE: &str = "\
 
 #[test]
 fn the_page_of_the_contract_is_up_to_date() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/api.md");
-    let page = page();
-    if env::var_os("UPDATE_DOCS").is_some() {
-        fs::write(&path, &page).unwrap();
-    }
-    let documented = fs::read_to_string(&path).unwrap_or_default();
-    assert!(
-        documented == page,
-        "docs/api.md differs from proto/: run UPDATE_DOCS=1 cargo test --test contract"
-    );
+    assert_up_to_date("docs/api.md", &page(), "proto/", "contract");
 }
 
 #[test]

@@ -1,10 +1,12 @@
 //! `docs/configuration.md` is generated from the options of `serve`; all its text about them comes from
 //! their help.
 
-use std::{env, fmt::Write as _, fs, path::Path};
+use std::fmt::Write as _;
 
 use clap::{Arg, Args as _, Command};
 use replica_session_gateway::settings::ServeOptions;
+
+use super::generated::assert_up_to_date;
 
 const BEFORE: &str = "\
 # Settings
@@ -30,16 +32,7 @@ variables of OpenTelemetry that the gateway reads.
 
 #[test]
 fn the_page_of_the_settings_says_what_the_options_say() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/configuration.md");
-    let page = page();
-    if env::var_os("UPDATE_DOCS").is_some() {
-        fs::write(&path, &page).unwrap();
-    }
-    let documented = fs::read_to_string(&path).unwrap_or_default();
-    assert!(
-        documented == page,
-        "docs/configuration.md differs from the options: run UPDATE_DOCS=1 cargo test --test cli"
-    );
+    assert_up_to_date("docs/configuration.md", &page(), "the options", "cli");
 }
 
 #[test]

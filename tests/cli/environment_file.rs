@@ -1,11 +1,14 @@
 //! `deploy/systemd/gateway.env` is generated from the options of `serve`, and from the table of variables
 //! in `docs/traces.md`.
 
-use std::{collections::BTreeSet, env, fmt::Write as _, fs, path::Path};
+use std::{collections::BTreeSet, fmt::Write as _};
 
 use clap::Arg;
 
-use super::configuration::{by_heading, described};
+use super::{
+    configuration::{by_heading, described},
+    generated::assert_up_to_date,
+};
 
 const TRACES: &str = include_str!("../../docs/traces.md");
 
@@ -26,16 +29,7 @@ const BEFORE: &str = r"# Settings of replica-session-gateway.service: all that t
 
 #[test]
 fn the_environment_file_of_the_unit_has_every_setting() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/systemd/gateway.env");
-    let file = file();
-    if env::var_os("UPDATE_DOCS").is_some() {
-        fs::write(&path, &file).unwrap();
-    }
-    let shipped = fs::read_to_string(&path).unwrap_or_default();
-    assert!(
-        shipped == file,
-        "deploy/systemd/gateway.env differs from the options: run UPDATE_DOCS=1 cargo test --test cli"
-    );
+    assert_up_to_date("deploy/systemd/gateway.env", &file(), "the options", "cli");
 }
 
 #[test]

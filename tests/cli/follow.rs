@@ -1,56 +1,18 @@
 //! `follow` tells of every run that matches, through lost connections, and says what it may have missed.
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use replica_session_gateway::serve::RunningGateway;
 use serde_json::Value;
-use simulator::{NamedResource, Options, Session, Simulator};
+use simulator::{Options, Session, Simulator};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::{
+    followed_sessions::{ended, id, running},
     watch::{gateway, gateway_with, server},
     *,
 };
 
 const JOB: &str = "--job-name=Followed Job";
-
-/// The id of a session.
-fn id(number: u32) -> String {
-    format!("f0110000-0000-4000-8000-{number:012x}")
-}
-
-/// A session that has been running for a minute.
-fn running(number: u32, progress: i32) -> Session {
-    let named = |id: &str, name: &str| NamedResource { id: id.to_owned(), name: name.to_owned() };
-    Session {
-        id: id(number),
-        server: named("a490c017-2c1c-40ee-8bcf-73bcce6ab36f", "enterprise01.tech.local"),
-        job: named("724e3c07-4e12-44f5-998f-d568071216d8", "Followed Job"),
-        job_type: "Replica".to_owned(),
-        created: ago(60),
-        ended: None,
-        state: "Working".to_owned(),
-        result: "None".to_owned(),
-        progress,
-        is_retry: false,
-        failure_message: None,
-        more_links: Vec::new(),
-        tasks: Vec::new(),
-    }
-}
-
-/// A session that has just ended.
-fn ended(number: u32, result: &str) -> Session {
-    Session {
-        ended: Some(ago(1)),
-        state: "Stopped".to_owned(),
-        result: result.to_owned(),
-        ..running(number, 100)
-    }
-}
-
-fn ago(seconds: i64) -> Timestamp {
-    Timestamp::now().checked_sub(SignedDuration::from_secs(seconds)).unwrap()
-}
 
 async fn simulator() -> Simulator {
     Simulator::start(Options { running: 0, ..Options::default() }).await.unwrap()
@@ -104,7 +66,7 @@ async fn each_change_of_any_session_is_a_line_or_a_json_object() {
     let changed = line("changed", "working", "none yet", "20 %", 1);
     assert_eq!(next_columns(&mut out).await, changed);
     assert_eq!(object(&mut objects).await["change"]["replicaSession"]["progressPercent"], 20);
-    simulator.set_session(ended(2, "Warning"));
+    simulator.set_session(ended(2, 1, "Warning"));
     let both = line("appeared, ended", "stopped", "warning", "100 %", 2);
     assert_eq!(next_columns(&mut out).await, both);
     assert_eq!(object(&mut objects).await["change"]["kinds"][1], "KIND_ENDED");
@@ -149,7 +111,7 @@ async fn only_failures_are_told_to_those_who_want_only_these() {
     assert_eq!(next_columns(&mut out).await[..3], ["appeared", "working", "failed"]);
     simulator.set_session(Session { progress: 60, ..fails });
     for number in 2..=4 {
-        simulator.set_session(ended(number, if number == 3 { "Success" } else { "Failed" }));
+        simulator.set_session(ended(number, 1, if number == 3 { "Success" } else { "Failed" }));
     }
     let mut told = Vec::new();
     for _ in 0..2 {
@@ -159,7 +121,7 @@ async fn only_failures_are_told_to_those_who_want_only_these() {
     }
     told.sort();
     assert_eq!(told, [id(2), id(4)]);
-    simulator.set_session(ended(1, "Failed"));
+    simulator.set_session(ended(1, 1, "Failed"));
     assert_eq!(next_columns(&mut out).await[5], id(1));
 }
 
@@ -182,7 +144,7 @@ async fn a_follower_whose_gateway_dies_is_told_each_end_once() {
     for round in 0..3 {
         let numbers = 10 * round..10 * (round + 1);
         for number in numbers.clone().take(3) {
-            simulator.set_session(ended(number, "Success"));
+            simulator.set_session(ended(number, 1, "Success"));
         }
         for _ in 0..3 {
             told.push(next_columns(&mut out).await);
@@ -191,14 +153,14 @@ async fn a_follower_whose_gateway_dies_is_told_each_end_once() {
         drop(gateway.take());
         assert!(next_line(&mut err).await.ends_with("; watching again"));
         for number in numbers.clone().skip(3).take(4) {
-            simulator.set_session(ended(number, "Failed"));
+            simulator.set_session(ended(number, 1, "Failed"));
         }
         gateway = Some(watch::gateway(&simulator, port).await);
         for _ in 0..4 {
             told.push(next_columns(&mut out).await);
         }
         for number in numbers.skip(7) {
-            simulator.set_session(ended(number, "Warning"));
+            simulator.set_session(ended(number, 1, "Warning"));
         }
         for _ in 0..3 {
             told.push(next_columns(&mut out).await);
@@ -227,7 +189,7 @@ async fn what_may_be_missing_is_said_when_the_gateway_no_longer_takes_its_token(
     }
     after(&mut objects, "\"current\"").await;
     first.stop().await;
-    simulator.set_session(ended(1, "Failed"));
+    simulator.set_session(ended(1, 1, "Failed"));
     simulator.set_session(running(2, 20));
     let _second = gateway_with(&simulator, port, |settings| {
         settings.page_token_key = Some(vec![7; 32].into());
@@ -243,7 +205,7 @@ async fn what_may_be_missing_is_said_when_the_gateway_no_longer_takes_its_token(
     let gone = next_columns(&mut out).await;
     assert_eq!(gone[..4], ["no longer runs", "unknown", "unknown", "-"]);
     assert_eq!(gone[5], id(1));
-    simulator.set_session(ended(3, "Success"));
+    simulator.set_session(ended(3, 1, "Success"));
     let ended = next_columns(&mut out).await;
     assert_eq!((&*ended[0], &*ended[5]), ("ended", &*id(3)));
 
@@ -271,8 +233,8 @@ async fn what_may_be_missing_reaches_to_when_em_answers_the_watch_that_begins_an
     .await;
     after(&mut lines(follow.stderr.take()), "does not accept its token").await;
     // Nobody is told these, since the watch that begins anew begins with what runs.
-    simulator.set_session(ended(1, "Failed"));
-    simulator.set_session(ended(2, "Failed"));
+    simulator.set_session(ended(1, 1, "Failed"));
+    simulator.set_session(ended(2, 1, "Failed"));
     let em_answers = Timestamp::now();
     simulator.set_faults([]);
     let missed = next_line(&mut out).await;
@@ -307,7 +269,7 @@ async fn an_outage_and_its_end_are_a_line_each() {
     timeout(SOON, many).await.unwrap();
     simulator.set_faults([]);
     assert_eq!(next_columns(&mut out).await[0], "recovered");
-    simulator.set_session(ended(1, "Success"));
+    simulator.set_session(ended(1, 1, "Success"));
     assert_eq!(next_columns(&mut out).await[0], "ended");
 }
 
@@ -413,7 +375,7 @@ async fn a_table_on_a_terminal_stays_within_it_and_is_drawn_in_its_place() {
         String::from_utf8(bytes.clone()).unwrap()
     };
     shows("30 running, 0 ended").await;
-    simulator.set_session(ended(7, "Failed"));
+    simulator.set_session(ended(7, 1, "Failed"));
     shows("29 running, 1 ended").await;
     simulator.set_faults(["503".parse().unwrap()]);
     shows("(EM_UNAVAILABLE)").await;
@@ -427,7 +389,7 @@ async fn a_table_on_a_terminal_stays_within_it_and_is_drawn_in_its_place() {
     shows("the ends of runs may be missing here").await;
     simulator.set_session(running(29, 55));
     shows("  55 %  ").await;
-    simulator.set_session(ended(8, "Warning"));
+    simulator.set_session(ended(8, 1, "Warning"));
     let written = shows("28 running, 2 ended").await;
     let written = written.rsplit_once("\x1b[J").unwrap().0;
     let (tables, above) = drawn(written);

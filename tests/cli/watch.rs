@@ -6,9 +6,12 @@ use replica_session_gateway::{
     serve::{self, RunningGateway},
     settings::{EnterpriseManagerSettings, PasswordSource, Settings},
 };
-use simulator::{Canned, Options, RUNNING_SESSION_ID, Simulator};
+use simulator::{Options, RUNNING_SESSION_ID, Simulator};
 
-use super::*;
+use super::{
+    canned::{canned, canned_with},
+    *,
+};
 
 const FAILED: &str = "b6f1a9d2-30f4-4c0e-9a53-0d1c52e8f009";
 
@@ -38,21 +41,6 @@ pub async fn gateway_with(
 
 pub fn server(gateway: &RunningGateway) -> String {
     format!("--server=http://{}", gateway.address())
-}
-
-/// Prescribes EM's answer about a session.
-pub fn canned(simulator: &Simulator, fixture: &str, id: &str) {
-    canned_with(simulator, fixture, id, "42");
-}
-
-fn canned_with(simulator: &Simulator, fixture: &str, id: &str, progress: &str) {
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/enterprise-manager");
-    let document = std::fs::read_to_string(format!("{folder}/{fixture}")).unwrap();
-    let (_, uid) = document.split_once("urn:veeam:ReplicaJobSession:").unwrap();
-    let document = document.replace(&uid[..36], id);
-    let progress = format!("<Progress>{progress}</Progress>");
-    let document = document.replace("<Progress>42</Progress>", &progress);
-    simulator.answer_with(id, Canned::xml(document));
 }
 
 async fn next_line<R: AsyncRead + Unpin>(lines: &mut Lines<BufReader<R>>) -> Option<String> {

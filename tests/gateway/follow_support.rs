@@ -1,16 +1,16 @@
-//! Sessions that begin, change and end as a test says, and followers that note what they are told.
+//! Followers that note what they are told.
 
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
 use replica_session_gateway::proto::v1::{
     ReplicaSessionChange, ReplicaSessionFilter, TimeRange, WatchSessionsRequest,
     WatchSessionsResponse, replica_session_change::Kind, watch_sessions_response::Event,
 };
-use simulator::{NamedResource, Options, Session};
+use simulator::Options;
 use tokio::time::timeout;
 use tonic::{Status, Streaming};
 
+pub use super::followed_sessions::{ago, ended, id, running};
 use super::support::{Client, SOON, Setup, start_with};
 
 /// The interval between two looks.
@@ -31,46 +31,6 @@ pub async fn start_following(options: Options) -> Setup {
         settings.watch.longest_interval = INTERVAL;
     })
     .await
-}
-
-/// The id of a session.
-pub fn id(number: u32) -> String {
-    format!("f0110000-0000-4000-8000-{number:012x}")
-}
-
-/// A session that has been running for a minute.
-pub fn running(number: u32, progress: i32) -> Session {
-    let named = |id: &str, name: &str| NamedResource { id: id.to_owned(), name: name.to_owned() };
-    Session {
-        id: id(number),
-        server: named("a490c017-2c1c-40ee-8bcf-73bcce6ab36f", "enterprise01.tech.local"),
-        job: named("724e3c07-4e12-44f5-998f-d568071216d8", "Followed Job"),
-        job_type: "Replica".to_owned(),
-        created: ago(60),
-        ended: None,
-        state: "Working".to_owned(),
-        result: "None".to_owned(),
-        progress,
-        is_retry: false,
-        failure_message: None,
-        more_links: Vec::new(),
-        tasks: Vec::new(),
-    }
-}
-
-/// A session that ended so many seconds ago.
-pub fn ended(number: u32, seconds: i64, result: &str) -> Session {
-    Session {
-        created: ago(seconds + 60),
-        ended: Some(ago(seconds)),
-        state: "Stopped".to_owned(),
-        result: result.to_owned(),
-        ..running(number, 100)
-    }
-}
-
-pub fn ago(seconds: i64) -> Timestamp {
-    Timestamp::now().checked_sub(SignedDuration::from_secs(seconds)).unwrap()
 }
 
 /// A request to follow all sessions of the tests' job.

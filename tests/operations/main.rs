@@ -12,6 +12,9 @@ mod collector;
 mod documents;
 mod health;
 mod log;
+#[allow(dead_code, reason = "shared with the tests of the command line")]
+#[path = "../cli/program.rs"]
+mod program;
 mod reload;
 mod report;
 mod status;

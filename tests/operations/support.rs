@@ -1,7 +1,6 @@
 //! Runs the program as a child process with a simulated Enterprise Manager, and reads its log.
 
 use std::{
-    process::Stdio,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -10,40 +9,12 @@ use serde_json::Value;
 use simulator::{Options, Simulator};
 use tokio::{
     io::{AsyncBufReadExt as _, BufReader},
-    process::{Child, Command},
+    process::Child,
     time::timeout,
 };
 
-pub const PROGRAM: &str = env!("CARGO_BIN_EXE_replica-session-gateway");
-
-/// A finished session of the simulator.
-pub const FINISHED: &str = "04f694ad-664c-4603-a747-00edecae4f17";
-
-/// An id that is unknown to the simulator.
-pub const UNKNOWN: &str = "b6f1a9d2-30f4-4c0e-9a53-0d1c52e8f0ff";
-
-/// Timeout that is generous for a loaded machine; a passing test never reaches it.
-const SOON: Duration = Duration::from_secs(30);
-
-/// The program with an empty environment.
-pub fn program(arguments: &[&str]) -> Command {
-    let mut command = Command::new(PROGRAM);
-    command
-        .args(arguments)
-        .env_clear()
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .kill_on_drop(true);
-    command
-}
-
-/// Runs a command; returns exit code, standard output and standard error.
-pub async fn run(command: &mut Command) -> (i32, String, String) {
-    let output = timeout(SOON, command.output()).await.unwrap().unwrap();
-    let text = |bytes| String::from_utf8(bytes).unwrap();
-    (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
-}
+pub use super::program::{FINISHED, UNKNOWN, program, run};
+use super::program::{SOON, signal};
 
 /// `serve` as a child process, with its log parsed as JSON.
 pub struct Serving {
@@ -159,9 +130,7 @@ impl Serving {
 
     /// Sends a signal, such as `HUP`.
     pub async fn signal(&self, name: &str) {
-        let kill = format!("kill -{name} {}", self.child.id().unwrap());
-        let status = Command::new("sh").args(["-c", &kill]).status().await;
-        assert!(status.unwrap().success());
+        signal(&self.child, name).await;
     }
 
     /// The same, and returns the whole log.
