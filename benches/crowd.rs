@@ -33,7 +33,7 @@ use tonic::{Code, Streaming, transport::Channel};
 
 use self::{
     canned::canned,
-    program::{SOON, after, lines, program, signal},
+    program::{SOON, serving, signal},
 };
 
 const SESSIONS: usize = 100;
@@ -78,18 +78,14 @@ fn all_become(simulator: &Simulator, fixture: &str) {
 /// Returns once all have their first event.
 async fn crowd(simulator: &Simulator, interval: u64, heartbeat: &str) -> Crowd {
     all_become(simulator, "session-running.xml");
-    let mut serve = program(&["serve", "--listen=127.0.0.1:0", "--admin-listen=127.0.0.1:0"])
-        .args(["--em-allow-plaintext", "--lame-duck=0s"])
-        .arg(format!("--watch-interval={interval}s"))
-        .arg(format!("--watch-interval-max={interval}s"))
-        .arg(format!("--watch-heartbeat={heartbeat}"))
-        .arg(format!("--em-url={}", simulator.url()))
-        .arg(r"--em-username=TECH\gateway")
-        .env("GATEWAY_EM_PASSWORD", "simulated")
-        .spawn()
-        .unwrap();
-    let mut log = lines(serve.stderr.take());
-    let address = after(&mut log, "serving address=").await;
+    let intervals = [
+        format!("--watch-interval={interval}s"),
+        format!("--watch-interval-max={interval}s"),
+        format!("--watch-heartbeat={heartbeat}"),
+    ];
+    let [interval, longest, heartbeat] = intervals.each_ref();
+    let arguments = ["--em-allow-plaintext", interval, longest, heartbeat];
+    let (serve, address) = serving(&simulator.url(), &arguments).await;
     let pid = serve.id().unwrap();
     let mut clients = Vec::new();
     for _ in 0..CONNECTIONS {

@@ -55,7 +55,9 @@ use tokio::{
     time::timeout,
 };
 
-use self::program::{FINISHED, PROGRAM, SOON, UNKNOWN, after, lines, program, run, signal};
+use self::program::{
+    FINISHED, PROGRAM, SOON, UNKNOWN, after, lines, program, run, serving, signal,
+};
 
 /// The first of three attempts of one job.
 const FAILED: &str = "b6f1a9d2-30f4-4c0e-9a53-0d1c52e8f009";
@@ -307,19 +309,7 @@ async fn the_simulator_alone_serves_a_gateway_elsewhere_and_prints_its_counts() 
     let mut simulate = program(&["simulate", "--listen=127.0.0.1:0"]).spawn().unwrap();
     let mut told = lines(simulate.stdout.take());
     let url = after(&mut told, "Simulator  ").await;
-    let mut serve = program(&[
-        "serve",
-        "--listen=127.0.0.1:0",
-        "--admin-listen=127.0.0.1:0",
-        "--em-username=TECH\\gateway",
-        "--em-allow-plaintext",
-        "--lame-duck=0s",
-    ])
-    .arg(format!("--em-url={url}"))
-    .env("GATEWAY_EM_PASSWORD", "simulated")
-    .spawn()
-    .unwrap();
-    let address = after(&mut lines(serve.stderr.take()), " address=").await;
+    let (mut serve, address) = serving(&url, &["--em-allow-plaintext"]).await;
     let server = format!("--server=http://{address}");
     let (code, _, err) = run(&mut program(&["get", FINISHED, &server])).await;
     assert_eq!(code, 0, "{err}");

@@ -39,6 +39,19 @@ pub async fn run(command: &mut Command) -> (i32, String, String) {
     (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
 }
 
+/// `serve` for this Enterprise Manager, once it serves, and its address.
+pub async fn serving(em: &str, arguments: &[&str]) -> (Child, String) {
+    let mut serve = program(&["serve", "--listen=127.0.0.1:0", "--admin-listen=127.0.0.1:0"])
+        .args([r"--em-username=TECH\gateway", "--lame-duck=0s"])
+        .arg(format!("--em-url={em}"))
+        .args(arguments)
+        .env("GATEWAY_EM_PASSWORD", "simulated")
+        .spawn()
+        .unwrap();
+    let address = after(&mut lines(serve.stderr.take()), "serving address=").await;
+    (serve, address)
+}
+
 /// The lines of an output of a child process.
 pub fn lines<R: AsyncRead + Unpin>(from: Option<R>) -> Lines<BufReader<R>> {
     BufReader::new(from.unwrap()).lines()

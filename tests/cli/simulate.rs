@@ -27,18 +27,7 @@ async fn the_simulator_speaks_tls_with_the_certificate_whose_pin_it_prints() {
         let mut told = lines(simulate.stdout.take());
         let url = after(&mut told, "Simulator  ").await;
         let pin = after(&mut told, "Pin        ").await;
-        let mut serve = program(&[
-            "serve",
-            "--listen=127.0.0.1:0",
-            "--admin-listen=127.0.0.1:0",
-            "--em-username=gateway",
-            "--lame-duck=0s",
-        ])
-        .args([format!("--em-url={url}"), format!("--em-pin-sha256={pin}")])
-        .env("GATEWAY_EM_PASSWORD", "simulated")
-        .spawn()
-        .unwrap();
-        let address = after(&mut lines(serve.stderr.take()), " address=").await;
+        let (_serve, address) = serving(&url, &[&format!("--em-pin-sha256={pin}")]).await;
         let server = format!("--server=http://{address}");
         let (code, _, err) = run(&mut program(&["get", FINISHED, &server])).await;
         assert_eq!(code, 0, "{err}");

@@ -120,15 +120,8 @@ async fn each_change_is_printed_on_a_line() {
 async fn watch_leaves_a_gateway_that_hangs_when_two_heartbeats_are_missing() {
     let simulator = Simulator::start(Options::default()).await.unwrap();
     canned(&simulator, "session-running.xml", RUNNING_SESSION_ID);
-    let mut serve = program(&["serve", "--listen=127.0.0.1:0", "--admin-listen=127.0.0.1:0"])
-        .args(["--em-allow-plaintext", "--watch-heartbeat=1s", "--watch-interval=1s"])
-        .arg(format!("--em-url={}", simulator.url()))
-        .arg(r"--em-username=TECH\gateway")
-        .env("GATEWAY_EM_PASSWORD", "simulated")
-        .spawn()
-        .unwrap();
-    let mut log = lines(serve.stderr.take());
-    let address = after(&mut log, "serving address=").await;
+    let often = ["--em-allow-plaintext", "--watch-heartbeat=1s", "--watch-interval=1s"];
+    let (serve, address) = serving(&simulator.url(), &often).await;
     let server = format!("--server=http://{address}");
     let mut watch = program(&["watch", RUNNING_SESSION_ID, &server]).spawn().unwrap();
     let (mut out, mut err) = (lines(watch.stdout.take()), lines(watch.stderr.take()));
