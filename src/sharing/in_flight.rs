@@ -11,15 +11,13 @@ use std::{
 
 use futures_util::future::{FutureExt as _, Shared, WeakShared};
 use parking_lot::Mutex;
+use prometheus_client::metrics::counter::Counter;
 use tokio::time::Instant;
 
 use super::caller_terms::CallerTerms;
 use crate::{
     enterprise_manager::{Error, ReadContext},
-    operations::{
-        metrics::{CallCounter, ReadCounters},
-        traces::TraceContext,
-    },
+    operations::{metrics::ReadCounters, traces::TraceContext},
 };
 
 /// The answer or the error of a read; all callers that wait for it share it.
@@ -103,7 +101,7 @@ where
         read
     }
 
-    fn note(&self, counter: &CallCounter, source: &'static str, trace: &TraceContext) {
+    fn note(&self, counter: &Counter, source: &'static str, trace: &TraceContext) {
         counter.inc();
         trace.set_attribute(self.attribute, || source);
     }

@@ -3,16 +3,12 @@
 use std::time::Duration;
 
 use prometheus_client::{
-    metrics::{counter::Counter, family::Family},
+    metrics::{counter::Counter, family::Family, gauge::Gauge},
     registry::Registry,
 };
 use tonic::Code;
 
-use super::{
-    durations::Durations,
-    labels::Labels,
-    per_worker::{CallCounter, CallGauge},
-};
+use super::{durations::Durations, labels::Labels};
 use crate::proto::{CallKind, SERVICE_NAME, codes::METRIC_NAMES};
 
 /// Metrics of calls.
@@ -27,22 +23,22 @@ pub(crate) struct CallMetrics {
 /// and no search.
 #[derive(Debug)]
 struct MethodMetrics {
-    started: CallCounter,
+    started: Counter,
     /// By the number of the code.
-    handled: [CallCounter; METRIC_NAMES.len()],
+    handled: [Counter; METRIC_NAMES.len()],
     seconds: Durations,
 }
 
 metrics! {
     Series:
-    started: Family<Labels<2>, CallCounter> = "grpc_server_started", "Calls that have arrived";
-    handled: Family<Labels<3>, CallCounter> = "grpc_server_handled",
+    started: Family<Labels<2>, Counter> = "grpc_server_started", "Calls that have arrived";
+    handled: Family<Labels<3>, Counter> = "grpc_server_handled",
         "Calls that have ended, by code; Canceled when the caller left before its deadline";
     seconds: Family<Labels<2>, Durations> = "grpc_server_handling_seconds",
         "Time from a call's arrival to its end";
     failures: Family<Labels<1>, Counter> = "gateway_call_failures",
         "Calls that were refused or failed, by the reason that the caller received";
-    in_flight: CallGauge = "gateway_calls_in_flight", "Calls that have arrived and not ended";
+    in_flight: Gauge = "gateway_calls_in_flight", "Calls that have arrived and not ended";
     panics: Counter = "gateway_panics", "Calls that have ended in a panic: each is a bug";
 }
 

@@ -1,7 +1,7 @@
 //! A histogram of durations.
 //!
 //! Why not `prometheus-client`'s own? It takes a lock, on which the workers would contend; this one
-//! adds to two atomics of the worker's own.
+//! adds to two atomics.
 
 use std::{
     sync::{
@@ -16,8 +16,6 @@ use prometheus_client::{
     metrics::{MetricType, TypedMetric},
 };
 
-use super::per_worker::{PLACES, own};
-
 /// Upper bounds of the buckets, in milliseconds. A cached answer takes less than 1, a typical
 /// request to Enterprise Manager 5 to 500, a slow one seconds; 10 s is the default deadline, 60 s
 /// the maximum.
@@ -26,11 +24,9 @@ const BOUNDS: [u64; 15] =
 
 /// Counts durations by bucket; clones share the counts.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Durations(Arc<[Counts; PLACES]>);
+pub(super) struct Durations(Arc<Counts>);
 
-/// What a worker has counted, in its own lines of the processor's cache.
 #[derive(Debug, Default)]
-#[repr(align(64))]
 struct Counts {
     /// One for each bound, and one for longer durations.
     buckets: [AtomicU64; BOUNDS.len() + 1],
@@ -44,14 +40,8 @@ impl Durations {
         // Rounded up, so that a duration above a bound is not counted below it.
         let milliseconds = nanoseconds.div_ceil(1_000_000);
         let bucket = BOUNDS.partition_point(|bound| *bound < milliseconds);
-        let counts = own(&self.0);
-        counts.buckets[bucket].fetch_add(1, Ordering::Relaxed);
-        counts.sum_of_nanoseconds.fetch_add(nanoseconds, Ordering::Relaxed);
-    }
-
-    /// What all workers have counted.
-    fn sum(&self, of: impl Fn(&Counts) -> &AtomicU64) -> u64 {
-        self.0.iter().map(|counts| of(counts).load(Ordering::Relaxed)).sum()
+        self.0.buckets[bucket].fetch_add(1, Ordering::Relaxed);
+        self.0.sum_of_nanoseconds.fetch_add(nanoseconds, Ordering::Relaxed);
     }
 }
 
@@ -61,10 +51,10 @@ impl EncodeMetric for Durations {
             .iter()
             .map(|milliseconds| seconds(*milliseconds, 1e3))
             .chain([f64::MAX])
-            .zip((0..=BOUNDS.len()).map(|bucket| self.sum(|counts| &counts.buckets[bucket])))
+            .zip(self.0.buckets.iter().map(|bucket| bucket.load(Ordering::Relaxed)))
             .collect();
         let count = buckets.iter().map(|(_, count)| count).sum();
-        let sum = self.sum(|counts| &counts.sum_of_nanoseconds);
+        let sum = self.0.sum_of_nanoseconds.load(Ordering::Relaxed);
         encoder.encode_histogram::<NoLabelSet>(seconds(sum, 1e9), count, &buckets, None)
     }
 

@@ -48,7 +48,6 @@ macro_rules! outcomes {
 mod calls;
 mod durations;
 mod labels;
-mod per_worker;
 mod permits;
 #[cfg(target_os = "linux")]
 mod process;
@@ -67,7 +66,6 @@ use prometheus_client::{
 use crate::runtime::{build, certificates::Expiry};
 pub(crate) use calls::CallMetrics;
 use labels::Labels;
-pub(crate) use per_worker::CallCounter;
 pub(crate) use permits::{PermitMetrics, ReadsOf};
 pub(crate) use upstream::{BatchOf, LogonOutcome, RequestOutcome, UpstreamMetrics};
 pub(crate) use watches::{FollowEventKind, LookOutcome, WatchMetrics};
@@ -85,7 +83,7 @@ metrics! {
         "Headers that name the caller of a call: believed (used), not sent by a trusted proxy \
          (missing), not well-formed (unreadable), dropped since the peer is no trusted proxy \
          (untrusted)";
-    answers: Family<Labels<1>, CallCounter> = "gateway_reads",
+    answers: Family<Labels<1>, Counter> = "gateway_reads",
         "Reads of sessions, pages and tasks: Enterprise Manager was asked (asked), an equal read \
          was in flight (shared), a kept answer was young enough (reused)";
     spans: Family<Labels<1>, Counter> = "gateway_trace_spans",
@@ -131,11 +129,11 @@ outcomes! {
 #[derive(Debug, Clone)]
 pub(crate) struct ReadCounters {
     /// Enterprise Manager was asked.
-    pub asked: CallCounter,
+    pub asked: Counter,
     /// An equal read was in flight.
-    pub shared: CallCounter,
+    pub shared: Counter,
     /// A kept answer was young enough.
-    pub reused: CallCounter,
+    pub reused: Counter,
 }
 
 /// Counters of headers that name callers, by what becomes of them.

@@ -7,7 +7,7 @@ use prometheus_client::{
     registry::Registry,
 };
 
-use super::{durations::Durations, labels::Labels, per_worker::CallGauge};
+use super::{durations::Durations, labels::Labels};
 
 outcomes! {
     /// Whose reads wait for a permit.
@@ -22,9 +22,9 @@ metrics! {
     Series:
     permits: Gauge = "gateway_em_permits",
         "Requests to Enterprise Manager that may be in flight at a time (--em-concurrency)";
-    in_use: CallGauge = "gateway_em_permits_in_use",
+    in_use: Gauge = "gateway_em_permits_in_use",
         "Permits for requests to Enterprise Manager that are held";
-    waiting: Family<Labels<1>, CallGauge> = "gateway_em_reads_waiting",
+    waiting: Family<Labels<1>, Gauge> = "gateway_em_reads_waiting",
         "Reads that wait for a permit for a request to Enterprise Manager, by whose reads they are";
     waits: Durations = "gateway_em_permit_wait_seconds",
         "Time from asking for a permit for a request to Enterprise Manager to getting it or giving \
@@ -36,7 +36,7 @@ metrics! {
 pub(crate) struct PermitMetrics {
     series: Arc<Series>,
     /// By number of whose reads they are, so that counting needs no look-up by label.
-    waiting: Arc<[CallGauge]>,
+    waiting: Arc<[Gauge]>,
 }
 
 impl PermitMetrics {

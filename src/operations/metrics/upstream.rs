@@ -11,12 +11,7 @@ use prometheus_client::{
 };
 use tokio::time::Instant;
 
-use super::{
-    durations::Durations,
-    labels::Labels,
-    per_worker::{CallCounter, CallGauge},
-    permits::PermitMetrics,
-};
+use super::{durations::Durations, labels::Labels, permits::PermitMetrics};
 
 outcomes! {
     /// How an HTTP request to Enterprise Manager ended.
@@ -59,7 +54,7 @@ outcomes! {
 #[derive(Debug)]
 pub struct UpstreamMetrics {
     /// By number of the outcome, so that counting a request needs no look-up by label.
-    requests: Vec<CallCounter>,
+    requests: Vec<Counter>,
     series: Series,
     permits: PermitMetrics,
     /// 1 while the circuit breaker is open: requests fail at once because connections cannot be
@@ -79,12 +74,12 @@ const UNKNOWN: [&str; 3] = ["State", "Result", "other"];
 
 metrics! {
     Series:
-    requests: Family<Labels<1>, CallCounter> = "gateway_em_requests",
+    requests: Family<Labels<1>, Counter> = "gateway_em_requests",
         "Completed HTTP requests to Enterprise Manager, including logons, by outcome";
     seconds: Durations = "gateway_em_request_seconds",
         "Duration of HTTP requests to Enterprise Manager, to the end of the response or the \
          failure";
-    in_flight: CallGauge = "gateway_em_requests_in_flight",
+    in_flight: Gauge = "gateway_em_requests_in_flight",
         "HTTP requests to Enterprise Manager in flight";
     logons: Family<Labels<1>, Counter> = "gateway_em_logons",
         "Completed logons to Enterprise Manager, by outcome";
