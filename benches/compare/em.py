@@ -7,6 +7,7 @@ rounds: with the same build twice, it shows how far chance goes.
 
 import argparse
 import asyncio
+import collections
 import contextlib
 import os
 import pathlib
@@ -111,6 +112,22 @@ class Client:
         except grpc.aio.AioRpcError:
             seen["ended"] += 1
 
+    async def follow(self, number, filters, seen):
+        """Follows one of so many filters, on a connection that others who follow the same do not all share, and goes
+        on with the token when that connection ends."""
+        stub = self.stubs[number // filters % len(self.stubs)]
+        request = self.messages.WatchSessionsRequest()
+        # So that no two filters are the same.
+        request.filter.create_time.start_time.seconds = number % filters
+        while True:
+            try:
+                async for event in stub.WatchSessions(request):
+                    request.resume_token = event.resume_token or request.resume_token
+                    seen[event.WhichOneof("event")] += 1
+            except grpc.aio.AioRpcError as error:
+                seen["came back" if error.code() == grpc.StatusCode.UNAVAILABLE else "ended"] += 1
+            await asyncio.sleep(1)
+
     async def close(self):
         for channel in self.channels:
             await channel.close()
@@ -144,6 +161,18 @@ async def many_watches(contract, port, options):
     return seen
 
 
+async def many_followers(contract, port, options, count):
+    client = Client(contract, port)
+    seen = collections.Counter()
+    followers = [asyncio.create_task(client.follow(number, options.filters, seen)) for number in range(count)]
+    await asyncio.sleep(options.follow_seconds)
+    for follower in followers:
+        follower.cancel()
+    await asyncio.gather(*followers, return_exceptions=True)
+    await client.close()
+    return seen
+
+
 def measure_callers(contract, binary, options):
     with Pair(binary, options, options.latency) as pair:
         times, took = asyncio.run(many_callers(contract, pair.port, options))
@@ -171,6 +200,25 @@ def measure_watches(contract, binary, options):
         "snapshots": seen["snapshot"],
         "outages and ends": seen["outage"] + seen["ended"],
     }
+
+
+def measure_followers(contract, binary, options):
+    """One follower of each filter, and many; then the same with connections that end."""
+    figures = {}
+    for age in (None, options.connection_age):
+        # All looks are as far apart, whatever changes.
+        more = ["--watch-interval-max", options.watch_interval] + (["--max-connection-age", age] if age else [])
+        changed = {"callers": 0, "watches": 2, "gateway_options": " ".join([options.gateway_options, *more])}
+        for count in (options.filters, options.followers):
+            with Pair(binary, argparse.Namespace(**{**vars(options), **changed}), options.latency) as pair:
+                seen = asyncio.run(many_followers(contract, pair.port, options, count))
+                counts = pair.em_counts()
+            title = f"{count:,} followers" + (f", connections of {age}" if age else "")
+            figures[f"{title}: EM requests"] = counts["Requests"]
+            figures[f"{title}: went on with a token"] = seen["came back"]
+            figures[f"{title}: told all, or went on"] = seen["current"]
+            figures[f"{title}: outages and ends"] = seen["outage"] + seen["missed"] + seen["ended"]
+    return figures
 
 
 def one_caller(pair, calls, folder):
@@ -234,8 +282,13 @@ def main():
     parser.add_argument("--watch-interval", default="5s", metavar="DURATION")
     parser.add_argument("--watch-seconds", type=float, default=12, help="time that all watch, each round [12]")
     parser.add_argument("--calls", type=int, default=20000, help="calls of one caller, each round [20000]")
+    parser.add_argument("--filters", type=int, default=20)
+    parser.add_argument("--followers", type=int, default=1000, help="of these filters [1000]")
+    parser.add_argument("--follow-seconds", type=float, default=60, help="time that all follow, four times [60]")
+    parser.add_argument("--connection-age", default="30s", metavar="DURATION", help="for half of these times [30s]")
     parser.add_argument("--gateway-options", default="")
-    parser.add_argument("--only", choices=["callers", "watches", "one"], help="a single measurement")
+    parser.add_argument("--only", choices=["callers", "watches", "one", "followers"],
+                        help="a single measurement; followers are measured only if you name them")
     options = parser.parse_args()
     binaries = (GATEWAY, options.other.resolve())
     names = ("this build", "the other")
@@ -255,10 +308,12 @@ def main():
                         in_turns(measure_callers)),
             "watches": (f"{options.watches} watches for {options.watch_seconds:g} s, EM takes {options.latency}",
                         in_turns(measure_watches)),
+            "followers": (f"Followers of {options.filters} filters for {options.follow_seconds:g} s, "
+                          f"EM takes {options.latency}", in_turns(measure_followers)),
             "one": ("One caller, EM takes no time", lambda _: one_caller_in_turns(binaries, options, folder)),
         }
         for name, (title, measure) in measurements.items():
-            if options.only in (None, name):
+            if options.only == name or options.only is None and name != "followers":
                 print_table(title, names, [measure(number) for number in range(options.rounds)])
 
 
