@@ -313,6 +313,20 @@ async fn whether_sessions_will_be_read_together_is_reported() {
     assert!(line.contains("takes longer"), "{line}");
 }
 
+#[tokio::test]
+async fn what_a_slow_query_means_for_calls_is_reported() {
+    let simulator = Simulator::start(Options::default()).await.unwrap();
+    // 64 single reads take 800 ms, eight at a time.
+    for (latency, is_sooner) in [("350ms", true), ("1500ms", false)] {
+        let faults = ["latency=100ms".to_owned(), format!("query-latency={latency}")];
+        simulator.set_faults(faults.map(|fault| fault.parse::<Fault>().unwrap()));
+        let line = batch_line(&simulator, &[]).await;
+        assert!(line.starts_with("✓ batch     sessions will be read together"), "{line}");
+        assert!(line.contains("or more wait: it takes as long as so many single reads"), "{line}");
+        assert_eq!(line.contains("is answered no sooner"), !is_sooner, "{line}");
+    }
+}
+
 /// The line of the step that sends the query of followers. Nothing that it finds fails the check.
 async fn follow_line(simulator: &Simulator) -> String {
     let (code, out) = check(&simulator.url(), &[]).await;
