@@ -175,7 +175,7 @@ impl Http {
         if response.is_ok() {
             self.stalls.answered(sent);
         }
-        self.circuit.record(&response);
+        self.circuit.record(sent, &response);
         let outcome = outcome(&response);
         counted.ended(outcome);
         match &response {
