@@ -215,6 +215,9 @@ fn is_answered<A>(outcome: &Result<A, AttemptError>) -> bool {
                 | Error::NoFileDescriptor { .. }
                 | Error::CircuitOpen { .. }
                 | Error::UntrustedCertificate { .. }
+                | Error::TlsFailed { .. }
+                | Error::ConnectionLost { .. }
+                | Error::Disconnected { .. }
         ),
     }
 }

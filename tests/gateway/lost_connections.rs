@@ -163,3 +163,26 @@ async fn a_query_for_several_sessions_whose_connection_is_lost_is_sent_again_and
     assert_eq!(queries() - before, 1, "the lost one did not arrive");
     assert_eq!(setup.simulator.counts().session_reads, 3, "a list, a read alone, and the query");
 }
+
+#[tokio::test]
+async fn connections_that_are_lost_say_nothing_of_the_time_that_an_answer_takes() {
+    let (setup, front, ids) = start(1, 1).await;
+    let request_seconds = async || {
+        let url = format!("http://{}/status", setup.gateway.admin_address());
+        let text = reqwest::get(url).await.unwrap().text().await.unwrap();
+        let status: serde_json::Value = serde_json::from_str(&text).unwrap();
+        status["enterprise_manager"]["permits"]["request_seconds"].as_f64().unwrap()
+    };
+    setup.simulator.set_faults([fault("latency=400ms")]);
+    get(&setup.client, &ids[0]).await.unwrap();
+    let before = request_seconds().await;
+    assert!(before >= 0.4, "{before}");
+    // Before anything of the answer has arrived, and in the middle of it.
+    front.state.dead.store(usize::MAX, SeqCst);
+    get(&setup.client, &ids[1]).await.unwrap_err();
+    front.state.dead.store(0, SeqCst);
+    setup.simulator.set_faults([fault("drop")]);
+    get(&setup.client, &ids[2]).await.unwrap_err();
+    let after = request_seconds().await;
+    assert!((after - before).abs() < f64::EPSILON, "{before} {after}");
+}

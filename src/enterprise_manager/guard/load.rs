@@ -64,7 +64,7 @@ pub(super) struct RequestTimes {
 pub(super) enum Ended {
     /// EM, or whoever is there, has answered in this time.
     Answered(Duration),
-    /// It cannot be answered: there is no connection, or no logon session.
+    /// There is no answer: no connection, or a lost one, or no logon session.
     Failed,
     /// Nobody waited any longer.
     GivenUp,
