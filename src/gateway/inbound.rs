@@ -217,14 +217,15 @@ impl Connection {
         let (call, deadline) = self.context(&request, caller);
         let completion = is_session_call.then(|| CallCompletion::new(call.clone()));
         let request_id = call.request_id.to_header();
+        let open_call = connection.begin_call();
         if let Some(failure) = denied {
             let response = fail(&call, &failure);
+            unread::discard(Body::new(request.into_body()), call.deadline).await;
             return Ok(completed(response, completion, &call, request_id));
         }
 
         // 4. Protocol and admission. A permit is held until the response is sent: a peer that does not take its
         //    responses must not be able to have any number of them waiting here.
-        let open_call = connection.begin_call();
         let checked = deadline.and_then(|()| protocol::check(request.headers(), call.kind));
         let admitted = checked.and_then(|()| {
             let share = caller.map(|names| layers.shares.of(names));

@@ -38,6 +38,9 @@ const BUFFER: usize = 512;
 /// Size of what is in front of each message: whether it is compressed, and its length.
 const PREFIX: usize = 5;
 
+/// Maximum size of the body of a request, in bytes.
+pub(super) const LONGEST_BODY: usize = PREFIX + MAX_REQUEST;
+
 /// What is left of a request once its headers have been checked: a quarter of the size.
 pub(super) struct RequestBody<B> {
     body: B,

@@ -11,20 +11,19 @@ use hyper::body::Body as HttpBody;
 use tokio::time::{Instant, timeout_at};
 use tonic::body::Body;
 
+use super::messages::LONGEST_BODY;
+
 /// How long to wait for the rest, which usually follows right after the headers.
 const TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Maximum number of bytes to read. The longest sensible request has 5000.
-const MAX_BYTES: usize = 16 * 1024;
-
-/// Reads the rest of `body` if it is short and arrives within 1 s and before the call's deadline.
+/// Reads the rest of `body` if a request can be as long, and if it arrives within 1 s and before the call's deadline.
 pub(super) async fn discard(body: Body, deadline: Instant) {
     let rest = async {
         let mut body = pin!(body);
         let mut taken = 0;
         while let Some(Ok(frame)) = poll_fn(|cx| body.as_mut().poll_frame(cx)).await {
             taken += frame.data_ref().map_or(0, Bytes::len);
-            if taken > MAX_BYTES {
+            if taken > LONGEST_BODY {
                 break;
             }
         }

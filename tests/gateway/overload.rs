@@ -5,16 +5,19 @@ use std::{future::poll_fn, time::Duration};
 use bytes::Bytes;
 use futures_util::future::join_all;
 use h2::client::SendRequest;
-use replica_session_gateway::proto::v1::ListReplicaSessionsRequest;
+use replica_session_gateway::proto::v1::{ListReplicaSessionsRequest, ReplicaSessionFilter};
 use simulator::Options;
 use tokio::{net::TcpStream, time::timeout};
 use tonic::Code;
 use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
 use tonic_types::StatusExt;
 
-use super::support::{
-    FINISHED, SOON, Setup, bare_call, bare_request, channel, eventually, fault, framed, get,
-    reason, request, start_with,
+use super::{
+    certificates::patterns,
+    support::{
+        FINISHED, SOON, Setup, bare_call, channel, eventually, fault, framed, get, h2, reason,
+        request, start_with,
+    },
 };
 
 #[tokio::test]
@@ -135,15 +138,50 @@ async fn a_burst_of_rejected_calls_does_not_end_the_connection() {
 
 #[tokio::test]
 async fn a_rejected_call_whose_message_arrives_late_is_answered_and_not_reset() {
-    let (setup, mut calls) = at_capacity().await;
-    let head = bare_request(setup.gateway.address());
-    let (answer, mut message) = calls.send_request(head, false).unwrap();
-    let reset = timeout(Duration::from_millis(100), poll_fn(|cx| message.poll_reset(cx)));
+    let (setup, calls) = at_capacity().await;
+    let address = setup.gateway.address();
+    let get = framed(request(FINISHED).get_ref());
+    // A thousand ids: the longest list, and more than the flow-control window of a call.
+    let filter = ReplicaSessionFilter {
+        session_ids: vec![format!("urn:veeam:ReplicaJobSession:{FINISHED}"); 1000],
+        ..ReplicaSessionFilter::default()
+    };
+    let list = framed(&ListReplicaSessionsRequest {
+        filter: Some(filter),
+        ..ListReplicaSessionsRequest::default()
+    });
+    assert!(list.len() > 66_000);
+    assert_answered(calls.clone(), bare_call(address, "Get"), &get, 0, "8").await;
+    assert_answered(calls, bare_call(address, "List"), &list, 50_000, "8").await;
+}
+
+#[tokio::test]
+async fn the_call_of_a_client_that_is_not_allowed_is_answered_and_not_reset() {
+    let setup = start_with(Options::default(), |settings| {
+        settings.callers.allowed = patterns(&["reports.example"]);
+    })
+    .await;
+    let address = setup.gateway.address();
+    let (calls, _connection) = h2(address).await;
+    let get = framed(request(FINISHED).get_ref());
+    assert_answered(calls, bare_call(address, "Get"), &get, 0, "7").await;
+}
+
+/// Sends the head and so much of the message, and the rest only once a reset would have come.
+async fn assert_answered(
+    mut calls: SendRequest<Bytes>,
+    head: http::Request<()>,
+    message: &Bytes,
+    begin: usize,
+    code: &str,
+) {
+    let (answer, mut stream) = calls.send_request(head, false).unwrap();
+    stream.send_data(message.slice(..begin), false).unwrap();
+    let reset = timeout(Duration::from_millis(100), poll_fn(|cx| stream.poll_reset(cx)));
     assert!(reset.await.is_err(), "reset before its message has arrived");
-    let request = request(FINISHED).into_inner();
-    message.send_data(framed(&request), true).unwrap();
+    stream.send_data(message.slice(begin..), true).unwrap();
     let answer = timeout(SOON, answer).await.unwrap().unwrap();
-    assert_eq!(answer.headers()["grpc-status"], "8");
+    assert_eq!(answer.headers()["grpc-status"], code);
 }
 
 #[tokio::test]
