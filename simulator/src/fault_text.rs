@@ -7,8 +7,12 @@ use std::{error, fmt, str::FromStr, time::Duration};
 
 use hyper::StatusCode;
 use jiff::SignedDuration;
+use uuid::Uuid;
 
-use crate::faults::{ErrorStatus, Extent, Fault, Kept, Latency};
+use crate::{
+    faults::{ErrorStatus, Extent, Fault, Kept, Latency},
+    flaw::{Flaw, FlawOf},
+};
 
 /// The pause between bytes if none is given.
 const DEFAULT_TRICKLE: Duration = Duration::from_millis(100);
@@ -38,6 +42,9 @@ trickle=1ms                          bodies are sent a byte at a time
 stale=15s                            data is as old as the last collection
 unknown-id=500                       unknown sessions are answered 500 instead of 404
 expire=10                            all tokens are invalidated after every 10 reads
+unreadable=ID                        the session with this id has a progress that is no number
+unreadable=ID,row                    ... in answers to queries only
+unreadable=ID,nameless               ... and, instead, nothing says which session it is
 keep-alive=15s                       connections are closed when idle for this long
 answers=101                          connections are closed after this many answers
 reset                                connections are closed with a reset";
@@ -85,8 +92,20 @@ fn fault(name: &str, value: Option<&str>) -> Option<Fault> {
         "answers" => value?.parse().ok().map(Fault::Answers),
         "reset" if value.is_none() => Some(Fault::Reset),
         "expire" => value?.parse().ok().map(Fault::Expire),
+        "unreadable" => flaw(value?).map(Fault::Unreadable),
         status => error_status(status, value),
     }
+}
+
+/// The id of a session, and where its flaw is.
+fn flaw(text: &str) -> Option<Flaw> {
+    let (id, of) = match text.split_once(',') {
+        None => (text, FlawOf::Session),
+        Some((id, "row")) => (id, FlawOf::Row),
+        Some((id, "nameless")) => (id, FlawOf::Nameless),
+        Some(_) => return None,
+    };
+    Uuid::try_parse(id).ok().map(|id| Flaw { id: id.to_string(), of })
 }
 
 /// A status with its options, which are separated by commas and may be in any order.

@@ -18,6 +18,7 @@ use uuid::Uuid;
 use crate::{
     body::Pace,
     connection::Ending,
+    flaw::Flaw,
     options::Style,
     pages,
     reply::{Format, Reply, RequestError},
@@ -67,6 +68,8 @@ pub enum Fault {
     Reset,
     /// All tokens are invalidated after every `n` session reads.
     Expire(NonZeroU64),
+    /// A session has a value that its element cannot have. No recording shows one.
+    Unreadable(Flaw),
 }
 
 /// A delay, drawn for every request from a uniform distribution between two bounds.
@@ -242,6 +245,16 @@ impl Faults {
         delays.fold(Duration::ZERO, Duration::saturating_add)
     }
 
+    /// The sessions that have a flaw.
+    pub(crate) fn flaws(&self) -> Vec<Flaw> {
+        let active = self.active.lock();
+        let flaws = active.faults.iter().filter_map(|fault| match fault {
+            Fault::Unreadable(flaw) => Some(flaw.clone()),
+            _ => None,
+        });
+        flaws.collect()
+    }
+
     /// Counts a session read. Returns whether tokens must be invalidated after it.
     pub(crate) fn expire_after_session_read(&self) -> bool {
         let mut active = self.active.lock();
@@ -289,6 +302,7 @@ impl Effects {
             | Fault::Expire(_)
             | Fault::KeepAlive(_)
             | Fault::Answers(_)
+            | Fault::Unreadable(_)
             | Fault::Reset => {}
         }
     }

@@ -176,7 +176,12 @@ impl Handler<'_> {
             unknown_id_500: effects.unknown_id_500,
         };
         match resource(&snapshot, route, parameters) {
-            Ok(element) => self.document(StatusCode::OK, &element),
+            Ok(mut element) => {
+                for flaw in self.shared.faults.flaws() {
+                    flaw.spoil(&mut element, matches!(route, Route::Query));
+                }
+                self.document(StatusCode::OK, &element)
+            }
             Err(error) => Reply::error(&error, self.format, self.shared.views.style),
         }
     }

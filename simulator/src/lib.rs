@@ -27,6 +27,7 @@ mod element;
 mod fault_text;
 mod faults;
 mod filter;
+mod flaw;
 mod handler;
 mod json;
 mod kinds;
@@ -62,6 +63,7 @@ pub use self::{
     fault_text::ParseFaultError,
     faults::{ErrorStatus, Extent, Fault, Kept, Latency},
     filter::{Comparison, Filter, Operator},
+    flaw::{Flaw, FlawOf},
     observer::{Counts, ReceivedRequest},
     options::{Account, Generation, Layout, Options, QueryQuirks, Role, Style, TimeFormat},
     running_session::RUNNING_SESSION_ID,

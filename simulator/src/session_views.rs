@@ -9,7 +9,7 @@ use crate::{
     views::Views,
 };
 
-const SESSION: &str = "ReplicaJobSession";
+pub(crate) const SESSION: &str = "ReplicaJobSession";
 const TASK: &str = "ReplicaTaskSession";
 
 /// The two forms of every resource.
@@ -189,6 +189,7 @@ fn verbatim_link(link: &Link) -> Element {
     element
 }
 
-fn uid(kind: &str, id: &str) -> String {
+/// The name of a resource, as a URN.
+pub(crate) fn uid(kind: &str, id: &str) -> String {
     format!("urn:veeam:{kind}:{id}")
 }

@@ -164,6 +164,26 @@ async fn tokens_can_expire_after_a_number_of_reads() {
 }
 
 #[tokio::test]
+async fn a_session_can_be_unreadable_in_every_answer_or_in_those_to_queries() {
+    const ID: &str = "04f694ad-664c-4603-a747-00edecae4f17";
+    const QUERY: &str = "/api/query?type=ReplicaJobSession&format=Entities&pageSize=100";
+    let (simulator, token) = faulty(&format!("unreadable={ID}")).await;
+    let single = format!("/api/replicaSessions/{ID}?format=Entity");
+    for target in [&single, QUERY] {
+        let answer = get(&simulator, &token, target).await;
+        assert_eq!(answer.text().matches("<Progress>half</Progress>").count(), 1, "{target}");
+    }
+    simulator.set_faults([fault(&format!("unreadable={ID},row"))]);
+    assert!(!get(&simulator, &token, &single).await.text().contains(">half<"));
+    assert!(get(&simulator, &token, QUERY).await.text().contains(">half<"));
+    simulator.set_faults([fault(&format!("unreadable={ID},nameless"))]);
+    let uid = format!("UID=\"urn:veeam:ReplicaJobSession:{ID}\"");
+    assert!(get(&simulator, &token, &single).await.text().contains(&uid));
+    let query = get(&simulator, &token, QUERY).await;
+    assert!(!query.text().contains(&uid) && query.text().contains("<ReplicaJobSession "));
+}
+
+#[tokio::test]
 async fn canned_responses_work_for_known_and_unknown_sessions() {
     let (simulator, token) = faulty("unknown-id=500").await;
     let canned = Canned::new(StatusCode::IM_A_TEAPOT, vec![0xff, 0x00]);
@@ -218,6 +238,8 @@ fn the_error_for_an_invalid_fault_lists_the_valid_forms() {
         "stale=0s",
         "unknown-id=404",
         "expire=0",
+        "unreadable=x",
+        "unreadable=04f694ad-664c-4603-a747-00edecae4f17,x",
         "drop=",
         "nothing=1",
     ] {
