@@ -273,7 +273,7 @@ pub enum BadResponse {
     #[error("page {number} of the list begins like the page before it")]
     NotAdvancing { number: u32 },
 
-    /// A field has an impossible value, or occurs twice.
+    /// A field has an impossible value, or occurs twice; or too many (`*`) are unknown.
     #[error("<{element}> {why}")]
     InvalidField { element: String, why: String },
 }
@@ -287,6 +287,20 @@ impl BadResponse {
             Self::InvalidField { element, why } => Self::InvalidField { element, why: within(why) },
             Self::NoFields(_) => Self::NoFields(excerpt(uid)),
             other => other,
+        }
+    }
+
+    /// What is wrong with a session of a list, without a word of EM's.
+    pub(crate) fn of_row(&self) -> String {
+        match self {
+            Self::InvalidField { element, .. } => {
+                format!("<{element}> has an impossible value, or occurs too often")
+            }
+            Self::NoFields(_) => "no field is in Enterprise Manager's namespace".to_owned(),
+            Self::WrongSession { .. } => {
+                "its UID is missing, or is that of something else".to_owned()
+            }
+            _ => "its content is not that of a session".to_owned(),
         }
     }
 }

@@ -51,7 +51,7 @@ pub use query::list::{
 };
 pub use query::path::Order;
 pub use query::position::{MAX_GIVEN, Position};
-pub(crate) use query::selection::Selection;
+pub(crate) use query::selection::{Rows, Selection};
 pub use query::task_filter::TaskFilter;
 pub use session_id::{InvalidSessionId, SessionId, parse_id, parse_uuid};
 pub(crate) use xml::parse_session_id;

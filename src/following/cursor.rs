@@ -25,6 +25,8 @@ pub(crate) struct Cursor {
     elsewhere: VecDeque<Change>,
     /// Hashes of sessions that the follower knows to have ended, from another table than this.
     ended_elsewhere: Vec<u64>,
+    /// Sessions that the follower knows as running, from another table, and that cannot be read here yet.
+    unreadable: Vec<SessionId>,
     /// Whether the follower has been told that changes of this round are lost.
     has_told_lost: bool,
 }
@@ -50,12 +52,14 @@ impl Cursor {
         pending: Vec<(SessionId, Known)>,
         elsewhere: Vec<Change>,
         ended_elsewhere: Vec<u64>,
+        unreadable: Vec<SessionId>,
     ) -> Self {
         Self {
             upto: table.number(),
             pending: pending.into(),
             elsewhere: elsewhere.into(),
             ended_elsewhere,
+            unreadable,
             ..Self::default()
         }
     }
@@ -102,9 +106,15 @@ impl Cursor {
                     && self.ended_elsewhere.contains(&entry.hash());
                 entry.number() > sent && !is_known
             };
-            if table.entry(id).as_ref().is_some_and(is_news) {
-                self.pending.push_back((id, Known::AsOf(sent)));
+            if !table.entry(id).as_ref().is_some_and(is_news) {
+                continue;
             }
+            let elsewhere = self.unreadable.iter().position(|unreadable| *unreadable == id);
+            let known = elsewhere.map_or(Known::AsOf(sent), |index| {
+                self.unreadable.swap_remove(index);
+                Known::Running
+            });
+            self.pending.push_back((id, known));
         }
         self.upto = table.number();
         self.has_told_lost
@@ -137,6 +147,7 @@ impl Cursor {
 
     /// Sessions that the follower knows as running, and that are not in the table.
     pub(super) fn running_elsewhere(&self) -> impl Iterator<Item = SessionId> {
-        self.elsewhere.iter().map(|change| change.reading.session.id)
+        let elsewhere = self.elsewhere.iter().map(|change| change.reading.session.id);
+        elsewhere.chain(self.unreadable.iter().copied())
     }
 }

@@ -237,11 +237,12 @@ impl Follower {
     /// Goes on from the mark by the table, and what has been read of sessions that are not in it.
     fn go_on(&mut self, mark: &Mark, mut elsewhere: Vec<Change>) {
         let table = self.followed.table.lock();
-        let Resumed { pending, missed, absent: still, unlisted } = mark.resume(&table);
+        let Resumed { pending, missed, absent: still, unlisted, unreadable } = mark.resume(&table);
         elsewhere.retain(|change| still.contains(&change.reading.session.id));
         self.failing_since = None;
         self.first.extend(missed.map(FollowEvent::Missed));
-        self.place = Place::At(Cursor::resumed(&table, pending, elsewhere, unlisted));
+        let cursor = Cursor::resumed(&table, pending, elsewhere, unlisted, unreadable);
+        self.place = Place::At(cursor);
     }
 
     /// Goes on from the mark after the next look, since sessions that are in none could not be read.

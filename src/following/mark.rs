@@ -12,12 +12,12 @@ use std::{
     sync::Arc,
 };
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::{
     change::{Change, ChangeKind},
     cursor::Cursor,
-    entry::{AsOf, Known},
+    entry::{AsOf, Known, hash},
     table::{Table, has_left},
 };
 use crate::enterprise_manager::{EntityFields, Reading, SessionFilter, SessionId};
@@ -27,6 +27,9 @@ const MAX_ENDED: usize = 256;
 
 /// How many running sessions a mark can name: more, and there is none.
 const MAX_RUNNING: usize = 1000;
+
+/// How many sessions that cannot be read a mark names: with more, everything that ended so long ago may be missing.
+const MAX_UNREADABLE: usize = 64;
 
 /// What a follower has been sent, as of a look at Enterprise Manager.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -44,6 +47,9 @@ pub(crate) struct Mark {
     pub(crate) running: Vec<(SessionId, u32)>,
     /// Hashes of sessions that were over.
     pub(crate) ended: Vec<u64>,
+    /// Hashes of sessions that were listed and could not be read. Whether they were over is unknown, so their ends
+    /// are news whenever they were.
+    pub(crate) unreadable: Vec<u64>,
 }
 
 /// Stands for a set of sessions.
@@ -71,6 +77,8 @@ pub(super) struct Resumed {
     pub(super) absent: Vec<SessionId>,
     /// Hashes of sessions that it knows to have ended and that are not in the table.
     pub(super) unlisted: Vec<u64>,
+    /// Sessions that it knows as running, and that are listed and cannot be read.
+    pub(super) unreadable: Vec<SessionId>,
 }
 
 impl Resumed {
@@ -93,8 +101,13 @@ impl Mark {
     pub(super) fn of(table: &Table, cursor: &Cursor) -> Option<Self> {
         let complete_since = table.complete_since()?;
         let age = table.looked_at().duration_since(complete_since);
-        // What is before is lost while nobody follows, unless an end in it still has to be sent.
-        let half = complete_since.checked_add(age / 2).ok()?;
+        let mut unreadable: Vec<_> = table.unreadable().ids().map(hash).collect();
+        unreadable.sort_unstable();
+        let is_named = !table.unreadable().has_nameless() && unreadable.len() <= MAX_UNREADABLE;
+        unreadable.truncate(MAX_UNREADABLE);
+        // What is before is lost while nobody follows, unless an end in it still has to be sent, or may have to.
+        let kept = if is_named { age / 2 } else { SignedDuration::ZERO };
+        let half = complete_since.checked_add(kept).ok()?;
         let unsent = cursor.sent(table).filter(|(_, entry, sent)| {
             sent.is_none() && entry.as_of(table.number()) == Some(AsOf::Ended)
         });
@@ -135,7 +148,7 @@ impl Mark {
         }
         let named = named.into_iter().map(|(_, hash)| hash);
         let ended = without_time.into_iter().chain(named).collect();
-        Some(Self { from, floor, older, running, ended, ..Self::default() })
+        Some(Self { from, floor, older, running, ended, unreadable, ..Self::default() })
     }
 
     /// What a follower with this mark has to be sent, by a table that is newer than the mark.
@@ -146,7 +159,9 @@ impl Mark {
         let ended: HashSet<_> = self.ended.iter().copied().collect();
         let mut pending = Vec::new();
         let (mut found, mut older) = (Checksum::default(), Vec::new());
+        let mut unread: HashSet<_> = self.unreadable.iter().copied().collect();
         for (id, entry) in table.entries() {
+            let was_unreadable = unread.remove(&entry.hash());
             let known = running.remove(&id);
             let is_over = entry.as_of(table.number()) == Some(AsOf::Ended);
             let is_gone = entry.as_of(table.number()) == Some(AsOf::Gone);
@@ -167,7 +182,8 @@ impl Mark {
                 }
                 continue;
             }
-            match entry.ended_at().filter(|_| is_over) {
+            let ended_at = entry.ended_at().filter(|_| is_over);
+            match ended_at.filter(|_| !was_unreadable) {
                 Some(at) if at < self.from => {}
                 Some(at) if at < self.floor => {
                     found.add(entry.hash());
@@ -176,6 +192,8 @@ impl Mark {
                 _ => pending.push((entry.number(), id, Known::Nothing)),
             }
         }
+        // One that is not even listed any longer may have ended before everything that is.
+        let is_lost = !unread.is_subset(&table.unreadable().ids().map(hash).collect());
         let is_complete = complete_since <= self.from;
         // If exactly one is new, the checksum says which.
         let added = found.sum.wrapping_sub(self.older.sum);
@@ -188,12 +206,19 @@ impl Mark {
             }
             _ => Some(Missed { from: Some(self.from), before: self.floor.max(complete_since) }),
         };
+        let missed = if is_lost {
+            let before = missed.map_or(complete_since, |missed| missed.before);
+            Some(Missed { from: None, before })
+        } else {
+            missed
+        };
         pending.sort_unstable_by_key(|(number, ..)| *number);
         let pending = pending.into_iter().map(|(_, id, known)| (id, known)).collect();
-        let absent = running.into_keys().collect();
+        let (unreadable, absent) =
+            running.into_keys().partition(|id| table.unreadable().contains(*id));
         // In their order, so that the newest stay longest.
         let unlisted = self.ended.iter().copied().filter(|hash| !listed.contains(hash)).collect();
-        Resumed { pending, missed, absent, unlisted }
+        Resumed { pending, missed, absent, unlisted, unreadable }
     }
 }
 

@@ -37,6 +37,7 @@ mod state;
 mod table;
 #[cfg(test)]
 mod tests;
+mod unreadable;
 
 use std::sync::Arc;
 

@@ -15,6 +15,7 @@ use super::{
     registry::FollowRegistry,
     state::Followed,
     table::Look,
+    unreadable::Report,
 };
 use crate::{
     enterprise_manager::{Error, SessionFilter, Share},
@@ -66,6 +67,7 @@ pub(super) struct FilterPoller {
     held: GaugeGuard,
     /// Whether the last look has failed.
     outage: GaugeGuard,
+    unreadable: Report,
     _counted: GaugeGuard,
 }
 
@@ -88,6 +90,7 @@ impl FilterPoller {
             last_begun: Instant::now(),
             held: registry.metrics.watches.held_sessions(),
             outage: registry.metrics.watches.filter_outage(),
+            unreadable: Report::new(registry.metrics.watches.unreadable_sessions()),
             _counted: registry.metrics.watches.filter(),
             registry,
         }
@@ -165,12 +168,11 @@ impl FilterPoller {
             callers: &self.followed.callers,
             read: None,
         };
-        let running = self.followed.table.lock().running().collect();
         let one_query = &self.registry.one_query;
         // Only the first look can find that there is no room.
         let is_room = |found| !is_first || self.registry.takes(&self.followed, found);
         let result =
-            look(&self.reads, one_query, &self.filter, since, running, &is_room, terms).await;
+            look(&self.reads, one_query, &self.followed, since, is_long, &is_room, terms).await;
         if result.is_err() {
             self.followed.found.store(0, Ordering::SeqCst);
         }
@@ -226,6 +228,7 @@ impl FilterPoller {
     /// Publishes what a look has found. Returns the pause until the next one.
     fn publish(&mut self, look: Look, number: u64, is_long: bool) -> Duration {
         let now = Timestamp::now();
+        self.unreadable.update(&look.unreadable);
         let (before, after, held) = {
             let mut table = self.followed.table.lock();
             let before = table.number();

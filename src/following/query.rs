@@ -4,16 +4,16 @@
 //! nobody is known to have published an answer. If it, or a proxy before it, refuses that query or answers
 //! something else, two queries ask for each alone, for an hour.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-use super::{look::LookError, table::MAX_SESSIONS};
+use super::{look::LookError, table::MAX_SESSIONS, unreadable::Listed};
 use crate::{
     enterprise_manager::{
-        Error, ItemList, Lately, MAX_PAGE_SIZE, Order, Position, Reading, SessionFilter, SessionId,
+        Error, ItemList, Lately, MAX_PAGE_SIZE, Order, Position, Reading, Rows, SessionFilter,
         SessionList, View,
     },
     operations::metrics::Metrics,
@@ -22,9 +22,6 @@ use crate::{
 
 /// How long two queries are sent before one is tried again.
 const PAUSE: Duration = Duration::from_secs(60 * 60);
-
-/// The sessions that a look has found.
-pub(super) type Listed = HashMap<SessionId, Arc<Reading>>;
 
 /// Whether one query is enough, for all filters.
 pub(super) struct OneQuery {
@@ -74,7 +71,7 @@ impl OneQuery {
         is_room: &impl Fn(usize) -> bool,
         terms: &impl Fn() -> TurnTerms<'t>,
     ) -> Result<Listed, LookError> {
-        let mut listed = Listed::new();
+        let mut listed = Listed::default();
         let refusal = if self.is_enough() {
             let either = Lately::RunningOrEnded { since };
             match list(reads, filter, either, is_room, terms, &mut listed).await {
@@ -84,7 +81,7 @@ impl OneQuery {
         } else {
             None
         };
-        listed.clear();
+        listed = Listed::default();
         // In this order: what ends in between is found by both, and the later answer counts.
         for lately in [Lately::Running, Lately::Ended { since }] {
             list(reads, filter, lately, is_room, terms, &mut listed).await?;
@@ -115,14 +112,20 @@ async fn list<'t>(
     terms: &impl Fn() -> TurnTerms<'t>,
     listed: &mut Listed,
 ) -> Result<(), LookError> {
-    let list = lately(filter, how_far);
+    let ItemList { filter, view, order, page_size } = lately(filter, how_far);
+    let list = ItemList { filter: Rows(filter), view, order, page_size };
     let mut position = Position::default();
     loop {
         let page = reads.page_in_turn(&list, &position, &terms()).await;
         let page = page.map_err(LookError::Failed)?;
-        for session in page.items {
-            let reading = Reading { session, read_at: page.read_at };
-            listed.insert(reading.session.id, Arc::new(reading));
+        for row in page.items {
+            match row.session {
+                Ok(session) => {
+                    let reading = Reading { session, read_at: page.read_at };
+                    listed.sessions.insert(reading.session.id, Arc::new(reading));
+                }
+                Err(why) => listed.unreadable.push((row.id, why)),
+            }
         }
         if listed.len() > MAX_SESSIONS {
             return Err(LookError::TooMany);

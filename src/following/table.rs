@@ -11,8 +11,11 @@ use std::{
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::entry::{Entry, Gone};
-use crate::enterprise_manager::{EntityFields, Reading, SessionFilter, SessionId};
+use super::{
+    entry::{Entry, Gone},
+    unreadable::Unreadable,
+};
+use crate::enterprise_manager::{EntityFields, Reading, ReplicaSession, SessionFilter, SessionId};
 
 /// Maximum number of sessions of one filter. In memory, each takes 2 to 3 kB.
 pub(crate) const MAX_SESSIONS: usize = 2000;
@@ -25,6 +28,8 @@ pub(super) struct Look {
     pub(super) read: Vec<Arc<Reading>>,
     /// Sessions that Enterprise Manager no longer knows.
     pub(super) unknown: Vec<SessionId>,
+    /// Sessions that are listed and cannot be read.
+    pub(super) unreadable: Unreadable,
     /// The query returned all sessions that have ended since.
     pub(super) since: Timestamp,
 }
@@ -43,6 +48,7 @@ pub(crate) struct Table {
     looked_at: Timestamp,
     /// The highest number of a session that is no longer here.
     dropped: u64,
+    unreadable: Unreadable,
 }
 
 impl Table {
@@ -86,6 +92,11 @@ impl Table {
         self.complete_since
     }
 
+    /// Sessions that are listed and cannot be read.
+    pub(super) fn unreadable(&self) -> &Unreadable {
+        &self.unreadable
+    }
+
     /// When the last look was over.
     pub(super) fn looked_at(&self) -> Timestamp {
         self.looked_at
@@ -106,7 +117,8 @@ impl Table {
         for reading in look.listed {
             let entity = reading.session.entity.as_ref().filter(|run| run.is_over());
             let ended_at = entity.and_then(|run| run.ended_at);
-            let may_be_told = ended_at.is_some_and(|ended_at| Some(ended_at) < known_since);
+            let may_be_told = ended_at.is_some_and(|ended_at| Some(ended_at) < known_since)
+                && !self.unreadable.contains(reading.session.id);
             if may_be_told && !self.entries.contains_key(&reading.session.id) {
                 self.put_as_told(reading);
             } else {
@@ -118,11 +130,14 @@ impl Table {
             self.put(reading, has_left.then_some(Gone::Left));
         }
         for id in look.unknown {
-            if let Some(entry) = self.entries.get(&id) {
-                let reading = entry.reading().clone();
-                self.put_as(id, reading, Some(Gone::Removed));
-            }
+            // One that could never be read here has followers who know it from elsewhere.
+            let reading = self.entries.get(&id).map_or_else(
+                || Arc::new(Reading { session: ReplicaSession::bare(id), read_at: now }),
+                |entry| entry.reading().clone(),
+            );
+            self.put_as(id, reading, Some(Gone::Removed));
         }
+        self.unreadable = look.unreadable;
         self.looked_at = now;
         self.complete_since = Some(self.complete_since.map_or(look.since, |at| at.min(look.since)));
         self.drop_old(now.checked_sub(lookback).unwrap_or(Timestamp::MIN), before);

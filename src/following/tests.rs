@@ -12,6 +12,7 @@ use super::{
     mark::{Mark, Missed, Resumed},
     poller::next_lookback,
     table::{Look, MAX_SESSIONS, Table},
+    unreadable::Unreadable,
 };
 use crate::enterprise_manager::{
     EntityFields, Reading, ReplicaSession, SessionFilter, SessionId, SessionState,
@@ -42,7 +43,13 @@ fn reading(number: u64, progress: i32, ended: Option<i64>, now: i64) -> Arc<Read
 
 /// One look that finds these.
 fn look(listed: Vec<Arc<Reading>>, since: i64) -> Look {
-    Look { listed, read: Vec::new(), unknown: Vec::new(), since: at(since) }
+    Look {
+        listed,
+        read: Vec::new(),
+        unknown: Vec::new(),
+        unreadable: Unreadable::default(),
+        since: at(since),
+    }
 }
 
 fn apply(table: &mut Table, look: Look, now: i64) {
@@ -154,9 +161,9 @@ fn an_end_is_not_told_again_when_looks_go_back_further_than_before() {
     let listed = [(1, 1), (2, 2)].map(|(id, ended)| reading(id, 100, Some(ended), 401));
     table.apply(look(listed.into(), -319), &filter, at(401), hours(12));
     assert_eq!(told(&mut cursor, &table), []);
-    let Resumed { pending, missed, absent, unlisted } = mark.resume(&table);
+    let Resumed { pending, missed, absent, unlisted, .. } = mark.resume(&table);
     assert!(missed.is_none() && absent.is_empty());
-    let mut resumed = Cursor::resumed(&table, pending, Vec::new(), unlisted);
+    let mut resumed = Cursor::resumed(&table, pending, Vec::new(), unlisted, Vec::new());
     assert_eq!(told(&mut resumed, &table), [(2, vec![Appeared, Ended], false)]);
     // What changes afterwards, and what ends late within the time that is known, is told to all.
     let listed = [(1, 99, 1), (3, 100, 200)];
@@ -234,7 +241,7 @@ fn a_run_that_was_told_to_be_over_does_not_end_again_elsewhere() {
     apply(&mut other, look(vec![reading(1, 50, None, 1)], -1439), 1);
     let Resumed { pending, absent, unlisted, .. } = mark.resume(&other);
     assert!(absent.is_empty());
-    let mut cursor = Cursor::resumed(&other, pending, Vec::new(), unlisted);
+    let mut cursor = Cursor::resumed(&other, pending, Vec::new(), unlisted, Vec::new());
     assert_eq!(told(&mut cursor, &other), []);
     let again = Mark::of(&other, &cursor).unwrap();
     assert_eq!((again.running, again.ended), (Vec::new(), mark.ended));

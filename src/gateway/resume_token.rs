@@ -9,14 +9,14 @@ use crate::{
     following::{Checksum, Mark},
 };
 
-/// Maximum length of a token, in bytes; longer ones are refused without decoding. A mark of 1000 running
-/// and 512 ended sessions has less.
+/// Maximum length of a token, in bytes; longer ones are refused without decoding. A mark of 1000 running,
+/// 512 ended and 64 unreadable sessions has less.
 const MAX_TOKEN: usize = 40_000;
 
 impl PageTokens {
     /// The token for a mark. `request` identifies the watch.
     pub(super) fn of_mark(&self, mark: &Mark, request: &str) -> String {
-        let Mark { poller, look, from, floor, older, running, ended } = mark;
+        let Mark { poller, look, from, floor, older, running, ended, unreadable } = mark;
         let mut bytes = Vec::new();
         bytes.extend(poller.to_be_bytes());
         bytes.extend(look.to_be_bytes());
@@ -29,7 +29,8 @@ impl PageTokens {
             bytes.extend(id.as_bytes());
             bytes.extend(digest.to_be_bytes());
         }
-        bytes.extend(ended.iter().flat_map(|hash| hash.to_be_bytes()));
+        bytes.extend(u16::try_from(unreadable.len()).unwrap_or(u16::MAX).to_be_bytes());
+        bytes.extend(unreadable.iter().chain(ended).flat_map(|hash| hash.to_be_bytes()));
         self.seal(&bytes, request)
     }
 
@@ -44,9 +45,13 @@ impl PageTokens {
         let (sum, rest) = rest.split_first_chunk()?;
         let (running, rest) = rest.split_first_chunk()?;
         let count_of_running = usize::from(u16::from_be_bytes(*running));
-        let (running, ended) = rest.split_at_checked(count_of_running * (16 + 4))?;
+        let (running, rest) = rest.split_at_checked(count_of_running * (16 + 4))?;
         let (running, _) = running.as_chunks::<20>();
-        let (ended, remainder) = ended.as_chunks();
+        let (count_of_unreadable, rest) = rest.split_first_chunk()?;
+        let (hashes, remainder) = rest.as_chunks();
+        let hashes = hashes.iter().map(|hash| u64::from_be_bytes(*hash)).collect::<Vec<_>>();
+        let count_of_unreadable = usize::from(u16::from_be_bytes(*count_of_unreadable));
+        let (unreadable, ended) = hashes.split_at_checked(count_of_unreadable)?;
         let time = |bytes: &[u8; 16]| Timestamp::from_nanosecond(i128::from_be_bytes(*bytes)).ok();
         let running = running.iter().map(|bytes| {
             let (id, digest) = bytes.split_first_chunk()?;
@@ -60,7 +65,8 @@ impl PageTokens {
             floor: time(floor)?,
             older: Checksum { count: u32::from_be_bytes(*count), sum: u64::from_be_bytes(*sum) },
             running: running.collect::<Option<_>>()?,
-            ended: ended.iter().map(|hash| u64::from_be_bytes(*hash)).collect(),
+            ended: ended.to_vec(),
+            unreadable: unreadable.to_vec(),
         })
     }
 }
@@ -69,7 +75,7 @@ impl PageTokens {
 mod tests {
     use super::*;
 
-    fn mark(running: usize, ended: usize) -> Mark {
+    fn mark(running: usize, ended: usize, unreadable: u64) -> Mark {
         let id = |number: usize| SessionId::from_bytes((number as u128).to_be_bytes());
         Mark {
             poller: u64::MAX - 1,
@@ -79,14 +85,18 @@ mod tests {
             older: Checksum { count: 7, sum: u64::MAX },
             running: (0..running).map(|number| (id(number), 5)).collect(),
             ended: (0..ended as u64).collect(),
+            unreadable: (0..unreadable).collect(),
         }
     }
 
     #[test]
     fn a_mark_survives_a_restart_with_the_same_secret_and_belongs_to_its_request() {
-        for (running, ended) in [(0, 0), (3, 0), (0, 5), (1000, 512)] {
-            let mark = mark(running, ended);
+        for (running, ended, unreadable) in
+            [(0, 0, 0), (3, 0, 0), (0, 5, 0), (0, 0, 1), (1000, 512, 64)]
+        {
+            let mark = mark(running, ended, unreadable);
             let token = PageTokens::new(b"secret").of_mark(&mark, "a");
+            assert!(token.len() <= 36_000, "{}", token.len());
             let again = PageTokens::new(b"secret");
             assert_eq!(again.mark(&token, "a"), Some(mark));
             assert_eq!(again.mark(&token, "b"), None);
@@ -97,11 +107,11 @@ mod tests {
     #[test]
     fn a_token_that_is_cut_or_is_one_of_a_page_is_refused() {
         let tokens = PageTokens::new(b"secret");
-        let token = tokens.of_mark(&mark(2, 2), "a");
+        let token = tokens.of_mark(&mark(2, 2, 2), "a");
         for end in 0..token.len() {
             assert_eq!(tokens.mark(&token[..end], "a"), None);
         }
-        for bytes in [&[][..], &[0; 61], &[0; 62 + 7], &[255; 62]] {
+        for bytes in [&[][..], &[0; 63], &[0; 64 + 7], &[255; 64]] {
             assert_eq!(tokens.mark(&tokens.seal(bytes, "a"), "a"), None, "{}", bytes.len());
         }
         assert_eq!(tokens.mark(&tokens.of_ids(3, "a"), "a"), None);

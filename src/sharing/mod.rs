@@ -297,12 +297,12 @@ impl SharedReads {
     /// # Errors
     ///
     /// Why EM returned no page in time.
-    pub(crate) async fn page_in_turn(
+    pub(crate) async fn page_in_turn<F: Selection>(
         &self,
-        list: &SessionList,
+        list: &ItemList<F>,
         position: &Position,
         terms: &TurnTerms<'_>,
-    ) -> Result<SessionPage, Error> {
+    ) -> Result<ItemPage<F::Item>, Error> {
         let TurnTerms { share, trace, callers, .. } = *terms;
         let read = async {
             let permit =

@@ -22,6 +22,7 @@ mod follow;
 mod follow_limits;
 mod follow_query;
 mod follow_support;
+mod follow_unreadable;
 mod followed_sessions;
 mod heartbeats;
 mod hostile_upstream;

@@ -2,7 +2,8 @@
 
 use futures_util::future::join_all;
 use replica_session_gateway::proto::v1::{
-    GetReplicaSessionRequest, replica_session_service_client::ReplicaSessionServiceClient,
+    GetReplicaSessionRequest, WatchSessionsRequest,
+    replica_session_service_client::ReplicaSessionServiceClient,
 };
 use serde_json::Value;
 use simulator::{Canned, Fault};
@@ -50,6 +51,30 @@ async fn a_request_id_is_accepted_or_generated_and_returned_and_logged() {
         let made = told.get("x-request-id").unwrap().to_str().unwrap();
         assert_eq!(made.len(), 32, "{made}");
     }
+}
+
+#[tokio::test]
+async fn a_followed_session_that_cannot_be_read_is_logged_once_and_so_is_its_end() {
+    let (simulator, gateway) = start(&["--watch-interval=1s", "--watch-interval-max=1s"]).await;
+    let id = simulator::RUNNING_SESSION_ID;
+    simulator.set_faults([format!("unreadable={id}").parse().unwrap()]);
+    let server = format!("http://{}", gateway.address);
+    let channel = Channel::from_shared(server).unwrap().connect().await.unwrap();
+    let mut client = ReplicaSessionServiceClient::new(channel);
+    let _events = client.watch_sessions(WatchSessionsRequest::default()).await.unwrap();
+    let begun = "followers are told nothing of a session that cannot be read: <Progress>";
+    let line = gateway.logged(begun).await;
+    assert_eq!((&line["level"], &line["id"]), (&"WARN".into(), &id.into()), "{line}");
+    assert!(!gateway.whole_log().contains("half"), "{}", gateway.whole_log());
+    // Several looks later.
+    let looks = || simulator.requests().into_iter().filter(|it| it.target.contains("query"));
+    while looks().count() < 3 {
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+    simulator.set_faults([]);
+    let over = "every followed session that is listed can be read again";
+    assert_eq!(gateway.logged(over).await["level"], "INFO");
+    assert_eq!(gateway.all_logged(begun).len(), 1);
 }
 
 #[tokio::test]

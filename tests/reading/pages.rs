@@ -173,10 +173,10 @@ fn elements_other_than_rows_are_skipped() {
 fn a_page_that_takes_too_much_memory_is_refused() {
     let links = "<Link/>".repeat(1001);
     let xml = page(&row(1, &format!("<Links>{links}</Links>")));
-    assert_eq!(kind(&entities(xml)), "forbidden");
+    assert_eq!(kind(&entities(xml)), "invalid field");
     let texts: Vec<_> = (0..1001).map(|n| format!("<a{n}>b</a{n}>")).collect();
     let texts = texts.concat();
-    assert_eq!(kind(&entities(page(&row(1, &texts)))), "forbidden");
+    assert_eq!(kind(&entities(page(&row(1, &texts)))), "invalid field");
 
     // Less than 4 MB of XML that would become 60 MB of links.
     let links = format!("<Links>{}</Links>", "<Link/>".repeat(600));

@@ -16,7 +16,8 @@ use super::{
 use crate::enterprise_manager::{
     error::BadResponse,
     model::{ReplicaSession, RunResult, TaskSession, View},
-    xml::{QueryPage, parse_session_page, parse_task_page},
+    session_id::SessionId,
+    xml::{QueryPage, SessionRow, parse_session_page, parse_session_rows, parse_task_page},
 };
 
 /// Selects the items of a list.
@@ -107,6 +108,54 @@ impl Selection for SessionFilter {
         limit: usize,
     ) -> Result<QueryPage<ReplicaSession>, BadResponse> {
         parse_session_page(body, view, limit).await
+    }
+}
+
+/// Selects the same sessions. One that cannot be parsed keeps its place on the page, and does not fail it: for
+/// those who can tell that it is missing.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Rows(pub(crate) SessionFilter);
+
+impl Selection for Rows {
+    type Item = SessionRow;
+
+    const TYPE: &'static str = SessionFilter::TYPE;
+
+    fn created(&self) -> Period {
+        self.0.created
+    }
+
+    fn expression_within(&self, created: Period) -> String {
+        self.0.expression_within(created)
+    }
+
+    fn id(row: &SessionRow) -> Uuid {
+        row.id.map_or_else(Uuid::nil, SessionId::uuid)
+    }
+
+    fn second(row: &SessionRow) -> Option<i64> {
+        row.session.as_ref().ok().and_then(second_of_session)
+    }
+
+    fn unknown(row: &SessionRow) -> Vec<(&String, &String)> {
+        row.session.as_ref().map_or_else(|_| Vec::new(), SessionFilter::unknown)
+    }
+
+    fn check(
+        &self,
+        rest: Period,
+        position: &Position,
+        row: &SessionRow,
+    ) -> Result<(), BadResponse> {
+        row.session.as_ref().map_or(Ok(()), |session| self.0.check(rest, position, session))
+    }
+
+    async fn parse(
+        body: &[u8],
+        view: View,
+        limit: usize,
+    ) -> Result<QueryPage<SessionRow>, BadResponse> {
+        parse_session_rows(body, view, limit).await
     }
 }
 

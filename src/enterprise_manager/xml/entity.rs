@@ -162,7 +162,7 @@ impl<'x, const N: usize> Children<'x, N> {
             return Ok(());
         }
         if self.unmapped.len() == MAX_ITEMS {
-            return Err(BadResponse::Forbidden("too many unknown elements"));
+            return Err(too_many("*"));
         }
         self.unmapped.insert(element.to_owned(), text.to_owned());
         Ok(())
@@ -186,6 +186,11 @@ pub(crate) fn invalid(element: &str, text: &str, why: &str) -> BadResponse {
     }
 }
 
+fn too_many(element: &str) -> BadResponse {
+    let why = format!("occurs more than {MAX_ITEMS} times");
+    BadResponse::InvalidField { element: element.to_owned(), why }
+}
+
 /// Parses the open `Links` element to its end.
 fn parse_links(document: &mut Document<'_>, links: &mut Vec<Link>) -> Result<(), BadResponse> {
     loop {
@@ -202,7 +207,7 @@ fn parse_links(document: &mut Document<'_>, links: &mut Vec<Link>) -> Result<(),
         };
         if element.is_em && element.name() == "Link" {
             if links.len() == MAX_ITEMS {
-                return Err(BadResponse::Forbidden("too many links"));
+                return Err(too_many("Link"));
             }
             links.push(link);
         }

@@ -31,7 +31,7 @@ pub(crate) use document::is_utf8;
 pub(crate) use error_document::{ErrorDocument, parse_error_document, parse_fault_reason};
 pub use list::QueryPage;
 pub(crate) use logon::parse_session_id;
-pub(crate) use session::parse_session_rows;
+pub(crate) use session::{SessionRow, parse_session_rows};
 pub use session::{parse_replica_session, parse_session_page};
 pub use task::{MAX_TASKS, parse_task_list, parse_task_page};
 pub use time::parse_time;

@@ -212,3 +212,59 @@ fn parse_is_retry(text: Option<&str>) -> Result<Option<bool>, BadResponse> {
         word => Err(invalid("IsRetry", word, "neither true nor false")),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt as _;
+
+    use super::*;
+
+    fn row(uid: &str, content: &str) -> String {
+        format!("<ReplicaJobSession UID=\"urn:veeam:{uid}\">{content}</ReplicaJobSession>")
+    }
+
+    fn rows(rows: &[String]) -> Result<Vec<SessionRow>, BadResponse> {
+        let xml = format!(
+            "<QueryResult xmlns=\"http://www.veeam.com/ent/v1.0\"><Entities><ReplicaJobSessions>{}\
+             </ReplicaJobSessions></Entities></QueryResult>",
+            rows.concat()
+        );
+        let page = parse_session_rows(xml.as_bytes(), View::Entity, 1000).now_or_never().unwrap();
+        page.map(|page| page.items)
+    }
+
+    #[test]
+    fn a_row_with_unusable_contents_hides_no_other_row_and_its_problem_is_told_without_its_texts() {
+        let uid = |number: u8| format!("ReplicaJobSession:{number:08}-0000-0000-0000-000000000000");
+        let good = row(&uid(1), "<State>Working</State>");
+        let many = |element: fn(usize) -> String| (0..1001).map(element).collect::<String>();
+        let links = format!("<Links>{}</Links>", many(|_| "<Link Rel=\"secret\"/>".to_owned()));
+        for (content, element) in [
+            ("<Progress>secret</Progress>".to_owned(), "<Progress>"),
+            ("<IsRetry>secret</IsRetry><New><State/></New>".to_owned(), "<IsRetry>"),
+            ("<State>Working</State><State>secret</State><JobName/>".to_owned(), "<State>"),
+            (links, "<Link>"),
+            (many(|number| format!("<Secret{number}>secret</Secret{number}>")), "<*>"),
+            ("<x:State xmlns:x=\"x\">secret</x:State>".to_owned(), "namespace"),
+        ] {
+            let found = rows(&[row(&uid(2), &content), good.clone()]).unwrap();
+            let [bad, next] = found.as_slice() else { panic!("{element}: {}", found.len()) };
+            assert_eq!(bad.id.unwrap().to_string(), uid(2)["ReplicaJobSession:".len()..]);
+            let why = bad.session.as_ref().unwrap_err().of_row();
+            assert!(why.contains(element) && !why.to_lowercase().contains("secret"), "{why}");
+            assert!(next.session.is_ok(), "{element}");
+        }
+        let found = rows(&[row("secret", "<State>Working</State>"), good.clone()]).unwrap();
+        assert!(found[0].id.is_none() && found[1].session.is_ok());
+        let why = found[0].session.as_ref().unwrap_err().of_row();
+        assert!(!why.contains("secret"), "{why}");
+    }
+
+    #[test]
+    fn a_row_that_is_not_well_formed_fails_the_page() {
+        for content in ["<Progress>", "<Progress>&custom;</Progress>", "<Progress a=\"\" a=\"\"/>"]
+        {
+            assert!(rows(&[row("ReplicaJobSession:x", content)]).is_err(), "{content}");
+        }
+    }
+}

@@ -38,6 +38,9 @@ metrics! {
         "Filters whose sessions are polled because they are followed";
     held: Gauge = "gateway_followed_sessions",
         "Sessions of all followed filters that are kept to find changes";
+    unreadable: Gauge = "gateway_followed_sessions_unreadable",
+        "Sessions of followed filters that Enterprise Manager lists and that cannot be read, so that \
+         followers are told nothing of them";
     outages: Family<Labels<1>, Gauge> = "gateway_watch_outages",
         "Watched sessions (sessions) and followed filters (filters) whose last poll failed, so that \
          those who watch are told of an outage";
@@ -104,6 +107,11 @@ impl WatchMetrics {
     /// Adds the sessions that a poller keeps, none at first, until the guard is dropped.
     pub(crate) fn held_sessions(&self) -> GaugeGuard {
         GaugeGuard::of_nothing(&self.series.held)
+    }
+
+    /// Adds the sessions that a poller cannot read, none at first, until the guard is dropped.
+    pub(crate) fn unreadable_sessions(&self) -> GaugeGuard {
+        GaugeGuard::of_nothing(&self.series.unreadable)
     }
 
     /// Adds 1 while a poller of a session sets it, until the guard is dropped.
