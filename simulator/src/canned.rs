@@ -1,6 +1,6 @@
 //! Responses that a test gives byte by byte, for documents that no option or fault produces.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use bytes::Bytes;
 use hyper::{
@@ -44,6 +44,7 @@ pub(crate) struct CannedAnswers {
     query: Mutex<Option<Canned>>,
     sessions: Mutex<HashMap<String, Canned>>,
     tasks: Mutex<HashMap<String, Canned>>,
+    silent: Mutex<HashSet<String>>,
 }
 
 impl CannedAnswers {
@@ -57,6 +58,17 @@ impl CannedAnswers {
         self.sessions.lock().insert(id.to_lowercase(), canned);
     }
 
+    /// Sets whether reads of the session with this id are not answered.
+    pub(crate) fn set_silent(&self, id: &str, is_silent: bool) {
+        let id = id.to_lowercase();
+        let mut silent = self.silent.lock();
+        if is_silent {
+            silent.insert(id);
+        } else {
+            silent.remove(&id);
+        }
+    }
+
     /// Sets or removes the response to queries.
     pub(crate) fn set_query(&self, canned: Option<Canned>) {
         *self.query.lock() = canned;
@@ -65,6 +77,11 @@ impl CannedAnswers {
     /// Sets the response for the list of tasks of the session with this id.
     pub(crate) fn set_tasks(&self, id: &str, canned: Canned) {
         self.tasks.lock().insert(id.to_lowercase(), canned);
+    }
+
+    /// Whether reads of the session with this lower-case id are not answered.
+    pub(crate) fn is_silent(&self, id: &str) -> bool {
+        self.silent.lock().contains(id)
     }
 
     /// The response to queries.

@@ -127,6 +127,11 @@ impl Handler<'_> {
         if matches!(route, Route::Query) {
             pause(self.shared.faults.query_delay()).await;
         }
+        if let Route::ReplicaSession(id) = route
+            && self.shared.canned.is_silent(id)
+        {
+            future::pending::<()>().await;
+        }
         let reply = match &effects.replacement {
             Some(Replacement::Silence) => future::pending().await,
             Some(Replacement::Status(error)) => error.reply(self.format, self.shared.views.style),

@@ -188,6 +188,12 @@ impl Simulator {
         self.shared.canned.set_session(id, canned);
     }
 
+    /// Sets whether authenticated reads of the session with this id are accepted and not answered, while all
+    /// other requests are.
+    pub fn set_silent(&self, id: &str, is_silent: bool) {
+        self.shared.canned.set_silent(id, is_silent);
+    }
+
     /// Sets the response to every logon, or with `None` removes it. Such a response opens no logon
     /// session and is not counted as a logon.
     pub fn answer_logon_with(&self, canned: impl Into<Option<Canned>>) {

@@ -9,7 +9,10 @@ use std::{
 };
 
 use jiff::Timestamp;
-use tokio::{sync::watch, time::Instant};
+use tokio::{
+    sync::watch,
+    time::{Instant, timeout_at},
+};
 
 use super::{
     change::{Change, Kinds},
@@ -275,7 +278,9 @@ impl Follower {
                 callers: ForWhom::Caller(caller),
                 read: None,
             };
-            let readings = reads.sessions(&ids, View::Entity, terms).await;
+            let readings = timeout_at(deadline, reads.sessions(&ids, View::Entity, terms)).await;
+            let why = "the time limit of the read has passed".to_owned();
+            let readings = readings.map_err(|_| Error::Disconnected { why })?;
             let readings = readings.map_err(|(_, error)| error)?;
             let read_at = Timestamp::now();
             let changes = ids.into_iter().zip(readings).map(|(id, reading)| {

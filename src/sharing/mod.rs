@@ -183,7 +183,21 @@ impl SharedReads {
     }
 
     /// Reads a session in the same way, when its turn has come.
+    ///
+    /// # Errors
+    ///
+    /// Why EM returned no session in time.
     pub(crate) async fn session_in_turn(
+        &self,
+        id: SessionId,
+        view: View,
+        terms: TurnTerms<'_>,
+    ) -> SharedResult<Reading> {
+        let patience = terms.patience.clone();
+        patience.limit(self.session_in_any_time(id, view, terms)).await
+    }
+
+    async fn session_in_any_time(
         &self,
         id: SessionId,
         view: View,
@@ -313,11 +327,7 @@ impl SharedReads {
             self.0.registry.counters.asked.inc();
             self.0.enterprise_manager.page(list, position, &context, Some(permit)).await
         };
-        tokio::select! {
-            biased;
-            page = read => page,
-            error = terms.patience.exhausted() => Err(error),
-        }
+        terms.patience.limit(read).await
     }
 
     /// Reads the tasks of one session, in the same way as a page.

@@ -4,7 +4,7 @@
 //! Enterprise Manager (EM) does not answer: many polls may queue, and a batch that fails sends its polls
 //! back into the queue.
 
-use std::time::Duration;
+use std::{future::Future, time::Duration};
 
 use tokio::{
     sync::watch,
@@ -16,6 +16,8 @@ use crate::enterprise_manager::{Deadline, Error};
 /// The time limits of one read, and which of them runs.
 #[derive(Debug)]
 pub(crate) struct Patience {
+    /// Whether the caller itself stops waiting at the limit.
+    is_call: bool,
     /// For each wait for a permit; `None` if `read` includes it.
     queue: Option<Duration>,
     read: Duration,
@@ -41,10 +43,29 @@ impl Patience {
         Self::new(Some(queue), read)
     }
 
+    /// That of a call until its deadline. It is never exhausted: an error at that very moment would be told instead of
+    /// the deadline.
+    pub(super) fn of_call(deadline: Instant) -> Self {
+        let read = deadline.saturating_duration_since(Instant::now());
+        Self { is_call: true, ..Self::new(None, read) }
+    }
+
     fn new(queue: Option<Duration>, read: Duration) -> Self {
         let until = Instant::now() + queue.unwrap_or(read);
         let limit = watch::Sender::new(Limit { until, is_queued: queue.is_some() });
-        Self { queue, read, limit }
+        Self { is_call: false, queue, read, limit }
+    }
+
+    /// What the read returns, or the error that the end of a limit is.
+    pub(super) async fn limit<T>(
+        &self,
+        read: impl Future<Output = Result<T, Error>>,
+    ) -> Result<T, Error> {
+        tokio::select! {
+            biased;
+            result = read => result,
+            error = self.exhausted() => Err(error),
+        }
     }
 
     /// The read waits for a permit again.
@@ -75,7 +96,10 @@ impl Patience {
     }
 
     /// Returns at the end of a limit, with the error that this is.
-    pub(crate) async fn exhausted(&self) -> Error {
+    async fn exhausted(&self) -> Error {
+        if self.is_call {
+            return std::future::pending().await;
+        }
         let mut limit = self.limit.subscribe();
         loop {
             let Limit { until, is_queued } = *limit.borrow_and_update();

@@ -48,12 +48,11 @@ impl SharedReads {
         let company = if ids.len() > 1 { COMPANY } else { Duration::ZERO };
         let callers = Arc::new(terms.callers.keys().into_iter().collect());
         let trace = terms.trace.part();
-        let patience = terms.deadline.saturating_duration_since(Instant::now());
         let terms = TurnTerms {
             max_age: terms.max_age,
             share: Share::Lists,
             company,
-            patience: Arc::new(Patience::in_all(patience)),
+            patience: Arc::new(Patience::of_call(terms.deadline)),
             trace: &trace,
             callers: &callers,
             read: terms.read,
@@ -113,12 +112,7 @@ impl SharedReads {
             let permit = Some(permit);
             self.0.enterprise_manager.sessions_by_query(ids, view, &context, permit).await
         };
-        let rows = tokio::select! {
-            biased;
-            rows = read => rows,
-            error = patience.exhausted() => Err(error),
-        };
-        let mut rows = match rows {
+        let mut rows = match patience.limit(read).await {
             Ok(rows) => rows,
             Err(error) if error.may_be_of_the_query() => return Ok(()),
             Err(error) => return Err((first, error)),

@@ -79,7 +79,7 @@ impl Poller {
     /// permit, since the first watcher waits for this read.
     async fn first_read(&self) -> SharedResult<Reading> {
         let patience = Patience::in_all(self.registry.settings.read_timeout);
-        self.read(TurnTerms {
+        let terms = TurnTerms {
             max_age: None,
             share: Share::FirstReads,
             company: Duration::ZERO,
@@ -87,8 +87,8 @@ impl Poller {
             trace: &self.begun_by,
             callers: &self.callers,
             read: None,
-        })
-        .await
+        };
+        self.reads.session_in_turn(self.id, View::Entity, terms).await
     }
 
     /// Reads the session once more. The wait for a permit has a separate time limit: many sessions may
@@ -107,21 +107,12 @@ impl Poller {
             callers: &self.callers,
             read: None,
         };
-        let result = self.read(terms).await;
+        let result = self.reads.session_in_turn(self.id, View::Entity, terms).await;
         if result.is_err() {
             trace.set_error();
         }
         trace.end();
         result
-    }
-
-    async fn read(&self, terms: TurnTerms<'_>) -> SharedResult<Reading> {
-        let patience = terms.patience.clone();
-        tokio::select! {
-            biased;
-            result = self.reads.session_in_turn(self.id, View::Entity, terms) => result,
-            error = patience.exhausted() => Err(error),
-        }
     }
 
     /// Does the work unless the last watcher leaves in the meantime. In that case it removes this

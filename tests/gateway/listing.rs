@@ -521,8 +521,15 @@ async fn a_list_has_a_deadline() {
     })
     .await;
     setup.simulator.set_faults([fault("silence")]);
-    let result = list(&setup.client, ListReplicaSessionsRequest::default()).await;
-    assert_eq!(reason(&result.unwrap_err()), "DEADLINE_EXCEEDED");
+    let by_ids = ReplicaSessionFilter {
+        session_ids: [FINISHED, RUNNING_SESSION_ID].map(str::to_owned).into(),
+        ..Default::default()
+    };
+    for filter in [None, Some(by_ids)] {
+        let request = ListReplicaSessionsRequest { filter, ..Default::default() };
+        let result = list(&setup.client, request).await;
+        assert_eq!(reason(&result.unwrap_err()), "DEADLINE_EXCEEDED");
+    }
 }
 
 #[tokio::test]

@@ -1,0 +1,76 @@
+//! `WatchSessions` while EM accepts the reads of one session and does not answer them.
+
+use std::time::Duration;
+
+use replica_session_gateway::proto::v1::{
+    ReplicaSessionFilter, WatchSessionsRequest, replica_session::State,
+    replica_session_change::Kind, watch_sessions_response::Event,
+};
+use simulator::{Options, Session};
+
+use super::{
+    follow_support::{
+        Events, INTERVAL, event, follow, from_token, id, running, told, until_current,
+    },
+    support::{Setup, metric_becomes, start_with},
+};
+
+/// A gateway that soon gives up a read, and looks at this interval.
+async fn start(interval: Duration) -> Setup {
+    start_with(Options { running: 0, ..Options::default() }, |settings| {
+        settings.watch.interval = interval;
+        settings.watch.longest_interval = interval;
+        settings.watch.read_timeout = Duration::from_millis(300);
+    })
+    .await
+}
+
+/// A request to follow the sessions that work. One that works no longer is read by its id.
+fn working() -> WatchSessionsRequest {
+    let filter = ReplicaSessionFilter { states: vec![State::Working.into()], ..Default::default() };
+    WatchSessionsRequest { filter: Some(filter), ..Default::default() }
+}
+
+async fn outage(events: &mut Events) {
+    let (outage, _) = event(events).await;
+    let Event::Outage(outage) = outage else { panic!("{outage:?}") };
+    assert_eq!(outage.reason, "EM_UNAVAILABLE");
+}
+
+#[tokio::test]
+async fn a_look_that_waits_for_one_session_is_an_outage() {
+    let setup = start(INTERVAL).await;
+    setup.simulator.set_session(running(1, 10));
+    let mut events = follow(&setup.client, working()).await.unwrap();
+    assert_eq!(told(&mut events).await, (1, vec![Kind::Appeared]));
+    until_current(&mut events).await;
+    setup.simulator.set_silent(&id(1), true);
+    setup.simulator.set_session(Session { state: "Stopping".to_owned(), ..running(1, 10) });
+    outage(&mut events).await;
+    setup.simulator.set_silent(&id(1), false);
+    loop {
+        match event(&mut events).await.0 {
+            Event::Outage(_) => {}
+            Event::Change(change) => {
+                assert_eq!(change.kinds().collect::<Vec<_>>(), [Kind::Left]);
+                break;
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_resumption_that_waits_for_one_session_is_an_outage() {
+    let setup = start(Duration::from_secs(600)).await;
+    setup.simulator.set_session(running(1, 10));
+    let mut events = follow(&setup.client, working()).await.unwrap();
+    let (_, token) = until_current(&mut events).await;
+    drop(events);
+    metric_becomes(&setup, "gateway_followed_filters", 0).await;
+    setup.simulator.set_silent(&id(1), true);
+    setup.simulator.set_session(Session { state: "Stopping".to_owned(), ..running(1, 10) });
+    let mut events = follow(&setup.client, from_token(working(), &token)).await.unwrap();
+    // No later request is answered, which would show that this one is lost.
+    outage(&mut events).await;
+}
