@@ -196,7 +196,8 @@ impl Permit {
     /// Charges these callers for it, one for each read of a batch, until that has ended.
     pub(crate) fn charge(&mut self, reads: impl Iterator<Item = CallerKey>) -> BatchCharge {
         let limit = self.limit.clone();
-        let charges = limit.0.permits.lock().charge(&mut self.grant, reads);
+        let (charges, served) = limit.0.permits.lock().charge(&mut self.grant, reads);
+        limit.hand_out(served);
         BatchCharge { limit, charges, served: false }
     }
 

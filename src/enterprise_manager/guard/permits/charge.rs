@@ -15,12 +15,12 @@ use super::{CallerKey, Grant, Permits};
 
 impl<W> Permits<W> {
     /// Charges these callers for a permit, one for each read of its batch, instead of the caller whose
-    /// turn it was.
+    /// turn it was. That caller holds less then, so another read of it may have its turn.
     pub(in super::super) fn charge(
         &mut self,
         grant: &mut Grant,
         reads: impl Iterator<Item = CallerKey>,
-    ) -> Charges {
+    ) -> (Charges, Vec<(W, Grant)>) {
         let mut charges = HashMap::new();
         let mut count = 0;
         for caller in reads {
@@ -35,7 +35,7 @@ impl<W> Permits<W> {
         if let Some(caller) = grant.caller.take() {
             self.change(caller, |caller| caller.held -= Parts::WHOLE);
         }
-        charges
+        (charges, self.serve(Instant::now()))
     }
 
     /// The batch has ended. If it `served` its callers, they have had their turn.

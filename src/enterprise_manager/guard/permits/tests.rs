@@ -11,6 +11,10 @@ enum Step {
     Join(usize, u64),
     Leave(usize),
     GiveBack(usize),
+    /// A permit is for a batch of reads of these callers.
+    Charge(usize, Vec<u64>),
+    /// A batch has ended, and has served its callers or not.
+    Discharge(usize, bool),
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -20,6 +24,8 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (any::<usize>(), 0..6_u64).prop_map(|(place, caller)| Step::Join(place, caller)),
         1 => any::<usize>().prop_map(Step::Leave),
         3 => any::<usize>().prop_map(Step::GiveBack),
+        2 => (any::<usize>(), prop::collection::vec(0..6_u64, 1..8)).prop_map(|(permit, reads)| Step::Charge(permit, reads)),
+        1 => any::<(usize, bool)>().prop_map(|(batch, served)| Step::Discharge(batch, served)),
     ]
 }
 
@@ -34,7 +40,7 @@ proptest! {
         steps in prop::collection::vec(step(), 1..80),
     ) {
         let mut permits = Permits::new(count);
-        let (mut held, mut waiting) = (Vec::new(), Vec::new());
+        let (mut held, mut waiting, mut charges) = (Vec::new(), Vec::new(), Vec::new());
         for step in steps {
             let served = match step {
                 Step::Ask(callers, share) => {
@@ -60,6 +66,19 @@ proptest! {
                     Some(permit) => permits.give_back(held.swap_remove(permit), Ended::GivenUp),
                     None => Vec::new(),
                 },
+                Step::Charge(permit, reads) => match picked(permit, held.len()) {
+                    Some(permit) => {
+                        let reads = reads.into_iter().map(CallerKey::new);
+                        let (charged, served) = permits.charge(&mut held[permit], reads);
+                        charges.push(charged);
+                        served
+                    }
+                    None => Vec::new(),
+                },
+                Step::Discharge(batch, served) => match picked(batch, charges.len()) {
+                    Some(batch) => permits.discharge(&charges.swap_remove(batch), served),
+                    None => Vec::new(),
+                },
             };
             held.extend(served.into_iter().map(|((), grant)| grant));
             waiting.retain(|number| permits.waiting.contains_key(number));
@@ -78,6 +97,9 @@ proptest! {
         }
         for number in waiting {
             permits.leave(number);
+        }
+        for charged in charges {
+            prop_assert!(permits.discharge(&charged, false).is_empty());
         }
         for grant in held {
             prop_assert!(permits.give_back(grant, Ended::GivenUp).is_empty());
