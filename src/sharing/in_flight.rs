@@ -84,7 +84,8 @@ where
         let (deadline, trace) = (terms.deadline, terms.trace.clone());
         let context = Arc::new(ReadContext::new(deadline, trace, terms.share, callers));
         terms.note_read(&context);
-        let removal = Removal { in_flight: self.clone(), key: key.clone(), started };
+        let removal =
+            Removal { in_flight: self.clone(), key: key.clone(), context: context.clone() };
         let read_context = context.clone();
         // Call `read` inside the box: outside, its future of two kilobytes would be copied. `Box::write`
         // makes the future where it stays, which `Box::pin` does not.
@@ -129,7 +130,8 @@ impl<A> Flight<A> {
 struct Removal<K: Clone + Eq + Hash, A> {
     in_flight: Arc<InFlight<K, A>>,
     key: K,
-    started: Instant,
+    /// Which read it is: reads that go together have started at the same time.
+    context: Arc<ReadContext>,
 }
 
 impl<K: Clone + Eq + Hash, A> Drop for Removal<K, A> {
@@ -137,9 +139,42 @@ impl<K: Clone + Eq + Hash, A> Drop for Removal<K, A> {
         let mut flights = self.in_flight.flights.lock();
         // A later read with the same key may have replaced this one.
         if let Entry::Occupied(flight) = flights.entry(self.key.clone())
-            && flight.get().started == self.started
+            && Arc::ptr_eq(&flight.get().context, &self.context)
         {
             flight.remove();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::caller_terms::ForWhom, *};
+    use crate::enterprise_manager::{CallerKey, Share};
+
+    #[tokio::test(start_paused = true)]
+    async fn the_end_of_a_read_leaves_one_alone_that_started_with_it() {
+        let (asked, shared, reused) = Default::default();
+        let counters = ReadCounters { asked, shared, reused };
+        let reads = InFlight::<(), u32>::new("test", counters.clone());
+        let (trace, started) = (TraceContext::default(), Instant::now());
+        let terms = |max_age| CallerTerms {
+            max_age,
+            deadline: started + Duration::from_secs(10),
+            trace: &trace,
+            share: Share::Calls,
+            callers: ForWhom::Caller(CallerKey::default()),
+            read: None,
+        };
+        let read = |max_age, started, answer| {
+            let answer = async move |_| Ok(Arc::new(answer));
+            reads.join_or_start((), &terms(max_age), started, || None, answer)
+        };
+        let first = read(Some(Duration::ZERO), Some(started), 1);
+        let second = read(Some(Duration::ZERO), Some(started), 2);
+        assert_eq!(first.await, Ok(Arc::new(1)));
+        let joined = read(None, None, 3);
+        assert_eq!((counters.asked.get(), counters.shared.get()), (2, 1));
+        assert_eq!((joined.await, second.await), (Ok(Arc::new(2)), Ok(Arc::new(2))));
+        assert!(reads.flights.lock().is_empty());
     }
 }
