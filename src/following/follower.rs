@@ -224,8 +224,8 @@ impl Follower {
         let resumed = mark.resume(&self.followed.table.lock());
         if !is_long && !resumed.is_certain() {
             // The table may lack what Enterprise Manager learned of late and another replica knows.
-            self.followed.wants_long.store(true, Ordering::SeqCst);
             let look = self.followed.begun.load(Ordering::SeqCst) + 1;
+            self.followed.wants_long.fetch_max(look, Ordering::SeqCst);
             self.followed.wanted.notify_one();
             self.place = Place::WaitingForLong(look, mark);
         } else if resumed.absent.is_empty() {

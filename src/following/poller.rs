@@ -101,7 +101,9 @@ impl FilterPoller {
         loop {
             let number = self.followed.begun.fetch_add(1, Ordering::SeqCst) + 1;
             self.last_begun = Instant::now();
-            let is_long = self.followed.wants_long.swap(false, Ordering::SeqCst)
+            // Wanted until one is answered: those that fail, or begin as it is wanted, are not.
+            let long_look = self.followed.state.borrow().long_look;
+            let is_long = self.followed.wants_long.load(Ordering::SeqCst) > long_look
                 || self.last_long.is_none_or(|at| at.elapsed() >= LONG_LOOKS);
             let Some(result) = self.while_followed(self.look(is_long)).await else { return };
             let outcome = match &result {
@@ -123,8 +125,6 @@ impl FilterPoller {
                 }
                 Err(LookError::TooMany) if is_long && self.lookback > SHORT_LOOKBACK => {
                     self.lookback = half(self.lookback);
-                    // Who has asked for a look that goes back still waits for one.
-                    self.followed.wants_long.store(true, Ordering::SeqCst);
                     continue;
                 }
                 Err(error @ (LookError::TooMany | LookError::NoRoom(_))) => {

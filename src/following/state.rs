@@ -2,7 +2,7 @@
 
 use std::sync::{
     Arc,
-    atomic::{AtomicBool, AtomicU64, AtomicUsize},
+    atomic::{AtomicU64, AtomicUsize},
 };
 
 use parking_lot::Mutex;
@@ -61,8 +61,8 @@ pub(super) struct Followed {
     pub(super) begun: AtomicU64,
     /// Somebody waits for the next look.
     pub(super) wanted: Notify,
-    /// Somebody waits for a look that goes back all the way.
-    pub(super) wants_long: AtomicBool,
+    /// The number of a look: somebody waits for it, or a later one, to go back all the way.
+    pub(super) wants_long: AtomicU64,
     /// How many of the followers go on from a mark, and outlast whatever fails. Changes only while the registry
     /// is locked, or to less.
     pub(super) resumed: AtomicUsize,

@@ -16,7 +16,9 @@ use super::{
         INTERVAL, ago, all, change, current, ended, event, follow, from, id, running, start,
         summary, told, until_current,
     },
-    support::{Client, Setup, connect, fault, metric_becomes, reason, settings, start_with},
+    support::{
+        Client, Setup, connect, eventually, fault, metric_becomes, reason, settings, start_with,
+    },
 };
 
 /// What is told, sorted by the number of the session.
@@ -27,9 +29,13 @@ fn sorted(mut told: Vec<(u32, Vec<Kind>)>) -> Vec<(u32, Vec<Kind>)> {
 
 /// Another gateway before the same EM, and a client of it.
 async fn another_replica(setup: &Setup) -> (RunningGateway, Client) {
+    another_that_looks_at(setup, INTERVAL).await
+}
+
+async fn another_that_looks_at(setup: &Setup, interval: Duration) -> (RunningGateway, Client) {
     let mut other = settings(&setup.simulator.url());
-    other.watch.interval = INTERVAL;
-    other.watch.longest_interval = INTERVAL;
+    other.watch.interval = interval;
+    other.watch.longest_interval = interval;
     let other = serve::start(other).await.unwrap();
     let client = connect(other.address()).await;
     (other, client)
@@ -152,6 +158,41 @@ async fn a_late_end_that_one_replica_has_told_is_not_told_again_by_one_that_has_
     assert_eq!(told(&mut others).await, (1, vec![Kind::Appeared, Kind::Ended]));
     setup.simulator.set_session(running(2, 1));
     assert_eq!(told(&mut events).await, (2, vec![Kind::Appeared]));
+}
+
+#[tokio::test]
+async fn a_follower_that_needs_a_long_look_gets_another_one_if_that_fails() {
+    let setup = start().await;
+    let (_other, client) = another_that_looks_at(&setup, Duration::from_secs(1)).await;
+    let mut events = follow(&setup.client, all()).await.unwrap();
+    let token = current(&mut events).await;
+    drop(events);
+    metric_becomes(&setup, "gateway_followed_filters", 0).await;
+    let mut others = follow(&client, all()).await.unwrap();
+    current(&mut others).await;
+    setup.simulator.set_session(ended(1, 2 * 3600, "Success"));
+    let mut events = follow(&setup.client, from(&token)).await.unwrap();
+    let (_, token) = until_current(&mut events).await;
+    drop(events);
+    metric_becomes(&setup, "gateway_followed_filters", 0).await;
+
+    // The next look of the other replica lacks what this follower knows, and the one after that fails.
+    let looks = || setup.simulator.counts().requests;
+    let before = looks();
+    let goes_on = tokio::spawn(async move { follow(&client, from(&token)).await.unwrap() });
+    eventually("it looks", || looks() > before).await;
+    setup.simulator.set_faults([fault("503")]);
+    let mut events = goes_on.await.unwrap();
+    let (outage, _) = event(&mut events).await;
+    assert!(matches!(outage, Event::Outage(_)), "{outage:?}");
+    setup.simulator.set_faults([]);
+    loop {
+        match event(&mut events).await.0 {
+            Event::Outage(_) => {}
+            Event::Current(_) => break,
+            other => panic!("{other:?}"),
+        }
+    }
 }
 
 #[tokio::test]
