@@ -6,8 +6,8 @@
 use std::collections::{HashMap, VecDeque};
 
 use super::{
-    change::Change,
-    entry::{AsOf, Entry, Known},
+    change::{Change, ChangeKind},
+    entry::{AsOf, Entry, Known, hash},
     table::Table,
 };
 use crate::enterprise_manager::SessionId;
@@ -23,7 +23,7 @@ pub(crate) struct Cursor {
     ahead: HashMap<SessionId, u64>,
     /// Changes of sessions that are not in the table.
     elsewhere: VecDeque<Change>,
-    /// Hashes of sessions that the follower knows to have ended, from another table than this.
+    /// Hashes of sessions that the follower knows to have ended, from elsewhere than this table.
     ended_elsewhere: Vec<u64>,
     /// Sessions that the follower knows as running, from another table, and that cannot be read here yet.
     unreadable: Vec<SessionId>,
@@ -67,6 +67,7 @@ impl Cursor {
     /// The next change, which counts as sent. `None` if the follower knows everything.
     pub(super) fn next(&mut self, table: &Table) -> Option<Step> {
         if let Some(change) = self.elsewhere.pop_front() {
+            self.remember_end(&change, table);
             return Some(Step::Change(change));
         }
         loop {
@@ -91,6 +92,17 @@ impl Cursor {
             if let Some(change) = entry.change_since(known) {
                 return Some(Step::Change(change));
             }
+        }
+    }
+
+    /// Remembers the end of a session that is not in the table, if it may be listed later: one without an end time is
+    /// when it gets one.
+    fn remember_end(&mut self, change: &Change, table: &Table) {
+        let session = &change.reading.session;
+        let ended_at = session.entity.as_ref().and_then(|run| run.ended_at);
+        let may_be_listed = ended_at.is_none() || ended_at >= table.complete_since();
+        if change.then == Some(ChangeKind::Ended) && may_be_listed {
+            self.ended_elsewhere.push(hash(session.id));
         }
     }
 

@@ -30,6 +30,8 @@ struct Run {
     /// When Enterprise Manager learns of it, and of its end.
     known: i64,
     end_known: i64,
+    /// When Enterprise Manager says when it ended: until then it is stopped, without an end time.
+    end_timed: i64,
     /// When Enterprise Manager forgets it, although it does not know its end.
     removed: Option<i64>,
     /// When what it says of the run cannot be read, although it is listed.
@@ -60,7 +62,11 @@ impl World {
                 let until = if rng.bool() { end_known + rng.i64(0..60) } else { ended + 13 * 60 };
                 unreadable = from..until.max(from);
             }
-            Run { began, ended, known, end_known, removed, unreadable }
+            let mut end_timed = end_known;
+            if unreadable.is_empty() && rng.u8(..10) == 0 {
+                end_timed += rng.i64(1..120);
+            }
+            Run { began, ended, known, end_known, end_timed, removed, unreadable }
         });
         Self { runs: runs.collect() }
     }
@@ -73,7 +79,12 @@ impl World {
         let ended = (run.end_known <= now).then_some(run.ended);
         let progress = i32::try_from((now - run.began) / 15).unwrap();
         let progress = if ended.is_some() { 100 } else { progress };
-        Some(reading(index as u64, progress, ended, now))
+        let mut reading = reading(index as u64, progress, ended, now);
+        if now < run.end_timed {
+            let reading = Arc::get_mut(&mut reading).unwrap();
+            reading.session.entity.as_mut().unwrap().ended_at = None;
+        }
+        Some(reading)
     }
 
     fn look(&self, table: &mut Table, now: i64, is_long: bool) {
@@ -82,8 +93,8 @@ impl World {
         let mut listed = Listed::default();
         for (index, run) in self.runs.iter().enumerate() {
             let Some(reading) = self.read(index, now) else { continue };
-            let ended_at = reading.session.entity.as_ref().unwrap().ended_at;
-            if ended_at.is_some_and(|ended_at| ended_at < since) {
+            let entity = reading.session.entity.as_ref().unwrap();
+            if entity.is_over() && entity.ended_at.is_none_or(|ended_at| ended_at < since) {
                 continue;
             }
             if run.unreadable.contains(&now) {
@@ -271,14 +282,14 @@ fn every_end_is_told_once_wherever_and_whenever_a_follower_is_cut_off() {
         let (mut ends, mut lost) = (0, 0);
         for (index, run) in world.runs.iter().enumerate() {
             let number = index as u64;
-            if run.end_known <= 0 && !run.unreadable.contains(&0) {
+            if run.end_timed <= 0 && !run.unreadable.contains(&0) {
                 assert!(!log.appeared.contains(&number), "{seed}: {number} was over before");
             } else if run.removed.is_some() {
                 // It is told to be gone, if it was told to be there.
                 let is_told = log.over.get(&number);
                 let expected = log.appeared.contains(&number).then_some(&ChangeKind::Removed);
                 assert_eq!(is_told, expected, "{seed}: {number}");
-            } else if run.end_known.max(run.unreadable.end) <= 2880 {
+            } else if run.end_timed.max(run.unreadable.end) <= 2880 {
                 let is_told = log.over.get(&number);
                 // Unreadable for long, and nobody followed for long.
                 if is_told.is_none() && run.unreadable.end - run.ended >= 12 * 60 {
@@ -303,7 +314,7 @@ fn with_too_many_ends_for_a_mark_each_is_told_once_or_told_to_be_missing() {
         let (world, log) = follow(seed, 1000, 700, 120);
         missed += log.missed.len();
         for (index, run) in world.runs.iter().enumerate() {
-            let known = run.end_known.max(run.unreadable.end);
+            let known = run.end_timed.max(run.unreadable.end);
             let is_due = known > 0 && known <= 2880 && run.removed.is_none();
             if is_due && !log.over.contains_key(&(index as u64)) {
                 assert!(log.may_miss(run.ended), "{seed}: {index} at {}", run.ended);
