@@ -3,7 +3,7 @@
 use clap::Args;
 use jiff::Timestamp;
 
-use super::parse::{backup_server_id, job_id, point_in_time, result, state};
+use super::parse::{backup_server_id, job_id, name, page_size, point_in_time, result, state};
 use crate::{
     cli::terminal::wrapped,
     proto::time::to_protobuf,
@@ -21,7 +21,7 @@ pub struct FilterOptions {
     pub job: Option<String>,
 
     /// Only those of the job with this name
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = name)]
     pub job_name: Option<String>,
 
     /// Only those of this backup server: a UUID or urn:veeam:BackupServer:<UUID>
@@ -29,7 +29,7 @@ pub struct FilterOptions {
     pub backup_server: Option<String>,
 
     /// Only those of the backup server with this name
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = name)]
     pub backup_server_name: Option<String>,
 
     /// Only those with one of these results: none, success, warning, failed
@@ -83,7 +83,8 @@ pub struct SessionFilterOptions {
     #[command(flatten)]
     pub common: FilterOptions,
 
-    /// Only sessions in one of these states, such as working,stopping
+    /// Only sessions in one of these states: starting, working, pausing, resuming, stopping, stopped, idle,
+    /// postprocessing, pending, waiting-repository, waiting-slot, waiting-tape, action-required
     #[arg(long, value_name = "STATE", value_delimiter = ',', value_parser = state)]
     pub state: Vec<State>,
 
@@ -119,7 +120,7 @@ pub struct PageOptions {
     pub oldest_first: bool,
 
     /// How many to read with one request, at most 1000 [default: 100]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = page_size)]
     pub page_size: Option<i32>,
 
     /// Continue after a previous page, with the token that was printed below it

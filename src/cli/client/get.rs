@@ -21,7 +21,7 @@ use crate::{
         ReplicaTaskSession,
         replica_session::{Result as RunResult, State},
     },
-    settings::duration,
+    settings::{duration, positive_duration},
 };
 
 /// Ask a gateway for one session, or several, and print them
@@ -55,7 +55,7 @@ pub struct GetOptions {
     pub json: bool,
 
     /// How long to wait for the answer
-    #[arg(long, alias = "timeout", value_name = "DURATION", default_value = "10s", value_parser = duration)]
+    #[arg(long, alias = "timeout", value_name = "DURATION", default_value = "10s", value_parser = positive_duration)]
     pub deadline: Duration,
 
     /// Maximum age of the answer; 0s asks Enterprise Manager now [default: the gateway's]

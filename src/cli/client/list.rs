@@ -21,7 +21,7 @@ use crate::{
         ListReplicaSessionsRequest, ListReplicaSessionsResponse, ReplicaSession,
         replica_session::State,
     },
-    settings::duration,
+    settings::positive_duration,
 };
 
 /// Ask a gateway for sessions and print them, the latest first
@@ -54,7 +54,7 @@ pub struct ListOptions {
     pub json: bool,
 
     /// How long to wait for each page
-    #[arg(long, alias = "timeout", value_name = "DURATION", default_value = "30s", value_parser = duration)]
+    #[arg(long, alias = "timeout", value_name = "DURATION", default_value = "30s", value_parser = positive_duration)]
     pub deadline: Duration,
 }
 

@@ -51,12 +51,36 @@ fn id(text: &str, urn_prefix: &str, of: &str, by_name: &str) -> Result<String, S
     })
 }
 
+/// Parses a name. In the contract an empty one is none, and a filter without any matches everything: a script whose
+/// variable is unset must not get that.
+pub(super) fn name(text: &str) -> Result<String, String> {
+    if text.trim().is_empty() {
+        return Err("must not be empty: leave it out instead".to_owned());
+    }
+    Ok(text.to_owned())
+}
+
+/// Parses the size of a page.
+pub(super) fn page_size(text: &str) -> Result<i32, String> {
+    let size = text.trim().parse().ok().filter(|size| (1..=1000).contains(size));
+    size.ok_or_else(|| format!("{} is not a whole number from 1 to 1000", quoted(text)))
+}
+
+/// All states of a session, in the order of the contract.
+fn states() -> String {
+    let names = (1..).map_while(|number| State::try_from(number).ok()).map(|state| {
+        let name = state.as_str_name().trim_start_matches("STATE_");
+        name.to_lowercase().replace('_', "-")
+    });
+    names.collect::<Vec<_>>().join(", ")
+}
+
 /// Parses a state of a session.
 pub(super) fn state(text: &str) -> Result<State, String> {
     let name = format!("STATE_{}", constant(text));
-    State::from_str_name(&name).filter(|state| *state != State::Unspecified).ok_or_else(|| {
-        format!("there is no state {}; states are working, stopped, waiting-slot …", quoted(text))
-    })
+    State::from_str_name(&name)
+        .filter(|state| *state != State::Unspecified)
+        .ok_or_else(|| format!("there is no state {}; use one of {}", quoted(text), states()))
 }
 
 /// Parses a state of a task.
@@ -93,6 +117,7 @@ fn constant(text: &str) -> String {
 /// Parses a time, a date, or an age that is subtracted from `now`. Without an offset, times are UTC, as in all
 /// output: a time that was printed can be given back.
 pub(super) fn time(text: &str, now: Timestamp) -> Result<Timestamp, String> {
+    let written = text;
     let text = text.trim();
     // In this order, since a date and time with an offset is also one without.
     let time = text.parse().ok().or_else(|| {
@@ -110,7 +135,7 @@ pub(super) fn time(text: &str, now: Timestamp) -> Result<Timestamp, String> {
         format!(
             "{} is not a time such as 2025-10-07T20:00:00Z, a date such as 2025-10-07, an age such as 24h or 7d, \
              today or yesterday; without an offset, times are UTC",
-            quoted(text)
+            quoted(written)
         )
     })
 }
@@ -164,6 +189,7 @@ mod tests {
         assert!(job_id("fs02").expect_err("a name").contains("--job-name"));
         assert!(job_id(&format!("urn:veeam:BackupServer:{id}")).is_err());
         assert!(backup_server_id("vbr01").expect_err("a name").contains("--backup-server-name"));
+        assert!(time(" ", Timestamp::now()).expect_err("blank").starts_with("\" \" is not a time"));
         assert_eq!(session_id(&format!(" {{{id}}}")), Ok(id.to_owned()));
         assert!(session_id("fs02").expect_err("a name").contains("`list "));
     }

@@ -3,7 +3,7 @@
 use std::{fmt, time::Duration};
 
 use tonic::{Code, Status};
-use tonic_types::StatusExt;
+use tonic_types::{FieldViolation, StatusExt};
 
 use crate::{
     cli::{
@@ -62,11 +62,13 @@ impl Refusal {
 
     /// The exit code for it.
     pub(crate) fn exit_code(&self) -> ExitCode {
-        match self.reason().as_deref() {
-            // The gateway is set up correctly; the caller's filter is too wide.
-            Some("TOO_MANY_SESSIONS") => ExitCode::USAGE,
-            _ => self.code().into(),
-        }
+        // The gateway is set up correctly; the caller's filter is too wide.
+        if self.is_too_many_sessions() { ExitCode::USAGE } else { self.code().into() }
+    }
+
+    /// Whether more sessions match than can be followed.
+    pub(super) fn is_too_many_sessions(&self) -> bool {
+        self.reason().as_deref() == Some("TOO_MANY_SESSIONS")
     }
 
     /// One sentence. Only a proxy sends a status without a message.
@@ -106,7 +108,11 @@ impl fmt::Display for Refusal {
         if let Some(info) = self.status.get_details_error_info() {
             write!(f, "\n  reason  {}", info.reason)?;
         }
-        for violation in &violations {
+        // The sentence about the only field is that about the request.
+        let is_said = |violation: &&FieldViolation| {
+            message == format!("{} {}", violation.field, violation.description)
+        };
+        for violation in violations.iter().filter(|violation| !is_said(violation)) {
             match options_of(&violation.field) {
                 Some(option) => write!(f, "\n  option  {option} {}", violation.description)?,
                 None => write!(f, "\n  field   {} {}", violation.field, violation.description)?,

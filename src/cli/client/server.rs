@@ -90,6 +90,11 @@ pub(super) async fn connect(
             "--server: is not an address such as http://127.0.0.1:50051".to_owned(),
         )
     };
+    if !server.is_empty() && !server.contains("://") {
+        let problem =
+            "--server: has no scheme; write http:// before it, or https:// if the gateway has TLS";
+        return Err(Refusal::local(Code::InvalidArgument, problem));
+    }
     let address: Url = server.parse().map_err(|_| not_an_address())?;
     let is_bare = address.path() == "/" && !server.contains(['@', '?', '#']);
     if !matches!(address.scheme(), "http" | "https") || !is_bare {

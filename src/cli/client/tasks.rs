@@ -11,7 +11,7 @@ use super::{
     Refusal,
     filter::{FilterOptions, PageOptions, more, text},
     json,
-    parse::{session_id, task_state},
+    parse::{name, session_id, task_state},
     server::ServerOptions,
     task_rows::{of_session, of_sessions},
 };
@@ -21,7 +21,7 @@ use crate::{
         ListReplicaTaskSessionsRequest, ListReplicaTaskSessionsResponse, ListTaskSessionsRequest,
         ListTaskSessionsResponse, ReplicaTaskSessionFilter, replica_task_session::State,
     },
-    settings::duration,
+    settings::positive_duration,
 };
 
 /// Ask a gateway for tasks, the parts of sessions that each deal with one virtual machine
@@ -60,7 +60,7 @@ pub struct TasksOptions {
     pub json: bool,
 
     /// How long to wait for each page of the answer
-    #[arg(long, alias = "timeout", value_name = "DURATION", default_value = "30s", value_parser = duration)]
+    #[arg(long, alias = "timeout", value_name = "DURATION", default_value = "30s", value_parser = positive_duration)]
     pub deadline: Duration,
 }
 
@@ -68,7 +68,7 @@ pub struct TasksOptions {
 #[derive(Debug, Clone, Default, PartialEq, Args)]
 pub struct MatchOptions {
     /// Only tasks of the virtual machine with this name; may be given up to 100 times, for any of them
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = name)]
     pub vm: Vec<String>,
 
     /// What tasks have in common with sessions.
