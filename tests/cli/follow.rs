@@ -209,8 +209,19 @@ async fn what_may_be_missing_is_said_when_the_gateway_no_longer_takes_its_token(
     let ended = next_columns(&mut out).await;
     assert_eq!((&*ended[0], &*ended[5]), ("ended", &*id(3)));
 
-    let object: Value = serde_json::from_str(&next_line(&mut objects).await).unwrap();
-    assert!(object["missed"]["endTime"]["startTime"].is_string(), "{object}");
+    let mut object =
+        async || -> Value { serde_json::from_str(&next_line(&mut objects).await).unwrap() };
+    let missed = object().await;
+    let since: Timestamp =
+        missed["missed"]["endTime"]["startTime"].as_str().unwrap().parse().unwrap();
+    let hours = Timestamp::now().duration_since(since).as_hours();
+    assert_eq!(hours, 24, "as far as the gateway looks back: {missed}");
+    assert_eq!(object().await["change"]["replicaSession"]["id"], id(2));
+    let gone = object().await;
+    assert_eq!(gone["noLongerRuns"]["replicaSession"]["id"], id(1), "{gone}");
+    let read_at = gone["noLongerRuns"]["readTime"].as_str().unwrap();
+    assert!(read_at.parse::<Timestamp>().unwrap() > since, "{gone}");
+    assert!(object().await["current"].is_object());
     after(&mut remarks, "the ends of runs may be missing here").await;
 }
 
@@ -301,6 +312,23 @@ async fn the_exit_code_says_why_following_has_ended() {
     let (code, _, err) = run(&mut program(&["follow", &server, JOB])).await;
     assert_eq!(code, 64, "{err}");
     assert!(err.contains("TOO_MANY_SESSIONS") && err.contains("narrower"), "{err}");
+}
+
+#[tokio::test]
+async fn a_filter_that_has_come_to_match_too_many_is_no_wrong_argument() {
+    let simulator = simulator().await;
+    let gateway = gateway(&simulator, 0).await;
+    simulator.set_session(running(1, 10));
+    let mut follow = program(&["follow", &server(&gateway), JOB]).spawn().unwrap();
+    let (mut out, mut err) = (lines(follow.stdout.take()), lines(follow.stderr.take()));
+    assert_eq!(next_columns(&mut out).await[0], "appeared");
+    for number in 2..2002 {
+        simulator.set_session(running(number, 10));
+    }
+    let drained = tokio::spawn(async move { while let Ok(Some(_)) = out.next_line().await {} });
+    after(&mut err, "TOO_MANY_SESSIONS").await;
+    assert_eq!(exit_code(follow).await, Some(75));
+    drained.await.unwrap();
 }
 
 #[tokio::test]

@@ -33,8 +33,9 @@ use crate::{
     settings::duration,
 };
 
-/// How late Enterprise Manager may learn of a session that a resumed watch still tells of.
-const LATEST: SignedDuration = SignedDuration::from_hours(12);
+/// How long ago a session may have ended for the gateway to tell of it, since Enterprise Manager has learned of it late:
+/// as far as it looks back.
+const LATEST: SignedDuration = SignedDuration::from_hours(24);
 
 /// Tell of every run that matches, as it begins, changes and ends
 ///
@@ -46,7 +47,7 @@ const LATEST: SignedDuration = SignedDuration::from_hours(12);
 /// Enterprise Manager where it was cut off: nothing is told twice, and if something may be missing, it says so.
 ///
 /// Exit codes: 0 at the end of --timeout, or when nobody reads the output any longer; 73 the output cannot be
-/// written. Otherwise as for get.
+/// written; 64 too many sessions match, or 75 if fewer did when it began. Otherwise as for get.
 #[derive(Debug, Clone, Args)]
 pub struct FollowOptions {
     /// The gateway.
@@ -62,7 +63,8 @@ pub struct FollowOptions {
     #[arg(long, value_name = "KIND", value_delimiter = ',', value_parser = change)]
     pub changes: Vec<Kind>,
 
-    /// Print each event except heartbeats as proto3 JSON, one object per line
+    /// Print each event except heartbeats as proto3 JSON, one object per line, and noLongerRuns for each run that is
+    /// gone after the gateway has refused the token
     #[arg(long)]
     pub json: bool,
 
@@ -115,6 +117,12 @@ pub(crate) async fn run(options: &FollowOptions) -> Result<ExitCode, CommandErro
             ExitCode::CANNOT_CREATE,
             format!("standard output cannot be written to: {error}"),
         )),
+        // The filter was narrow enough before, and will be once fewer sessions run.
+        Some(End::Refused(refusal))
+            if following.heard_at.is_some() && refusal.is_too_many_sessions() =>
+        {
+            Err(CommandError::new(ExitCode::TEMPORARY_FAILURE, refusal.to_string()))
+        }
         Some(End::Refused(refusal)) => Err(refusal.into()),
     }
 }

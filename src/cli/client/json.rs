@@ -16,6 +16,11 @@ pub(super) fn line(name: &str, message: &impl Message) -> String {
     serde_json::to_string(&dynamic(name, message)).expect(VALID) + "\n"
 }
 
+/// As a part of an object that is not in the contract.
+pub(super) fn part(name: &str, message: &impl Message) -> serde_json::Value {
+    serde_json::to_value(dynamic(name, message)).expect(VALID)
+}
+
 const VALID: &str = "its times are within the years that proto3 JSON can write";
 
 fn dynamic(name: &str, message: &impl Message) -> DynamicMessage {

@@ -3,7 +3,10 @@
 use jiff::{SignedDuration, Timestamp};
 
 use crate::{
-    cli::client::text::{clean, clock, moment, result_text, state_text},
+    cli::client::{
+        json,
+        text::{clean, clock, moment, result_text, state_text},
+    },
     proto::v1::{
         EnterpriseManagerOutage, MissedReplicaSessions, ReplicaSession,
         replica_session_change::Kind,
@@ -28,6 +31,18 @@ pub(super) fn change(
 pub(super) fn vanished(now: Timestamp, session: &ReplicaSession) -> String {
     let last = ReplicaSession { progress_percent: None, ..session.clone() };
     session_line(now, "no longer runs", "unknown", "unknown", &last)
+}
+
+/// The same as JSON. It is no event of the contract, since the gateway has said nothing of this session; the session is
+/// as it was told last.
+pub(super) fn vanished_object(now: Timestamp, session: &ReplicaSession) -> String {
+    let object = serde_json::json!({
+        "noLongerRuns": {
+            "replicaSession": json::part("ReplicaSession", session),
+            "readTime": format!("{now:.3}"),
+        }
+    });
+    format!("{object}\n")
 }
 
 fn session_line(

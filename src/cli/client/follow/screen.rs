@@ -71,13 +71,17 @@ impl FollowScreen {
         match &event.event {
             Some(Event::Change(change)) => {
                 if let Some(kinds) = self.told.news(change) {
-                    self.say(Some(event), || change_line(change, &kinds))?;
+                    self.say(event, || change_line(change, &kinds))?;
                 }
             }
             Some(Event::Current(current)) => {
                 let now = current.read_time.and_then(moment).unwrap_or_else(Timestamp::now);
                 for session in self.told.vanished() {
-                    self.say(None, || lines::vanished(now, &session))?;
+                    match self.form {
+                        Form::Board => {}
+                        Form::Lines => try_print(&lines::vanished(now, &session))?,
+                        Form::Json => try_print(&lines::vanished_object(now, &session))?,
+                    }
                 }
                 let was_out = self.outage.take().is_some();
                 let text = if std::mem::take(&mut self.misses_some) {
@@ -87,7 +91,7 @@ impl FollowScreen {
                 };
                 let line =
                     || if was_out { lines::remark(now, "recovered", text) } else { String::new() };
-                self.say(Some(event), line)?;
+                self.say(event, line)?;
             }
             Some(Event::Outage(outage)) => {
                 let text = lines::outage(outage);
@@ -98,7 +102,7 @@ impl FollowScreen {
                     let line = || lines::remark(Timestamp::now(), "outage", &text);
                     is_new.then(line).unwrap_or_default()
                 };
-                self.say(Some(event), line)?;
+                self.say(event, line)?;
             }
             Some(Event::Missed(missed)) => {
                 self.misses_some = self.outage.is_some();
@@ -108,7 +112,7 @@ impl FollowScreen {
                     Form::Lines => {}
                     Form::Json => print_error(&(text.clone() + "\n")),
                 }
-                self.say(Some(event), || lines::remark(Timestamp::now(), "missed", &text))?;
+                self.say(event, || lines::remark(Timestamp::now(), "missed", &text))?;
             }
             // Whoever reads this sees that the program is alive; the program watches over the watch.
             Some(Event::Heartbeat(_)) | None => {}
@@ -117,15 +121,11 @@ impl FollowScreen {
     }
 
     /// Prints the event as JSON, or the line.
-    fn say(
-        &self,
-        event: Option<&WatchSessionsResponse>,
-        line: impl FnOnce() -> String,
-    ) -> io::Result<()> {
-        match (self.form, event) {
-            (Form::Lines, _) => try_print(&line()),
-            (Form::Json, Some(event)) => try_print(&json::line("WatchSessionsResponse", event)),
-            (Form::Board, _) | (Form::Json, None) => Ok(()),
+    fn say(&self, event: &WatchSessionsResponse, line: impl FnOnce() -> String) -> io::Result<()> {
+        match self.form {
+            Form::Lines => try_print(&line()),
+            Form::Json => try_print(&json::line("WatchSessionsResponse", event)),
+            Form::Board => Ok(()),
         }
     }
 
