@@ -61,6 +61,8 @@ pub enum Limit {
     WatchingConnections,
     /// What followers of sessions may keep in memory.
     FollowedSessions,
+    /// The calls of health and reflection that one connection may have open.
+    OtherCalls,
 }
 
 /// The watches of one connection: all of them together take one of the connections that may carry watches.
@@ -145,6 +147,9 @@ impl fmt::Display for Limit {
                 "too many connections with watches (three quarters of --max-connections)"
             }
             Self::FollowedSessions => "too many filters or sessions are followed (a fixed limit)",
+            Self::OtherCalls => {
+                "too many health and reflection calls on one connection (a fixed limit)"
+            }
         })
     }
 }

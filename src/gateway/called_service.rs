@@ -7,6 +7,8 @@ use crate::proto::SERVICE_NAME;
 
 const HEALTH: &str = "grpc.health.v1.Health";
 
+const HEALTH_WATCH: &str = "/grpc.health.v1.Health/Watch";
+
 /// Both versions, since clients know one or the other.
 const REFLECTION: [&str; 2] =
     ["grpc.reflection.v1.ServerReflection", "grpc.reflection.v1alpha.ServerReflection"];
@@ -32,6 +34,12 @@ impl CalledService {
             Some((service, _)) if REFLECTION.contains(&service) => Self::Reflection,
             _ => Self::Unknown,
         }
+    }
+
+    /// Whether calls of this service with this path last as long as their clients like: those of health and
+    /// reflection that are streams.
+    pub(super) fn lasts(self, path: &str) -> bool {
+        self == Self::Reflection || path == HEALTH_WATCH
     }
 }
 

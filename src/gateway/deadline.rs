@@ -10,7 +10,7 @@ use http::HeaderMap;
 use tokio::time::Instant;
 
 use super::{reasons::INVALID_TIMEOUT, status::Failure};
-use crate::{proto::CallKind, settings::CallSettings};
+use crate::settings::CallSettings;
 
 /// The gRPC header that says how long the client waits.
 const GRPC_TIMEOUT: &str = "grpc-timeout";
@@ -19,20 +19,21 @@ const GRPC_TIMEOUT: &str = "grpc-timeout";
 const FAR_FUTURE: Duration = Duration::from_secs(30 * 365 * 24 * 60 * 60);
 
 /// The deadline of a call that `arrived` with these headers: the client's, or else the default, and
-/// at most the maximum. A watch has neither a default nor a maximum.
+/// at most the maximum. One that `lasts`, such as a watch, has neither a default nor a maximum.
 ///
 /// # Errors
 ///
 /// The header is malformed.
 pub(super) fn of_call(
-    kind: CallKind,
+    lasts: bool,
     headers: &HeaderMap,
     arrived: Instant,
     settings: &CallSettings,
 ) -> Result<Instant, Failure> {
-    let (default, max) = match kind {
-        CallKind::Watch | CallKind::WatchSessions => (FAR_FUTURE, FAR_FUTURE),
-        _ => (settings.default_deadline, settings.max_deadline),
+    let (default, max) = if lasts {
+        (FAR_FUTURE, FAR_FUTURE)
+    } else {
+        (settings.default_deadline, settings.max_deadline)
     };
     let timeout = match headers.get(GRPC_TIMEOUT) {
         None => default,

@@ -38,7 +38,8 @@ use super::{
     completion::{self, CallCompletion, CompletedByTrailers},
     deadline,
     failure_log::FailureLog,
-    messages::{self, Answer, RequestBody, UnbrokenBody},
+    messages::{self, Answer, RequestBody},
+    other_calls::OtherCalls,
     other_services::OtherServices,
     protocol,
     reasons::TABLE,
@@ -89,7 +90,7 @@ pub(crate) struct InboundConnection {
 /// What the layers know about one connection, besides what all connections share.
 struct Connection {
     layers: Arc<Layers>,
-    others: OtherServices,
+    others: OtherCalls,
     handle: ConnectionHandle,
     role: PeerRole,
     /// For calls whose caller is unknown.
@@ -145,7 +146,7 @@ impl NewService for Inbound {
         InboundConnection {
             connection: Arc::new(Connection {
                 layers: self.layers.clone(),
-                others: self.others.clone(),
+                others: OtherCalls::new(self.others.clone(), &self.layers.settings),
                 role: self.layers.callers.role(handle.peer()),
                 handle,
                 share: CallerShare::of_connection(),
@@ -194,27 +195,24 @@ impl Connection {
         let service = CalledService::of_path(path);
         let is_session_call = service == CalledService::Sessions;
 
-        // 1. Identity. A client that is not allowed gets health and nothing else. This step comes
-        //    first, so that it protects every service. (A client without a certificate gets this
-        //    far only if no certificate is required.)
+        // 1. Identity. A client that is not allowed gets health and nothing else. First, to protect every
+        //    service. (A client without a certificate gets this far only if none is required.)
         let caller = (service != CalledService::Health)
             .then(|| layers.callers.caller(&self.role, request.headers()));
         let denied = caller.as_ref().and_then(Caller::refusal).map(Failure::CallerNotAllowed);
         let caller = caller.as_ref().and_then(Caller::names);
 
-        // 2. Route. Calls of health and reflection go to tonic's services.
+        // 2. Route. Calls of health and reflection go to tonic's services, within limits of their own.
         let is_other = matches!(service, CalledService::Health | CalledService::Reflection);
         if denied.is_none() && is_other && protocol::is_grpc(request.headers()) {
-            let (call, _) = self.context(&request, caller);
-            let response = self.others.call(request.map(UnbrokenBody::of)).await;
-            let checked = protocol::check_response(response);
-            let response = checked.unwrap_or_else(|failure| fail(&call, &failure));
+            let (call, deadline) = self.context(&request, caller, service.lasts(path));
+            let served = self.others.serve(request, &call, connection.begin_call(), deadline).await;
+            let response = served.unwrap_or_else(|failure| fail(&call, &failure));
             return Ok(completed(response, None, &call, call.request_id.to_header()));
         }
 
-        // 3. Context. This validates the deadline; from now on the call has one. Refused calls are
-        //    logged, counted and traced like all others.
-        let (call, deadline) = self.context(&request, caller);
+        // 3. Context, with its deadline. Refused calls are logged, counted and traced like all others.
+        let (call, deadline) = self.context(&request, caller, false);
         let completion = is_session_call.then(|| CallCompletion::new(call.clone()));
         let request_id = call.request_id.to_header();
         let open_call = connection.begin_call();
@@ -275,15 +273,17 @@ impl Connection {
         &self,
         request: &Request<B>,
         caller: Option<&Arc<str>>,
+        lasts: bool,
     ) -> (Arc<CallContext>, Result<(), Failure>) {
         let Layers { settings, shares, traces, .. } = &*self.layers;
         let arrived = Instant::now();
         let headers = request.headers();
         let kind = CallKind::of_path(request.uri().path());
-        let (deadline, is_valid) = match deadline::of_call(kind, headers, arrived, settings) {
-            Ok(deadline) => (deadline, Ok(())),
-            Err(failure) => (arrived + settings.default_deadline, Err(failure)),
-        };
+        let (deadline, is_valid) =
+            match deadline::of_call(lasts || kind.is_watch(), headers, arrived, settings) {
+                Ok(deadline) => (deadline, Ok(())),
+                Err(failure) => (arrived + settings.default_deadline, Err(failure)),
+            };
         let request_id = RequestId::of_call(headers);
         let call = CallContext {
             kind,

@@ -37,6 +37,7 @@ mod inbound;
 mod lateness;
 mod list_validation;
 mod messages;
+mod other_calls;
 mod other_services;
 mod page_token;
 mod protocol;

@@ -34,7 +34,7 @@ use crate::{
     settings::ListenerSettings,
 };
 use connection::{NewConnection, serve_connection};
-pub(crate) use connection_handle::{ConnectionHandle, Peer};
+pub(crate) use connection_handle::{ConnectionHandle, OpenCall, Peer};
 pub(crate) use new_service::NewService;
 pub(crate) use tls::{Tls, TlsFile, TlsFileError};
 

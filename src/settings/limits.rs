@@ -24,7 +24,8 @@ pub struct ListenerSettings {
     ///
     /// Three quarters of them may carry watches, and a watch on a further one is refused with
     /// RESOURCE_EXHAUSTED: nginx opens a connection for each call and each watch, and the rest is for
-    /// calls.
+    /// calls. A connection without calls counts too, until its age or its client ends it. One may have
+    /// 256 open calls of health and reflection.
     #[arg(long, env = "GATEWAY_MAX_CONNECTIONS", value_name = "N", default_value = "4096", value_parser = at_least_one)]
     pub max_connections: usize,
 
@@ -80,6 +81,10 @@ pub struct CallSettings {
     /// --max-connections.
     #[arg(long, env = "GATEWAY_MAX_WATCHES", value_name = "N", default_value = "10000", value_parser = at_least_one, help_heading = "Watches")]
     pub max_watches: usize,
+
+    /// Time for which a client that uses reflection may be silent.
+    #[arg(skip = Duration::from_secs(60))]
+    pub reflection_idle: Duration,
 }
 
 /// How watched sessions are polled, and how watches stay alive.

@@ -32,6 +32,7 @@ mod listening;
 mod listing;
 mod logon;
 mod lost_connections;
+mod other_calls;
 mod outage;
 mod overload;
 mod probes;

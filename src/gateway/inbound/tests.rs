@@ -20,11 +20,12 @@ async fn a_panic_is_answered_internal_and_counted_and_harms_no_other_call() {
         FailureLog::new(),
         Traces::default(),
     );
+    let others = OtherCalls::new(OtherServices::default(), &settings);
     let connection = Connection {
         role: layers.callers.role(&peer),
         tools: Arc::new(layers.tools()),
         layers,
-        others: OtherServices::default(),
+        others,
         handle: ConnectionHandle::new(peer),
         share: CallerShare::of_connection(),
         watches: ConnectionWatches::default(),
