@@ -105,13 +105,20 @@ impl EnterpriseManager {
                 context.waited().lock().end(0);
                 continue;
             }
+            let sent = read.sent;
             let outcome = {
                 // Pinned here, since `select!` would move it first.
                 let attempt = pin!(self.attempt(&mut read));
                 tokio::select! {
-                    outcome = attempt => outcome,
-                    () = permit.expired() => continue,
+                    outcome = attempt => Some(outcome),
+                    () = permit.expired() => None,
                 }
+            };
+            let Some(outcome) = outcome else {
+                if read.sent > sent {
+                    self.metrics.retried();
+                }
+                continue;
             };
             let took = began.elapsed().saturating_sub(read.delay);
             if outcome.is_ok() && R::KIND == RequestKind::Entity {

@@ -7,7 +7,10 @@ use tokio::time::{Instant, timeout};
 use tonic::Code;
 use tonic_types::StatusExt as _;
 
-use super::support::{FINISHED, connect, eventually, fault, get, reason, settings, start};
+use super::support::{
+    FINISHED, connect, eventually, fault, get, metric, metric_becomes, reason, settings, start,
+    start_with,
+};
 
 #[tokio::test]
 async fn calls_fail_in_time_during_an_outage_and_succeed_soon_after_it() {
@@ -75,4 +78,27 @@ async fn requests_that_em_never_answers_do_not_block_others_for_long() {
     for call in swallowed {
         call.await.unwrap().unwrap();
     }
+}
+
+#[tokio::test]
+async fn a_request_that_gives_the_spare_permit_up_is_a_retry_and_ends_at_its_caller_s_deadline() {
+    let setup = start_with(Options::default(), |settings| {
+        settings.enterprise_manager.concurrency = 2;
+        settings.calls.default_deadline = Duration::from_secs(3);
+    })
+    .await;
+    get(&setup.client, FINISHED).await.unwrap();
+    setup.simulator.set_faults([fault("silence")]);
+    let before = setup.simulator.requests().len();
+    let (one, other) = tokio::join!(get(&setup.client, FINISHED), get(&setup.client, FINISHED));
+    for status in [one.unwrap_err(), other.unwrap_err()] {
+        assert_eq!(status.code(), Code::DeadlineExceeded);
+    }
+    metric_becomes(&setup, "gateway_em_permits_in_use ", 0).await;
+    assert_eq!(
+        setup.simulator.requests().len() - before,
+        3,
+        "one was sent again after two seconds"
+    );
+    assert_eq!(metric(&setup, "gateway_em_retries_total ").await, 1);
 }

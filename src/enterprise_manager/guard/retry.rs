@@ -4,6 +4,11 @@
 //! attempts, with exponential back-off and full jitter, before the deadline of the callers that
 //! wait for it, and within a budget that all reads of the gateway share.
 //!
+//! A request that has held the spare permit for as long as it may has not failed: it only gives the
+//! permit up ([`ConcurrencyLimit`](super::ConcurrencyLimit)). The read waits for a permit again and sends
+//! another one, which is no attempt, costs no budget and comes without a pause, until the deadline of its
+//! callers. As there is one such permit, this is one request in two seconds at most.
+//!
 //! # Why a budget?
 //!
 //! With only a limit per read, an EM that fails every request would get three times the load just when

@@ -83,7 +83,9 @@ metrics! {
         "HTTP requests to Enterprise Manager in flight";
     logons: Family<Labels<1>, Counter> = "gateway_em_logons",
         "Completed logons to Enterprise Manager, by outcome";
-    retries: Counter = "gateway_em_retries", "Retried reads of Enterprise Manager";
+    retries: Counter = "gateway_em_retries",
+        "Requests to Enterprise Manager that reads sent again after a failure, or after two seconds \
+         without an answer while all permits were taken";
     unknown_values: Family<Labels<1>, Counter> = "gateway_em_unknown_values",
         "Sessions and tasks with a State, a Result or another element that the contract does not \
          define";
