@@ -72,8 +72,16 @@ enum Place {
     WaitingForLong(u64, Mark),
     /// It reads what has become of sessions that are in no look, and goes on from the mark then. Kept here, so
     /// that an event that comes meanwhile does not make it begin again.
-    Reading(Mark, Pin<Box<dyn Future<Output = Result<Vec<Change>, Error>> + Send>>),
+    Reading(Mark, Pin<Box<dyn Future<Output = Result<Elsewhere, Error>> + Send>>),
     At(Cursor),
+}
+
+/// What has become of sessions that were running and are in no look.
+#[derive(Default)]
+struct Elsewhere {
+    changes: Vec<Change>,
+    /// Those of which Enterprise Manager says nothing usable: they stay as they were, and nobody waits for them.
+    unreadable: Vec<SessionId>,
 }
 
 impl Follower {
@@ -229,7 +237,7 @@ impl Follower {
             self.followed.wanted.notify_one();
             self.place = Place::WaitingForLong(look, mark);
         } else if resumed.absent.is_empty() {
-            self.go_on(&mark, Vec::new());
+            self.go_on(&mark, Elsewhere::default());
         } else {
             // Read before the place is taken: what changes meanwhile is in the table then.
             let reading = self.changes_of(resumed.absent);
@@ -238,13 +246,16 @@ impl Follower {
     }
 
     /// Goes on from the mark by the table, and what has been read of sessions that are not in it.
-    fn go_on(&mut self, mark: &Mark, mut elsewhere: Vec<Change>) {
+    fn go_on(&mut self, mark: &Mark, elsewhere: Elsewhere) {
         let table = self.followed.table.lock();
-        let Resumed { pending, missed, absent: still, unlisted, unreadable } = mark.resume(&table);
-        elsewhere.retain(|change| still.contains(&change.reading.session.id));
+        let Resumed { pending, missed, absent: still, unlisted, mut unreadable } =
+            mark.resume(&table);
+        let Elsewhere { mut changes, unreadable: also } = elsewhere;
+        changes.retain(|change| still.contains(&change.reading.session.id));
+        unreadable.extend(also.into_iter().filter(|id| still.contains(id)));
         self.failing_since = None;
         self.first.extend(missed.map(FollowEvent::Missed));
-        let cursor = Cursor::resumed(&table, pending, elsewhere, unlisted, unreadable);
+        let cursor = Cursor::resumed(&table, pending, changes, unlisted, unreadable);
         self.place = Place::At(cursor);
     }
 
@@ -265,7 +276,7 @@ impl Follower {
     fn changes_of(
         &self,
         ids: Vec<SessionId>,
-    ) -> impl Future<Output = Result<Vec<Change>, Error>> + use<> {
+    ) -> impl Future<Output = Result<Elsewhere, Error>> + use<> {
         let (reads, trace, caller) = (self.reads.clone(), self.trace.clone(), self.caller);
         let followed = self.followed.clone();
         let deadline = Instant::now() + self.read_timeout;
@@ -283,14 +294,24 @@ impl Follower {
             let readings = readings.map_err(|_| Error::Disconnected { why })?;
             let readings = readings.map_err(|(_, error)| error)?;
             let read_at = Timestamp::now();
-            let changes = ids.into_iter().zip(readings).map(|(id, reading)| {
-                // One that cannot be read, and that runs in no look, is not waited for: it can appear again.
-                let reading = reading.ok().flatten();
+            let mut elsewhere = Elsewhere::default();
+            for (id, reading) in ids.into_iter().zip(readings) {
+                let reading = match reading {
+                    Ok(reading) => reading,
+                    Err(Error::BadResponse(why)) => {
+                        tracing::debug!(%id, "a followed session cannot be read: {why}");
+                        elsewhere.unreadable.push(id);
+                        continue;
+                    }
+                    // Not about this one, since a query that would have said whether it exists has failed too.
+                    Err(error) => return Err(error),
+                };
                 let is_known = reading.is_some();
                 let unknown = || Arc::new(Reading { session: ReplicaSession::bare(id), read_at });
-                change_of_absent(reading.unwrap_or_else(unknown), is_known, &followed.filter)
-            });
-            Ok(changes.collect())
+                let reading = reading.unwrap_or_else(unknown);
+                elsewhere.changes.push(change_of_absent(reading, is_known, &followed.filter));
+            }
+            Ok(elsewhere)
         }
     }
 }

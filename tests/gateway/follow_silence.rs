@@ -3,14 +3,13 @@
 use std::time::Duration;
 
 use replica_session_gateway::proto::v1::{
-    ReplicaSessionFilter, WatchSessionsRequest, replica_session::State,
     replica_session_change::Kind, watch_sessions_response::Event,
 };
 use simulator::{Options, Session};
 
 use super::{
     follow_support::{
-        Events, INTERVAL, event, follow, from_token, id, running, told, until_current,
+        Events, INTERVAL, event, follow, from_token, id, running, told, until_current, working,
     },
     support::{Setup, metric_becomes, start_with},
 };
@@ -23,12 +22,6 @@ async fn start(interval: Duration) -> Setup {
         settings.watch.read_timeout = Duration::from_millis(300);
     })
     .await
-}
-
-/// A request to follow the sessions that work. One that works no longer is read by its id.
-fn working() -> WatchSessionsRequest {
-    let filter = ReplicaSessionFilter { states: vec![State::Working.into()], ..Default::default() };
-    WatchSessionsRequest { filter: Some(filter), ..Default::default() }
 }
 
 async fn outage(events: &mut Events) {

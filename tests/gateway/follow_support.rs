@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use replica_session_gateway::proto::v1::{
     ReplicaSessionChange, ReplicaSessionFilter, TimeRange, WatchSessionsRequest,
-    WatchSessionsResponse, replica_session_change::Kind, watch_sessions_response::Event,
+    WatchSessionsResponse, replica_session::State, replica_session_change::Kind,
+    watch_sessions_response::Event,
 };
 use simulator::Options;
 use tokio::time::timeout;
@@ -40,7 +41,13 @@ pub fn all() -> WatchSessionsRequest {
     WatchSessionsRequest { filter: Some(filter), ..Default::default() }
 }
 
-/// The same from this token on.
+/// A request to follow the sessions that work. One that works no longer is read by its id.
+pub fn working() -> WatchSessionsRequest {
+    let filter = ReplicaSessionFilter { states: vec![State::Working.into()], ..Default::default() };
+    WatchSessionsRequest { filter: Some(filter), ..Default::default() }
+}
+
+/// All sessions of the tests' job from this token on.
 pub fn from(resume_token: &str) -> WatchSessionsRequest {
     from_token(all(), resume_token)
 }

@@ -4,14 +4,14 @@
 use replica_session_gateway::proto::v1::{
     replica_session_change::Kind, watch_sessions_response::Event,
 };
-use simulator::{Canned, Fault, Options, QueryQuirks};
+use simulator::{Canned, Fault, Options, QueryQuirks, Session};
 
 use super::{
     follow_support::{
-        INTERVAL, all, current, ended, event, follow, from, id, running, start, start_following,
-        told, until_current,
+        INTERVAL, all, change, current, ended, event, follow, from, from_token, id, running, start,
+        start_following, summary, told, until_current, working,
     },
-    support::{Setup, connect, eventually, fault, metric_becomes, reason, settings},
+    support::{self, Setup, canned, connect, eventually, fault, metric_becomes, reason, settings},
 };
 
 const UNREADABLE: &str = "gateway_followed_sessions_unreadable";
@@ -169,6 +169,48 @@ async fn a_follower_that_goes_on_where_its_session_cannot_be_read_is_told_its_en
     assert_eq!(told(&mut events).await, (3, vec![Kind::Removed]));
     setup.simulator.set_session(running(2, 20));
     assert_eq!(told(&mut events).await, (2, vec![Kind::Changed]));
+}
+
+#[tokio::test]
+async fn who_goes_on_is_not_told_that_a_session_is_removed_because_its_read_fails() {
+    for (answer, is_outage) in [
+        (Canned::xml("rubbish"), false),
+        (canned("text/html", "<html><body>Not here</body></html>"), true),
+    ] {
+        let setup = start().await;
+        setup.simulator.set_session(running(1, 10));
+        setup.simulator.set_session(running(2, 10));
+        let mut events = follow(&setup.client, working()).await.unwrap();
+        let (_, token) = until_current(&mut events).await;
+        drop(events);
+        metric_becomes(&setup, "gateway_followed_filters", 0).await;
+        // It is in no look.
+        setup.simulator.set_session(Session { state: "Stopping".to_owned(), ..running(1, 10) });
+        setup.simulator.answer_with(&id(1), answer);
+        let mut events = follow(&setup.client, from_token(working(), &token)).await.unwrap();
+        if is_outage {
+            let (outage, token) = event(&mut events).await;
+            assert!(matches!(outage, Event::Outage(_)) && !token.is_empty(), "{outage:?}");
+            setup.simulator.answer_with(&id(1), support::running(&id(1), 10));
+        } else {
+            current(&mut events).await;
+            setup.simulator.set_session(running(2, 20));
+            let (changed, token) = change(&mut events).await;
+            assert_eq!(summary(&changed), (2, vec![Kind::Changed]));
+            setup.simulator.answer_with(&id(1), support::running(&id(1), 10));
+            events = follow(&setup.client, from_token(working(), &token)).await.unwrap();
+        }
+        loop {
+            match event(&mut events).await.0 {
+                Event::Outage(_) if is_outage => {}
+                Event::Change(change) => {
+                    assert_eq!(summary(&change), (1, vec![Kind::Left]));
+                    break;
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+    }
 }
 
 #[tokio::test]
