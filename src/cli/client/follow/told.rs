@@ -63,7 +63,8 @@ impl Told {
         };
         self.doubtful.remove(&session.id);
         if let Some(known) = self.sessions.get(&session.id) {
-            if known.fate == fate && known.session == session {
+            // Of one that is gone nothing follows, whatever was its last state.
+            if known.fate == fate && (fate == Fate::Gone || known.session == session) {
                 return None;
             }
             if known.fate != Fate::Gone {
@@ -177,6 +178,17 @@ mod tests {
             (&[Appeared], Some(vec![Appeared])),
         ] {
             assert_eq!(told.news(&change(2, 5, kinds)), news, "{kinds:?}");
+        }
+    }
+
+    #[test]
+    fn that_a_session_is_gone_is_told_once_whatever_its_last_state() {
+        for gone in [Left, Removed] {
+            let mut told = Told::default();
+            told.news(&change(1, 5, &[Appeared]));
+            assert_eq!(told.news(&change(1, 5, &[gone])), Some(vec![gone]));
+            assert_eq!(told.news(&change(1, 6, &[gone])), None);
+            assert_eq!(told.news(&change(1, 6, &[Appeared])), Some(vec![Appeared]));
         }
     }
 
