@@ -285,7 +285,7 @@ impl Follower {
                 max_age: Some(Duration::ZERO),
                 deadline,
                 trace: &trace,
-                share: Share::Calls,
+                share: Share::Lists,
                 callers: ForWhom::Caller(caller),
                 read: None,
             };

@@ -171,7 +171,7 @@ impl Table {
         }
     }
 
-    /// Drops what is gone since before this time, and of what is too much the oldest: not what has changed
+    /// Drops what is gone since before this time, and of what is too much the oldest: last of all what has changed
     /// after the change with this number, which nobody has been sent yet.
     fn drop_old(&mut self, since: Timestamp, sent: u64) {
         let ended_at = |entry: &Entry| entry.ended_at().unwrap_or(entry.gone_at());

@@ -34,7 +34,8 @@ pub(crate) type OneOfSeveral = Result<Option<Arc<Reading>>, Error>;
 pub(crate) type SessionError = (SessionId, Error);
 
 impl SharedReads {
-    /// Reads these sessions, in this order.
+    /// Reads these sessions, in this order. Like lists they take the permits of [`Share::Lists`], whatever the share
+    /// in the terms.
     ///
     /// # Errors
     ///
