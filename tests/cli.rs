@@ -110,6 +110,22 @@ async fn a_wrong_setting_ends_the_program_with_one_sentence_that_names_it() {
         (vec!["--log-filter=a=b=c"], "--log-filter"),
         (vec!["--log-format=xml"], "--log-format"),
         (vec!["--em-password=secret"], "--em-password"),
+        (
+            vec!["--watch-interval=5m"],
+            "--watch-interval: 5m is longer than --watch-interval-max, which is 2m by default",
+        ),
+        (
+            vec!["--default-deadline=2m"],
+            "--default-deadline: 2m is longer than --max-deadline, which is 60s by default",
+        ),
+        (
+            vec!["--max-deadline=5s"],
+            "--max-deadline: 5s is shorter than --default-deadline, which is 10s by default",
+        ),
+        (
+            vec!["--max-deadline=5s", "--default-deadline=6s"],
+            "--default-deadline: 6s is longer than --max-deadline, which is 5s: change one",
+        ),
     ] {
         assert_refused(&arguments, option).await;
     }
@@ -200,11 +216,15 @@ async fn settings_come_from_the_environment_too() {
             ("GATEWAY_EM_PIN_SHA256", ""),
             ("GATEWAY_LOG_FORMAT", "json"),
             ("GATEWAY_LAME_DUCK", "0s"),
+            ("GATEWAY_MAX_WATCHS", "3"),
         ])
         .spawn()
         .unwrap();
     let mut log = lines(serve.stderr.take());
     let address = after(&mut log, "\"address\":\"").await;
+    let meant =
+        after(&mut log, "GATEWAY_MAX_WATCHS has no effect, since no setting has this name; ");
+    assert_eq!(meant.await, "GATEWAY_MAX_WATCHES");
     let arguments = format!("/proc/{}/cmdline", serve.id().unwrap());
     let arguments = std::fs::read_to_string(arguments).unwrap();
     assert!(!arguments.contains("pa55w0rd"), "{arguments}");

@@ -16,6 +16,7 @@ mod signals;
 mod simulate;
 mod terminal;
 mod typed;
+mod variables;
 
 use std::io::{self, Write};
 

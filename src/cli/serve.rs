@@ -8,6 +8,7 @@ use tokio::{signal::unix::Signal, sync::Notify};
 use super::{
     CommandError, ExitCode, service_manager,
     signals::{Signals, hangups},
+    variables,
 };
 use crate::{
     operations::log,
@@ -41,7 +42,7 @@ pub(super) async fn run(ServeCommand { options }: ServeCommand) -> Result<ExitCo
     let has_page_token_key = settings.page_token_key.is_some();
     let doubts = settings.enterprise_manager.doubts.clone();
     let gateway = serve::start(settings).await?;
-    for doubt in doubts {
+    for doubt in doubts.into_iter().chain(variables::unknown()) {
         tracing::warn!("{doubt}");
     }
     if !has_page_token_key {

@@ -121,6 +121,18 @@ impl SettingsInEffect {
         }));
     }
 
+    /// The value of this option, as it was written.
+    pub(super) fn of_option(&self, option: &str) -> &str {
+        self.value(&name_of(option)).unwrap_or_default()
+    }
+
+    /// Whether nobody has set this option.
+    pub(super) fn is_default(&self, option: &str) -> bool {
+        let name = name_of(option);
+        let mut settings = self.0.iter();
+        settings.any(|it| it.name == name && it.source == SettingSource::Default)
+    }
+
     fn value(&self, name: &str) -> Option<&str> {
         let setting = self.0.iter().find(|setting| setting.name == name)?;
         setting.value.as_deref()
@@ -156,6 +168,11 @@ impl Args for SettingsInEffect {
     fn augment_args_for_update(command: Command) -> Command {
         command
     }
+}
+
+/// The name of an option such as `--em-url` here.
+fn name_of(option: &str) -> String {
+    option.trim_start_matches("--").replace('-', "_")
 }
 
 fn joined(values: RawValues<'_>) -> String {

@@ -10,6 +10,7 @@ mod caller_pattern;
 mod caller_tls;
 mod callers;
 mod checked;
+mod contradiction;
 mod credentials;
 mod enterprise_manager;
 mod in_effect;

@@ -17,6 +17,7 @@ use super::{
     EnterpriseManagerOptions, EnterpriseManagerSettings, ListenerSettings, ReuseSettings,
     SettingError, Settings, SettingsInEffect, TraceSettings, WatchSettings,
     arguments::defaults,
+    contradiction::not_longer,
     values::{at_least_one, duration, given, path, socket_address},
 };
 use crate::runtime::{
@@ -131,6 +132,19 @@ impl ServeOptions {
     ///
     /// The first setting that cannot be used.
     pub fn check(mut self) -> Result<Settings, SettingError> {
+        let (calls, watch) = (&self.calls, &self.watch);
+        for (shorter, longer) in [
+            (
+                ("--default-deadline", calls.default_deadline),
+                ("--max-deadline", calls.max_deadline),
+            ),
+            (
+                ("--watch-interval", watch.interval),
+                ("--watch-interval-max", watch.longest_interval),
+            ),
+        ] {
+            not_longer(shorter, longer, &self.in_effect)?;
+        }
         let enterprise_manager = mem::take(&mut self.enterprise_manager).check()?;
         let tls = mem::take(&mut self.caller_tls).check()?;
         let has_client_ca = tls.as_ref().is_some_and(|tls| tls.client_ca_file.is_some());

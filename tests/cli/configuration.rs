@@ -15,8 +15,10 @@ const BEFORE: &str = "\
 
 Every option of `serve` is also an environment variable: `--em-url` is `GATEWAY_EM_URL`. An option takes
 precedence over its variable. Durations look like `500ms`, `3s`, `5m`. A wrong setting ends the program at
-once, with exit code 64 and one sentence that names the setting. `/status` and the first line of the log
-show all settings in effect, and where each was set.
+once, with exit code 64 and one sentence that names the setting; so do two that contradict each other, such as a
+`--default-deadline` above `--max-deadline`, also if one of them is a default. A variable that begins with `GATEWAY_`
+and is no setting has no effect: a warning at the start names it, with the setting of the nearest name. `/status` and
+the first line of the log show all settings in effect, and where each was set.
 
 `--em-url`, `--em-username` and the password are required; all other settings have a default.
 [operators.md](operators.md) explains how the settings of TLS work together, and
