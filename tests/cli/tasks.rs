@@ -91,11 +91,14 @@ async fn a_name_that_no_task_has_does_not_look_like_a_machine_without_failures()
     // Control characters are refused before Enterprise Manager is asked.
     assert_eq!((code, out.as_str()), (64, ""));
     let (code, out, _) = run(&mut program(&["tasks", "--vm=fs02", "--vm=fs0", &server])).await;
-    let told = "no task of fs0 matches; names are compared as a whole\n";
+    let told = "no task of fs0 matches\ntry: ";
+    let try_name =
+        "write the name as `tasks --since 7d` shows it, in full and with its capital letters\n";
     assert_eq!(code, 0);
-    assert!(out.ends_with(told) && out.lines().count() == 5, "{out}");
-    let (_, out, _) = run(&mut program(&["tasks", "--vm=fs0", "--failed", &server])).await;
-    assert_eq!(out, format!("no tasks\n{told}"));
+    assert!(out.ends_with(&format!("{told}{try_name}")) && out.lines().count() == 6, "{out}");
+    let narrow = ["tasks", "--vm=fs0", "--failed", "--since=1h", &server];
+    let (_, out, _) = run(&mut program(&narrow)).await;
+    assert_eq!(out, format!("{told}leave out --since, --failed; or {try_name}"));
     // Another page may have it.
     let page = ["tasks", "--vm=fs02", "--vm=fs0", "--page-size=1", &server];
     let (_, out, _) = run(&mut program(&page)).await;

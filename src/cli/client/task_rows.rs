@@ -41,10 +41,11 @@ pub(super) fn of_session(
 }
 
 /// Tasks of any sessions, and which of the virtual machines have none of them: a name that is misspelt must not
-/// look like a machine without failures.
+/// look like a machine without failures. `narrowing` are the other options that select tasks.
 pub(super) fn of_sessions(
     tasks: &[ReplicaTaskSession],
     machines: &[String],
+    narrowing: &[String],
     now: Timestamp,
     width: Option<usize>,
 ) -> String {
@@ -55,19 +56,34 @@ pub(super) fn of_sessions(
         let session = task.session_uid.rsplit(':').next().unwrap_or_default().to_owned();
         [task.vm_name.clone(), result, job(task), started, took, session, reason(task)]
     };
-    let mut text = if tasks.is_empty() {
+    let mut text = if !tasks.is_empty() {
+        OF_SESSIONS.render(&tasks.iter().map(row).collect::<Vec<_>>(), width)
+    } else if machines.is_empty() {
         "no tasks\n".to_owned()
     } else {
-        OF_SESSIONS.render(&tasks.iter().map(row).collect::<Vec<_>>(), width)
+        String::new()
     };
     // Whether Enterprise Manager distinguishes letter cases depends on its database.
     let has_task =
         |name: &String| tasks.iter().any(|task| task.vm_name.to_lowercase() == name.to_lowercase());
-    for name in machines.iter().filter(|name| !has_task(name)) {
-        let line = format!("no task of {} matches; names are compared as a whole\n", clean(name));
-        text += &wrapped(&line, 2, width);
+    let without: Vec<_> = machines.iter().filter(|name| !has_task(name)).collect();
+    for name in &without {
+        text += &wrapped(&format!("no task of {} matches\n", clean(name)), 2, width);
+    }
+    if !without.is_empty() {
+        text += &wrapped(&format!("{}\n", what_to_try(narrowing)), 2, width);
     }
     text
+}
+
+fn what_to_try(narrowing: &[String]) -> String {
+    let wider = match narrowing {
+        [] => String::new(),
+        options => format!("leave out {}; or ", options.join(", ")),
+    };
+    format!(
+        "try: {wider}write the name as `tasks --since 7d` shows it, in full and with its capital letters"
+    )
 }
 
 fn times(task: &ReplicaTaskSession, now: Timestamp) -> [String; 2] {

@@ -16,7 +16,10 @@ use super::{
     task_rows::{of_session, of_sessions},
 };
 use crate::{
-    cli::{CommandError, ExitCode, print, terminal},
+    cli::{
+        CommandError, ExitCode, print, terminal,
+        typed::{as_typed, is_typed},
+    },
     proto::v1::{
         ListReplicaTaskSessionsRequest, ListReplicaTaskSessionsResponse, ListTaskSessionsRequest,
         ListTaskSessionsResponse, ReplicaTaskSessionFilter, replica_task_session::State,
@@ -63,6 +66,21 @@ pub struct TasksOptions {
     #[arg(long, alias = "timeout", value_name = "DURATION", default_value = "30s", value_parser = positive_duration)]
     pub deadline: Duration,
 }
+
+/// The options of [`MatchOptions`] but `--vm`.
+const FILTERS: [&str; 11] = [
+    "--created-from",
+    "--created-before",
+    "--ended-from",
+    "--ended-before",
+    "--job",
+    "--job-name",
+    "--backup-server",
+    "--backup-server-name",
+    "--result",
+    "--failed",
+    "--state",
+];
 
 /// Which tasks, of all sessions.
 #[derive(Debug, Clone, Default, PartialEq, Args)]
@@ -114,11 +132,17 @@ pub(crate) async fn run(options: &TasksOptions) -> Result<ExitCode, CommandError
                 let (tasks, token) = (&found.replica_task_sessions, &found.next_page_token);
                 let is_complete = token.is_empty() && options.page.page_token.is_none();
                 let machines = if is_complete { &options.matching.vm[..] } else { &[] };
-                of_sessions(tasks, machines, now, width) + &more(token, width)
+                of_sessions(tasks, machines, &narrowing(), now, width) + &more(token, width)
             }
         }
     });
     Ok(ExitCode::SUCCESS)
+}
+
+/// The options beside `--vm` that select tasks, as they have been typed.
+fn narrowing() -> Vec<String> {
+    let options = FILTERS.iter().map(|option| as_typed(option));
+    options.filter(|option| is_typed(option)).collect()
 }
 
 /// All tasks of one session.
