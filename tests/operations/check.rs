@@ -310,7 +310,8 @@ async fn whether_sessions_will_be_read_together_is_reported() {
     simulator.set_faults(["query-latency=500ms".parse::<Fault>().unwrap()]);
     let line = batch_line(&simulator, &["--em-batch=2"]).await;
     assert!(line.starts_with("! batch     sessions will be read one by one"), "{line}");
-    assert!(line.contains("takes longer"), "{line}");
+    assert!(line.contains("takes longer") && line.contains("or its database"), "{line}");
+    assert!(!line.contains("proxy"), "{line}");
 }
 
 #[tokio::test]
@@ -407,6 +408,8 @@ async fn an_unresponsive_enterprise_manager_does_not_block_the_check() {
 async fn invalid_settings_fail_the_first_step_and_no_other_is_done() {
     let told = check("em.example:9398", &[]).await;
     assert_fails(&told, 64, "settings", &["--em-url", "write https:// before it"]);
+    let told = check("http://127.0.0.1:9", &["--max-deadline=5s"]).await;
+    assert_fails(&told, 64, "settings", &["--max-deadline: 5s is shorter than --default-deadline"]);
 }
 
 #[tokio::test]
@@ -424,4 +427,13 @@ async fn answers_that_come_too_late_for_calls_are_told() {
     }
     let (_, out) = check(&simulator.url(), &["--default-deadline=20s"]).await;
     assert!(!out.contains("longer than calls"), "{out}");
+    let faults = ["latency=1100ms", "logon-latency=1100ms"];
+    simulator.set_faults(faults.map(|fault| fault.parse().unwrap()));
+    let (code, out) = check(&simulator.url(), &["--em-batch=1"]).await;
+    assert_eq!(code, 0, "{out}");
+    for step in ["logon", "list", "read"] {
+        let line = out.lines().find(|line| line.starts_with(&format!("! {step}")));
+        let line = line.unwrap_or_else(|| panic!("{step} in {out}"));
+        assert!(line.contains(" → the answer took 1.") && line.contains("which is slow"), "{line}");
+    }
 }

@@ -38,11 +38,15 @@ pub(super) async fn compare(target: Target<'_>, id: SessionId) -> Result<Success
     let (row, took) = match found {
         Ok(Some(found)) => found,
         Ok(None) => {
-            return Ok(unused("a query by UID does not return the session that was just read"));
+            let why = "a query by UID does not return the session that was just read";
+            return Ok(unused(why, "report it, with `check --report`"));
         }
         Err(error) => {
-            let problem = of_error(refused.as_ref().unwrap_or(&error), target.settings);
-            return Ok(unused(&format!("a query for {size} sessions: {}", problem.text)));
+            let error = refused.as_ref().unwrap_or(&error);
+            let problem = of_error(error, target.settings);
+            let why = format!("a query for {size} sessions: {}", problem.text);
+            let remedy = if error.may_be_of_the_query() { REFUSED } else { &problem.remedy };
+            return Ok(unused(&why, remedy));
         }
     };
     let between = differences(&row, &after);
@@ -70,9 +74,10 @@ pub(super) async fn compare(target: Target<'_>, id: SessionId) -> Result<Success
         return Ok(Success::new((), text).but(remedy));
     }
     if took > took_alone.max(Duration::from_millis(1)) * u32::try_from(size).unwrap_or(u32::MAX) {
-        return Ok(unused(&format!(
+        let why = format!(
             "a query for {size} sessions takes longer than as many single reads ({times} for one)"
-        )));
+        );
+        return Ok(unused(&why, SLOW));
     }
     let meaning = what_it_means(target, took, took_alone);
     Ok(Success::new(
@@ -106,12 +111,18 @@ fn what_it_means(target: Target<'_>, query: Duration, single: Duration) -> Strin
     format!(", if {least} or more wait: it takes as long as so many single reads{burst}")
 }
 
+/// What to do if queries are slow.
+pub(super) const SLOW: &str =
+    "ask Enterprise Manager's administrator whether it or its database is overloaded";
+
+/// What to do if a query is refused, and a read by id is not.
+const REFUSED: &str = "look for a proxy that changes or refuses long addresses";
+
 /// Sessions will not be read together, for this reason.
-pub(super) fn unused(why: &str) -> Success<()> {
-    Success::new((), format!("sessions will be read one by one: {why}")).but(
-        "that works, with more requests; look for a proxy that changes or refuses long addresses; to \
-         leave out the attempts, set --em-batch 1",
-    )
+pub(super) fn unused(why: &str, remedy: &str) -> Success<()> {
+    Success::new((), format!("sessions will be read one by one: {why}")).but(format!(
+        "that works, with more requests; {remedy}; to leave out the attempts, set --em-batch 1"
+    ))
 }
 
 async fn alone(target: Target<'_>, id: SessionId) -> Result<Timed, Error> {

@@ -90,7 +90,14 @@ fn found(
         if page.next.is_some() { " and more" } else { "" },
         took.as_millis()
     );
-    Success::new((), text)
+    let success = Success::new((), text);
+    if page.next.is_none() {
+        return success;
+    }
+    success.but(
+        "more than 2,000 are refused (TOO_MANY_SESSIONS): callers then have to follow several narrower filters, such as \
+         one for each job",
+    )
 }
 
 async fn ask(target: Target<'_>, how_far: Lately) -> Result<SessionPage, Error> {
@@ -108,6 +115,19 @@ mod tests {
         let entity = EntityFields { state: Some(state), ended_at, ..EntityFields::default() };
         let id = SessionId::from_bytes([7; 16]);
         ReplicaSession { entity: Some(entity), ..ReplicaSession::bare(id) }
+    }
+
+    #[test]
+    fn more_than_a_page_may_be_too_many() {
+        let run = session(SessionState::Working, None);
+        for next in [None, Some(Position::default())] {
+            let is_more = next.is_some();
+            let page =
+                SessionPage { items: vec![run.clone()], next, read_at: Timestamp::UNIX_EPOCH };
+            let success = found(&page, None, Timestamp::UNIX_EPOCH, Duration::ZERO);
+            let remedy = success.remedy.unwrap_or_default();
+            assert_eq!(remedy.contains("TOO_MANY_SESSIONS"), is_more, "{remedy}");
+        }
     }
 
     #[test]

@@ -11,7 +11,7 @@ use url::Url;
 
 use super::{
     output::Success,
-    problem::{Problem, REST_PORT, of_error, port_hint, untrusted},
+    problem::{Problem, REST_PORT, of_error, port_hint, tls_hint, untrusted},
     recognise::{Recognised, recognise},
 };
 use crate::{
@@ -140,7 +140,13 @@ pub(super) async fn recognise_server(
                 format!("write https:// in --em-url{}", port_hint(url)),
             ));
         }
-        Err(error) => return Err(of_error(&error, settings)),
+        Err(error) => {
+            let problem = of_error(&error, settings);
+            let may_be_tls =
+                matches!(error, Error::ConnectionLost { .. } | Error::Disconnected { .. });
+            let hint = if may_be_tls { tls_hint(url) } else { "" };
+            return Err(Problem { remedy: problem.remedy + hint, ..problem });
+        }
     };
     let versions = match recognise(&answer, url)? {
         Recognised::EnterpriseManager(versions) => versions,

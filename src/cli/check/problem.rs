@@ -51,6 +51,11 @@ impl Problem {
         Self::new(ExitCode::SOFTWARE, text, remedy)
     }
 
+    /// Whether the time was over.
+    pub(super) fn is_timeout(&self) -> bool {
+        self.exit_code == ExitCode::TEMPORARY_FAILURE
+    }
+
     /// The step did not end within its time limit.
     pub(super) fn timed_out(time_limit: Duration) -> Self {
         Self::new(
@@ -78,9 +83,22 @@ pub(super) fn port_hint(url: &Url) -> &'static str {
              of the Enterprise Manager in --em-url"
         }
         ("https", Some(9399)) => "; 9399 is its port without TLS: try port 9398 in --em-url",
+        _ => "",
+    }
+}
+
+/// A hint if this port speaks TLS by default. Only for failures that could be due to that: those before the first
+/// answer, on a connection that was accepted.
+pub(super) fn tls_hint(url: &Url) -> &'static str {
+    match (url.scheme(), url.port_or_known_default()) {
         ("http", Some(9398)) => "; 9398 is its port with TLS: write https:// in --em-url",
         _ => "",
     }
+}
+
+/// The status that was received, without the words after it, which are the server's.
+fn status(why: &str) -> &str {
+    why.split(" (").next().unwrap_or_default()
 }
 
 /// Why a read or a logon failed.
@@ -125,12 +143,12 @@ pub(super) fn of_error(error: &Error, settings: &EnterpriseManagerSettings) -> P
             "connections can no longer be established",
             "check whether Enterprise Manager's service has just stopped",
         ),
-        Error::Unavailable { .. } => Problem::unavailable(
-            "status 502, 503 or 504: Enterprise Manager is stopped, starting or overloaded",
+        Error::Unavailable { why, .. } => Problem::unavailable(
+            format!("{}: Enterprise Manager is stopped, starting or overloaded", status(why)),
             "check Enterprise Manager's service, and any proxy in front of it",
         ),
-        Error::Throttled { .. } => Problem::unavailable(
-            "status 408 or 429: a proxy in front of Enterprise Manager limits requests",
+        Error::Throttled { why, .. } => Problem::unavailable(
+            format!("{}: a proxy in front of Enterprise Manager limits requests", status(why)),
             "ask the operator of that proxy, and lower --em-concurrency",
         ),
         Error::NotEnterpriseManager { .. } => Problem::misconfigured(
@@ -225,4 +243,41 @@ pub(super) fn untrusted(
         Fault::Other => "ask Enterprise Manager's administrator to replace it".to_owned(),
     };
     Problem::misconfigured(text, remedy)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(error: &Error) -> Problem {
+        let url = "http://em.example:9398/".parse().unwrap();
+        let password = PasswordSource::Value(String::new().into());
+        of_error(error, &EnterpriseManagerSettings::new(url, "user".to_owned(), password))
+    }
+
+    #[test]
+    fn the_status_that_was_received_is_told_without_the_words_of_the_server() {
+        let why = |status: &str| format!("status {status} (words of the server)");
+        for (error, begin) in [
+            (
+                Error::Unavailable { why: why("503 Service Unavailable"), retry_after: None },
+                "status 503 Service Unavailable: Enterprise Manager is stopped",
+            ),
+            (
+                Error::Throttled { why: why("429 Too Many Requests"), retry_after: None },
+                "status 429 Too Many Requests: a proxy",
+            ),
+        ] {
+            let problem = told(&error);
+            assert!(problem.text.starts_with(begin), "{problem:?}");
+            assert!(!format!("{problem:?}").contains("words"), "{problem:?}");
+        }
+    }
+
+    #[test]
+    fn tls_is_no_remedy_for_what_fails_after_plain_http_has_worked() {
+        let problem = told(&Error::ConnectionLost { why: "closed".to_owned() });
+        assert!(!problem.remedy.contains("https://"), "{problem:?}");
+        assert_eq!(port_hint(&"http://em.example:9398/".parse().unwrap()), "");
+    }
 }

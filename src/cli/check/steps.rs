@@ -15,7 +15,7 @@ use super::{
     target::Target,
 };
 use crate::{
-    cli::ExitCode,
+    cli::{ExitCode, variables},
     enterprise_manager::{
         EnterpriseManager, Handshake, Order, Position, ReadContext, ReplicaSession, SessionFilter,
         SessionId, SessionList, View,
@@ -39,6 +39,9 @@ pub(super) const NAMES: [&str; 11] = [
     "logoff",
 ];
 
+/// An answer that takes longer is slow: most take a few milliseconds.
+const SLOW: Duration = Duration::from_secs(1);
+
 /// The outcome of a step.
 type StepResult<T = ()> = Result<Success<T>, Problem>;
 
@@ -57,8 +60,10 @@ pub(super) fn describe(settings: &Settings) -> Success<()> {
         Trust::Platform => "the platform's certificate authorities".to_owned(),
         Trust::Authorities(path) => format!("the authorities in {}", path.display()),
         Trust::Pins { given, file } => match file {
+            Some(path) if given.is_empty() => format!("the pins in {}", path.display()),
             Some(path) => format!("the pins in {} and {} more", path.display(), given.len()),
-            None => format!("{} pinned", given.len()),
+            None if given.len() == 1 => "only the certificate with the given pin".to_owned(),
+            None => format!("only certificates with one of the {} given pins", given.len()),
         },
     };
     let trust = match em.url.scheme() {
@@ -68,6 +73,7 @@ pub(super) fn describe(settings: &Settings) -> Success<()> {
     let text = format!("{} as {}, password from {}, {trust}", em.url, em.username, em.password);
     let success = Success::new((), text);
     let mut doubts = em.doubts.clone();
+    doubts.extend(variables::unknown());
     if let Err(why) = &settings.traces {
         doubts.push(format!("no traces will be sent: {why}"));
     }
@@ -204,8 +210,12 @@ impl Check<'_> {
             compared.map_err(|error| of_error(&error, settings))
         };
         // The gateway works without batches.
-        let success =
-            self.in_time(compared).await.unwrap_or_else(|problem| batch::unused(&problem.text));
+        let success = self.in_time(compared).await.unwrap_or_else(|problem| {
+            batch::unused(
+                &problem.text,
+                if problem.is_timeout() { batch::SLOW } else { &problem.remedy },
+            )
+        });
         self.output.succeeded("batch", success);
     }
 
@@ -243,10 +253,17 @@ impl Check<'_> {
 
 /// A step succeeded in this time, which calls have to wait for Enterprise Manager too.
 fn in_time_for_calls<T>(success: Success<T>, took: Duration, deadline: Duration) -> Success<T> {
-    if took <= deadline || success.remedy.is_some() {
+    if took <= deadline.min(SLOW) || success.remedy.is_some() {
         return success;
     }
+    let is_late = took > deadline;
     let (took, deadline) = (duration(took), duration(deadline));
+    if !is_late {
+        return success.but(format!(
+            "the answer took {took}, which is slow: check Enterprise Manager's load and its database, and what is \
+             between it and this machine; callers need deadlines well above that"
+        ));
+    }
     success.but(format!(
         "the answer took {took}, longer than calls without a deadline wait (--default-deadline, {deadline}): \
          check Enterprise Manager's load; if it is always so slow, raise --default-deadline, and tell \
