@@ -103,8 +103,7 @@ async fn however_often_a_query_is_not_answered_the_next_is_given_up_no_later() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_learned_from_the_first_answer_leaves_out_no_single_read() {
-    // The time is unknown, so that nothing long is waited for.
+async fn a_query_is_given_up_after_two_seconds_while_nothing_is_known_of_what_a_read_takes() {
     let worth = Arc::<Worth>::default();
     let attempt = worth.begin(worth.plan(64).unwrap(), 8);
     let deadline = attempt.began + Duration::from_secs(60);
