@@ -21,8 +21,8 @@ use tokio::{
 };
 
 use super::{
-    CallerKey, Share, WaitingCallers,
-    load::{Ended, Load, Waited},
+    CallerKey, Share, Waited, WaitingCallers,
+    load::{Ended, Load},
     permits::{Charges, Grant, Permits},
 };
 use crate::operations::metrics::{PermitMetrics, ReadsOf};

@@ -27,15 +27,17 @@ mod request_kind;
 mod retry;
 mod share;
 mod stall;
+mod waited;
 mod waiting_callers;
 
 pub(crate) use circuit_breaker::CircuitBreaker;
 pub(crate) use concurrency_limit::{Arrival, ConcurrencyLimit, Permit};
 pub use health::{LATELY, LastFailure, UpstreamHealth, UpstreamStatus};
-pub use load::{Load, Waited};
+pub use load::Load;
 pub use read_context::ReadContext;
 pub(crate) use request_kind::{LONGEST_LOGON, RequestKind};
 pub(crate) use retry::RetryBudget;
 pub use share::Share;
 pub(crate) use stall::StallDetector;
+pub use waited::Waited;
 pub use waiting_callers::{CallerKey, WaitingCallers};
