@@ -11,20 +11,20 @@
 //! the caller that started it, and the spans of the others link to that trace. The waiting callers
 //! share an error, but errors are never kept.
 //!
-//! `quick_cache` stores the kept answers, but its own coalescing is not used, nor that of `moka`:
-//! there, the read is part of the first caller's future, and when that caller leaves, the next one
-//! starts it again. Neither knows a maximum age for each caller, or deadlines that move.
+//! `quick_cache` stores the kept answers (`kept.rs`), but its own coalescing is not used, nor that of
+//! `moka`: there, the read is part of the first caller's future, and when that caller leaves, the next
+//! one starts it again. Neither knows a maximum age for each caller, or deadlines that move.
 
 mod caller_terms;
 mod in_flight;
+mod kept;
 mod patience;
 mod several;
 mod turn_terms;
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{future::Future, sync::Arc};
 
 use parking_lot::Mutex;
-use quick_cache::{Weighter, sync::Cache};
 use tokio::time::Instant;
 
 use crate::{
@@ -39,6 +39,7 @@ use crate::{
 pub(crate) use caller_terms::{CallerTerms, CurrentRead, ForWhom};
 use in_flight::InFlight;
 pub(crate) use in_flight::SharedResult;
+use kept::{KeptAnswers, SessionKey};
 pub(crate) use patience::Patience;
 pub(crate) use turn_terms::TurnTerms;
 
@@ -47,8 +48,6 @@ pub(crate) const SESSION_READ: &str = "gateway.read.session";
 
 /// Name of the span attribute that says where a page came from.
 const PAGE_READ: &str = "gateway.read.page";
-
-type SessionKey = (SessionId, View);
 
 /// The reads of pages under way.
 type Pages<F> = InFlight<(ItemList<F>, Position), ItemPage<<F as Selection>::Item>>;
@@ -70,81 +69,21 @@ pub(crate) struct ReadRegistry {
     pages: Arc<Pages<SessionFilter>>,
     task_pages: Arc<Pages<TaskFilter>>,
     tasks: Arc<InFlight<SessionId, TaskReading>>,
-    kept: Cache<SessionKey, Kept, ByBytes>,
-    settings: ReuseSettings,
+    kept: KeptAnswers,
     counters: ReadCounters,
-}
-
-/// An answer that can be reused.
-#[derive(Clone)]
-struct Kept {
-    reading: Arc<Reading>,
-    at: Instant,
-}
-
-/// Weighs kept answers by their memory.
-#[derive(Clone)]
-struct ByBytes;
-
-impl Weighter<SessionKey, Kept> for ByBytes {
-    fn weight(&self, _: &SessionKey, kept: &Kept) -> u64 {
-        kept.reading.size() as u64
-    }
 }
 
 impl ReadRegistry {
     /// Without any reads or kept answers.
     pub(crate) fn new(settings: ReuseSettings, counters: ReadCounters) -> Arc<Self> {
-        /// Size of a usual answer in memory, in bytes.
-        const TYPICAL_ANSWER: usize = 3000;
-        let capacity = settings.capacity;
         Arc::new(Self {
             sessions: InFlight::new(SESSION_READ, counters.clone()),
             pages: InFlight::new(PAGE_READ, counters.clone()),
             task_pages: InFlight::new(PAGE_READ, counters.clone()),
             tasks: InFlight::new("gateway.read.tasks", counters.clone()),
-            kept: Cache::with_weighter(capacity / TYPICAL_ANSWER, capacity as u64, ByBytes),
-            settings,
+            kept: KeptAnswers::new(settings),
             counters,
         })
-    }
-
-    /// The kept answer, if it is young enough.
-    fn kept(&self, key: SessionKey, max_age: Option<Duration>) -> Option<Arc<Reading>> {
-        let kept = self.kept.get(&key)?;
-        let max_age = max_age.unwrap_or_else(|| self.reuse_time(&kept.reading));
-        (kept.at.elapsed() < max_age).then_some(kept.reading)
-    }
-
-    /// How long an answer is reused for callers that set no maximum age.
-    fn reuse_time(&self, reading: &Reading) -> Duration {
-        let run = reading.session.entity.as_ref();
-        // A stopped run without an end time is not final: EM has not yet recorded everything.
-        if run.is_some_and(|run| run.is_over() && run.ended_at.is_some()) {
-            self.settings.finished
-        } else {
-            self.settings.unfinished
-        }
-    }
-
-    /// Keeps an answer, and drops the kept one if EM no longer knows the session. If the caller
-    /// accepts no earlier answer, this only replaces a kept one: such a caller will not reuse it.
-    fn keep(&self, key: SessionKey, result: &SharedResult<Reading>, accepts_earlier: bool) {
-        match result {
-            Ok(reading) if !self.reuse_time(reading).is_zero() => {
-                let kept = || Kept { reading: reading.clone(), at: Instant::now() };
-                if accepts_earlier {
-                    self.kept.insert(key, kept());
-                } else if self.kept.contains_key(&key) {
-                    // Fails if no answer is kept any longer, which is fine.
-                    drop(self.kept.replace(key, kept(), true));
-                }
-            }
-            Err(Error::SessionNotFound { .. } | Error::AccessDenied { .. }) => {
-                self.kept.remove(&key);
-            }
-            _ => {}
-        }
     }
 }
 
@@ -172,11 +111,11 @@ impl SharedReads {
         if let Some(reading) = self.reused(key, &terms) {
             return Ok(reading);
         }
-        let kept = || self.0.registry.kept(key, terms.max_age);
+        let kept = || self.0.registry.kept.young(key, terms.max_age);
         let worker = self.0.clone();
         let read = move |context: Arc<ReadContext>| async move {
             let result = worker.enterprise_manager.replica_session(id, view, &context).await;
-            worker.registry.keep(key, &result, accepts_earlier);
+            worker.registry.kept.keep(key, &result, accepts_earlier);
             result
         };
         self.0.registry.sessions.join_or_start(key, &terms, None, kept, read).await
@@ -219,7 +158,7 @@ impl SharedReads {
         let began = turn.began;
         terms.patience.has_turn(began);
 
-        let kept = || self.0.registry.kept(key, max_age);
+        let kept = || self.0.registry.kept.young(key, max_age);
         let worker = self.0.clone();
         let caller = caller(terms.patience.until());
         let accepts_earlier = caller.accepts_earlier();
@@ -243,7 +182,7 @@ impl SharedReads {
                         .await
                 }
             };
-            registry.keep(key, &result, accepts_earlier);
+            registry.kept.keep(key, &result, accepts_earlier);
             result
         };
         self.0.registry.sessions.join_or_start(key, &caller, Some(began), kept, read).await
@@ -254,7 +193,7 @@ impl SharedReads {
         if !terms.accepts_earlier() {
             return None;
         }
-        let reading = self.0.registry.kept(key, terms.max_age)?;
+        let reading = self.0.registry.kept.young(key, terms.max_age)?;
         self.0.registry.counters.reused.inc();
         terms.trace.set_attribute(SESSION_READ, || "reused");
         Some(reading)
