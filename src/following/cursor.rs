@@ -17,8 +17,10 @@ use crate::enterprise_manager::SessionId;
 pub(crate) struct Cursor {
     /// All changes up to this number have been sent, except those of sessions that are pending.
     upto: u64,
-    /// Sessions of this round that have not been sent, and what the follower knows of them.
-    pending: VecDeque<(SessionId, Known)>,
+    /// Sessions of this round that have not been sent, in the order in which they will be.
+    pending: VecDeque<SessionId>,
+    /// What the follower knows of these. A map, since each event has a mark for which all of them are looked up.
+    pending_known: HashMap<SessionId, Known>,
     /// Sessions that have been sent with a change after `upto`, and its number.
     ahead: HashMap<SessionId, u64>,
     /// Changes of sessions that are not in the table.
@@ -42,8 +44,11 @@ pub(super) enum Step {
 impl Cursor {
     /// A follower that knows nothing, and wants the sessions that are not over.
     pub(super) fn fresh(table: &Table) -> Self {
-        let pending = table.running().map(|id| (id, Known::Nothing)).collect();
-        Self { upto: table.number(), pending, ..Self::default() }
+        let mut cursor = Self { upto: table.number(), ..Self::default() };
+        for id in table.running() {
+            cursor.push(id, Known::Nothing);
+        }
+        cursor
     }
 
     /// A follower that has to be sent these sessions, and knows everything else.
@@ -54,14 +59,27 @@ impl Cursor {
         ended_elsewhere: Vec<u64>,
         unreadable: Vec<SessionId>,
     ) -> Self {
-        Self {
+        let mut cursor = Self {
             upto: table.number(),
-            pending: pending.into(),
             elsewhere: elsewhere.into(),
             ended_elsewhere,
             unreadable,
             ..Self::default()
+        };
+        for (id, known) in pending {
+            cursor.push(id, known);
         }
+        cursor
+    }
+
+    fn push(&mut self, id: SessionId, known: Known) {
+        self.pending.push_back(id);
+        self.pending_known.insert(id, known);
+    }
+
+    fn pop(&mut self) -> Option<(SessionId, Known)> {
+        let id = self.pending.pop_front()?;
+        Some((id, self.pending_known.remove(&id)?))
     }
 
     /// The next change, which counts as sent. `None` if the follower knows everything.
@@ -71,7 +89,7 @@ impl Cursor {
             return Some(Step::Change(change));
         }
         loop {
-            let Some((id, known)) = self.pending.pop_front() else {
+            let Some((id, known)) = self.pop() else {
                 if table.number() == self.upto {
                     return None;
                 }
@@ -126,7 +144,7 @@ impl Cursor {
                 self.unreadable.swap_remove(index);
                 Known::Running
             });
-            self.pending.push_back((id, known));
+            self.push(id, known);
         }
         self.upto = table.number();
         self.has_told_lost
@@ -138,9 +156,8 @@ impl Cursor {
         &'t self,
         table: &'t Table,
     ) -> impl Iterator<Item = (SessionId, &'t Entry, Option<AsOf>)> {
-        let pending: HashMap<_, _> = self.pending.iter().copied().collect();
-        table.entries().map(move |(id, entry)| {
-            let sent = match pending.get(&id) {
+        table.entries().map(|(id, entry)| {
+            let sent = match self.pending_known.get(&id) {
                 Some(Known::Nothing) => None,
                 Some(Known::Running) => Some(AsOf::Running { is_current: false }),
                 Some(Known::AsOf(number)) => entry.as_of(*number),

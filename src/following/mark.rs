@@ -108,11 +108,7 @@ impl Mark {
         // What is before is lost while nobody follows, unless an end in it still has to be sent, or may have to.
         let kept = if is_named { age / 2 } else { SignedDuration::ZERO };
         let half = complete_since.checked_add(kept).ok()?;
-        let unsent = cursor.sent(table).filter(|(_, entry, sent)| {
-            sent.is_none() && entry.as_of(table.number()) == Some(AsOf::Ended)
-        });
-        let from = unsent.filter_map(|(_, entry, _)| entry.ended_at()).min();
-        let from = from.map_or(half, |unsent| unsent.min(half));
+        let mut from = half;
         let mut running: Vec<_> = cursor.running_elsewhere().map(|id| (id, 0)).collect();
         let (mut ended, mut without_time) = (Vec::new(), cursor.ended_elsewhere().to_vec());
         for (id, entry, sent) in cursor.sent(table) {
@@ -120,11 +116,18 @@ impl Mark {
                 (Some(AsOf::Running { is_current }), _) => {
                     running.push((id, if is_current { entry.digest() } else { 0 }));
                 }
+                (None, Some(at)) if entry.as_of(table.number()) == Some(AsOf::Ended) => {
+                    from = from.min(at);
+                }
                 (Some(AsOf::Ended), None) => without_time.push(entry.hash()),
-                (Some(AsOf::Ended), Some(at)) if at >= from => ended.push((at, entry.hash())),
+                (Some(AsOf::Ended), Some(at)) => ended.push((at, entry.hash())),
                 _ => {}
             }
+            if running.len() > MAX_RUNNING {
+                break;
+            }
         }
+        ended.retain(|(at, _)| *at >= from);
         if running.len() > MAX_RUNNING {
             return None;
         }
