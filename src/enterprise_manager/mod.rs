@@ -13,7 +13,7 @@
 //!
 //! The methods of [`EnterpriseManager`] are spread over several files: those for one session are in
 //! `batch/mod.rs`, those for lists and tasks in `query/read.rs`, the common path of all reads in
-//! `read.rs`, and those for `check` in `direct.rs`.
+//! `read.rs`, and those for `check` in `direct.rs`, which also needs `differences.rs`.
 
 mod batch;
 mod differences;

@@ -12,11 +12,14 @@
 //!
 //! ```text
 //! inbound ─▶ caller ─▶ xfcc                                            who calls
-//!    ├────▶ called_service, protocol, deadline, unread, admission ─▶ shares   the layers around a call
+//!    ├────▶ other_calls ─▶ called_service, other_services               health and reflection
+//!    ├────▶ deadline, unread ─▶ messages ─▶ protocol                    the layers around a call
+//!    ├────▶ admission ─▶ shares
 //!    ├────▶ service ─▶ list_validation ─▶ validation, filter_validation, page_token
-//!    │         ├─────▶ messages ─▶ protocol
-//!    │         ├─────▶ watch ─▶ convert
-//!    │         ▼         ▼
+//!    │         ├─────▶ watch_sessions ─▶ filter_validation, resume_token ─▶ page_token
+//!    │         │             ▼
+//!    │         ├─────▶     watch ─▶ convert
+//!    │         ▼             ▼
 //!    └────▶ completion ─▶ call_context ─▶ failure_log ─▶ request_id
 //!              ├────────▶ span                 │
 //!              │    ┌──────────────────────────┘

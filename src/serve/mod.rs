@@ -5,7 +5,8 @@
 //! * `mod.rs`: start and stop.
 //! * `listening.rs`: the sockets.
 //! * `services.rs`: the services that clients call.
-//! * `health.rs`, `status.rs`: report the state of the gateway and of Enterprise Manager.
+//! * `health.rs`, `status.rs`: report the state of the gateway and of Enterprise Manager; `watches.rs` and
+//!   `refused_files.rs` are parts of it.
 //! * `error.rs`: why a gateway does not start.
 
 mod error;
