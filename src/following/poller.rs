@@ -25,7 +25,7 @@ use crate::{
     },
     settings::WatchSettings,
     sharing::{Patience, SharedReads, TurnTerms},
-    watching::{Outage, Pace},
+    watching::{Outage, Pace, unless_left},
 };
 
 /// How long ago a session may have ended to be found at all: so late may Enterprise Manager learn of it.
@@ -206,23 +206,9 @@ impl FilterPoller {
         }
     }
 
-    /// Does the work unless the last follower leaves in the meantime. In that case it removes this poller
-    /// from the registry and returns `None`, and the poller must end.
-    async fn while_followed<T>(&self, work: impl Future<Output = T>) -> Option<T> {
-        let mut work = pin!(work);
-        loop {
-            tokio::select! {
-                done = work.as_mut() => return Some(done),
-                () = self.followed.state.closed() => {
-                    let mut filters = self.registry.filters.lock();
-                    // One that has just joined found this poller in the map and relies on it.
-                    if self.followed.state.receiver_count() == 0 {
-                        filters.remove(&self.filter);
-                        return None;
-                    }
-                }
-            }
-        }
+    /// Does the work unless the last follower leaves in the meantime: then the poller must end.
+    fn while_followed<T>(&self, work: impl Future<Output = T>) -> impl Future<Output = Option<T>> {
+        unless_left(&self.followed.state, &self.registry.filters, &self.filter, work)
     }
 
     /// Publishes what a look has found. Returns the pause until the next one.
@@ -259,12 +245,7 @@ impl FilterPoller {
         }
         self.outage.set(1);
         let pause = self.pace.after_error(error.retry_after());
-        let now = Timestamp::now();
-        let outage = Arc::new(Outage {
-            error,
-            started_at: started_at.unwrap_or(now),
-            next_at: now.checked_add(pause).unwrap_or(Timestamp::MAX),
-        });
+        let outage = Arc::new(Outage::now(error, started_at, pause));
         self.followed.state.send_modify(|state| {
             state.outage = Some(outage);
             state.outage_number += 1;

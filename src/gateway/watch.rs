@@ -80,7 +80,8 @@ pub(super) async fn watch(
     };
     Ok(Box::pin(stream::unfold(watcher, |mut watcher| async {
         let next = watcher.next().await.transpose()?;
-        Some((next.map_err(|failure| watcher.end(&failure)), watcher))
+        watcher.has_ended |= next.is_err();
+        Some((next.map_err(|failure| ended(&watcher.call, &failure)), watcher))
     })))
 }
 
@@ -139,18 +140,22 @@ impl Watcher {
     fn message(&mut self, event: Kind) -> Event {
         let is_first = self.heartbeat_at.is_none();
         self.heartbeat_at = Some(Instant::now() + self.heartbeat);
-        let interval = || prost_types::Duration::try_from(self.heartbeat).ok();
-        Event { event: Some(event), heartbeat_interval: is_first.then(interval).flatten() }
+        Event { event: Some(event), heartbeat_interval: promised(self.heartbeat, is_first) }
     }
+}
 
-    fn end(&mut self, failure: &Failure) -> Status {
-        self.has_ended = true;
-        // A watch that ends at the caller's own deadline has not failed.
-        if !matches!(failure, Failure::DeadlineExceeded(_)) {
-            completion::failed(&self.call, failure);
-        }
-        failure.status()
+/// Reports the end of a watch. Returns the status that it ends with.
+pub(super) fn ended(call: &CallContext, failure: &Failure) -> Status {
+    // A watch that ends at the caller's own deadline has not failed.
+    if !matches!(failure, Failure::DeadlineExceeded(_)) {
+        completion::failed(call, failure);
     }
+    failure.status()
+}
+
+/// The interval of heartbeats, as the first message promises it.
+pub(super) fn promised(heartbeat: Duration, is_first: bool) -> Option<prost_types::Duration> {
+    is_first.then(|| heartbeat.try_into().ok()).flatten()
 }
 
 pub(super) fn outage_event(outage: &Outage) -> EnterpriseManagerOutage {

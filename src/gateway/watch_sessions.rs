@@ -12,13 +12,12 @@ use tonic::Status;
 use super::{
     admission::Limit,
     call_context::CallContext,
-    completion,
     convert::{self, timestamp},
     filter_validation::session_filter,
     page_token::PageTokens,
     reasons::{INVALID_FILTER, INVALID_KINDS, INVALID_RESUME_TOKEN},
     status::Failure,
-    watch::outage_event,
+    watch::{ended, outage_event, promised},
 };
 use crate::{
     enterprise_manager::{Reading, SessionFilter},
@@ -127,7 +126,8 @@ pub(super) async fn watch_sessions(
             return None;
         }
         let next = watcher.next().await;
-        Some((next.map_err(|failure| watcher.end(&failure)), watcher))
+        watcher.has_ended = next.is_err();
+        Some((next.map_err(|failure| ended(&watcher.call, &failure)), watcher))
     });
     Ok(Box::pin(futures_util::StreamExt::chain(stream::iter([Ok(first)]), rest)))
 }
@@ -160,23 +160,13 @@ impl Watcher {
     /// The message with this event, which is sent now. The first one promises heartbeats.
     fn message(&mut self, event: EventKind) -> Event {
         let is_first = !std::mem::replace(&mut self.has_begun, true);
-        let interval = || prost_types::Duration::try_from(self.heartbeat).ok();
         let mark = self.follower.mark();
         let token = mark.map(|mark| self.tokens.of_mark(&mark, &self.request));
         Event {
             event: Some(event),
-            heartbeat_interval: is_first.then(interval).flatten(),
+            heartbeat_interval: promised(self.heartbeat, is_first),
             resume_token: token.unwrap_or_default(),
         }
-    }
-
-    fn end(&mut self, failure: &Failure) -> Status {
-        self.has_ended = true;
-        // A watch that ends at the caller's own deadline has not failed.
-        if !matches!(failure, Failure::DeadlineExceeded(_)) {
-            completion::failed(&self.call, failure);
-        }
-        failure.status()
     }
 }
 

@@ -27,7 +27,7 @@ pub(crate) use pace::Pace;
 use poller::Poller;
 pub(crate) use registry::PollerRegistry;
 use registry::Published;
-pub(crate) use state::{End, Outage, PollerState, Subscription};
+pub(crate) use state::{End, Outage, PollerState, Subscription, unless_left};
 
 /// Polls through one worker's connections, and shares the pollers with all workers.
 #[derive(Clone)]

@@ -3,15 +3,14 @@
 //! It reads through `sharing` like every call, and not through a way of its own: what it reads serves
 //! callers too, and it never asks EM for what a caller has just read.
 
-use std::{future::Future, pin::pin, sync::Arc, time::Duration};
+use std::{future::Future, sync::Arc, time::Duration};
 
-use jiff::Timestamp;
 use tokio::{sync::watch, time::sleep};
 
 use super::{
     pace::Pace,
     registry::{PollerRegistry, Published},
-    state::{End, Outage, PollerState},
+    state::{End, Outage, PollerState, unless_left},
 };
 use crate::{
     enterprise_manager::{EntityFields, Error, Reading, SessionId, Share, View, WaitingCallers},
@@ -115,23 +114,9 @@ impl Poller {
         result
     }
 
-    /// Does the work unless the last watcher leaves in the meantime. In that case it removes this
-    /// poller from the map and returns `None`, and the poller must end.
-    async fn while_watched<T>(&self, work: impl Future<Output = T>) -> Option<T> {
-        let mut work = pin!(work);
-        loop {
-            tokio::select! {
-                done = work.as_mut() => return Some(done),
-                () = self.state.closed() => {
-                    let mut pollers = self.registry.pollers.lock();
-                    // A watcher that has just joined found this poller in the map and relies on it.
-                    if self.state.receiver_count() == 0 {
-                        pollers.remove(&self.id);
-                        return None;
-                    }
-                }
-            }
-        }
+    /// Does the work unless the last watcher leaves in the meantime: then the poller must end.
+    fn while_watched<T>(&self, work: impl Future<Output = T>) -> impl Future<Output = Option<T>> {
+        unless_left(&self.state, &self.registry.pollers, &self.id, work)
     }
 
     /// Publishes an answer. Returns the pause until the next read; `None` if the run is over.
@@ -181,12 +166,7 @@ impl Poller {
         }
         self.outage.set(1);
         let pause = self.pace.after_error(error.retry_after());
-        let now = Timestamp::now();
-        let outage = Arc::new(Outage {
-            error,
-            started_at: started_at.unwrap_or(now),
-            next_at: now.checked_add(pause).unwrap_or(Timestamp::MAX),
-        });
+        let outage = Arc::new(Outage::now(error, started_at, pause));
         self.next_number();
         let number = self.last_number;
         self.state.send_modify(|state| {

@@ -3,9 +3,10 @@
 //! It is a state with numbers and not a queue of events, so that each watch makes its own events from
 //! it: whoever joins late or reads slowly gets the newest state at once, and nobody gets one twice.
 
-use std::sync::Arc;
+use std::{collections::HashMap, future::Future, hash::Hash, pin::pin, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
+use parking_lot::Mutex;
 use tokio::sync::watch;
 
 use crate::enterprise_manager::{CallerKey, Error, Reading, WaitingCallers};
@@ -72,9 +73,42 @@ pub(crate) struct Outage {
     pub next_at: Timestamp,
 }
 
+impl Outage {
+    /// One that has begun at `started_at`, or now, and whose next read is due after the pause.
+    pub(crate) fn now(error: Error, started_at: Option<Timestamp>, pause: Duration) -> Self {
+        let now = Timestamp::now();
+        let next_at = now.checked_add(pause).unwrap_or(Timestamp::MAX);
+        Self { error, started_at: started_at.unwrap_or(now), next_at }
+    }
+}
+
 impl PollerState {
     /// Whether there is anything to send.
     pub(crate) fn is_known(&self) -> bool {
         self.reading.is_some() || self.outage.is_some() || self.end.is_some()
+    }
+}
+
+/// Does the work unless the last receiver of what a poller publishes leaves in the meantime. In that case
+/// it removes the poller from the map and returns `None`.
+pub(crate) async fn unless_left<S, K: Eq + Hash, P, T>(
+    state: &watch::Sender<S>,
+    pollers: &Mutex<HashMap<K, P>>,
+    key: &K,
+    work: impl Future<Output = T>,
+) -> Option<T> {
+    let mut work = pin!(work);
+    loop {
+        tokio::select! {
+            done = work.as_mut() => return Some(done),
+            () = state.closed() => {
+                let mut pollers = pollers.lock();
+                // One that has just joined found this poller in the map and relies on it.
+                if state.receiver_count() == 0 {
+                    pollers.remove(key);
+                    return None;
+                }
+            }
+        }
     }
 }
