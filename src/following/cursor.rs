@@ -27,7 +27,8 @@ pub(crate) struct Cursor {
     elsewhere: VecDeque<Change>,
     /// Hashes of sessions that the follower knows to have ended, from elsewhere than this table.
     ended_elsewhere: Vec<u64>,
-    /// Sessions that the follower knows as running, from another table, and that cannot be read here yet.
+    /// Sessions that the follower knows as running, from another table, and that no look has returned here yet, or
+    /// that cannot be read.
     unreadable: Vec<SessionId>,
     /// Whether the follower has been told that changes of this round are lost.
     has_told_lost: bool,

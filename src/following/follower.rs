@@ -80,8 +80,9 @@ enum Place {
 #[derive(Default)]
 struct Elsewhere {
     changes: Vec<Change>,
-    /// Those of which Enterprise Manager says nothing usable: they stay as they were, and nobody waits for them.
-    unreadable: Vec<SessionId>,
+    /// Those that stay as they were, until a look returns them: they go on, or Enterprise Manager says nothing usable
+    /// of them.
+    unchanged: Vec<SessionId>,
 }
 
 impl Follower {
@@ -250,9 +251,9 @@ impl Follower {
         let table = self.followed.table.lock();
         let Resumed { pending, missed, absent: still, unlisted, mut unreadable } =
             mark.resume(&table);
-        let Elsewhere { mut changes, unreadable: also } = elsewhere;
+        let Elsewhere { mut changes, unchanged } = elsewhere;
         changes.retain(|change| still.contains(&change.reading.session.id));
-        unreadable.extend(also.into_iter().filter(|id| still.contains(id)));
+        unreadable.extend(unchanged.into_iter().filter(|id| still.contains(id)));
         self.failing_since = None;
         self.first.extend(missed.map(FollowEvent::Missed));
         let cursor = Cursor::resumed(&table, pending, changes, unlisted, unreadable);
@@ -300,7 +301,7 @@ impl Follower {
                     Ok(reading) => reading,
                     Err(Error::BadResponse(why)) => {
                         tracing::debug!(%id, "a followed session cannot be read: {why}");
-                        elsewhere.unreadable.push(id);
+                        elsewhere.unchanged.push(id);
                         continue;
                     }
                     // Not about this one, since a query that would have said whether it exists has failed too.
@@ -309,7 +310,10 @@ impl Follower {
                 let is_known = reading.is_some();
                 let unknown = || Arc::new(Reading { session: ReplicaSession::bare(id), read_at });
                 let reading = reading.unwrap_or_else(unknown);
-                elsewhere.changes.push(change_of_absent(reading, is_known, &followed.filter));
+                match change_of_absent(reading, is_known, &followed.filter) {
+                    Some(change) => elsewhere.changes.push(change),
+                    None => elsewhere.unchanged.push(id),
+                }
             }
             Ok(elsewhere)
         }

@@ -225,17 +225,19 @@ impl Mark {
     }
 }
 
-/// What has become of a session that a follower knows as running and that is in no look.
+/// What has become of a session that a follower knows as running and that is in no look. `None` if it goes on:
+/// nothing is said of a session only because a query does not return it.
 pub(super) fn change_of_absent(
     reading: Arc<Reading>,
     is_known: bool,
     filter: &SessionFilter,
-) -> Change {
+) -> Option<Change> {
     let is_over = reading.session.entity.as_ref().is_some_and(EntityFields::is_over);
-    let then = match (is_known, is_over) {
+    let then = match (is_known, has_left(&reading, filter)) {
         (false, _) => ChangeKind::Removed,
-        (true, true) if !has_left(&reading, filter) => ChangeKind::Ended,
-        (true, _) => ChangeKind::Left,
+        (true, true) => ChangeKind::Left,
+        (true, false) if is_over => ChangeKind::Ended,
+        (true, false) => return None,
     };
-    Change { reading, has_appeared: false, then: Some(then), may_have_skipped: true }
+    Some(Change { reading, has_appeared: false, then: Some(then), may_have_skipped: true })
 }

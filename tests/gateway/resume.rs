@@ -17,7 +17,8 @@ use super::{
         summary, told, until_current,
     },
     support::{
-        Client, Setup, connect, eventually, fault, metric_becomes, reason, settings, start_with,
+        Client, Setup, canned, connect, eventually, fault, metric_becomes, reason, settings,
+        start_with,
     },
 };
 
@@ -80,6 +81,27 @@ async fn a_follower_that_is_cut_off_anywhere_is_told_the_rest_and_nothing_twice(
         (6, vec![Kind::Appeared, Kind::Ended]),
     ];
     assert_eq!(sorted(all_told), expected);
+}
+
+#[tokio::test]
+async fn a_session_that_goes_on_and_that_no_query_returns_is_not_told_to_have_left() {
+    let setup = start().await;
+    setup.simulator.set_session(running(1, 10));
+    let mut events = follow(&setup.client, all()).await.unwrap();
+    let (_, token) = until_current(&mut events).await;
+    drop(events);
+    let empty = r#"<QueryResult xmlns="http://www.veeam.com/ent/v1.0"><Entities/></QueryResult>"#;
+    setup.simulator.answer_query_with(canned("application/xml", empty));
+    let (_other, client) = another_replica(&setup).await;
+    let mut events = follow(&client, from(&token)).await.unwrap();
+    let (first, token) = event(&mut events).await;
+    assert!(matches!(first, Event::Current(_)), "{first:?}");
+    setup.simulator.answer_query_with(None);
+    setup.simulator.set_session(running(1, 20));
+    assert_eq!(told(&mut events).await, (1, vec![Kind::Changed]));
+    // Who goes on from before that still knows it.
+    let mut events = follow(&client, from(&token)).await.unwrap();
+    assert_eq!(told(&mut events).await, (1, vec![Kind::Changed]));
 }
 
 #[tokio::test]

@@ -158,15 +158,18 @@ impl Replica {
         if self.looked_long != Some(now) && !mark.resume(&self.table).is_certain() {
             self.look(world, now, true);
         }
-        let Resumed { pending, missed, absent, unlisted, unreadable } = mark.resume(&self.table);
-        let elsewhere = absent.iter().map(|id| {
+        let Resumed { pending, missed, absent, unlisted, mut unreadable } =
+            mark.resume(&self.table);
+        let elsewhere = absent.iter().filter_map(|id| {
             let index = usize::try_from(u128::from_be_bytes(*id.as_bytes())).unwrap();
             let is_unreadable = world.runs[index].unreadable.contains(&now);
             let reading = world.read(index, now).filter(|_| !is_unreadable);
             let is_known = reading.is_some();
             let unknown = || Reading { session: ReplicaSession::bare(*id), read_at: at(now) };
             let reading = reading.unwrap_or_else(|| Arc::new(unknown()));
-            change_of_absent(reading, is_known, &SessionFilter::default())
+            let change = change_of_absent(reading, is_known, &SessionFilter::default());
+            unreadable.extend(change.is_none().then_some(*id));
+            change
         });
         let elsewhere = elsewhere.collect();
         (Cursor::resumed(&self.table, pending, elsewhere, unlisted, unreadable), missed)
