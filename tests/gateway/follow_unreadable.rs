@@ -171,6 +171,13 @@ async fn a_follower_that_goes_on_where_its_session_cannot_be_read_is_told_its_en
     assert_eq!(told(&mut events).await, (2, vec![Kind::Changed]));
 }
 
+/// EM's answer for a session that no longer works and is not over.
+fn stopping(number: u32) -> Canned {
+    let Canned { body, .. } = support::running(&id(number), 10);
+    let working = String::from_utf8(body.to_vec()).unwrap();
+    Canned::xml(working.replace("<State>Working</State>", "<State>Stopping</State>"))
+}
+
 #[tokio::test]
 async fn who_goes_on_is_not_told_that_a_session_is_removed_because_its_read_fails() {
     for (answer, is_outage) in [
@@ -191,13 +198,13 @@ async fn who_goes_on_is_not_told_that_a_session_is_removed_because_its_read_fail
         if is_outage {
             let (outage, token) = event(&mut events).await;
             assert!(matches!(outage, Event::Outage(_)) && !token.is_empty(), "{outage:?}");
-            setup.simulator.answer_with(&id(1), support::running(&id(1), 10));
+            setup.simulator.answer_with(&id(1), stopping(1));
         } else {
             current(&mut events).await;
             setup.simulator.set_session(running(2, 20));
             let (changed, token) = change(&mut events).await;
             assert_eq!(summary(&changed), (2, vec![Kind::Changed]));
-            setup.simulator.answer_with(&id(1), support::running(&id(1), 10));
+            setup.simulator.answer_with(&id(1), stopping(1));
             events = follow(&setup.client, from_token(working(), &token)).await.unwrap();
         }
         loop {
