@@ -29,7 +29,7 @@ impl Fault {
     pub const FORMS: &str = "\
 latency=300ms, latency=100ms..400ms  responses are delayed
 query-latency=1s                     responses of the query service are delayed so much longer
-logon-latency=300ms                  responses to logons are delayed
+logon-latency=300ms                  responses to logons and logoffs are delayed
 silence, silence=EXTENT              requests are accepted and never answered
 503, 503=EXTENT                      requests are answered with this status
 503=EXTENT,html,retry-after=5        ... as by a proxy, with a Retry-After

@@ -1,6 +1,6 @@
 //! Which fields of two answers about one session differ, by EM's names.
 
-use super::model::ReplicaSession;
+use super::model::{EntityFields, ReplicaSession};
 
 /// The names of the fields that differ. Elements that the contract has no field for count as one, since
 /// their names may be anything.
@@ -15,17 +15,30 @@ pub(crate) fn differences(a: &ReplicaSession, b: &ReplicaSession) -> Vec<&'stati
         ("an element without a field", *unmapped == b.unmapped),
     ];
     let (a, b) = (entity.clone().unwrap_or_default(), b.entity.clone().unwrap_or_default());
+    // With all fields, so that the compiler asks for a new one.
+    let EntityFields {
+        job_uid,
+        job_name,
+        job_type,
+        created_at,
+        ended_at,
+        state,
+        result,
+        progress_percent,
+        is_retry,
+        failure_message,
+    } = a;
     fields.extend([
-        ("JobUid", a.job_uid == b.job_uid),
-        ("JobName", a.job_name == b.job_name),
-        ("JobType", a.job_type == b.job_type),
-        ("CreationTimeUTC", a.created_at == b.created_at),
-        ("EndTimeUTC", a.ended_at == b.ended_at),
-        ("State", a.state == b.state),
-        ("Result", a.result == b.result),
-        ("Progress", a.progress_percent == b.progress_percent),
-        ("IsRetry", a.is_retry == b.is_retry),
-        ("FailureMessage", a.failure_message == b.failure_message),
+        ("JobUid", job_uid == b.job_uid),
+        ("JobName", job_name == b.job_name),
+        ("JobType", job_type == b.job_type),
+        ("CreationTimeUTC", created_at == b.created_at),
+        ("EndTimeUTC", ended_at == b.ended_at),
+        ("State", state == b.state),
+        ("Result", result == b.result),
+        ("Progress", progress_percent == b.progress_percent),
+        ("IsRetry", is_retry == b.is_retry),
+        ("FailureMessage", failure_message == b.failure_message),
     ]);
     fields.into_iter().filter(|(_, is_equal)| !is_equal).map(|(name, _)| name).collect()
 }
@@ -33,7 +46,7 @@ pub(crate) fn differences(a: &ReplicaSession, b: &ReplicaSession) -> Vec<&'stati
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::enterprise_manager::{View, model::EntityFields, parse_replica_session};
+    use crate::enterprise_manager::{View, parse_replica_session};
 
     #[test]
     fn every_field_that_differs_is_named() {

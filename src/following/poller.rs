@@ -24,7 +24,7 @@ use crate::{
         traces::TraceContext,
     },
     settings::WatchSettings,
-    sharing::{Patience, SharedReads, TurnTerms},
+    sharing::{ReadTimeouts, SharedReads, TurnTerms},
     watching::{Outage, Pace, unless_left},
 };
 
@@ -158,11 +158,11 @@ impl FilterPoller {
             max_age: Some(Duration::ZERO),
             share: if is_first { Share::FirstReads } else { Share::Polls },
             company: self.pace.company(),
-            patience: Arc::new(if is_first {
+            timeouts: Arc::new(if is_first {
                 // The first follower waits for it.
-                Patience::in_all(read_timeout)
+                ReadTimeouts::in_all(read_timeout)
             } else {
-                Patience::renewed(queue_timeout, read_timeout)
+                ReadTimeouts::renewed(queue_timeout, read_timeout)
             }),
             trace: &trace,
             callers: &self.followed.callers,

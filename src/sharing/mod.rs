@@ -18,7 +18,7 @@
 mod caller_terms;
 mod in_flight;
 mod kept;
-mod patience;
+mod read_timeouts;
 mod several;
 mod turn_terms;
 
@@ -40,7 +40,7 @@ pub(crate) use caller_terms::{CallerTerms, CurrentRead, ForWhom};
 use in_flight::InFlight;
 pub(crate) use in_flight::SharedResult;
 use kept::{KeptAnswers, SessionKey};
-pub(crate) use patience::Patience;
+pub(crate) use read_timeouts::ReadTimeouts;
 pub(crate) use turn_terms::TurnTerms;
 
 /// Name of the span attribute that says where the session came from: `asked`, `shared` or `reused`.
@@ -132,8 +132,8 @@ impl SharedReads {
         view: View,
         terms: TurnTerms<'_>,
     ) -> SharedResult<Reading> {
-        let patience = terms.patience.clone();
-        patience.limit(self.session_in_any_time(id, view, terms)).await
+        let timeouts = terms.timeouts.clone();
+        timeouts.limit(self.session_in_any_time(id, view, terms)).await
     }
 
     async fn session_in_any_time(
@@ -147,35 +147,35 @@ impl SharedReads {
         let watchers = ForWhom::Watchers(callers);
         let caller =
             |deadline| CallerTerms { max_age, deadline, trace, share, callers: watchers, read };
-        if let Some(reading) = self.reused(key, &caller(terms.patience.until())) {
+        if let Some(reading) = self.reused(key, &caller(terms.timeouts.until())) {
             return Ok(reading);
         }
         // Outside of the shared read: a call that comes in the meantime does not wait for this turn.
-        let (deadline, alone) = (terms.patience.deadline(), Mutex::default());
+        let (deadline, alone) = (terms.timeouts.deadline(), Mutex::default());
         let waited = read.map_or(&alone, |read| &read.turns);
         let wait = Wait { share, company, deadline, trace, callers, waited };
         let turn = self.0.enterprise_manager.turn(id, view, &wait).await;
         let began = turn.began;
-        terms.patience.has_turn(began);
+        terms.timeouts.has_turn(began);
 
         let kept = || self.0.registry.kept.young(key, max_age);
         let worker = self.0.clone();
-        let caller = caller(terms.patience.until());
+        let caller = caller(terms.timeouts.until());
         let accepts_earlier = caller.accepts_earlier();
-        let patience = terms.patience;
+        let timeouts = terms.timeouts;
         let read = move |context: Arc<ReadContext>| async move {
             let WorkerReads { enterprise_manager, registry } = &*worker;
             let in_turn = enterprise_manager.replica_session_in(turn, id, view, &context);
             let result = match in_turn.await {
                 Ok(result) => result,
                 Err(after) => {
-                    patience.is_queued();
+                    timeouts.is_queued();
                     let (callers, waited) = (context.callers(), context.waited());
                     let permit = enterprise_manager
                         .permit(Some(after.arrival), share, callers, waited)
                         .await;
-                    patience.has_turn(Instant::now());
-                    context.extend(patience.until());
+                    timeouts.has_turn(Instant::now());
+                    context.extend(timeouts.until());
                     let after = &after;
                     enterprise_manager
                         .replica_session_after(after, id, view, &context, permit)
@@ -260,13 +260,13 @@ impl SharedReads {
         let read = async {
             let permit =
                 self.0.enterprise_manager.permit(None, share, callers, &Mutex::default()).await;
-            terms.patience.has_turn(Instant::now());
-            let until = terms.patience.until();
+            terms.timeouts.has_turn(Instant::now());
+            let until = terms.timeouts.until();
             let context = ReadContext::new(until, trace.clone(), share, callers.clone());
             self.0.registry.counters.asked.inc();
             self.0.enterprise_manager.page(list, position, &context, Some(permit)).await
         };
-        terms.patience.limit(read).await
+        terms.timeouts.limit(read).await
     }
 
     /// Reads the tasks of one session, in the same way as a page.

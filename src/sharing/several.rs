@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-use super::{CallerTerms, Patience, SharedReads, TurnTerms};
+use super::{CallerTerms, ReadTimeouts, SharedReads, TurnTerms};
 use crate::enterprise_manager::{Error, ReadContext, Reading, SessionId, Share, View};
 
 /// How many reads of one call or look wait at the same time: two queries, of which one is under way while the
@@ -53,7 +53,7 @@ impl SharedReads {
             max_age: terms.max_age,
             share: Share::Lists,
             company,
-            patience: Arc::new(Patience::of_call(terms.deadline)),
+            timeouts: Arc::new(ReadTimeouts::of_call(terms.deadline)),
             trace: &trace,
             callers: &callers,
             read: terms.read,
@@ -104,16 +104,16 @@ impl SharedReads {
     ) -> Result<(), SessionError> {
         let ids: Vec<_> = doubtful.iter().map(|(id, _)| *id).collect();
         let first = ids[0];
-        let TurnTerms { share, trace, callers, patience, .. } = terms;
+        let TurnTerms { share, trace, callers, timeouts, .. } = terms;
         let read = async {
             let permit =
                 self.0.enterprise_manager.permit(None, share, callers, &Mutex::default()).await;
-            patience.has_turn(Instant::now());
-            let context = ReadContext::new(patience.until(), trace.clone(), share, callers.clone());
+            timeouts.has_turn(Instant::now());
+            let context = ReadContext::new(timeouts.until(), trace.clone(), share, callers.clone());
             let permit = Some(permit);
             self.0.enterprise_manager.sessions_by_query(ids, view, &context, permit).await
         };
-        let mut rows = match patience.limit(read).await {
+        let mut rows = match timeouts.limit(read).await {
             Ok(rows) => rows,
             Err(error) if error.may_be_of_the_query() => return Ok(()),
             Err(error) => return Err((first, error)),

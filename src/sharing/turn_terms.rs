@@ -3,7 +3,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{caller_terms::CurrentRead, patience::Patience};
+use super::{caller_terms::CurrentRead, read_timeouts::ReadTimeouts};
 use crate::{
     enterprise_manager::{Share, WaitingCallers},
     operations::traces::TraceContext,
@@ -19,7 +19,7 @@ pub(crate) struct TurnTerms<'t> {
     /// How long the read waits for others that can go together with it.
     pub company: Duration,
     /// How long it may take.
-    pub patience: Arc<Patience>,
+    pub timeouts: Arc<ReadTimeouts>,
     /// The trace that it belongs to.
     pub trace: &'t TraceContext,
     /// Who watches the session, or calls.

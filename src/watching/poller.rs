@@ -16,7 +16,7 @@ use crate::{
     enterprise_manager::{EntityFields, Error, Reading, SessionId, Share, View, WaitingCallers},
     operations::{metrics::GaugeGuard, traces::TraceContext},
     settings::WatchSettings,
-    sharing::{Patience, SharedReads, SharedResult, TurnTerms},
+    sharing::{ReadTimeouts, SharedReads, SharedResult, TurnTerms},
 };
 
 /// Reads one session repeatedly while it is watched.
@@ -77,12 +77,12 @@ impl Poller {
     /// Reads the session like a `Get` without a maximum age. The time limit includes the wait for a
     /// permit, since the first watcher waits for this read.
     async fn first_read(&self) -> SharedResult<Reading> {
-        let patience = Patience::in_all(self.registry.settings.read_timeout);
+        let timeouts = ReadTimeouts::in_all(self.registry.settings.read_timeout);
         let terms = TurnTerms {
             max_age: None,
             share: Share::FirstReads,
             company: Duration::ZERO,
-            patience: Arc::new(patience),
+            timeouts: Arc::new(timeouts),
             trace: &self.begun_by,
             callers: &self.callers,
             read: None,
@@ -101,7 +101,7 @@ impl Poller {
             max_age: Some(self.pace.acceptable_age()),
             share: Share::Polls,
             company,
-            patience: Arc::new(Patience::renewed(queue_timeout, read_timeout)),
+            timeouts: Arc::new(ReadTimeouts::renewed(queue_timeout, read_timeout)),
             trace: &trace,
             callers: &self.callers,
             read: None,

@@ -33,7 +33,19 @@ impl SessionFilter {
 
     /// Whether a field is set that [`matches`](Self::matches) compares.
     pub(crate) fn has_exact_fields(&self) -> bool {
-        let Self { job_id, states, results, is_retry, created, ended, .. } = self;
+        // With all fields, so that the compiler asks whether a new one belongs here.
+        let Self {
+            job_id,
+            job_name: _,
+            backup_server_id: _,
+            backup_server_name: _,
+            states,
+            results,
+            is_retry,
+            created,
+            ended,
+            lately: _,
+        } = self;
         let is_limited = |period: &Period| *period != Period::default();
         job_id.is_some()
             || !states.is_empty()

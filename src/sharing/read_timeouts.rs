@@ -15,7 +15,7 @@ use crate::enterprise_manager::{Deadline, Error};
 
 /// The time limits of one read, and which of them runs.
 #[derive(Debug)]
-pub(crate) struct Patience {
+pub(crate) struct ReadTimeouts {
     /// Whether the caller itself stops waiting at the limit.
     is_call: bool,
     /// For each wait for a permit; `None` if `read` includes it.
@@ -32,7 +32,7 @@ struct Limit {
     is_queued: bool,
 }
 
-impl Patience {
+impl ReadTimeouts {
     /// So long, from now on, with all waits for a permit.
     pub(crate) fn in_all(read: Duration) -> Self {
         Self::new(None, read)
