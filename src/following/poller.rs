@@ -25,7 +25,7 @@ use crate::{
     },
     settings::WatchSettings,
     sharing::{ReadTimeouts, SharedReads, TurnTerms},
-    watching::{Outage, Pace, unless_left},
+    watching::{LoggedCauses, Outage, Pace, unless_left},
 };
 
 /// How long ago a session may have ended to be found at all: so late may Enterprise Manager learn of it.
@@ -67,6 +67,8 @@ pub(super) struct FilterPoller {
     held: GaugeGuard,
     /// Whether the last look has failed.
     outage: GaugeGuard,
+    /// Why, as far as the log knows.
+    logged: LoggedCauses,
     unreadable: Report,
     _counted: GaugeGuard,
 }
@@ -90,6 +92,7 @@ impl FilterPoller {
             last_begun: Instant::now(),
             held: registry.metrics.watches.held_sessions(),
             outage: registry.metrics.watches.filter_outage(),
+            logged: LoggedCauses::default(),
             unreadable: Report::new(registry.metrics.watches.unreadable_sessions()),
             _counted: registry.metrics.watches.filter(),
             registry,
@@ -225,6 +228,7 @@ impl FilterPoller {
         self.outage.set(0);
         let recovered = self.followed.state.borrow().outage.is_some();
         if recovered {
+            self.logged.forget();
             tracing::info!("the followed sessions can be read again");
         }
         self.followed.state.send_modify(|state| {
@@ -240,7 +244,7 @@ impl FilterPoller {
     /// Publishes that there is no answer. Returns the pause until the next look.
     fn publish_outage(&mut self, error: Error) -> Duration {
         let started_at = self.followed.state.borrow().outage.as_ref().map(|it| it.started_at);
-        if started_at.is_none() {
+        if self.logged.is_new(&error) {
             tracing::warn!("the followed sessions cannot be read: {error}");
         }
         self.outage.set(1);

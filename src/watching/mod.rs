@@ -9,6 +9,7 @@
 //! watcher that reads slowly gets the newest state, skips what it has missed, and needs no queue
 //! that would have to be bounded.
 
+mod causes;
 mod pace;
 mod poller;
 mod registry;
@@ -23,6 +24,7 @@ use crate::{
     operations::traces::TraceContext,
     sharing::{SESSION_READ, SharedReads},
 };
+pub(crate) use causes::LoggedCauses;
 pub(crate) use pace::Pace;
 use poller::Poller;
 pub(crate) use registry::PollerRegistry;

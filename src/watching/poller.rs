@@ -8,6 +8,7 @@ use std::{future::Future, sync::Arc, time::Duration};
 use tokio::{sync::watch, time::sleep};
 
 use super::{
+    causes::LoggedCauses,
     pace::Pace,
     registry::{PollerRegistry, Published},
     state::{End, Outage, PollerState, unless_left},
@@ -34,6 +35,8 @@ pub(super) struct Poller {
     last_number: u64,
     /// Whether the last read has failed.
     outage: GaugeGuard,
+    /// Why, as far as the log knows.
+    logged: LoggedCauses,
     _counted: GaugeGuard,
 }
 
@@ -52,6 +55,7 @@ impl Poller {
             pace: Pace::new(&registry.settings),
             last_number: 0,
             outage: registry.metrics.watches.session_outage(),
+            logged: LoggedCauses::default(),
             _counted: registry.metrics.watches.session(),
             registry,
             state,
@@ -128,6 +132,7 @@ impl Poller {
             (before != Some(&reading.session), last.outage.is_some())
         };
         if recovered {
+            self.logged.forget();
             tracing::info!(id = %self.id, "the watched session can be read again");
         }
         self.outage.set(0);
@@ -161,7 +166,7 @@ impl Poller {
             self.state.send_modify(|state| state.end = end);
             return None;
         }
-        if started_at.is_none() {
+        if self.logged.is_new(&error) {
             tracing::warn!(id = %self.id, "the watched session cannot be read: {error}");
         }
         self.outage.set(1);

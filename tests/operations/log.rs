@@ -2,7 +2,7 @@
 
 use futures_util::future::join_all;
 use replica_session_gateway::proto::v1::{
-    GetReplicaSessionRequest, WatchSessionsRequest,
+    GetReplicaSessionRequest, WatchReplicaSessionRequest, WatchSessionsRequest,
     replica_session_service_client::ReplicaSessionServiceClient,
 };
 use serde_json::Value;
@@ -75,6 +75,25 @@ async fn a_followed_session_that_cannot_be_read_is_logged_once_and_so_is_its_end
     let over = "every followed session that is listed can be read again";
     assert_eq!(gateway.logged(over).await["level"], "INFO");
     assert_eq!(gateway.all_logged(begun).len(), 1);
+}
+
+#[tokio::test]
+async fn an_outage_of_watches_that_goes_on_for_another_cause_is_logged_again() {
+    let (simulator, gateway) = start(&["--watch-interval=1s", "--watch-interval-max=1s"]).await;
+    let server = format!("http://{}", gateway.address);
+    let channel = Channel::from_shared(server).unwrap().connect().await.unwrap();
+    let mut client = ReplicaSessionServiceClient::new(channel);
+    let watch = WatchReplicaSessionRequest { id: simulator::RUNNING_SESSION_ID.to_owned() };
+    let _watched = client.watch(watch).await.unwrap();
+    let _followed = client.watch_sessions(WatchSessionsRequest::default()).await.unwrap();
+    for (fault, cause) in
+        [("503", "Enterprise Manager is unavailable"), ("html", "the configured address")]
+    {
+        simulator.set_faults([fault.parse().unwrap()]);
+        for who in ["watched session", "followed sessions"] {
+            gateway.logged(&format!("the {who} cannot be read: {cause}")).await;
+        }
+    }
 }
 
 #[tokio::test]
