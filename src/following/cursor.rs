@@ -28,8 +28,8 @@ pub(crate) struct Cursor {
     /// Hashes of sessions that the follower knows to have ended, from elsewhere than this table.
     ended_elsewhere: Vec<u64>,
     /// Sessions that the follower knows as running, from another table, and that no look has returned here yet, or
-    /// that cannot be read.
-    unreadable: Vec<SessionId>,
+    /// that cannot be read: they stay as they were.
+    unchanged: Vec<SessionId>,
     /// Whether the follower has been told that changes of this round are lost.
     has_told_lost: bool,
 }
@@ -58,13 +58,13 @@ impl Cursor {
         pending: Vec<(SessionId, Known)>,
         elsewhere: Vec<Change>,
         ended_elsewhere: Vec<u64>,
-        unreadable: Vec<SessionId>,
+        unchanged: Vec<SessionId>,
     ) -> Self {
         let mut cursor = Self {
             upto: table.number(),
             elsewhere: elsewhere.into(),
             ended_elsewhere,
-            unreadable,
+            unchanged,
             ..Self::default()
         };
         for (id, known) in pending {
@@ -140,9 +140,9 @@ impl Cursor {
             if !table.entry(id).as_ref().is_some_and(is_news) {
                 continue;
             }
-            let elsewhere = self.unreadable.iter().position(|unreadable| *unreadable == id);
+            let elsewhere = self.unchanged.iter().position(|unchanged| *unchanged == id);
             let known = elsewhere.map_or(Known::AsOf(sent), |index| {
-                self.unreadable.swap_remove(index);
+                self.unchanged.swap_remove(index);
                 Known::Running
             });
             self.push(id, known);
@@ -178,6 +178,6 @@ impl Cursor {
     /// Sessions that the follower knows as running, and that are not in the table.
     pub(super) fn running_elsewhere(&self) -> impl Iterator<Item = SessionId> {
         let elsewhere = self.elsewhere.iter().map(|change| change.reading.session.id);
-        elsewhere.chain(self.unreadable.iter().copied())
+        elsewhere.chain(self.unchanged.iter().copied())
     }
 }

@@ -249,14 +249,14 @@ impl Follower {
     /// Goes on from the mark by the table, and what has been read of sessions that are not in it.
     fn go_on(&mut self, mark: &Mark, elsewhere: Elsewhere) {
         let table = self.followed.table.lock();
-        let Resumed { pending, missed, absent: still, unlisted, mut unreadable } =
-            mark.resume(&table);
-        let Elsewhere { mut changes, unchanged } = elsewhere;
+        let Resumed { pending, missed, absent: still, unlisted, unreadable } = mark.resume(&table);
+        let Elsewhere { mut changes, mut unchanged } = elsewhere;
         changes.retain(|change| still.contains(&change.reading.session.id));
-        unreadable.extend(unchanged.into_iter().filter(|id| still.contains(id)));
+        unchanged.retain(|id| still.contains(id));
+        unchanged.extend(unreadable);
         self.failing_since = None;
         self.first.extend(missed.map(FollowEvent::Missed));
-        let cursor = Cursor::resumed(&table, pending, changes, unlisted, unreadable);
+        let cursor = Cursor::resumed(&table, pending, changes, unlisted, unchanged);
         self.place = Place::At(cursor);
     }
 
