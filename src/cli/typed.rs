@@ -1,7 +1,7 @@
 //! The options as they have been typed: an option with two names, or one that becomes a field of a request, is
 //! named in an error as the person knows it.
 
-use std::env;
+use std::{env, ffi::OsString};
 
 use clap::{Arg, Command, CommandFactory as _};
 
@@ -9,11 +9,16 @@ use super::Cli;
 
 /// Whether this option, such as `--since`, is among the arguments of this process.
 pub(super) fn is_typed(option: &str) -> bool {
-    env::args_os().any(|argument| {
+    times_typed(option) > 0
+}
+
+fn times_typed(option: &str) -> usize {
+    let is_typed = |argument: &OsString| {
         let argument = argument.to_string_lossy();
         let rest = argument.strip_prefix(option);
         rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('='))
-    })
+    };
+    env::args_os().filter(is_typed).count()
 }
 
 /// The name by which this option was given: clap knows an option by its first name.
@@ -43,10 +48,18 @@ const FIELDS: [(&str, &[&str]); 12] = [
     ("max_age", &["--max-age"]),
 ];
 
-/// What was typed for this field of a request, with both ends of a range; `None` if it comes from no option.
+/// What was typed for this field of a request, with both ends of a range, or for one item of it, such as
+/// `filter.vm_names[1]`; `None` if it comes from no option.
 pub(super) fn options_of(field: &str) -> Option<String> {
+    let (field, index) = field.split_once('[').unwrap_or((field, ""));
     let (_, options) = FIELDS.iter().find(|(known, _)| *known == field)?;
     let typed: Vec<_> =
         options.iter().map(|option| as_typed(option)).filter(|option| is_typed(option)).collect();
-    (!typed.is_empty()).then(|| typed.join(" to "))
+    match (&typed[..], index.trim_end_matches(']').parse::<usize>()) {
+        ([], _) => None,
+        ([option], Ok(index)) if times_typed(option) > 1 => {
+            Some(format!("{option} number {}", index.saturating_add(1)))
+        }
+        _ => Some(typed.join(" to ")),
+    }
 }

@@ -9,6 +9,7 @@ use super::{
     convert::{em_result, em_state, em_task_state},
     reasons::INVALID_FILTER,
     status::Failure,
+    validation::checked_items,
 };
 use crate::{
     enterprise_manager::{
@@ -34,7 +35,7 @@ pub(super) fn session_filter(filter: &ReplicaSessionFilter) -> Result<SessionFil
         &filter.states,
         |state| em_state(replica_session::State::try_from(state).ok()?),
         "filter.states",
-        "must be known values of ReplicaSession.State, not STATE_UNSPECIFIED",
+        "must be a known value of ReplicaSession.State, not STATE_UNSPECIFIED",
     )?;
     Ok(SessionFilter {
         job_id: job_id(&filter.job_id)?,
@@ -55,7 +56,7 @@ pub(super) fn task_filter(filter: &ReplicaTaskSessionFilter) -> Result<TaskFilte
         &filter.states,
         |state| em_task_state(replica_task_session::State::try_from(state).ok()?),
         "filter.states",
-        "must be known values of ReplicaTaskSession.State, not STATE_UNSPECIFIED",
+        "must be a known value of ReplicaTaskSession.State, not STATE_UNSPECIFIED",
     )?;
     Ok(TaskFilter {
         vm_names: vm_names(&filter.vm_names)?,
@@ -76,7 +77,7 @@ fn results(results: &[i32]) -> Result<Vec<RunResult>, Failure> {
         results,
         |result| em_result(replica_session::Result::try_from(result).ok()?),
         "filter.results",
-        "must be known values of ReplicaSession.Result, not RESULT_UNSPECIFIED",
+        "must be a known value of ReplicaSession.Result, not RESULT_UNSPECIFIED",
     )
 }
 
@@ -87,7 +88,9 @@ fn values<T: Ord>(
     field: &'static str,
     problem: &'static str,
 ) -> Result<Vec<T>, Failure> {
-    sorted(numbers.iter().map(|number| em_value(*number).ok_or(invalid(field, problem))))
+    let values =
+        checked_items(numbers, &INVALID_FILTER, field, |number| em_value(*number).ok_or(problem))?;
+    Ok(sorted(values))
 }
 
 fn vm_names(texts: &[String]) -> Result<Vec<Name>, Failure> {
@@ -95,10 +98,11 @@ fn vm_names(texts: &[String]) -> Result<Vec<Name>, Failure> {
     if texts.len() > MAX_VALUES {
         return Err(invalid(FIELD, "must not be more than 100"));
     }
-    let names = texts.iter().map(|text| {
-        name(text, FIELD)?.ok_or(invalid(FIELD, "must not be empty: leave it out instead"))
-    });
-    sorted(names)
+    let names = checked_items(texts, &INVALID_FILTER, FIELD, |text| match text.as_str() {
+        "" => Err("must not be empty: leave it out instead"),
+        text => checked_name(text),
+    })?;
+    Ok(sorted(names))
 }
 
 /// The ids in a filter of sessions, in their order and without duplicates.
@@ -106,7 +110,7 @@ pub(super) fn session_ids(texts: &[String]) -> Result<Vec<SessionId>, Failure> {
     if texts.len() > MAX_SESSIONS {
         return Err(invalid(SESSION_IDS, "must not be more than 1000"));
     }
-    let mut ids = parsed(texts).collect::<Result<Vec<_>, _>>()?;
+    let mut ids = checked_ids(texts)?;
     let mut seen = HashSet::new();
     ids.retain(|id| seen.insert(*id));
     Ok(ids)
@@ -136,22 +140,19 @@ fn task_sessions(texts: &[String]) -> Result<Vec<SessionId>, Failure> {
     if texts.len() > MAX_VALUES {
         return Err(invalid(SESSION_IDS, "must not be more than 100"));
     }
-    sorted(parsed(texts))
+    Ok(sorted(checked_ids(texts)?))
 }
 
-fn parsed(texts: &[String]) -> impl Iterator<Item = Result<SessionId, Failure>> {
+fn checked_ids(texts: &[String]) -> Result<Vec<SessionId>, Failure> {
     let problem = "must be a UUID or urn:veeam:ReplicaJobSession:<UUID>";
-    texts.iter().enumerate().map(move |(index, text)| {
-        text.parse().map_err(|_| Failure::InvalidItem(&INVALID_FILTER, SESSION_IDS, index, problem))
-    })
+    checked_items(texts, &INVALID_FILTER, SESSION_IDS, |text| text.parse().map_err(|_| problem))
 }
 
 /// The values, sorted and without duplicates, so that equal filters are the same.
-fn sorted<T: Ord>(values: impl Iterator<Item = Result<T, Failure>>) -> Result<Vec<T>, Failure> {
-    let mut values = values.collect::<Result<Vec<_>, _>>()?;
+fn sorted<T: Ord>(mut values: Vec<T>) -> Vec<T> {
     values.sort_unstable();
     values.dedup();
-    Ok(values)
+    values
 }
 
 fn job_id(text: &str) -> Result<Option<Uuid>, Failure> {
@@ -179,12 +180,15 @@ fn name(text: &str, field: &'static str) -> Result<Option<Name>, Failure> {
     if text.is_empty() {
         return Ok(None);
     }
-    Name::new(text).map(Some).map_err(|error| match error {
-        InvalidName::TooLong => invalid(field, "must not be longer than 255 characters"),
-        InvalidName::ControlCharacter => invalid(
-            field,
-            "must not have control characters, which Enterprise Manager's filter cannot express",
-        ),
+    checked_name(text).map(Some).map_err(|problem| invalid(field, problem))
+}
+
+fn checked_name(text: &str) -> Result<Name, &'static str> {
+    Name::new(text).map_err(|error| match error {
+        InvalidName::TooLong => "must not be longer than 255 characters",
+        InvalidName::ControlCharacter => {
+            "must not have control characters, which Enterprise Manager's filter cannot express"
+        }
     })
 }
 

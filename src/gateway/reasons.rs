@@ -74,7 +74,7 @@ table! {
         "filter has a value that Enterprise Manager cannot filter by",
         "tell the caller's owner: the message names the invalid field of the filter";
     INVALID_KINDS = InvalidArgument, "INVALID_KINDS",
-        "kinds must be known values of ReplicaSessionChange.Kind, not KIND_UNSPECIFIED",
+        "each of kinds must be a known value of ReplicaSessionChange.Kind, not KIND_UNSPECIFIED",
         "tell the caller's owner: `kinds` has a value that the contract does not define";
     INVALID_RESUME_TOKEN = InvalidArgument, "INVALID_RESUME_TOKEN",
         "resume_token must be that of an earlier watch with the same filter and kinds; watch again without it, and list what may have been missed",

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::{
-    reasons::{INVALID_ID, INVALID_MAX_AGE, INVALID_VIEW},
+    reasons::{INVALID_ID, INVALID_MAX_AGE, INVALID_VIEW, Row},
     status::Failure,
 };
 use crate::{
@@ -32,6 +32,19 @@ impl ValidGet {
             with_failed_tasks: request.include_failed_tasks,
         })
     }
+}
+
+/// The items of a repeated field. The first one with a problem fails the request, and is named by its index.
+pub(super) fn checked_items<T, U>(
+    items: &[T],
+    row: &'static Row,
+    field: &'static str,
+    check: impl Fn(&T) -> Result<U, &'static str>,
+) -> Result<Vec<U>, Failure> {
+    let checked = items.iter().enumerate().map(|(index, item)| {
+        check(item).map_err(|problem| Failure::InvalidItem(row, field, index, problem))
+    });
+    checked.collect()
 }
 
 /// The session id in a field.

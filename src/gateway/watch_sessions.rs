@@ -17,6 +17,7 @@ use super::{
     page_token::PageTokens,
     reasons::{INVALID_FILTER, INVALID_KINDS, INVALID_RESUME_TOKEN},
     status::Failure,
+    validation::checked_items,
     watch::{ended, outage_event, promised},
 };
 use crate::{
@@ -53,7 +54,7 @@ impl ValidWatch {
         }
         let filter = filter.map_or(Ok(SessionFilter::default()), session_filter)?;
         let mut kinds =
-            request.kinds.iter().map(|kind| kind_of(*kind)).collect::<Result<Vec<_>, _>>()?;
+            checked_items(&request.kinds, &INVALID_KINDS, "kinds", |kind| kind_of(*kind))?;
         kinds.sort_unstable();
         kinds.dedup();
         let request_text = format!("watch sessions {kinds:?} {}", filter.expression());
@@ -69,7 +70,7 @@ impl ValidWatch {
     }
 }
 
-fn kind_of(kind: i32) -> Result<ChangeKind, Failure> {
+fn kind_of(kind: i32) -> Result<ChangeKind, &'static str> {
     Ok(match Kind::try_from(kind) {
         Ok(Kind::Appeared) => ChangeKind::Appeared,
         Ok(Kind::Changed) => ChangeKind::Changed,
@@ -77,8 +78,7 @@ fn kind_of(kind: i32) -> Result<ChangeKind, Failure> {
         Ok(Kind::Left) => ChangeKind::Left,
         Ok(Kind::Removed) => ChangeKind::Removed,
         Ok(Kind::Unspecified) | Err(_) => {
-            let problem = "must be known values of ReplicaSessionChange.Kind, not KIND_UNSPECIFIED";
-            return Err(Failure::InvalidRequest(&INVALID_KINDS, "kinds", problem));
+            return Err("must be a known value of ReplicaSessionChange.Kind, not KIND_UNSPECIFIED");
         }
     })
 }

@@ -68,6 +68,9 @@ async fn what_the_gateway_says_of_a_field_is_said_of_the_option_that_it_comes_fr
     }
     let names: Vec<_> = (0..101).map(|number| format!("--vm={number}")).collect();
     assert_refused(program(&["tasks", &server]).args(names), "--vm must not be more than").await;
+    let vms = ["tasks", &server, "--vm=a", "--vm=b\nc"];
+    assert_refused(&mut program(&vms), ": --vm number 2 must not have control").await;
+    assert_refused(&mut program(&["tasks", &server, "--vm=b\nc"]), ": --vm must not have").await;
     for filter in ["list", "tasks"] {
         let command = [filter, &server, "--job-name=a"];
         let token = with(&command, &["--page-token=nope"]);

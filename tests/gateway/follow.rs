@@ -288,18 +288,21 @@ async fn what_fails_before_the_first_event_fails_the_call_unless_it_passes() {
 }
 
 #[tokio::test]
-async fn invalid_requests_name_the_field() {
+async fn invalid_requests_name_the_field_and_the_index() {
     type Change = fn(&mut WatchSessionsRequest);
     let setup = start().await;
-    let wrong: [(&str, &str, Change); 5] = [
+    let wrong: [(&str, &str, Change); 6] = [
         ("filter.session_ids", "INVALID_FILTER", |it| {
             it.filter.as_mut().unwrap().session_ids = vec![id(1)];
         }),
         ("filter.job_name", "INVALID_FILTER", |it| {
             it.filter.as_mut().unwrap().job_name = "a\nb".to_owned();
         }),
-        ("kinds", "INVALID_KINDS", |it| it.kinds = vec![1, 0]),
-        ("kinds", "INVALID_KINDS", |it| it.kinds = vec![99]),
+        ("filter.results[1]", "INVALID_FILTER", |it| {
+            it.filter.as_mut().unwrap().results = vec![1, 99];
+        }),
+        ("kinds[1]", "INVALID_KINDS", |it| it.kinds = vec![1, 0]),
+        ("kinds[0]", "INVALID_KINDS", |it| it.kinds = vec![99]),
         ("resume_token", "INVALID_RESUME_TOKEN", |it| it.resume_token = "x".to_owned()),
     ];
     for (field, why, change) in wrong {

@@ -411,7 +411,7 @@ async fn assert_invalid(
 }
 
 #[tokio::test]
-async fn an_invalid_request_names_its_field_and_never_reaches_em() {
+async fn an_invalid_request_names_its_field_with_the_index_and_never_reaches_em() {
     let setup = start().await;
     let time = |seconds, nanos| Some(prost_types::Timestamp { seconds, nanos });
     let range = |start_time, end_time| Some(TimeRange { start_time, end_time });
@@ -446,10 +446,10 @@ async fn an_invalid_request_names_its_field_and_never_reaches_em() {
     filter("filter.backup_server_name", |f| {
         f.backup_server_name = "\u{85}".to_owned();
     });
-    filter("filter.states", |f| f.states = vec![1, 0]);
-    filter("filter.states", |f| f.states = vec![99]);
-    filter("filter.results", |f| f.results = vec![0]);
-    filter("filter.results", |f| f.results = vec![-1]);
+    filter("filter.states[1]", |f| f.states = vec![1, 0]);
+    filter("filter.states[0]", |f| f.states = vec![99]);
+    filter("filter.results[0]", |f| f.results = vec![0]);
+    filter("filter.results[2]", |f| f.results = vec![1, 2, -1]);
     for (field, change) in wrong {
         let mut filter = ReplicaSessionFilter::default();
         change(&mut filter);

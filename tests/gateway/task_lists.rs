@@ -360,7 +360,7 @@ fn a_hostile_machine_name_matches_only_its_own_machine() {
 }
 
 #[tokio::test]
-async fn an_invalid_request_names_its_field_and_never_reaches_em() {
+async fn an_invalid_request_names_its_field_with_the_index_and_never_reaches_em() {
     type Change = Box<dyn Fn(&mut ListTaskSessionsRequest, &mut ReplicaTaskSessionFilter)>;
     let setup = start().await;
     let many = |text: &str| vec![text.to_owned(); 101];
@@ -376,9 +376,15 @@ async fn an_invalid_request_names_its_field_and_never_reaches_em() {
             "INVALID_MAX_AGE",
             Box::new(|r, _| r.max_age = Some(prost_types::Duration { seconds: -1, nanos: 0 })),
         ),
-        ("filter.vm_names", "INVALID_FILTER", Box::new(|_, f| f.vm_names = vec![String::new()])),
-        ("filter.vm_names", "INVALID_FILTER", Box::new(|_, f| f.vm_names = vec!["\n".to_owned()])),
-        ("filter.vm_names", "INVALID_FILTER", Box::new(|_, f| f.vm_names = vec!["x".repeat(256)])),
+        ("filter.vm_names[0]", "INVALID_FILTER", {
+            Box::new(|_, f| f.vm_names = vec![String::new(), "fs02".to_owned()])
+        }),
+        ("filter.vm_names[1]", "INVALID_FILTER", {
+            Box::new(|_, f| f.vm_names = vec!["fs02".to_owned(), "\n".to_owned()])
+        }),
+        ("filter.vm_names[2]", "INVALID_FILTER", {
+            Box::new(|_, f| f.vm_names = ["a".to_owned(), "b".to_owned(), "x".repeat(256)].to_vec())
+        }),
         ("filter.vm_names", "INVALID_FILTER", Box::new(move |_, f| f.vm_names = many("x"))),
         ("filter.session_ids", "INVALID_FILTER", Box::new(move |_, f| f.session_ids = ids.clone())),
         ("filter.session_ids[1]", "INVALID_FILTER", {
@@ -392,9 +398,9 @@ async fn an_invalid_request_names_its_field_and_never_reaches_em() {
         ("filter.backup_server_name", "INVALID_FILTER", {
             Box::new(|_, f| f.backup_server_name = "\u{85}".to_owned())
         }),
-        ("filter.states", "INVALID_FILTER", Box::new(|_, f| f.states = vec![1, 0])),
-        ("filter.states", "INVALID_FILTER", Box::new(|_, f| f.states = vec![4])),
-        ("filter.results", "INVALID_FILTER", Box::new(|_, f| f.results = vec![0])),
+        ("filter.states[1]", "INVALID_FILTER", Box::new(|_, f| f.states = vec![1, 0])),
+        ("filter.states[0]", "INVALID_FILTER", Box::new(|_, f| f.states = vec![4])),
+        ("filter.results[2]", "INVALID_FILTER", Box::new(|_, f| f.results = vec![1, 2, 0])),
         ("filter.create_time", "INVALID_FILTER", {
             Box::new(move |_, f| {
                 f.create_time = Some(TimeRange { start_time: time(2), end_time: time(1) });
@@ -416,6 +422,8 @@ async fn an_invalid_request_names_its_field_and_never_reaches_em() {
         assert_eq!((status.code(), &*reason(&status)), (Code::InvalidArgument, why), "{field}");
         let details = status.get_error_details();
         assert_eq!(details.bad_request().unwrap().field_violations[0].field, field);
+        let message = status.message();
+        assert!(message.starts_with(&format!("{field} must ")), "{message}");
     }
     assert_eq!(setup.simulator.counts().requests, 0);
     // What fits is asked.
