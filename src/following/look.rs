@@ -10,7 +10,10 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
-use super::{entry::Gone, query::OneQuery, state::Followed, table::Look, unreadable::Unreadable};
+use super::{
+    entry::Gone, query::OneQuery, room::NoRoom, state::Followed, table::Look,
+    unreadable::Unreadable,
+};
 use crate::{
     enterprise_manager::{Error, View},
     sharing::{SharedReads, TurnTerms},
@@ -21,15 +24,15 @@ use crate::{
 pub(crate) enum LookError {
     /// More sessions match than can be followed.
     TooMany,
-    /// So many match, at least, that there is no room for them beside those of other filters.
-    NoRoom(usize),
+    /// So many match that there is no room for them beside those of other filters.
+    NoRoom(NoRoom),
     /// Enterprise Manager gave no answer.
     Failed(Error),
 }
 
 /// Looks for sessions that match the filter and are not over, or have ended `since`, and reads those by their ids
 /// that the table has as running, or that cannot be read, and that are not among them. `is_long`: whether it goes
-/// back all the way. Goes on only as long as there `is_room` for what it has found.
+/// back all the way. Goes on only as long as it can `take_room` for what it has found.
 ///
 /// # Errors
 ///
@@ -40,10 +43,10 @@ pub(super) async fn look<'t>(
     followed: &Followed,
     since: Timestamp,
     is_long: bool,
-    is_room: &impl Fn(usize) -> bool,
+    take_room: &impl Fn(usize) -> Result<(), NoRoom>,
     terms: impl Fn() -> TurnTerms<'t>,
 ) -> Result<Look, LookError> {
-    let mut listed = one_query.list(reads, &followed.filter, since, is_room, &terms).await?;
+    let mut listed = one_query.list(reads, &followed.filter, since, take_room, &terms).await?;
     let (here, earlier, running) = {
         let table = followed.table.lock();
         let is_over = |id| table.entry(id).is_some_and(|it| it.gone() == Some(Gone::Ended));

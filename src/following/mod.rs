@@ -47,6 +47,7 @@ pub(crate) use look::LookError;
 pub(crate) use mark::{Checksum, Mark, Missed};
 pub(crate) use query::lately;
 pub(crate) use registry::FollowRegistry;
+pub(crate) use room::NoRoom;
 
 use crate::{
     enterprise_manager::{CallerKey, SessionFilter},

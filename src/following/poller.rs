@@ -173,9 +173,10 @@ impl FilterPoller {
         };
         let one_query = &self.registry.one_query;
         // Only the first look can find that there is no room.
-        let is_room = |found| !is_first || self.registry.takes(&self.followed, found);
+        let take_room =
+            |found| if is_first { self.registry.take(&self.followed, found) } else { Ok(()) };
         let result =
-            look(&self.reads, one_query, &self.followed, since, is_long, &is_room, terms).await;
+            look(&self.reads, one_query, &self.followed, since, is_long, &take_room, terms).await;
         if result.is_err() {
             self.followed.found.store(0, Ordering::SeqCst);
         }

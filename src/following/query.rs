@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-use super::{look::LookError, table::MAX_SESSIONS, unreadable::Listed};
+use super::{look::LookError, room::NoRoom, table::MAX_SESSIONS, unreadable::Listed};
 use crate::{
     enterprise_manager::{
         Error, ItemList, Lately, MAX_PAGE_SIZE, Order, Position, Reading, Rows, SessionFilter,
@@ -68,13 +68,13 @@ impl OneQuery {
         reads: &SharedReads,
         filter: &SessionFilter,
         since: Timestamp,
-        is_room: &impl Fn(usize) -> bool,
+        take_room: &impl Fn(usize) -> Result<(), NoRoom>,
         terms: &impl Fn() -> TurnTerms<'t>,
     ) -> Result<Listed, LookError> {
         let mut listed = Listed::default();
         let refusal = if self.is_enough() {
             let either = Lately::RunningOrEnded { since };
-            match list(reads, filter, either, is_room, terms, &mut listed).await {
+            match list(reads, filter, either, take_room, terms, &mut listed).await {
                 Err(LookError::Failed(error)) if error.may_be_of_the_query() => Some(error),
                 outcome => return outcome.map(|()| listed),
             }
@@ -84,7 +84,7 @@ impl OneQuery {
         listed = Listed::default();
         // In this order: what ends in between is found by both, and the later answer counts.
         for lately in [Lately::Running, Lately::Ended { since }] {
-            list(reads, filter, lately, is_room, terms, &mut listed).await?;
+            list(reads, filter, lately, take_room, terms, &mut listed).await?;
         }
         if let Some(why) = refusal {
             self.is_not_enough(&why);
@@ -108,7 +108,7 @@ async fn list<'t>(
     reads: &SharedReads,
     filter: &SessionFilter,
     how_far: Lately,
-    is_room: &impl Fn(usize) -> bool,
+    take_room: &impl Fn(usize) -> Result<(), NoRoom>,
     terms: &impl Fn() -> TurnTerms<'t>,
     listed: &mut Listed,
 ) -> Result<(), LookError> {
@@ -130,9 +130,7 @@ async fn list<'t>(
         if listed.len() > MAX_SESSIONS {
             return Err(LookError::TooMany);
         }
-        if !is_room(listed.len()) {
-            return Err(LookError::NoRoom(listed.len()));
-        }
+        take_room(listed.len()).map_err(LookError::NoRoom)?;
         match page.next {
             Some(next) => position = next,
             None => return Ok(()),

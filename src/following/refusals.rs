@@ -53,7 +53,7 @@ impl Refusals {
 mod tests {
     use jiff::Timestamp;
 
-    use super::*;
+    use super::{super::room::NoRoom, *};
     use crate::enterprise_manager::Period;
 
     const TIME: Duration = Duration::from_secs(30);
@@ -69,9 +69,10 @@ mod tests {
         let mut refusals = Refusals::new(TIME);
         refusals.add(filter(0), LookError::TooMany);
         tokio::time::advance(TIME / 2).await;
-        refusals.add(filter(1), LookError::NoRoom(900));
+        let no_room = NoRoom { found: 900, maximum: 1000, is_own: true };
+        refusals.add(filter(1), LookError::NoRoom(no_room));
         assert!(matches!(refusals.why(&filter(0)), Some(LookError::TooMany)));
-        assert!(matches!(refusals.why(&filter(1)), Some(LookError::NoRoom(900))));
+        assert!(matches!(refusals.why(&filter(1)), Some(LookError::NoRoom(it)) if it.found == 900));
         assert!(refusals.why(&filter(2)).is_none());
         tokio::time::advance(TIME / 2).await;
         assert!(refusals.why(&filter(0)).is_none() && refusals.why(&filter(1)).is_some());

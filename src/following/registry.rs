@@ -13,7 +13,7 @@ use super::{
     look::LookError,
     query::OneQuery,
     refusals::Refusals,
-    room::{self, LEAST_HELD, Others},
+    room::{self, LEAST_HELD, NoRoom, Others},
     state::Followed,
     table::MAX_SESSIONS,
 };
@@ -94,12 +94,11 @@ impl FollowRegistry {
         caller: CallerKey,
     ) -> Result<(), LookError> {
         let found = match self.refusals.lock().why(filter) {
-            Some(LookError::NoRoom(found)) => *found,
+            Some(LookError::NoRoom(NoRoom { found, .. })) => *found,
             Some(why) => return Err(why.clone()),
             None => LEAST_HELD,
         };
-        let fits = self.others(filters, caller, None).leave_room_for(found);
-        fits.then_some(()).ok_or(LookError::NoRoom(found))
+        self.others(filters, caller, None).leave_room_for(found).map_err(LookError::NoRoom)
     }
 
     /// Removes this filter, and remembers why nobody can follow it.
@@ -110,20 +109,22 @@ impl FollowRegistry {
         self.refusals.lock().add(filter.clone(), why);
     }
 
-    /// Takes room for what the first look at this filter has found. `false` if there is none.
-    pub(super) fn takes(&self, followed: &Arc<Followed>, found: usize) -> bool {
+    /// Takes room for what the first look at this filter has found.
+    ///
+    /// # Errors
+    ///
+    /// There is none.
+    pub(super) fn take(&self, followed: &Arc<Followed>, found: usize) -> Result<(), NoRoom> {
         // So many it counts as from the beginning.
         if found <= LEAST_HELD {
-            return true;
+            return Ok(());
         }
         // While it is locked, no other look takes the same room.
         let filters = self.filters.lock();
-        let Some(Registered { caller, .. }) = filters.get(&followed.filter) else { return true };
-        let fits = self.others(&filters, *caller, Some(followed)).leave_room_for(found);
-        if fits {
-            followed.found.store(found, Ordering::SeqCst);
-        }
-        fits
+        let Some(Registered { caller, .. }) = filters.get(&followed.filter) else { return Ok(()) };
+        self.others(&filters, *caller, Some(followed)).leave_room_for(found)?;
+        followed.found.store(found, Ordering::SeqCst);
+        Ok(())
     }
 
     /// How many sessions this filter, which is followed, should have at most.
@@ -152,18 +153,15 @@ impl FollowRegistry {
             own += if registered.caller == caller { held } else { 0 };
             callers.insert(registered.caller);
         }
-        Others { limit: self.limit(), all, own, callers: callers.len() }
-    }
-
-    fn limit(&self) -> usize {
-        room::limit(self.settings.followed_sessions)
+        let for_one = self.settings.followed_sessions;
+        Others { for_one, all, own, callers: callers.len() }
     }
 
     /// What is followed now.
     pub(crate) fn summary(&self) -> Summary {
         let filters = self.filters.lock();
-        let mut summary =
-            Summary { filters: filters.len(), limit: self.limit(), ..Summary::default() };
+        let limit = room::limit(self.settings.followed_sessions);
+        let mut summary = Summary { filters: filters.len(), limit, ..Summary::default() };
         for Registered { followed, .. } in filters.values() {
             let (is_known, is_out) = {
                 let state = followed.state.borrow();
@@ -198,10 +196,10 @@ mod tests {
             registry.filters.lock().insert(filter, registered);
             followed
         });
-        assert!(registry.takes(&one, 1000));
-        assert!(registry.takes(&other, 100) && !registry.takes(&other, 1000));
+        assert!(registry.take(&one, 1000).is_ok());
+        assert!(registry.take(&other, 100).is_ok() && registry.take(&other, 1000).is_err());
         // It has failed, or ends.
         one.found.store(0, Ordering::SeqCst);
-        assert!(registry.takes(&other, 1000));
+        assert!(registry.take(&other, 1000).is_ok());
     }
 }

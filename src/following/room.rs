@@ -17,6 +17,17 @@ pub(super) const LEAST_HELD: usize = 100;
 /// A caller may hold at most this many times what is free, as of all that callers share.
 const SHARE: usize = 16;
 
+/// That there is no room for the sessions of a filter beside those of others.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct NoRoom {
+    /// How many it has, at least.
+    pub(super) found: usize,
+    /// How many a caller may follow that is alone.
+    pub(crate) maximum: usize,
+    /// Whether only this caller has as much as it may have, and others could follow it.
+    pub(crate) is_own: bool,
+}
+
 /// The limit for all callers, if one that is alone may hold so many: a sixteenth more, which is left for others.
 pub(super) fn limit(for_one: usize) -> usize {
     for_one + for_one / SHARE
@@ -25,8 +36,8 @@ pub(super) fn limit(for_one: usize) -> usize {
 /// What all filters but one hold.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Others {
-    /// Maximum of all filters.
-    pub(super) limit: usize,
+    /// Maximum for a caller that is alone.
+    pub(super) for_one: usize,
     /// Sessions of all the others.
     pub(super) all: usize,
     /// Sessions of those among them that the same caller has begun to follow.
@@ -37,18 +48,26 @@ pub(super) struct Others {
 
 impl Others {
     /// Whether this filter can be followed if it has so many sessions.
-    pub(super) fn leave_room_for(self, sessions: usize) -> bool {
-        let Some(free) = self.limit.checked_sub(self.all + sessions) else { return false };
-        self.own == 0 || self.own + sessions <= SHARE * free
+    ///
+    /// # Errors
+    ///
+    /// Why not.
+    pub(super) fn leave_room_for(self, sessions: usize) -> Result<(), NoRoom> {
+        let no_room = |is_own| NoRoom { found: sessions, maximum: self.for_one, is_own };
+        let free = limit(self.for_one).checked_sub(self.all + sessions);
+        let free = free.ok_or_else(|| no_room(false))?;
+        let fits = self.own == 0 || self.own + sessions <= SHARE * free;
+        if fits { Ok(()) } else { Err(no_room(true)) }
     }
 
     /// How many sessions this filter, which is followed and has so many, should have at most.
     pub(super) fn room(self, sessions: usize) -> usize {
         // With a look that goes back twice as far, it may have twice as many.
-        if (self.own + 2 * sessions) * self.callers <= self.limit {
+        let limit = limit(self.for_one);
+        if (self.own + 2 * sessions) * self.callers <= limit {
             return MAX_SESSIONS;
         }
-        self.limit.saturating_sub(self.all).clamp(LEAST_HELD, MAX_SESSIONS)
+        limit.saturating_sub(self.all).clamp(LEAST_HELD, MAX_SESSIONS)
     }
 }
 
@@ -57,15 +76,16 @@ mod tests {
     use super::*;
 
     fn others(all: usize, own: usize, callers: usize) -> Others {
-        Others { limit: limit(100_000), all, own, callers }
+        Others { for_one: 100_000, all, own, callers }
     }
 
     #[test]
     fn one_caller_gets_a_thousand_filters_and_others_still_find_room() {
-        assert!(others(99_900, 99_900, 1).leave_room_for(100));
-        assert!(!others(100_000, 100_000, 1).leave_room_for(100));
-        assert!(others(100_000, 0, 2).leave_room_for(MAX_SESSIONS));
-        assert!(others(100_000, 100_000, 1).limit - 100_000 >= 3 * MAX_SESSIONS);
+        assert!(others(99_900, 99_900, 1).leave_room_for(100).is_ok());
+        assert!(others(100_000, 100_000, 1).leave_room_for(100).unwrap_err().is_own);
+        assert!(others(100_000, 0, 2).leave_room_for(MAX_SESSIONS).is_ok());
+        assert!(!others(limit(100_000), 0, 2).leave_room_for(100).unwrap_err().is_own);
+        assert!(limit(100_000) - 100_000 >= 3 * MAX_SESSIONS);
     }
 
     #[test]

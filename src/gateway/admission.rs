@@ -4,18 +4,18 @@
 //! callers wait, and has no fair shares: a caller that starts as many calls as it can, and never
 //! finishes them, must leave some permits to the others. `shares.rs` says who counts as a caller.
 
-use std::{
-    fmt,
-    sync::{
-        Arc, Weak,
-        atomic::{AtomicUsize, Ordering},
-    },
+use std::sync::{
+    Arc, Weak,
+    atomic::{AtomicUsize, Ordering},
 };
 
 use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::shares::CallerShare;
+use super::{
+    overload::{Limit, Overload, Scope},
+    shares::CallerShare,
+};
 use crate::{
     operations::metrics::{GaugeGuard, Metrics},
     proto::CallKind,
@@ -48,23 +48,6 @@ pub(super) struct Admission {
     metrics: Arc<Metrics>,
 }
 
-/// What is exhausted when a call is refused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Limit {
-    /// `--max-in-flight`.
-    Calls,
-    /// The part of it for lists.
-    Lists,
-    /// `--max-watches`.
-    Watches,
-    /// The part of `--max-connections` for connections with watches.
-    WatchingConnections,
-    /// What followers of sessions may keep in memory.
-    FollowedSessions,
-    /// The calls of health and reflection that one connection may have open.
-    OtherCalls,
-}
-
 /// The watches of one connection: all of them together take one of the connections that may carry watches.
 #[derive(Default)]
 pub(super) struct ConnectionWatches(Mutex<Weak<FairPermit>>);
@@ -82,10 +65,13 @@ impl Admission {
     pub(super) fn new(settings: &CallSettings, connections: usize, metrics: Arc<Metrics>) -> Self {
         let kept = (connections / CONNECTIONS_PER_KEPT).max(1);
         Self {
-            calls: FairLimit::new(settings.max_in_flight),
-            lists: FairLimit::new((settings.max_in_flight / CALLS_PER_LIST).max(1)),
-            watches: FairLimit::new(settings.max_watches),
-            watching: FairLimit::of(connections.saturating_sub(kept).max(1)),
+            calls: FairLimit::new(Limit::Calls, settings.max_in_flight),
+            lists: FairLimit::new(Limit::Lists, (settings.max_in_flight / CALLS_PER_LIST).max(1)),
+            watches: FairLimit::new(Limit::Watches, settings.max_watches),
+            watching: FairLimit::of(
+                Limit::WatchingConnections,
+                connections.saturating_sub(kept).max(1),
+            ),
             metrics,
         }
     }
@@ -100,21 +86,17 @@ impl Admission {
         kind: CallKind,
         caller: &Arc<CallerShare>,
         connection: &ConnectionWatches,
-    ) -> Result<CallPermits, Limit> {
+    ) -> Result<CallPermits, Overload> {
         let is_list =
             matches!(kind, CallKind::List | CallKind::ListTasks | CallKind::ListTaskSessions);
         let is_watch = kind.is_watch();
-        let list =
-            is_list.then(|| self.lists.acquire(caller, |share| &share.lists).ok_or(Limit::Lists));
-        let watching = is_watch.then(|| {
-            let place = connection.place(&self.watching, caller);
-            place.ok_or(Limit::WatchingConnections)
-        });
+        let list = is_list.then(|| self.lists.acquire(caller, |share| &share.lists));
+        let watching = is_watch.then(|| connection.place(&self.watching, caller));
         Ok(CallPermits {
             _call_or_watch: if is_watch {
-                self.watches.acquire(caller, |share| &share.watches).ok_or(Limit::Watches)?
+                self.watches.acquire(caller, |share| &share.watches)?
             } else {
-                self.calls.acquire(caller, |share| &share.calls).ok_or(Limit::Calls)?
+                self.calls.acquire(caller, |share| &share.calls)?
             },
             _list: list.transpose()?,
             _watching: watching.transpose()?,
@@ -125,32 +107,23 @@ impl Admission {
 
 impl ConnectionWatches {
     /// The connection's place among those that carry watches: the one that its other watches hold, or a new
-    /// one. `None` if there is none left.
-    fn place(&self, limit: &FairLimit, caller: &Arc<CallerShare>) -> Option<Arc<FairPermit>> {
+    /// one.
+    ///
+    /// # Errors
+    ///
+    /// There is none left.
+    fn place(
+        &self,
+        limit: &FairLimit,
+        caller: &Arc<CallerShare>,
+    ) -> Result<Arc<FairPermit>, Overload> {
         let mut held = self.0.lock();
         if let Some(place) = held.upgrade() {
-            return Some(place);
+            return Ok(place);
         }
         let place = Arc::new(limit.acquire(caller, |share| &share.watching)?);
         *held = Arc::downgrade(&place);
-        Some(place)
-    }
-}
-
-impl fmt::Display for Limit {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Calls => "too many calls in flight (--max-in-flight)",
-            Self::Lists => "too many lists in flight (a sixteenth of --max-in-flight)",
-            Self::Watches => "too many open watches (--max-watches)",
-            Self::WatchingConnections => {
-                "too many connections with watches (three quarters of --max-connections)"
-            }
-            Self::FollowedSessions => "too many filters or sessions are followed (a fixed limit)",
-            Self::OtherCalls => {
-                "too many health and reflection calls on one connection (a fixed limit)"
-            }
-        })
+        Ok(place)
     }
 }
 
@@ -159,6 +132,9 @@ type Counter = fn(&CallerShare) -> &AtomicUsize;
 
 /// A limit that callers share fairly.
 struct FairLimit {
+    limit: Limit,
+    /// How many permits one caller gets that is alone.
+    maximum: usize,
     free: Arc<Semaphore>,
     reserve: usize,
 }
@@ -172,31 +148,38 @@ struct FairPermit {
 
 impl FairLimit {
     /// `count` permits for a caller that is alone, and a sixteenth more.
-    fn new(count: usize) -> Self {
+    fn new(limit: Limit, count: usize) -> Self {
         let extra = count / SHARE;
         let reserve = extra.min(RESERVE);
-        Self { free: Arc::new(Semaphore::new(count + extra + reserve)), reserve }
+        let free = Arc::new(Semaphore::new(count + extra + reserve));
+        Self { limit, maximum: count, free, reserve }
     }
 
     /// `count` permits in all, of which a caller that is alone gets nearly all.
-    fn of(count: usize) -> Self {
+    fn of(limit: Limit, count: usize) -> Self {
         let reserve = (count / SHARE).min(RESERVE);
-        Self { free: Arc::new(Semaphore::new(count)), reserve }
+        Self { limit, maximum: count, free: Arc::new(Semaphore::new(count)), reserve }
     }
 
     /// Acquires a permit for a caller. A caller may hold up to sixteen times the number of free
     /// permits. Thanks to the additional sixteenth, a caller that is alone gets the whole limit. The
     /// more callers want many permits, the fewer each gets.
-    fn acquire(&self, caller: &Arc<CallerShare>, counter: Counter) -> Option<FairPermit> {
+    ///
+    /// # Errors
+    ///
+    /// There is none left, or none for this caller.
+    fn acquire(&self, caller: &Arc<CallerShare>, counter: Counter) -> Result<FairPermit, Overload> {
+        let reached = |scope| Overload { limit: self.limit, maximum: self.maximum, scope };
         let free = self.free.available_permits().saturating_sub(self.reserve);
         let held = counter(caller);
         let holds = held.load(Ordering::Relaxed);
         if holds > 0 && holds >= SHARE * free {
-            return None;
+            return Err(reached(if free == 0 { Scope::Gateway } else { Scope::Caller }));
         }
-        let permit = self.free.clone().try_acquire_owned().ok()?;
+        let permit = self.free.clone().try_acquire_owned();
+        let permit = permit.map_err(|_| reached(Scope::Gateway))?;
         held.fetch_add(1, Ordering::Relaxed);
-        Some(FairPermit { _permit: permit, caller: caller.clone(), counter })
+        Ok(FairPermit { _permit: permit, caller: caller.clone(), counter })
     }
 }
 

@@ -137,7 +137,7 @@ fn described(failure: &Failure) -> (Level, String) {
         Failure::DeadlineExceeded(why) => {
             (Level::WARN, format!("call failed: deadline exceeded: {why}"))
         }
-        Failure::Overloaded(limit) => (Level::WARN, format!("call refused: {limit}")),
+        Failure::Overloaded(overload) => (Level::WARN, format!("call refused: {overload}")),
         Failure::TooManySessions => {
             (Level::INFO, "watch refused: too many sessions match its filter".to_owned())
         }

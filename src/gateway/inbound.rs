@@ -31,7 +31,7 @@ use tokio::time::{Instant, timeout_at};
 use tonic::{Code, Status, body::Body};
 
 use super::{
-    admission::{Admission, ConnectionWatches, Limit},
+    admission::{Admission, ConnectionWatches},
     call_context::{CallContext, CallTools},
     called_service::CalledService,
     caller::{Caller, Callers, PeerRole},
@@ -41,6 +41,7 @@ use super::{
     messages::{self, Answer, RequestBody},
     other_calls::OtherCalls,
     other_services::OtherServices,
+    overload::Limit,
     protocol,
     reasons::TABLE,
     request_id::{REQUEST_ID, RequestId},
@@ -125,9 +126,8 @@ impl Layers {
     }
 
     fn tools(&self) -> CallTools {
-        let Self { metrics, failures, permits, .. } = self;
-        let (metrics, failures) = (metrics.clone(), failures.clone());
-        CallTools { metrics, failures, permits: permits.clone() }
+        let (metrics, failures) = (self.metrics.clone(), self.failures.clone());
+        CallTools { metrics, failures, permits: self.permits.clone() }
     }
 }
 
@@ -234,7 +234,7 @@ impl Connection {
             Ok(permits) => permits,
             Err(failure) => {
                 // Refused is the connection, not the watch: one that stays would take the place of one for calls.
-                if matches!(failure, Failure::Overloaded(Limit::WatchingConnections)) {
+                if failure.is_of(Limit::WatchingConnections) {
                     connection.retire();
                 }
                 let response = fail(&call, &failure);

@@ -14,8 +14,8 @@
 //! inbound ─▶ caller ─▶ xfcc                                            who calls
 //!    ├────▶ other_calls ─▶ called_service, other_services               health and reflection
 //!    ├────▶ deadline, unread ─▶ messages ─▶ protocol                    the layers around a call
-//!    ├────▶ admission ─▶ shares
-//!    ├────▶ service ─▶ list_validation ─▶ validation, filter_validation, page_token
+//!    ├────▶ admission ─▶ shares, overload
+//!    ├────▶ service ─▶ list_validation ─▶ page_token, filter_validation ─▶ validation
 //!    │         ├─────▶ watch_sessions ─▶ filter_validation, resume_token ─▶ page_token
 //!    │         │             ▼
 //!    │         ├─────▶     watch ─▶ convert
@@ -24,7 +24,7 @@
 //!              ├────────▶ span                 │
 //!              │    ┌──────────────────────────┘
 //!              ▼
-//!            status ─▶ lateness, reasons, retry_signals     maps errors to statuses
+//!            status ─▶ lateness, overload, reasons, retry_signals   maps errors to statuses
 //! ```
 
 mod admission;
@@ -42,6 +42,7 @@ mod list_validation;
 mod messages;
 mod other_calls;
 mod other_services;
+pub mod overload;
 mod page_token;
 mod protocol;
 pub mod reasons;

@@ -21,14 +21,25 @@ use tokio::{
 use tonic::{Status, body::Body};
 
 use super::{
-    admission::Limit, call_context::CallContext, called_service::CalledService, lateness::Lateness,
-    messages::UnbrokenBody, other_services::OtherServices, protocol, status::Failure, unread,
+    call_context::CallContext,
+    called_service::CalledService,
+    lateness::Lateness,
+    messages::UnbrokenBody,
+    other_services::OtherServices,
+    overload::{Limit, Overload, Scope},
+    protocol,
+    status::Failure,
+    unread,
 };
 use crate::{listener::OpenCall, settings::CallSettings};
 
 /// How many of these calls one connection may have open: a quarter of its streams. A client's library watches health
 /// once for each service and connection; behind a proxy, hundreds of clients may share one.
 const PLACES: usize = 256;
+
+/// It has so many open.
+const FULL: Overload =
+    Overload { limit: Limit::OtherCalls, maximum: PLACES, scope: Scope::Connection };
 
 /// The services for health and reflection, and the places of one connection.
 pub(super) struct OtherCalls {
@@ -64,7 +75,7 @@ impl OtherCalls {
     {
         let place = valid.and_then(|()| {
             let place = self.places.clone().try_acquire_owned();
-            place.map_err(|_| Failure::Overloaded(Limit::OtherCalls))
+            place.map_err(|_| Failure::Overloaded(FULL))
         });
         let place = match place {
             Ok(place) => Arc::new(place),

@@ -17,8 +17,8 @@ use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 
 use super::{
-    admission::Limit,
     lateness::Lateness,
+    overload::{Limit, Overload},
     reasons::{
         CALLER_NOT_ALLOWED, EM_ACCESS_DENIED, EM_BAD_RESPONSE_EXCLUDED, EM_BAD_RESPONSE_FORBIDDEN,
         EM_BAD_RESPONSE_INVALID_FIELD, EM_BAD_RESPONSE_MALFORMED, EM_BAD_RESPONSE_NO_FIELDS,
@@ -59,8 +59,8 @@ pub enum Failure {
     CallerNotAllowed(String),
     /// The client's deadline, or the gateway's limit, has passed: why, for the log.
     DeadlineExceeded(Lateness),
-    /// So much is going on that this limit is reached.
-    Overloaded(Limit),
+    /// So much is going on that a limit is reached.
+    Overloaded(Overload),
     /// More sessions match than can be followed.
     TooManySessions,
     /// The connection of a watch has to end.
@@ -86,6 +86,11 @@ impl Failure {
         }
     }
 
+    /// Whether this limit refuses the call.
+    pub(super) fn is_of(&self, limit: Limit) -> bool {
+        matches!(self, Self::Overloaded(overload) if overload.limit == limit)
+    }
+
     /// What the client gets.
     pub fn status(&self) -> Status {
         let row = self.row();
@@ -100,6 +105,10 @@ impl Failure {
         {
             metadata.insert("item".to_owned(), id.clone());
             metadata.insert("field".to_owned(), (*element).to_owned());
+        }
+        if let Self::Overloaded(overload) = self {
+            let named = overload.metadata().map(|(name, value)| (name.to_owned(), value));
+            metadata.extend(named);
         }
         let mut details = ErrorDetails::with_error_info(row.reason, ERROR_DOMAIN, metadata);
         match self {
@@ -122,6 +131,7 @@ impl Failure {
         let message = match self {
             Self::InvalidRequest(_, field, problem) => format!("{field} {problem}"),
             Self::InvalidItem(_, field, index, problem) => format!("{field}[{index}] {problem}"),
+            Self::Overloaded(overload) => overload.message(),
             _ => row.message.to_owned(),
         };
         let mut status = Status::with_error_details(row.code, message, details);
@@ -194,7 +204,10 @@ fn row_of(error: &Error) -> &'static Row {
 mod tests {
     use std::{collections::BTreeSet, sync::Arc};
 
-    use super::{super::reasons::TABLE, *};
+    use super::{
+        super::{overload::Scope, reasons::TABLE},
+        *,
+    };
 
     /// What nginx takes, by default, of the heads of an answer, and half of what grpcio takes at any time.
     const MOST: usize = 4096;
@@ -273,15 +286,17 @@ mod tests {
                 Failure::InvalidItem(row, field, usize::MAX, problem),
             ]
         });
+        let overloads = Limit::ALL.map(|limit| {
+            Failure::Overloaded(Overload { limit, maximum: usize::MAX, scope: Scope::Caller })
+        });
         let others = [
             Failure::CallerNotAllowed(text()),
             Failure::DeadlineExceeded(Lateness::BeforeRead),
-            Failure::Overloaded(Limit::WatchingConnections),
             Failure::Interrupted,
             Failure::Panic(text()),
         ];
         let mut seen = BTreeSet::new();
-        for failure in of_em.chain(others) {
+        for failure in of_em.chain(others).chain(overloads) {
             seen.insert(failure.row().reason);
             assert!(size(&failure) < MOST, "{}: {}", failure.row().reason, size(&failure));
         }

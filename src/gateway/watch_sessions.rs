@@ -10,10 +10,10 @@ use tokio::time::{Instant, sleep_until};
 use tonic::Status;
 
 use super::{
-    admission::Limit,
     call_context::CallContext,
     convert::{self, timestamp},
     filter_validation::session_filter,
+    overload::{Limit, Overload, Scope},
     page_token::PageTokens,
     reasons::{INVALID_FILTER, INVALID_KINDS, INVALID_RESUME_TOKEN},
     status::Failure,
@@ -24,6 +24,7 @@ use crate::{
     enterprise_manager::{Reading, SessionFilter},
     following::{
         Change, ChangeKind, FollowEvent, Follower, Following, Kinds, LookError, Mark, Missed,
+        NoRoom,
     },
     operations::metrics::{FollowEventKind, GaugeGuard},
     proto::v1::{
@@ -194,7 +195,11 @@ fn event_kind(event: FollowEvent) -> EventKind {
 fn failure(error: LookError) -> Failure {
     match error {
         LookError::TooMany => Failure::TooManySessions,
-        LookError::NoRoom(_) => Failure::Overloaded(Limit::FollowedSessions),
+        LookError::NoRoom(NoRoom { maximum, is_own, .. }) => Failure::Overloaded(Overload {
+            limit: Limit::FollowedSessions,
+            maximum,
+            scope: if is_own { Scope::Caller } else { Scope::Gateway },
+        }),
         LookError::Failed(error) => Failure::EnterpriseManager(error, None),
     }
 }

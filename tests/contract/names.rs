@@ -5,6 +5,7 @@
 use std::{collections::BTreeSet, env, fs, path::Path};
 
 const LAST_RELEASE: &str = "tests/contract/names.txt";
+const ERRORS: &str = include_str!("../../docs/errors.md");
 
 #[test]
 fn no_name_of_the_last_release_is_missing() {
@@ -23,7 +24,7 @@ fn no_name_of_the_last_release_is_missing() {
     assert!(missing.is_empty(), "docs/stability.md promises them: {missing:#?}");
 }
 
-/// Settings, reasons with their code, metrics and fields of `/status`.
+/// Settings, reasons with their code, limits that refuse calls, metrics and fields of `/status`.
 fn names() -> BTreeSet<String> {
     let mut names = BTreeSet::new();
     for (kind, page) in [
@@ -41,7 +42,11 @@ fn names() -> BTreeSet<String> {
             }
         }
     }
-    for row in include_str!("../../docs/errors.md").lines().filter(|line| line.starts_with("| `")) {
+    let (reasons, limits) = ERRORS.split_once("\n## Which limit refused a call\n").unwrap();
+    for row in limits.lines().filter(|line| line.starts_with("| `") && !line.contains("set by")) {
+        names.insert(format!("limit {}", quoted(row).next().unwrap()));
+    }
+    for row in reasons.lines().filter(|line| line.starts_with("| `")) {
         let mut cells = row.split('|').skip(1).map(str::trim);
         let reason = cells.next().unwrap().trim_matches('`');
         names.insert(format!("reason {reason} {}", cells.next().unwrap()));

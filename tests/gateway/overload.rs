@@ -8,15 +8,13 @@ use h2::client::SendRequest;
 use replica_session_gateway::proto::v1::{ListReplicaSessionsRequest, ReplicaSessionFilter};
 use simulator::Options;
 use tokio::{net::TcpStream, time::timeout};
-use tonic::Code;
 use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
-use tonic_types::StatusExt;
 
 use super::{
     certificates::patterns,
     support::{
-        FINISHED, SOON, Setup, bare_call, channel, eventually, fault, framed, get, h2, reason,
-        request, start_with,
+        FINISHED, SOON, Setup, bare_call, channel, eventually, fault, framed, get, h2, limit,
+        reason, request, start_with,
     },
 };
 
@@ -35,7 +33,7 @@ async fn em_never_has_more_requests_in_flight_than_the_limit() {
 }
 
 #[tokio::test]
-async fn a_call_beyond_the_limit_is_rejected_at_once_with_a_retry_delay() {
+async fn a_call_beyond_the_limit_is_rejected_at_once_and_told_which_limit_it_is() {
     let setup = start_with(Options::default(), |settings| {
         settings.calls.max_in_flight = 2;
     })
@@ -48,10 +46,8 @@ async fn a_call_beyond_the_limit_is_rejected_at_once_with_a_retry_delay() {
 
     let result = timeout(Duration::from_secs(2), get(&setup.client, FINISHED)).await;
     let status = result.unwrap().unwrap_err();
-    assert_eq!(status.code(), Code::ResourceExhausted);
-    assert_eq!(reason(&status), "OVERLOADED");
-    let details = status.get_error_details();
-    assert!(details.retry_info().unwrap().retry_delay.is_some());
+    assert_eq!(limit(&status), "calls_in_flight 2 gateway");
+    assert!(status.message().starts_with("Too many calls in flight: 2 at most"), "{status:?}");
 
     simulator.set_faults([]);
     for call in waiting {
@@ -62,7 +58,7 @@ async fn a_call_beyond_the_limit_is_rejected_at_once_with_a_retry_delay() {
 }
 
 #[tokio::test]
-async fn lists_may_use_part_of_the_limit_on_calls() {
+async fn lists_may_use_part_of_the_limit_on_calls_and_are_told_so() {
     let setup = start_with(Options::default(), |settings| {
         settings.calls.max_in_flight = 32;
         settings.enterprise_manager.concurrency = 16;
@@ -83,7 +79,7 @@ async fn lists_may_use_part_of_the_limit_on_calls() {
     eventually("two lists are in flight", || simulator.counts().in_flight == 2).await;
     let result = timeout(Duration::from_secs(2), list(3)).await;
     let status = result.unwrap().unwrap_err();
-    assert_eq!(reason(&status), "OVERLOADED");
+    assert_eq!(limit(&status), "lists_in_flight 2 gateway");
     simulator.set_faults([]);
     get(&setup.client, FINISHED).await.unwrap();
     for list in waiting {

@@ -249,6 +249,17 @@ pub fn reason(status: &Status) -> String {
     info.reason.clone()
 }
 
+/// Of a call that was too much: which limit refused it, its maximum, and whose use of it counts.
+pub fn limit(status: &Status) -> String {
+    assert_eq!((status.code(), &*reason(status)), (tonic::Code::ResourceExhausted, "OVERLOADED"));
+    let details = status.get_error_details();
+    assert!(details.retry_info().unwrap().retry_delay.is_some());
+    let metadata = &details.error_info().unwrap().metadata;
+    let [limit, maximum, scope] = ["limit", "maximum", "scope"].map(|name| &metadata[name]);
+    assert!(status.message().contains(&**maximum), "{}", status.message());
+    format!("{limit} {maximum} {scope}")
+}
+
 /// A fixture's bytes.
 pub fn fixture(name: &str) -> Vec<u8> {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/enterprise-manager");

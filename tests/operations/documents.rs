@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use replica_session_gateway::gateway::reasons::TABLE;
+use replica_session_gateway::gateway::{overload::Limit, reasons::TABLE};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
@@ -11,6 +11,7 @@ use tokio::{
 use super::support::{FINISHED, UNKNOWN, start};
 
 const METRICS: &str = include_str!("../../docs/metrics.md");
+const ERRORS: &str = include_str!("../../docs/errors.md");
 const RUNBOOK: &str = include_str!("../../docs/runbook.md");
 const RULES: &str = include_str!("../../deploy/prometheus/rules.yml");
 const DASHBOARD: &str = include_str!("../../deploy/grafana/dashboard.json");
@@ -149,6 +150,14 @@ fn each_alert_links_to_its_entry_below_a_base_that_operators_set() {
         let link = format!("runbook_url: {base}#{}'\n", name.to_lowercase());
         assert!(alert.contains(&link), "{name} lacks {link}");
     }
+}
+
+#[test]
+fn callers_are_told_of_each_limit_that_can_refuse_a_call() {
+    let (_, limits) = ERRORS.split_once("\n## Which limit refused a call\n").unwrap();
+    let rows = limits.lines().filter_map(|line| line.strip_prefix("| `"));
+    let named: Vec<_> = rows.filter_map(|row| row.split('`').next()).skip(1).collect();
+    assert_eq!(named, Limit::ALL.map(Limit::name));
 }
 
 #[test]
