@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use parking_lot::Mutex;
 
 use crate::{
+    endless,
     options::Options,
     running_session, samples,
     session::{Session, Task},
@@ -17,6 +18,7 @@ pub(crate) struct Catalogue {
     started_at: Timestamp,
     running: u32,
     run_length: Duration,
+    endless: bool,
     finished: Vec<Session>,
     /// Sessions that have been set, or with `None` removed, by their ids.
     set: Mutex<BTreeMap<String, Option<Session>>>,
@@ -33,6 +35,7 @@ impl Catalogue {
             started_at,
             running: options.running,
             run_length: options.run_length,
+            endless: options.endless,
             finished,
             set: Mutex::default(),
         }
@@ -72,6 +75,9 @@ impl Catalogue {
     }
 
     fn running(&self, uptime: Duration) -> impl Iterator<Item = Session> {
-        running_session::sessions(self.started_at, self.running, self.run_length, uptime)
+        let Self { started_at, running, run_length, .. } = *self;
+        let endless =
+            self.endless.then(|| endless::sessions(started_at, run_length, uptime)).into_iter();
+        running_session::sessions(started_at, running, run_length, uptime).chain(endless.flatten())
     }
 }

@@ -24,6 +24,7 @@ mod certificate;
 mod clock;
 mod connection;
 mod element;
+mod endless;
 mod fault_text;
 mod faults;
 mod filter;

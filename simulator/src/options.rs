@@ -42,6 +42,9 @@ pub struct Options {
     /// How long after the start of the simulator the first of them stops; the others follow at the
     /// same intervals. The default is 5 minutes.
     pub run_length: Duration,
+    /// Whether another run begins when the first of them stops, another one when that has stopped, and so on. Of
+    /// those, only the latest 100 are known. The default is no.
+    pub endless: bool,
     /// The number of additional finished sessions, one every 8 hours, the latest a day before the
     /// start of the simulator. The default is 0; 150 give a second page of query results.
     pub history: u32,
@@ -75,6 +78,7 @@ impl Default for Options {
             href_host: "em01.tech.local:9398".to_owned(),
             running: 1,
             run_length: Duration::from_secs(5 * 60),
+            endless: false,
             history: 0,
             history_interval: None,
             history_jobs: vec!["SQL Replication".to_owned()],

@@ -71,36 +71,48 @@ fn session(started_at: Timestamp, run_length: Duration, uptime: Duration, ids: &
         length: head_start.saturating_add(run_length),
         elapsed: head_start.saturating_add(uptime),
     };
-    let stopped = uptime >= run_length;
-    Session {
-        id: ids.session.clone(),
-        server: samples::enterprise01(),
-        job: ids.job.clone(),
-        job_type: REPLICA.to_owned(),
-        created: run.created,
-        ended: stopped.then(|| later(run.created, run.length)),
-        state: if stopped { "Stopped" } else { "Working" }.to_owned(),
-        result: if stopped { "Success" } else { "None" }.to_owned(),
-        progress: if stopped { 100 } else { run.progress() },
-        is_retry: false,
-        failure_message: None,
-        more_links: Vec::new(),
-        tasks: vec![
-            run.task((&ids.tasks[0], "app01"), 40 << 30, [50, 50, 110]),
-            run.task((&ids.tasks[1], "app02"), 80 << 30, [110, 110, 550]),
-            run.task((&ids.tasks[2], "app03"), 60 << 30, [110, 550, 990]),
-        ],
-    }
+    let tasks = vec![
+        run.task((&ids.tasks[0], "app01"), 40 << 30, [50, 50, 110]),
+        run.task((&ids.tasks[1], "app02"), 80 << 30, [110, 110, 550]),
+        run.task((&ids.tasks[2], "app03"), 60 << 30, [110, 550, 990]),
+    ];
+    run.session(ids.session.clone(), ids.job.clone(), "Success", tasks)
 }
 
 /// The run as of one moment.
-struct Run {
-    created: Timestamp,
-    length: Duration,
-    elapsed: Duration,
+pub(crate) struct Run {
+    pub(crate) created: Timestamp,
+    pub(crate) length: Duration,
+    pub(crate) elapsed: Duration,
 }
 
 impl Run {
+    /// The session, which has this result at its end.
+    pub(crate) fn session(
+        &self,
+        id: String,
+        job: NamedResource,
+        result: &str,
+        tasks: Vec<Task>,
+    ) -> Session {
+        let stopped = self.elapsed >= self.length;
+        Session {
+            id,
+            server: samples::enterprise01(),
+            job,
+            job_type: REPLICA.to_owned(),
+            created: self.created,
+            ended: stopped.then(|| later(self.created, self.length)),
+            state: if stopped { "Stopped" } else { "Working" }.to_owned(),
+            result: if stopped { result } else { "None" }.to_owned(),
+            progress: if stopped { 100 } else { self.progress() },
+            is_retry: false,
+            failure_message: None,
+            more_links: Vec::new(),
+            tasks,
+        }
+    }
+
     /// Percent done, at most 99: only stopped sessions have 100.
     fn progress(&self) -> i32 {
         let percent = self.elapsed.as_millis() * 100 / self.length.as_millis().max(1);
@@ -113,7 +125,7 @@ impl Run {
     }
 
     /// A task that is created, starts and completes at these thousandths of the run.
-    fn task(
+    pub(crate) fn task(
         &self,
         (id, vm): (&str, &str),
         size: i64,

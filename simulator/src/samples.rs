@@ -27,8 +27,13 @@ pub(crate) fn replication_job_1() -> NamedResource {
     named("724e3c07-4e12-44f5-998f-d568071216d8", "Replication Job 1")
 }
 
-fn fileserver02_replication() -> NamedResource {
+pub(crate) fn fileserver02_replication() -> NamedResource {
     named("2c49a44e-1e59-4527-a6bc-6b2f9b579ee1", "Fileserver02 Replication")
+}
+
+/// The first of the default jobs of [`history`].
+pub(crate) fn sql_replication() -> NamedResource {
+    named("b04c217b-0538-4650-bec4-19deff4ea1ac", "SQL Replication")
 }
 
 /// The sessions of the vendor's documentation, with its times.

@@ -29,8 +29,8 @@ const FINISHED_SESSION_ID: &str = "04f694ad-664c-4603-a747-00edecae4f17";
 /// The first of three attempts to run one job.
 const FAILED_SESSION_ID: &str = "b6f1a9d2-30f4-4c0e-9a53-0d1c52e8f009";
 
-/// Time until the running session ends: short enough to watch it to its end, long enough to start
-/// watching.
+/// Time until the running session ends, and the length of all runs after it: short enough to watch one to its end,
+/// long enough to start watching.
 const RUN_LENGTH: Duration = Duration::from_secs(90);
 
 /// The one account of the simulated Enterprise Manager.
@@ -40,7 +40,7 @@ pub(super) const PASSWORD: &str = "simulated";
 /// Run a gateway with a simulated Enterprise Manager behind it
 ///
 /// Prints the addresses, reads a session through the gateway, and suggests what to try next. Uses
-/// the usual ports if they are free.
+/// the usual ports if they are free. A new run begins every 90 s, as long as the demo runs.
 ///
 /// Exit codes: 0 stopped by a signal, 64 wrong arguments, 70 stopped without a signal, 130 stopped by
 /// a second signal.
@@ -126,6 +126,7 @@ impl Demo {
             accounts: vec![Account::new(USERNAME, PASSWORD, Role::PortalUser)],
             faults: options.faults.clone(),
             run_length: RUN_LENGTH,
+            endless: true,
             ..Options::default()
         })
         .await
@@ -226,8 +227,11 @@ Try next, in another terminal:
   Watch that run until it ends, {seconds} s after the demo started:
     {program} watch {RUNNING_SESSION_ID}{server}{tls}
 
-  Follow all runs, as they begin, change and end:
+  Follow all runs, as they begin, change and end. As long as the demo runs, one begins whenever one has ended:
     {program} follow{server}{tls}
+
+  List what runs at the moment:
+    {program} list --state working{server}{tls}
 
   List recent failures, and why they happened:
     {program} list --result failed{server}{tls}
@@ -279,4 +283,40 @@ fn program() -> String {
         return "cargo run --".to_owned();
     }
     env::args().next().unwrap_or_else(|| env!("CARGO_PKG_NAME").to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use tonic::transport::Endpoint;
+
+    use super::*;
+    use crate::proto::v1::{
+        ListReplicaSessionsRequest, ReplicaSessionFilter, replica_session::State,
+        replica_session_service_client::ReplicaSessionServiceClient as Client,
+    };
+
+    #[tokio::test]
+    async fn whoever_comes_back_to_the_demo_finds_a_run_that_goes_on() {
+        let options: DemoOptions =
+            parse(&["--listen=127.0.0.1:0", "--admin-listen=127.0.0.1:0"]).expect("valid");
+        let demo = Demo::start(&options).await.expect("a demo");
+        let channel = Endpoint::from_shared(demo.server()).expect("an address").connect().await;
+        let mut client = Client::new(channel.expect("a connection"));
+        let mut seen = Vec::new();
+        for _ in 0..5 {
+            let filter =
+                ReplicaSessionFilter { states: vec![State::Working.into()], ..Default::default() };
+            let request = ListReplicaSessionsRequest {
+                filter: Some(filter),
+                max_age: Some(prost_types::Duration::default()),
+                ..Default::default()
+            };
+            let found = client.list(request).await.expect("a page").into_inner();
+            assert_eq!(found.replica_sessions.len(), 1, "{found:?}");
+            seen.extend(found.replica_sessions.into_iter().map(|session| session.id));
+            demo.simulator.advance(RUN_LENGTH);
+        }
+        seen.dedup();
+        assert_eq!((seen.len(), seen[0].as_str()), (5, RUNNING_SESSION_ID), "{seen:?}");
+    }
 }

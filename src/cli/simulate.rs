@@ -57,6 +57,10 @@ pub struct SimulateOptions {
     #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = duration)]
     pub run_length: Duration,
 
+    /// Begin another run whenever one has ended, from the end of the first one on
+    #[arg(long)]
+    pub endless: bool,
+
     /// What to log on standard error
     #[arg(long, env = "GATEWAY_LOG_FILTER", value_name = "FILTER", default_value = "warn")]
     pub log_filter: String,
@@ -99,6 +103,7 @@ pub async fn run(options: &SimulateOptions) -> Result<ExitCode, CommandError> {
         history: options.sessions,
         running: options.running,
         run_length: options.run_length,
+        endless: options.endless,
         ..Options::default()
     })
     .await
