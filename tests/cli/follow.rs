@@ -151,7 +151,7 @@ async fn a_follower_whose_gateway_dies_is_told_each_end_once() {
         }
         // Without a GOAWAY.
         drop(gateway.take());
-        assert!(next_line(&mut err).await.ends_with("; watching again"));
+        after(&mut err, "; watching again").await;
         for number in numbers.clone().skip(3).take(4) {
             simulator.set_session(ended(number, 1, "Failed"));
         }

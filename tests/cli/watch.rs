@@ -224,6 +224,39 @@ async fn a_gateway_that_refuses_the_first_watch_for_now_is_asked_again() {
 }
 
 #[tokio::test]
+async fn a_gateway_that_is_away_is_told_once_and_that_it_is_back() {
+    let simulator = Simulator::start(Options::default()).await.unwrap();
+    canned(&simulator, "session-running.xml", RUNNING_SESSION_ID);
+    let first = gateway_with(&simulator, 0, |settings| settings.calls.max_watches = 0).await;
+    let (port, server) = (first.address().port(), server(&first));
+    let mut children =
+        [&["watch", RUNNING_SESSION_ID, &server][..], &["follow", &server, "--json"]]
+            .map(|arguments| program(arguments).spawn().unwrap());
+    let metrics = format!("http://{}/metrics", first.admin_address());
+    let refused = async || {
+        let text = reqwest::get(&metrics).await.unwrap().text().await.unwrap();
+        let name = "gateway_call_failures_total{reason=\"OVERLOADED\"} ";
+        let count = text.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+        count.parse::<u32>().unwrap()
+    };
+    let both = async { while refused().await < 7 {} };
+    timeout(SOON, both).await.unwrap();
+    first.stop().await;
+    let _second = gateway(&simulator, port).await;
+    for child in &mut children {
+        let mut err = lines(child.stderr.take());
+        let mut told = Vec::new();
+        while !told.last().is_some_and(|line: &String| line.starts_with("the gateway answers")) {
+            told.push(next_line(&mut err).await.unwrap());
+        }
+        let refused = told.iter().filter(|line| line.starts_with("Too many open watches"));
+        assert_eq!(refused.count(), 1, "{told:?}");
+        assert!(told[0].ends_with("; watching again"), "{told:?}");
+        child.kill().await.unwrap();
+    }
+}
+
+#[tokio::test]
 async fn a_watch_that_nobody_reads_any_longer_ends_although_the_run_goes_on() {
     let simulator = Simulator::start(Options::default()).await.unwrap();
     let gateway = gateway(&simulator, 0).await;

@@ -17,6 +17,7 @@ use super::{
     Refusal, ServerOptions,
     again::{Again, CONNECT_TIMEOUT, Heard, next, wait},
     filter::SessionFilterOptions,
+    outage::Outage,
     parse::change,
     silence::Silence,
     text::moment,
@@ -130,6 +131,7 @@ pub(crate) async fn run(options: &FollowOptions) -> Result<ExitCode, CommandErro
 /// One following, over as many watches as it takes.
 struct Following {
     screen: FollowScreen,
+    outage: Outage,
     request: WatchSessionsRequest,
     /// Until when everything is known that the gateway had to tell; `None` before it has told anything.
     heard_at: Option<Timestamp>,
@@ -145,7 +147,8 @@ impl Following {
             resume_token: String::new(),
         };
         let screen = FollowScreen::for_output(options.json, options.changes.clone());
-        Self { screen, request, heard_at: None, missing_since: None }
+        let outage = Outage::default();
+        Self { screen, outage, request, heard_at: None, missing_since: None }
     }
 
     /// Watches again after every failure once a gateway has answered, unless the gateway gives a reason that
@@ -171,7 +174,9 @@ impl Following {
                 continue;
             }
             let Some(pause) = again.after(&refusal, heard) else { return refusal.into() };
-            self.screen.note(&format!("{}; watching again", refusal.message()));
+            if let Some(told) = self.outage.failed(refusal.message()) {
+                self.screen.note(&told);
+            }
             let screen = &mut self.screen;
             wait(pause, screen.is_live(), || screen.redraw()).await;
         }
@@ -213,6 +218,9 @@ impl Following {
         } {
             heard.anything = true;
             silence.end(event.heartbeat_interval);
+            if let Some(told) = self.outage.over() {
+                self.screen.note(&told);
+            }
             // With too many sessions for a token, the last one stands: what it makes the gateway repeat is
             // not told twice, since the screen remembers it.
             if !event.resume_token.is_empty() {

@@ -9,6 +9,7 @@ pub mod get;
 pub mod health;
 mod json;
 pub mod list;
+mod outage;
 mod parse;
 mod refusal;
 mod screen;

@@ -9,6 +9,7 @@ use tonic::Code;
 use super::{
     Refusal, ServerOptions,
     again::{Again, CONNECT_TIMEOUT, Heard, next, wait},
+    outage::Outage,
     parse::session_id,
     screen::{Form, Screen},
     silence::Silence,
@@ -27,7 +28,8 @@ use crate::{
 ///
 /// Shows a bar on a terminal, and one line per change otherwise. Once a gateway has answered, it
 /// continues through lost connections, gateway restarts and outages of Enterprise Manager; also if
-/// the gateway falls silent, which it notices when two heartbeats are missing.
+/// the gateway falls silent, which it notices when two heartbeats are missing. Standard error says when the
+/// gateway is away, each 30 s that it still is, and when it is back.
 ///
 /// Exit codes: 0 the run ended with success, 1 with a warning, 2 it failed, 3 it was stopped
 /// without a known result, 73 nobody reads the output any longer before the run is over. Otherwise as for
@@ -90,15 +92,17 @@ fn outcome(session: &ReplicaSession) -> Option<ExitCode> {
 }
 
 async fn follow(options: &WatchOptions, screen: &mut Screen) -> Result<ExitCode, Refusal> {
-    let mut again = Again::new();
+    let (mut again, mut outage) = (Again::new(), Outage::default());
     loop {
         let mut heard = Heard::default();
-        let refusal = match watch_once(options, screen, &mut heard).await {
+        let refusal = match watch_once(options, screen, &mut outage, &mut heard).await {
             Ok(ended) => return Ok(ended),
             Err(refusal) => refusal,
         };
         let Some(pause) = again.after(&refusal, heard) else { return Err(refusal) };
-        screen.note(&format!("{}; watching again", refusal.message()));
+        if let Some(told) = outage.failed(refusal.message()) {
+            screen.note(&told);
+        }
         wait(pause, screen.is_live(), || screen.redraw()).await;
     }
 }
@@ -107,6 +111,7 @@ async fn follow(options: &WatchOptions, screen: &mut Screen) -> Result<ExitCode,
 async fn watch_once(
     options: &WatchOptions,
     screen: &mut Screen,
+    outage: &mut Outage,
     heard: &mut Heard,
 ) -> Result<ExitCode, Refusal> {
     let mut client = options.server.client(CONNECT_TIMEOUT).await?;
@@ -123,6 +128,9 @@ async fn watch_once(
     {
         heard.anything = true;
         silence.end(event.heartbeat_interval);
+        if let Some(told) = outage.over() {
+            screen.note(&told);
+        }
         screen.show(&event);
         if let Some(Event::Snapshot(snapshot)) = &event.event {
             heard.states = true;
