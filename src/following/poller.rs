@@ -25,7 +25,7 @@ use crate::{
     },
     settings::WatchSettings,
     sharing::{ReadTimeouts, SharedReads, TurnTerms},
-    watching::{LoggedCauses, Outage, Pace, unless_left},
+    watching::{Explained, LoggedCauses, Outage, Pace, unless_left},
 };
 
 /// How long ago a session may have ended to be found at all: so late may Enterprise Manager learn of it.
@@ -92,8 +92,11 @@ impl FilterPoller {
             last_begun: Instant::now(),
             held: registry.metrics.watches.held_sessions(),
             outage: registry.metrics.watches.filter_outage(),
-            logged: LoggedCauses::default(),
-            unreadable: Report::new(registry.metrics.watches.unreadable_sessions()),
+            logged: LoggedCauses::new(registry.explain),
+            unreadable: Report::new(
+                registry.metrics.watches.unreadable_sessions(),
+                registry.explain,
+            ),
             _counted: registry.metrics.watches.filter(),
             registry,
         }
@@ -245,8 +248,8 @@ impl FilterPoller {
     /// Publishes that there is no answer. Returns the pause until the next look.
     fn publish_outage(&mut self, error: Error) -> Duration {
         let started_at = self.followed.state.borrow().outage.as_ref().map(|it| it.started_at);
-        if self.logged.is_new(&error) {
-            tracing::warn!("the followed sessions cannot be read: {error}");
+        if let Some(Explained { reason, remedy }) = self.logged.news(&error) {
+            tracing::warn!(reason, remedy, "the followed sessions cannot be read: {error}");
         }
         self.outage.set(1);
         let pause = self.pace.after_error(error.retry_after());

@@ -24,6 +24,7 @@ use crate::{
         traces::{TraceContext, Traces},
     },
     settings::WatchSettings,
+    watching::Explain,
 };
 
 /// What is followed, by all workers.
@@ -48,6 +49,7 @@ pub(crate) struct FollowRegistry {
     pub(super) metrics: Arc<Metrics>,
     pub(super) traces: Traces,
     pub(super) one_query: OneQuery,
+    pub(super) explain: Explain,
     refusals: Mutex<Refusals>,
 }
 
@@ -73,13 +75,18 @@ impl Registered {
 }
 
 impl FollowRegistry {
-    /// Without any pollers.
-    pub(crate) fn new(settings: WatchSettings, metrics: Arc<Metrics>, traces: Traces) -> Arc<Self> {
+    /// Without any pollers. `explain` says what the log tells of their errors.
+    pub(crate) fn new(
+        settings: WatchSettings,
+        metrics: Arc<Metrics>,
+        traces: Traces,
+        explain: Explain,
+    ) -> Arc<Self> {
         let one_query = OneQuery::new(metrics.clone());
         // Followers of what has been accepted have no news sooner either.
         let refusals = Mutex::new(Refusals::new(settings.interval));
         let filters = Mutex::default();
-        Arc::new(Self { filters, settings, metrics, traces, one_query, refusals })
+        Arc::new(Self { filters, settings, metrics, traces, one_query, explain, refusals })
     }
 
     /// Whether this caller may begin to follow this filter, which nobody follows.
@@ -182,12 +189,16 @@ impl FollowRegistry {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::enterprise_manager::SessionState;
+    use crate::{
+        enterprise_manager::{Error, SessionState},
+        watching::Explained,
+    };
 
     #[test]
     fn what_a_first_look_has_found_so_far_takes_room() {
         let settings = WatchSettings { followed_sessions: 1600, ..WatchSettings::default() };
-        let registry = FollowRegistry::new(settings, Metrics::new(), Traces::default());
+        let explain = |_: &Error| Explained { reason: "", remedy: "" };
+        let registry = FollowRegistry::new(settings, Metrics::new(), Traces::default(), explain);
         let [one, other] = [vec![], vec![SessionState::Working]].map(|states| {
             let filter = SessionFilter { states, ..SessionFilter::default() };
             let followed = Arc::new(Followed { filter: filter.clone(), ..Followed::default() });

@@ -9,6 +9,7 @@ use std::{collections::HashMap, sync::Arc};
 use crate::{
     enterprise_manager::{BadResponse, Reading, SessionId},
     operations::metrics::GaugeGuard,
+    watching::{Explain, Explained},
 };
 
 /// Maximum number of these that a look reads by their ids: where nothing can be read, that would be one query
@@ -105,11 +106,12 @@ impl Unreadable {
 pub(super) struct Report {
     gauge: GaugeGuard,
     has_any: bool,
+    explain: Explain,
 }
 
 impl Report {
-    pub(super) fn new(gauge: GaugeGuard) -> Self {
-        Self { gauge, has_any: false }
+    pub(super) fn new(gauge: GaugeGuard, explain: Explain) -> Self {
+        Self { gauge, has_any: false, explain }
     }
 
     pub(super) fn update(&mut self, now: &Unreadable) {
@@ -117,10 +119,13 @@ impl Report {
         match now.any() {
             Some((id, why)) if !self.has_any => {
                 let id = id.map(tracing::field::display);
+                let Explained { reason, remedy } = (self.explain)(&why.clone().into());
                 let (sessions, why) = (now.len(), why.of_row());
                 tracing::warn!(
                     id,
                     sessions,
+                    reason,
+                    remedy,
                     "followers are told nothing of a session that cannot be read: {why}"
                 );
             }

@@ -67,3 +67,4 @@ pub(crate) use other_services::{OtherServices, named};
 pub(crate) use page_token::PageTokens;
 pub(crate) use service::SessionMethods;
 pub use status::Failure;
+pub(crate) use status::explained;

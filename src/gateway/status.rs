@@ -34,7 +34,10 @@ use super::{
     },
     retry_signals,
 };
-use crate::enterprise_manager::{BadResponse, CertificateFault, Error, SessionId};
+use crate::{
+    enterprise_manager::{BadResponse, CertificateFault, Error, SessionId},
+    watching::Explained,
+};
 
 /// Domain of every `google.rpc.ErrorInfo` of this service.
 pub const ERROR_DOMAIN: &str = "replicasession.gateway";
@@ -152,6 +155,12 @@ impl Failure {
             _ => RETRY_DELAY,
         }
     }
+}
+
+/// What the log says of an error, also where no call fails because of it.
+pub(crate) fn explained(error: &Error) -> Explained {
+    let Row { reason, remedy, .. } = row_of(error);
+    Explained { reason, remedy }
 }
 
 /// The row of an error of Enterprise Manager.

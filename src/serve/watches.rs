@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use crate::{
     following::FollowRegistry,
+    gateway::explained,
     operations::{metrics::Metrics, traces::Traces},
     settings::WatchSettings,
     watching::PollerRegistry,
@@ -34,8 +35,8 @@ impl Watches {
     /// Nothing is watched yet.
     pub(super) fn new(settings: WatchSettings, metrics: &Arc<Metrics>, traces: &Traces) -> Self {
         Self {
-            pollers: PollerRegistry::new(settings, metrics.clone(), traces.clone()),
-            followed: FollowRegistry::new(settings, metrics.clone(), traces.clone()),
+            pollers: PollerRegistry::new(settings, metrics.clone(), traces.clone(), explained),
+            followed: FollowRegistry::new(settings, metrics.clone(), traces.clone(), explained),
         }
     }
 

@@ -9,30 +9,54 @@ use std::mem::{Discriminant, discriminant};
 
 use crate::enterprise_manager::Error;
 
+/// What the log says of an error beside its text, as in the line of a call that fails because of it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Explained {
+    /// The reason that a call would have.
+    pub(crate) reason: &'static str,
+    /// What the operator can do.
+    pub(crate) remedy: &'static str,
+}
+
+/// Explains an error. The table is that of the calls, which the pollers know nothing of.
+pub(crate) type Explain = fn(&Error) -> Explained;
+
 /// The kinds of causes that the log has been told of since the outage began.
-#[derive(Debug, Default)]
-pub(crate) struct LoggedCauses(Vec<Discriminant<Error>>);
+#[derive(Debug)]
+pub(crate) struct LoggedCauses {
+    told: Vec<Discriminant<Error>>,
+    explain: Explain,
+}
 
 impl LoggedCauses {
-    /// Whether the log is to be told of this error.
-    pub(crate) fn is_new(&mut self, error: &Error) -> bool {
-        let is_first = self.0.is_empty();
+    /// None yet.
+    pub(crate) fn new(explain: Explain) -> Self {
+        Self { told: Vec::new(), explain }
+    }
+
+    /// What the log is to be told of this error, if it is to be told.
+    pub(crate) fn news(&mut self, error: &Error) -> Option<Explained> {
+        self.is_new(error).then(|| (self.explain)(error))
+    }
+
+    fn is_new(&mut self, error: &Error) -> bool {
+        let is_first = self.told.is_empty();
         let kind = match error {
             // It says that nothing is tried, and not why.
             Error::CircuitOpen { .. } if !is_first => return false,
             Error::LogonPaused { cause, .. } => discriminant(&**cause),
             _ => discriminant(error),
         };
-        let is_new = !self.0.contains(&kind);
+        let is_new = !self.told.contains(&kind);
         if is_new {
-            self.0.push(kind);
+            self.told.push(kind);
         }
         is_new
     }
 
     /// The outage is over.
     pub(crate) fn forget(&mut self) {
-        self.0.clear();
+        self.told.clear();
     }
 }
 
@@ -49,11 +73,11 @@ mod tests {
         let lost = Error::ConnectionLost { why: String::new() };
         let paused =
             Error::LogonPaused { cause: Arc::new(lost.clone()), retry_after: Duration::ZERO };
-        let mut logged = LoggedCauses::default();
-        let mut told = |error: &Error| logged.is_new(error);
+        let mut logged = LoggedCauses::new(|_| Explained { reason: "", remedy: "" });
+        let mut told = |error: &Error| logged.news(error).is_some();
         assert!(told(&unreachable) && !told(&open) && told(&paused) && !told(&lost));
         assert!(!told(&unreachable));
         logged.forget();
-        assert!(logged.is_new(&open) && logged.is_new(&unreachable));
+        assert!(logged.news(&open).is_some() && logged.news(&unreachable).is_some());
     }
 }

@@ -24,7 +24,7 @@ use crate::{
     operations::traces::TraceContext,
     sharing::{SESSION_READ, SharedReads},
 };
-pub(crate) use causes::LoggedCauses;
+pub(crate) use causes::{Explain, Explained, LoggedCauses};
 pub(crate) use pace::Pace;
 use poller::Poller;
 pub(crate) use registry::PollerRegistry;

@@ -8,7 +8,7 @@ use std::{future::Future, sync::Arc, time::Duration};
 use tokio::{sync::watch, time::sleep};
 
 use super::{
-    causes::LoggedCauses,
+    causes::{Explained, LoggedCauses},
     pace::Pace,
     registry::{PollerRegistry, Published},
     state::{End, Outage, PollerState, unless_left},
@@ -55,7 +55,7 @@ impl Poller {
             pace: Pace::new(&registry.settings),
             last_number: 0,
             outage: registry.metrics.watches.session_outage(),
-            logged: LoggedCauses::default(),
+            logged: LoggedCauses::new(registry.explain),
             _counted: registry.metrics.watches.session(),
             registry,
             state,
@@ -166,8 +166,8 @@ impl Poller {
             self.state.send_modify(|state| state.end = end);
             return None;
         }
-        if self.logged.is_new(&error) {
-            tracing::warn!(id = %self.id, "the watched session cannot be read: {error}");
+        if let Some(Explained { reason, remedy }) = self.logged.news(&error) {
+            tracing::warn!(id = %self.id, reason, remedy, "the watched session cannot be read: {error}");
         }
         self.outage.set(1);
         let pause = self.pace.after_error(error.retry_after());

@@ -7,7 +7,7 @@ use std::{collections::HashMap, sync::Arc};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
-use super::state::PollerState;
+use super::{causes::Explain, state::PollerState};
 use crate::{
     enterprise_manager::{SessionId, WaitingCallers},
     operations::{
@@ -23,6 +23,7 @@ pub(crate) struct PollerRegistry {
     pub(super) settings: WatchSettings,
     pub(super) metrics: Arc<Metrics>,
     pub(super) traces: Traces,
+    pub(super) explain: Explain,
 }
 
 /// A poller in the registry.
@@ -36,9 +37,14 @@ pub(super) struct Published {
 }
 
 impl PollerRegistry {
-    /// Without any pollers.
-    pub(crate) fn new(settings: WatchSettings, metrics: Arc<Metrics>, traces: Traces) -> Arc<Self> {
-        Arc::new(Self { pollers: Mutex::default(), settings, metrics, traces })
+    /// Without any pollers. `explain` says what the log tells of their errors.
+    pub(crate) fn new(
+        settings: WatchSettings,
+        metrics: Arc<Metrics>,
+        traces: Traces,
+        explain: Explain,
+    ) -> Arc<Self> {
+        Arc::new(Self { pollers: Mutex::default(), settings, metrics, traces, explain })
     }
 
     /// How many sessions are watched, and how many of them cannot be read now.

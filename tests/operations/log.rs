@@ -1,9 +1,12 @@
 //! The log has a line for a failed call, which identifies it, or one for many; and no secrets.
 
 use futures_util::future::join_all;
-use replica_session_gateway::proto::v1::{
-    GetReplicaSessionRequest, WatchReplicaSessionRequest, WatchSessionsRequest,
-    replica_session_service_client::ReplicaSessionServiceClient,
+use replica_session_gateway::{
+    gateway::reasons::{EM_BAD_RESPONSE_INVALID_FIELD, EM_UNAVAILABLE, NOT_ENTERPRISE_MANAGER},
+    proto::v1::{
+        GetReplicaSessionRequest, WatchReplicaSessionRequest, WatchSessionsRequest,
+        replica_session_service_client::ReplicaSessionServiceClient,
+    },
 };
 use serde_json::Value;
 use simulator::{Canned, Fault};
@@ -65,6 +68,8 @@ async fn a_followed_session_that_cannot_be_read_is_logged_once_and_so_is_its_end
     let begun = "followers are told nothing of a session that cannot be read: <Progress>";
     let line = gateway.logged(begun).await;
     assert_eq!((&line["level"], &line["id"]), (&"WARN".into(), &id.into()), "{line}");
+    let row = EM_BAD_RESPONSE_INVALID_FIELD;
+    assert_eq!((&line["reason"], &line["remedy"]), (&row.reason.into(), &row.remedy.into()));
     assert!(!gateway.whole_log().contains("half"), "{}", gateway.whole_log());
     // Several looks later.
     let looks = || simulator.requests().into_iter().filter(|it| it.target.contains("query"));
@@ -78,7 +83,7 @@ async fn a_followed_session_that_cannot_be_read_is_logged_once_and_so_is_its_end
 }
 
 #[tokio::test]
-async fn an_outage_of_watches_that_goes_on_for_another_cause_is_logged_again() {
+async fn an_outage_of_watches_that_goes_on_for_another_cause_is_logged_again_with_what_to_do() {
     let (simulator, gateway) = start(&["--watch-interval=1s", "--watch-interval-max=1s"]).await;
     let server = format!("http://{}", gateway.address);
     let channel = Channel::from_shared(server).unwrap().connect().await.unwrap();
@@ -86,12 +91,17 @@ async fn an_outage_of_watches_that_goes_on_for_another_cause_is_logged_again() {
     let watch = WatchReplicaSessionRequest { id: simulator::RUNNING_SESSION_ID.to_owned() };
     let _watched = client.watch(watch).await.unwrap();
     let _followed = client.watch_sessions(WatchSessionsRequest::default()).await.unwrap();
-    for (fault, cause) in
-        [("503", "Enterprise Manager is unavailable"), ("html", "the configured address")]
-    {
+    for (fault, cause, row) in [
+        ("503", "Enterprise Manager is unavailable", EM_UNAVAILABLE),
+        ("html", "the configured address", NOT_ENTERPRISE_MANAGER),
+    ] {
         simulator.set_faults([fault.parse().unwrap()]);
         for who in ["watched session", "followed sessions"] {
-            gateway.logged(&format!("the {who} cannot be read: {cause}")).await;
+            let line = gateway.logged(&format!("the {who} cannot be read: {cause}")).await;
+            assert_eq!(
+                (&line["reason"], &line["remedy"]),
+                (&row.reason.into(), &row.remedy.into())
+            );
         }
     }
 }
