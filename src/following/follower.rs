@@ -180,7 +180,7 @@ impl Follower {
                 self.owes_current = false;
                 return Ok(FollowEvent::Current(looked_at));
             }
-            // The poller ends only after its last follower, or with an end.
+            // The poller ends only while nobody follows, or with an end.
             if self.state.changed().await.is_err() {
                 std::future::pending::<()>().await;
             }

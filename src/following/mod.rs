@@ -10,6 +10,8 @@
 //! * `table.rs` has the newest state of each session and numbers the changes. A follower (`follower.rs`) has a
 //!   place in these numbers (`cursor.rs`), so the poller knows none of its followers, and one that reads slowly
 //!   gets the newest state of each session.
+//! * When the last follower has left, its poller looks no longer, and keeps the table for a minute (`lingering.rs`)
+//!   for one that comes back.
 //! * A follower can go on at another replica with a mark of what it has been sent (`mark.rs`): it is told what
 //!   has happened since, or that this cannot be known.
 //!
@@ -26,6 +28,7 @@ mod change;
 mod cursor;
 mod entry;
 mod follower;
+mod lingering;
 mod look;
 mod mark;
 mod poller;
@@ -88,15 +91,21 @@ impl Following {
         trace: &TraceContext,
     ) -> Result<Follower, LookError> {
         let mut filters = self.registry.filters.lock();
-        let (shared, poller) = if let Some(registered) = filters.get(&filter) {
+        let (shared, poller) = if let Some(registered) = filters.get_mut(&filter) {
             trace.link_to(&registered.begun_by);
+            if !registered.is_followed() {
+                // Who has left it does not pay for it any longer.
+                (registered.caller, registered.left_at) = (caller, None);
+                registered.followed.roused.notify_one();
+            }
             (registered.followed.clone(), None)
         } else {
-            self.registry.admit(&filters, &filter, caller)?;
+            self.registry.admit(&mut filters, &filter, caller)?;
             let shared = Followed { filter: filter.clone(), ..Followed::default() };
             let shared = Arc::new(shared);
             let begun_by = trace.clone();
-            let registered = Registered { followed: shared.clone(), begun_by, caller };
+            let followed = shared.clone();
+            let registered = Registered { followed, begun_by, caller, left_at: None };
             filters.insert(filter.clone(), registered);
             let (reads, registry) = (self.reads.clone(), self.registry.clone());
             let poller = FilterPoller::new(filter, trace.clone(), shared.clone(), reads, registry);

@@ -1,18 +1,17 @@
 //! The poller of one filter: looks at Enterprise Manager while anybody follows, and publishes what has changed.
 
 use std::{
-    future::Future,
-    pin::pin,
     sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 
 use jiff::{SignedDuration, Timestamp};
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, sleep_until};
 
 use super::{
+    lingering::{is_followed_again, while_followed},
     look::{LookError, look},
-    registry::FollowRegistry,
+    registry::{FollowRegistry, remove},
     state::Followed,
     table::Look,
     unreadable::Report,
@@ -25,7 +24,7 @@ use crate::{
     },
     settings::WatchSettings,
     sharing::{ReadTimeouts, SharedReads, TurnTerms},
-    watching::{Explained, LoggedCauses, Outage, Pace, unless_left},
+    watching::{Explained, LoggedCauses, Outage, Pace},
 };
 
 /// How long ago a session may have ended to be found at all: so late may Enterprise Manager learn of it.
@@ -63,6 +62,8 @@ pub(super) struct FilterPoller {
     /// When the last look that went back all the way has begun.
     last_long: Option<Instant>,
     last_begun: Instant,
+    /// When the next look begins, if nobody wants one before.
+    due: Instant,
     /// How many sessions the table has.
     held: GaugeGuard,
     /// Whether the last look has failed.
@@ -70,7 +71,15 @@ pub(super) struct FilterPoller {
     /// Why, as far as the log knows.
     logged: LoggedCauses,
     unreadable: Report,
-    _counted: GaugeGuard,
+    /// Whether somebody follows.
+    counted: GaugeGuard,
+}
+
+/// How a look has ended.
+struct Looked {
+    number: u64,
+    is_long: bool,
+    result: Result<Look, LookError>,
 }
 
 impl FilterPoller {
@@ -90,6 +99,7 @@ impl FilterPoller {
             lookback: LOOKBACK,
             last_long: None,
             last_begun: Instant::now(),
+            due: Instant::now(),
             held: registry.metrics.watches.held_sessions(),
             outage: registry.metrics.watches.filter_outage(),
             logged: LoggedCauses::new(registry.explain),
@@ -97,21 +107,22 @@ impl FilterPoller {
                 registry.metrics.watches.unreadable_sessions(),
                 registry.explain,
             ),
-            _counted: registry.metrics.watches.filter(),
+            counted: registry.metrics.watches.filter(),
             registry,
         }
     }
 
-    /// Looks and publishes until the last follower has left.
+    /// Looks and publishes while somebody follows, and until nobody has come back in time.
     pub(super) async fn run(mut self) {
+        let followed = self.followed.clone();
         loop {
-            let number = self.followed.begun.fetch_add(1, Ordering::SeqCst) + 1;
-            self.last_begun = Instant::now();
-            // Wanted until one is answered: those that fail, or begin as it is wanted, are not.
-            let long_look = self.followed.state.borrow().long_look;
-            let is_long = self.followed.wants_long.load(Ordering::SeqCst) > long_look
-                || self.last_long.is_none_or(|at| at.elapsed() >= LONG_LOOKS);
-            let Some(result) = self.while_followed(self.look(is_long)).await else { return };
+            let Some(looked) = while_followed(&followed, self.next_look()).await else {
+                if self.linger().await {
+                    continue;
+                }
+                return;
+            };
+            let Looked { number, is_long, result } = looked;
             let outcome = match &result {
                 Ok(_) => LookOutcome::Answered,
                 Err(LookError::Failed(_)) => LookOutcome::Failed,
@@ -134,7 +145,7 @@ impl FilterPoller {
                     continue;
                 }
                 Err(error @ (LookError::TooMany | LookError::NoRoom(_))) => {
-                    self.registry.refuse(&self.filter, error.clone());
+                    self.registry.refuse(&self.followed, error.clone());
                     return self.publish_end(error);
                 }
                 Err(LookError::Failed(error)) if self.is_end(&error) => {
@@ -142,10 +153,20 @@ impl FilterPoller {
                 }
                 Err(LookError::Failed(error)) => self.publish_outage(error),
             };
-            if self.while_followed(self.wait(pause)).await.is_none() {
-                return;
-            }
+            self.due = Instant::now() + pause;
         }
+    }
+
+    /// Looks when it is due, or wanted.
+    async fn next_look(&mut self) -> Looked {
+        self.wait().await;
+        let number = self.followed.begun.fetch_add(1, Ordering::SeqCst) + 1;
+        self.last_begun = Instant::now();
+        // Wanted until one is answered: those that fail, or begin as it is wanted, are not.
+        let long_look = self.followed.state.borrow().long_look;
+        let is_long = self.followed.wants_long.load(Ordering::SeqCst) > long_look
+            || self.last_long.is_none_or(|at| at.elapsed() >= LONG_LOOKS);
+        Looked { number, is_long, result: self.look(is_long).await }
     }
 
     async fn look(&self, is_long: bool) -> Result<Look, LookError> {
@@ -198,24 +219,36 @@ impl FilterPoller {
         result
     }
 
-    /// Waits for the next look: for the pause, or until a follower wants to know what is new. Then it is
-    /// still half of the shortest interval since the last look, at least, however many followers want to know.
-    async fn wait(&self, pause: Duration) {
-        let pause = pin!(sleep(pause));
+    /// Waits for the next look: until it is due, or a follower wants to know what is new. Then it is still half of
+    /// the shortest interval since the last look, at least, however many followers want to know.
+    async fn wait(&self) {
+        let due = sleep_until(self.due);
         if self.followed.state.borrow().outage.is_some() {
-            return pause.await;
+            return due.await;
         }
         tokio::select! {
-            () = pause => {}
+            biased;
+            // First, so that nobody is left who wants the look that begins now.
             () = self.followed.wanted.notified() => {
-                sleep_until(self.last_begun + self.registry.settings.interval / 2).await;
+                let soon = self.last_begun + self.registry.settings.interval / 2;
+                sleep_until(soon.min(self.due)).await;
             }
+            () = due => {}
         }
     }
 
-    /// Does the work unless the last follower leaves in the meantime: then the poller must end.
-    fn while_followed<T>(&self, work: impl Future<Output = T>) -> impl Future<Output = Option<T>> {
-        unless_left(&self.followed.state, &self.registry.filters, &self.filter, work)
+    /// Waits for a follower, since there is none. Returns whether one has come: otherwise it has left the registry.
+    async fn linger(&mut self) -> bool {
+        self.counted.set(0);
+        self.outage.set(0);
+        self.unreadable.pause();
+        if !is_followed_again(&self.registry, &self.followed).await {
+            return false;
+        }
+        self.counted.set(1);
+        self.outage.set(usize::from(self.followed.state.borrow().outage.is_some()));
+        self.unreadable.update(self.followed.table.lock().unreadable());
+        true
     }
 
     /// Publishes what a look has found. Returns the pause until the next one.
@@ -276,7 +309,7 @@ impl FilterPoller {
         let mut filters = self.registry.filters.lock();
         let is_end = self.followed.resumed.load(Ordering::SeqCst) == 0;
         if is_end {
-            filters.remove(&self.filter);
+            remove(&mut filters, &self.followed);
         }
         is_end
     }
@@ -301,13 +334,7 @@ fn half(lookback: SignedDuration) -> SignedDuration {
 impl Drop for FilterPoller {
     /// Nobody waits for a poller that has panicked.
     fn drop(&mut self) {
-        let mut filters = self.registry.filters.lock();
-        // Another one may have begun since this one has left the registry.
-        let is_own = filters
-            .get(&self.filter)
-            .is_some_and(|registered| Arc::ptr_eq(&registered.followed, &self.followed));
-        if is_own {
-            filters.remove(&self.filter);
+        if remove(&mut self.registry.filters.lock(), &self.followed) {
             let why = "the poller has ended".to_owned();
             let end = Some(LookError::Failed(Error::Disconnected { why }));
             self.followed.state.send_modify(|state| state.end = end);

@@ -8,6 +8,7 @@ use std::{
 
 use jiff::Timestamp;
 use parking_lot::Mutex;
+use tokio::time::Instant;
 
 use super::{
     look::LookError,
@@ -30,21 +31,25 @@ use crate::{
 /// What is followed, by all workers.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Summary {
+    /// Filters that somebody follows.
     pub(crate) filters: usize,
     /// Filters whose sessions cannot be read now.
     pub(crate) in_outage: usize,
     pub(crate) followers: usize,
-    /// Sessions of all filters that are held.
+    /// Sessions of all filters that are held, also for followers that may come back.
     pub(crate) sessions: usize,
     /// Maximum of these, with what counts for filters that have few.
     pub(crate) limit: usize,
-    /// How long ago the look was answered that is the oldest of the last ones of all filters.
+    /// How long ago the look was answered that is the oldest of the last ones of all these filters.
     pub(crate) oldest_look: Option<Duration>,
 }
 
+/// The pollers, by their filters.
+pub(super) type Filters = HashMap<SessionFilter, Registered>;
+
 /// The filters that are followed, by all workers.
 pub(crate) struct FollowRegistry {
-    pub(super) filters: Mutex<HashMap<SessionFilter, Registered>>,
+    pub(super) filters: Mutex<Filters>,
     pub(super) settings: WatchSettings,
     pub(super) metrics: Arc<Metrics>,
     pub(super) traces: Traces,
@@ -59,11 +64,18 @@ pub(super) struct Registered {
     pub(super) followed: Arc<Followed>,
     /// The trace of the call that started the polling.
     pub(super) begun_by: TraceContext,
-    /// Its caller.
+    /// Whose filter it is: the caller that has begun to follow it when nobody else did.
     pub(super) caller: CallerKey,
+    /// When the poller has noticed that its last follower has left.
+    pub(super) left_at: Option<Instant>,
 }
 
 impl Registered {
+    /// Whether anybody follows. Nobody joins while the registry is locked.
+    pub(super) fn is_followed(&self) -> bool {
+        self.followed.state.receiver_count() > 0
+    }
+
     /// How many sessions it counts as.
     fn held(&self) -> usize {
         let held = match self.followed.state.borrow().look {
@@ -89,14 +101,14 @@ impl FollowRegistry {
         Arc::new(Self { filters, settings, metrics, traces, one_query, explain, refusals })
     }
 
-    /// Whether this caller may begin to follow this filter, which nobody follows.
+    /// Whether this caller may begin to follow this filter, which has no poller.
     ///
     /// # Errors
     ///
     /// Why not.
     pub(super) fn admit(
         &self,
-        filters: &HashMap<SessionFilter, Registered>,
+        filters: &mut Filters,
         filter: &SessionFilter,
         caller: CallerKey,
     ) -> Result<(), LookError> {
@@ -105,15 +117,16 @@ impl FollowRegistry {
             Some(why) => return Err(why.clone()),
             None => LEAST_HELD,
         };
-        self.others(filters, caller, None).leave_room_for(found).map_err(LookError::NoRoom)
+        self.make_room_for(found, filters, caller, None).map_err(LookError::NoRoom)
     }
 
     /// Removes this filter, and remembers why nobody can follow it.
-    pub(super) fn refuse(&self, filter: &SessionFilter, why: LookError) {
+    pub(super) fn refuse(&self, followed: &Arc<Followed>, why: LookError) {
         // While it is locked, nobody joins.
         let mut filters = self.filters.lock();
-        filters.remove(filter);
-        self.refusals.lock().add(filter.clone(), why);
+        if remove(&mut filters, followed) {
+            self.refusals.lock().add(followed.filter.clone(), why);
+        }
     }
 
     /// Takes room for what the first look at this filter has found.
@@ -127,9 +140,9 @@ impl FollowRegistry {
             return Ok(());
         }
         // While it is locked, no other look takes the same room.
-        let filters = self.filters.lock();
-        let Some(Registered { caller, .. }) = filters.get(&followed.filter) else { return Ok(()) };
-        self.others(&filters, *caller, Some(followed)).leave_room_for(found)?;
+        let mut filters = self.filters.lock();
+        let Some(&Registered { caller, .. }) = filters.get(&followed.filter) else { return Ok(()) };
+        self.make_room_for(found, &mut filters, caller, Some(followed))?;
         followed.found.store(found, Ordering::SeqCst);
         Ok(())
     }
@@ -138,20 +151,56 @@ impl FollowRegistry {
     pub(super) fn room(&self, followed: &Arc<Followed>) -> usize {
         let filters = self.filters.lock();
         let Some(registered) = filters.get(&followed.filter) else { return MAX_SESSIONS };
-        let others = self.others(&filters, registered.caller, Some(followed));
+        let all = filters.values().filter(|registered| registered.is_followed());
+        let others = self.others(all, registered.caller, Some(followed));
         others.room(registered.held())
     }
 
-    /// What all filters hold but this one, of this caller.
-    fn others(
+    /// Finds room for so many sessions of this caller with this filter, or with a new one. Where it is only because of
+    /// filters that nobody follows that there is none, those that were left first are given up.
+    ///
+    /// # Errors
+    ///
+    /// There is none without these either.
+    fn make_room_for(
         &self,
-        filters: &HashMap<SessionFilter, Registered>,
+        sessions: usize,
+        filters: &mut Filters,
+        caller: CallerKey,
+        one: Option<&Arc<Followed>>,
+    ) -> Result<(), NoRoom> {
+        let mut others = self.others(filters.values(), caller, one);
+        let mut found = others.leave_room_for(sessions);
+        if found.is_ok() {
+            return found;
+        }
+        let is_left = |registered: &&Registered| !registered.is_followed();
+        let mut left: Vec<_> = filters.values().filter(is_left).cloned().collect();
+        left.sort_unstable_by_key(|registered| (registered.left_at.is_none(), registered.left_at));
+        for (index, registered) in left.iter().enumerate() {
+            others = others.without(registered.held(), registered.caller == caller);
+            found = others.leave_room_for(sessions);
+            if found.is_ok() {
+                for Registered { followed, .. } in &left[..=index] {
+                    remove(filters, followed);
+                    followed.roused.notify_one();
+                }
+                break;
+            }
+        }
+        found
+    }
+
+    /// What these filters hold without this one, and what of that is this caller's.
+    fn others<'f>(
+        &self,
+        filters: impl Iterator<Item = &'f Registered>,
         caller: CallerKey,
         one: Option<&Arc<Followed>>,
     ) -> Others {
         let mut callers = HashSet::from([caller]);
         let (mut all, mut own) = (0, 0);
-        for registered in filters.values() {
+        for registered in filters {
             if one.is_some_and(|one| Arc::ptr_eq(one, &registered.followed)) {
                 continue;
             }
@@ -168,16 +217,21 @@ impl FollowRegistry {
     pub(crate) fn summary(&self) -> Summary {
         let filters = self.filters.lock();
         let limit = room::limit(self.settings.followed_sessions);
-        let mut summary = Summary { filters: filters.len(), limit, ..Summary::default() };
-        for Registered { followed, .. } in filters.values() {
+        let mut summary = Summary { limit, ..Summary::default() };
+        for registered in filters.values() {
+            let followed = &registered.followed;
+            let table = followed.table.lock();
+            summary.sessions += table.len();
+            if !registered.is_followed() {
+                continue;
+            }
             let (is_known, is_out) = {
                 let state = followed.state.borrow();
                 (state.look > 0, state.outage.is_some())
             };
+            summary.filters += 1;
             summary.followers += followed.state.receiver_count();
             summary.in_outage += usize::from(is_out);
-            let table = followed.table.lock();
-            summary.sessions += table.len();
             let age = Timestamp::now().duration_since(table.looked_at());
             let age = Duration::try_from(age).unwrap_or_default();
             summary.oldest_look = summary.oldest_look.max(is_known.then_some(age));
@@ -186,31 +240,89 @@ impl FollowRegistry {
     }
 }
 
+/// Removes this poller, unless it has been removed: another one of its filter may have begun since. Returns whether
+/// it was there.
+pub(super) fn remove(filters: &mut Filters, followed: &Arc<Followed>) -> bool {
+    let registered = filters.get(&followed.filter);
+    let is_there = registered.is_some_and(|it| Arc::ptr_eq(&it.followed, followed));
+    if is_there {
+        filters.remove(&followed.filter);
+    }
+    is_there
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::{
         enterprise_manager::{Error, SessionState},
+        following::lingering::is_followed_again,
         watching::Explained,
     };
 
     #[test]
     fn what_a_first_look_has_found_so_far_takes_room() {
-        let settings = WatchSettings { followed_sessions: 1600, ..WatchSettings::default() };
-        let explain = |_: &Error| Explained { reason: "", remedy: "" };
-        let registry = FollowRegistry::new(settings, Metrics::new(), Traces::default(), explain);
-        let [one, other] = [vec![], vec![SessionState::Working]].map(|states| {
-            let filter = SessionFilter { states, ..SessionFilter::default() };
-            let followed = Arc::new(Followed { filter: filter.clone(), ..Followed::default() });
-            let (begun_by, caller) = (TraceContext::default(), CallerKey::default());
-            let registered = Registered { followed: followed.clone(), begun_by, caller };
-            registry.filters.lock().insert(filter, registered);
-            followed
-        });
+        let registry = registry();
+        let [one, other] = [SessionState::Working, SessionState::Starting]
+            .map(|state| registered(&registry, state));
+        let _followers = [&one, &other].map(|followed| followed.state.subscribe());
         assert!(registry.take(&one, 1000).is_ok());
         assert!(registry.take(&other, 100).is_ok() && registry.take(&other, 1000).is_err());
         // It has failed, or ends.
         one.found.store(0, Ordering::SeqCst);
         assert!(registry.take(&other, 1000).is_ok());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn of_filters_that_nobody_follows_those_that_were_left_first_give_way() {
+        const STATES: [SessionState; 4] = [
+            SessionState::Working,
+            SessionState::Starting,
+            SessionState::Stopping,
+            SessionState::Stopped,
+        ];
+        let registry = registry();
+        let [last, first, second, new] = STATES.map(|state| registered(&registry, state));
+        let _follower = new.state.subscribe();
+        let mut waiting = Vec::new();
+        for left in [&first, &second, &last] {
+            left.state.send_modify(|state| state.look = 1);
+            let (registry, followed) = (registry.clone(), left.clone());
+            waiting
+                .push(tokio::spawn(async move { is_followed_again(&registry, &followed).await }));
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+        // Nothing is given up where that is of no use, or not needed.
+        assert!(registry.take(&new, 1701).is_err() && registry.take(&new, 1400).is_ok());
+        assert_eq!(registry.filters.lock().len(), 4);
+        assert!(registry.take(&new, 1500).is_ok());
+        assert!(!waiting.remove(0).await.unwrap() && registry.filters.lock().len() == 3);
+        let _follower = second.state.subscribe();
+        assert!(registry.take(&new, 1600).is_ok() && registry.take(&new, 1601).is_err());
+        second.roused.notify_one();
+        for (waiting, is_followed) in waiting.into_iter().zip([true, false]) {
+            assert_eq!(waiting.await.unwrap(), is_followed);
+        }
+        assert_eq!(registry.filters.lock().len(), 2);
+    }
+
+    fn registry() -> Arc<FollowRegistry> {
+        let settings = WatchSettings { followed_sessions: 1600, ..WatchSettings::default() };
+        let explain = |_: &Error| Explained { reason: "", remedy: "" };
+        FollowRegistry::new(settings, Metrics::new(), Traces::default(), explain)
+    }
+
+    fn registered(registry: &FollowRegistry, state: SessionState) -> Arc<Followed> {
+        let filter = SessionFilter { states: vec![state], ..SessionFilter::default() };
+        let followed = Arc::new(Followed { filter: filter.clone(), ..Followed::default() });
+        let mut filters = registry.filters.lock();
+        let registered = Registered {
+            followed: followed.clone(),
+            begun_by: TraceContext::default(),
+            caller: CallerKey::new(filters.len() as u64),
+            left_at: None,
+        };
+        filters.insert(filter, registered);
+        followed
     }
 }

@@ -7,7 +7,8 @@
 //!
 //! Once its first look is answered, a filter is followed until its last follower leaves, whatever others do and
 //! however it grows: up to what a filter can have. If all have grown beyond the limit, no other one begins, and
-//! looks of those who have more than an equal part go back less far, until they fit.
+//! looks of those who have more than an equal part go back less far, until they fit. A filter that nobody follows
+//! any longer, and that is kept for who comes back, has its room until a new one needs it.
 
 use super::table::MAX_SESSIONS;
 
@@ -47,6 +48,12 @@ pub(super) struct Others {
 }
 
 impl Others {
+    /// The same without a filter that has so many sessions, and that this caller has begun to follow if it `is_own`.
+    pub(super) fn without(self, sessions: usize, is_own: bool) -> Self {
+        let own = if is_own { sessions } else { 0 };
+        Self { all: self.all.saturating_sub(sessions), own: self.own.saturating_sub(own), ..self }
+    }
+
     /// Whether this filter can be followed if it has so many sessions.
     ///
     /// # Errors

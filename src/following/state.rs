@@ -61,6 +61,8 @@ pub(super) struct Followed {
     pub(super) begun: AtomicU64,
     /// Somebody waits for the next look.
     pub(super) wanted: Notify,
+    /// Somebody follows what nobody did, or its room is needed.
+    pub(super) roused: Notify,
     /// The number of a look: somebody waits for it, or a later one, to go back all the way.
     pub(super) wants_long: AtomicU64,
     /// How many of the followers go on from a mark, and outlast whatever fails. Changes only while the registry

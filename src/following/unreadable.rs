@@ -114,6 +114,11 @@ impl Report {
         Self { gauge, has_any: false, explain }
     }
 
+    /// Counts none while there are no followers.
+    pub(super) fn pause(&mut self) {
+        self.gauge.set(0);
+    }
+
     pub(super) fn update(&mut self, now: &Unreadable) {
         self.gauge.set(now.len());
         match now.any() {

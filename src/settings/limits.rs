@@ -123,6 +123,11 @@ pub struct WatchSettings {
     #[arg(skip = CallSettings::default().default_deadline)]
     pub read_timeout: Duration,
 
+    /// How long what is known of a followed filter is kept after its last follower has left, for one that comes
+    /// back. Connections come back within seconds, and our own clients within 30 s.
+    #[arg(skip = Duration::from_secs(60))]
+    pub linger: Duration,
+
     /// How many sessions a caller may have that is alone, of all filters that it follows: about 250 MB. A
     /// filter counts as 100 at least.
     #[arg(skip = 100_000_usize)]

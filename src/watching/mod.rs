@@ -29,7 +29,7 @@ pub(crate) use pace::Pace;
 use poller::Poller;
 pub(crate) use registry::PollerRegistry;
 use registry::Published;
-pub(crate) use state::{End, Outage, PollerState, Subscription, unless_left};
+pub(crate) use state::{End, Outage, PollerState, Subscription};
 
 /// Polls through one worker's connections, and shares the pollers with all workers.
 #[derive(Clone)]

@@ -91,7 +91,7 @@ impl PollerState {
 
 /// Does the work unless the last receiver of what a poller publishes leaves in the meantime. In that case
 /// it removes the poller from the map and returns `None`.
-pub(crate) async fn unless_left<S, K: Eq + Hash, P, T>(
+pub(super) async fn unless_left<S, K: Eq + Hash, P, T>(
     state: &watch::Sender<S>,
     pollers: &Mutex<HashMap<K, P>>,
     key: &K,

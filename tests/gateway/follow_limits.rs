@@ -10,7 +10,7 @@ use tonic::Code;
 
 use super::{
     follow_support::{
-        Events, INTERVAL, all, current, ended, follow, from_token, numbered, running,
+        Events, INTERVAL, all, current, ended, follow, from_token, look_every, numbered, running,
         start_following, told, until_current,
     },
     support::{
@@ -22,8 +22,7 @@ use super::{
 async fn start_limited(sessions: usize, interval: Duration) -> Setup {
     start_with(Options { running: 0, ..Options::default() }, |settings| {
         settings.watch.followed_sessions = sessions;
-        settings.watch.interval = interval;
-        settings.watch.longest_interval = interval;
+        look_every(settings, interval);
     })
     .await
 }

@@ -9,7 +9,8 @@ use simulator::{Options, Session};
 
 use super::{
     follow_support::{
-        Events, INTERVAL, event, follow, from_token, id, running, told, until_current, working,
+        Events, INTERVAL, event, follow, from_token, id, look_every, running, told, until_current,
+        working,
     },
     support::{Setup, metric_becomes, start_with},
 };
@@ -17,8 +18,7 @@ use super::{
 /// A gateway that soon gives up a read, and looks at this interval.
 async fn start(interval: Duration) -> Setup {
     start_with(Options { running: 0, ..Options::default() }, |settings| {
-        settings.watch.interval = interval;
-        settings.watch.longest_interval = interval;
+        look_every(settings, interval);
         settings.watch.read_timeout = Duration::from_millis(300);
     })
     .await

@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
-use replica_session_gateway::proto::v1::{
-    ReplicaSessionChange, ReplicaSessionFilter, TimeRange, WatchSessionsRequest,
-    WatchSessionsResponse, replica_session::State, replica_session_change::Kind,
-    watch_sessions_response::Event,
+use replica_session_gateway::{
+    proto::v1::{
+        ReplicaSessionChange, ReplicaSessionFilter, TimeRange, WatchSessionsRequest,
+        WatchSessionsResponse, replica_session::State, replica_session_change::Kind,
+        watch_sessions_response::Event,
+    },
+    settings::Settings,
 };
 use simulator::Options;
 use tokio::time::timeout;
@@ -20,6 +23,13 @@ pub const INTERVAL: Duration = Duration::from_millis(100);
 /// The events of a watch of sessions.
 pub type Events = Streaming<WatchSessionsResponse>;
 
+/// Has the gateway look at this interval, and forget at once what nobody follows any longer.
+pub fn look_every(settings: &mut Settings, interval: Duration) {
+    settings.watch.interval = interval;
+    settings.watch.longest_interval = interval;
+    settings.watch.linger = Duration::ZERO;
+}
+
 /// A gateway that looks often, before an EM without running sessions.
 pub async fn start() -> Setup {
     start_following(Options { running: 0, ..Options::default() }).await
@@ -28,8 +38,7 @@ pub async fn start() -> Setup {
 /// The same with these options.
 pub async fn start_following(options: Options) -> Setup {
     start_with(options, |settings| {
-        settings.watch.interval = INTERVAL;
-        settings.watch.longest_interval = INTERVAL;
+        look_every(settings, INTERVAL);
     })
     .await
 }

@@ -8,8 +8,8 @@ use simulator::{Canned, Fault, Options, QueryQuirks, Session};
 
 use super::{
     follow_support::{
-        INTERVAL, all, change, current, ended, event, follow, from, from_token, id, running, start,
-        start_following, summary, told, until_current, working,
+        INTERVAL, all, change, current, ended, event, follow, from, from_token, id, look_every,
+        running, start, start_following, summary, told, until_current, working,
     },
     support::{self, Setup, canned, connect, eventually, fault, metric_becomes, reason, settings},
 };
@@ -151,8 +151,7 @@ async fn a_follower_that_goes_on_where_its_session_cannot_be_read_is_told_its_en
     metric_becomes(&setup, "gateway_followed_filters", 0).await;
     // Another replica, which has never seen them otherwise.
     let mut other = settings(&setup.simulator.url());
-    other.watch.interval = INTERVAL;
-    other.watch.longest_interval = INTERVAL;
+    look_every(&mut other, INTERVAL);
     let other = replica_session_gateway::serve::start(other).await.unwrap();
     let client = connect(other.address()).await;
     setup.simulator.set_faults([unreadable(1, ""), unreadable(3, "")]);

@@ -21,6 +21,7 @@ mod filters;
 mod follow;
 mod follow_limits;
 mod follow_query;
+mod follow_return;
 mod follow_silence;
 mod follow_support;
 mod follow_unreadable;

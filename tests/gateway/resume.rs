@@ -13,8 +13,8 @@ use simulator::{Options, Session};
 
 use super::{
     follow_support::{
-        INTERVAL, ago, all, change, current, ended, event, follow, from, id, running, start,
-        summary, told, until_current,
+        INTERVAL, ago, all, change, current, ended, event, follow, from, id, look_every, running,
+        start, summary, told, until_current,
     },
     support::{
         Client, Setup, canned, connect, eventually, fault, metric_becomes, reason, settings,
@@ -35,8 +35,7 @@ async fn another_replica(setup: &Setup) -> (RunningGateway, Client) {
 
 async fn another_that_looks_at(setup: &Setup, interval: Duration) -> (RunningGateway, Client) {
     let mut other = settings(&setup.simulator.url());
-    other.watch.interval = interval;
-    other.watch.longest_interval = interval;
+    look_every(&mut other, interval);
     let other = serve::start(other).await.unwrap();
     let client = connect(other.address()).await;
     (other, client)
@@ -329,8 +328,7 @@ async fn a_follower_that_goes_on_outlasts_what_fails_a_new_one() {
 #[tokio::test]
 async fn a_resumption_that_takes_longer_than_heartbeats_finishes_without_reading_again() {
     let setup = start_with(Options { running: 0, ..Options::default() }, |settings| {
-        settings.watch.interval = INTERVAL;
-        settings.watch.longest_interval = INTERVAL;
+        look_every(settings, INTERVAL);
         settings.watch.heartbeat = Duration::from_millis(100);
     })
     .await;
@@ -365,8 +363,7 @@ async fn a_resumption_that_takes_longer_than_heartbeats_finishes_without_reading
 #[tokio::test]
 async fn followers_that_go_on_where_others_follow_cost_em_nothing() {
     let setup = start_with(Options { running: 0, ..Options::default() }, |settings| {
-        settings.watch.interval = Duration::from_secs(600);
-        settings.watch.longest_interval = Duration::from_secs(600);
+        look_every(settings, Duration::from_secs(600));
     })
     .await;
     setup.simulator.set_session(running(1, 10));

@@ -37,7 +37,8 @@ metrics! {
     filters: Gauge = "gateway_followed_filters",
         "Filters whose sessions are polled because they are followed";
     held: Gauge = "gateway_followed_sessions",
-        "Sessions of all followed filters that are kept to find changes";
+        "Sessions of all followed filters that are kept to find changes, also for a minute after the \
+         last follower has left";
     unreadable: Gauge = "gateway_followed_sessions_unreadable",
         "Sessions of followed filters that Enterprise Manager lists and that cannot be read, so that \
          followers are told nothing of them";
@@ -94,7 +95,7 @@ impl WatchMetrics {
         GaugeGuard::new(&self.series.sessions)
     }
 
-    /// Counts the poller of a filter until the guard is dropped.
+    /// Counts a filter that somebody follows until the guard is dropped.
     pub(crate) fn filter(&self) -> GaugeGuard {
         GaugeGuard::new(&self.series.filters)
     }
