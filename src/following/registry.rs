@@ -40,6 +40,8 @@ pub(crate) struct Summary {
     pub(crate) sessions: usize,
     /// Maximum of these, with what counts for filters that have few.
     pub(crate) limit: usize,
+    /// Sessions of followed filters that are listed and cannot be read.
+    pub(crate) unreadable: usize,
     /// How long ago the look was answered that is the oldest of the last ones of all these filters.
     pub(crate) oldest_look: Option<Duration>,
 }
@@ -232,6 +234,7 @@ impl FollowRegistry {
             summary.filters += 1;
             summary.followers += followed.state.receiver_count();
             summary.in_outage += usize::from(is_out);
+            summary.unreadable += table.unreadable().len();
             let age = Timestamp::now().duration_since(table.looked_at());
             let age = Duration::try_from(age).unwrap_or_default();
             summary.oldest_look = summary.oldest_look.max(is_known.then_some(age));

@@ -28,6 +28,7 @@ pub(super) struct WatchesReport {
     followers: usize,
     followed_sessions: usize,
     followed_sessions_limit: usize,
+    followed_sessions_unreadable: usize,
     oldest_look_seconds: Option<u64>,
 }
 
@@ -52,6 +53,7 @@ impl Watches {
             followers: followed.followers,
             followed_sessions: followed.sessions,
             followed_sessions_limit: followed.limit,
+            followed_sessions_unreadable: followed.unreadable,
             oldest_look_seconds: followed.oldest_look.map(|age| age.as_secs()),
         }
     }

@@ -110,17 +110,33 @@ async fn scraped_metrics_are_documented() {
     }
 }
 
-#[test]
-fn the_dashboard_and_alerts_query_existing_metrics() {
-    let documented = documented();
+/// The queries of the dashboard's panels.
+fn queries() -> Vec<String> {
     let dashboard: serde_json::Value = serde_json::from_str(DASHBOARD).unwrap();
     let panels = dashboard["panels"].as_array().unwrap();
     let targets = panels.iter().flat_map(|panel| panel["targets"].as_array().unwrap());
-    let queries = targets.map(|target| target["expr"].as_str().unwrap());
-    let rules = RULES.lines().filter_map(|line| line.trim().strip_prefix("expr: "));
+    targets.map(|target| target["expr"].as_str().unwrap().to_owned()).collect()
+}
+
+/// The expressions of the alerts.
+fn rules() -> impl Iterator<Item = &'static str> {
+    RULES.lines().filter_map(|line| line.trim().strip_prefix("expr: "))
+}
+
+#[test]
+fn the_dashboard_shows_what_alerts_are_about() {
+    let shown: BTreeSet<_> = queries().iter().flat_map(|query| names_in(query)).collect();
+    let alerts: BTreeSet<_> = rules().flat_map(names_in).collect();
+    let unseen: Vec<_> = alerts.difference(&shown).collect();
+    assert!(!alerts.is_empty() && unseen.is_empty(), "{unseen:?}");
+}
+
+#[test]
+fn the_dashboard_and_alerts_query_existing_metrics() {
+    let documented = documented();
     let mut asked = BTreeSet::new();
-    for query in queries.chain(rules) {
-        let names = names_in(query);
+    for query in queries().into_iter().chain(rules().map(str::to_owned)) {
+        let names = names_in(&query);
         let counts_up = query.contains("up{");
         assert!(!names.is_empty() || counts_up, "{query} asks for nothing");
         asked.extend(names);

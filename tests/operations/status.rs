@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use simulator::Fault;
+use simulator::{Fault, RUNNING_SESSION_ID};
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
     net::TcpStream,
@@ -94,7 +94,7 @@ async fn status_and_metrics_say_who_follows_what_and_how_late() {
     let (simulator, gateway) = start(&["--watch-interval=1s", "--watch-interval-max=1s"]).await;
     let nothing = &status(&gateway).await["watches"];
     let none = json!({"sessions": 0, "sessions_in_outage": 0, "filters": 0, "filters_in_outage": 0, "followers": 0,
-        "followed_sessions": 0, "followed_sessions_limit": 106_250, "oldest_look_seconds": null});
+        "followed_sessions": 0, "followed_sessions_limit": 106_250, "followed_sessions_unreadable": 0, "oldest_look_seconds": null});
     assert_eq!(*nothing, none);
     let server = format!("--server=http://{}", gateway.address);
     let follow = |filter| {
@@ -110,6 +110,20 @@ async fn status_and_metrics_say_who_follows_what_and_how_late() {
     assert_eq!((&told["followers"], &told["filters"]), (&json!(3), &json!(2)), "{told}");
     assert!(told["followed_sessions"].as_u64() >= Some(2), "{told}");
     assert!(told["oldest_look_seconds"].is_u64(), "{told}");
+    // What both filters have counts twice, and is no outage.
+    simulator.set_faults([format!("unreadable={RUNNING_SESSION_ID}").parse::<Fault>().unwrap()]);
+    let told = async {
+        loop {
+            let told = status(&gateway).await["watches"].take();
+            if told["followed_sessions_unreadable"] == 2 {
+                return told;
+            }
+        }
+    };
+    let told = timeout(Duration::from_secs(30), told).await.unwrap();
+    assert_eq!(told["filters_in_outage"], 0, "{told}");
+    let text = metrics(&gateway).await;
+    assert!(text.contains("gateway_followed_sessions_unreadable 2\n"), "{text}");
     simulator.set_faults(["503".parse::<Fault>().unwrap()]);
     for (_, lines) in &mut followers {
         while !lines.next_line().await.unwrap().unwrap().starts_with("{\"outage\"") {}
