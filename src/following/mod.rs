@@ -40,6 +40,7 @@ mod state;
 mod table;
 #[cfg(test)]
 mod tests;
+mod trial;
 mod unreadable;
 
 use std::sync::Arc;
@@ -48,9 +49,9 @@ pub(crate) use change::{Change, ChangeKind, Kinds};
 pub(crate) use follower::{FollowEvent, Follower};
 pub(crate) use look::LookError;
 pub(crate) use mark::{Checksum, Mark, Missed};
-pub(crate) use query::lately;
 pub(crate) use registry::FollowRegistry;
 pub(crate) use room::NoRoom;
+pub(crate) use trial::{Trial, try_look};
 
 use crate::{
     enterprise_manager::{CallerKey, SessionFilter},

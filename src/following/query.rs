@@ -13,8 +13,7 @@ use tokio::time::Instant;
 use super::{look::LookError, room::NoRoom, table::MAX_SESSIONS, unreadable::Listed};
 use crate::{
     enterprise_manager::{
-        Error, ItemList, Lately, MAX_PAGE_SIZE, Order, Position, Reading, Rows, SessionFilter,
-        SessionList, View,
+        Error, ItemList, Lately, MAX_PAGE_SIZE, Order, Position, Reading, Rows, SessionFilter, View,
     },
     operations::metrics::Metrics,
     sharing::{SharedReads, TurnTerms},
@@ -25,30 +24,42 @@ const PAUSE: Duration = Duration::from_secs(60 * 60);
 
 /// Whether one query is enough, for all filters.
 pub(super) struct OneQuery {
-    refused_until: Mutex<Option<Instant>>,
+    refused: Mutex<Option<Refused>>,
     metrics: Arc<Metrics>,
+}
+
+/// Why one query was refused, and until when it is not tried again.
+struct Refused {
+    why: Error,
+    until: Instant,
 }
 
 impl OneQuery {
     /// One query has not been refused yet.
     pub(super) fn new(metrics: Arc<Metrics>) -> Self {
-        Self { refused_until: Mutex::new(None), metrics }
+        Self { refused: Mutex::new(None), metrics }
     }
 
     fn is_enough(&self) -> bool {
-        let mut refused_until = self.refused_until.lock();
-        if refused_until.is_some_and(|until| Instant::now() < until) {
+        let mut refused = self.refused.lock();
+        if refused.as_ref().is_some_and(|refused| Instant::now() < refused.until) {
             return false;
         }
-        if refused_until.take().is_some() {
+        if refused.take().is_some() {
             self.metrics.watches.queries_are_split(false);
         }
         true
     }
 
+    /// Why each look takes two queries; `None` if it does not.
+    pub(super) fn refusal(&self) -> Option<Error> {
+        self.refused.lock().as_ref().map(|refused| refused.why.clone())
+    }
+
     /// Two queries have been answered where one was refused.
     fn is_not_enough(&self, why: &Error) {
-        if self.refused_until.lock().replace(Instant::now() + PAUSE).is_none() {
+        let refused = Refused { why: why.clone(), until: Instant::now() + PAUSE };
+        if self.refused.lock().replace(refused).is_none() {
             self.metrics.watches.queries_are_split(true);
             tracing::warn!(
                 pause_seconds = PAUSE.as_secs(),
@@ -93,16 +104,6 @@ impl OneQuery {
     }
 }
 
-/// The first page of the sessions that match the filter, and are as far as that.
-pub(crate) fn lately(filter: &SessionFilter, lately: Lately) -> SessionList {
-    ItemList {
-        filter: SessionFilter { lately: Some(lately), ..filter.clone() },
-        view: View::Entity,
-        order: Order::NewestFirst,
-        page_size: MAX_PAGE_SIZE,
-    }
-}
-
 /// Adds all pages of what one query finds.
 async fn list<'t>(
     reads: &SharedReads,
@@ -112,8 +113,12 @@ async fn list<'t>(
     terms: &impl Fn() -> TurnTerms<'t>,
     listed: &mut Listed,
 ) -> Result<(), LookError> {
-    let ItemList { filter, view, order, page_size } = lately(filter, how_far);
-    let list = ItemList { filter: Rows(filter), view, order, page_size };
+    let list = ItemList {
+        filter: Rows(SessionFilter { lately: Some(how_far), ..filter.clone() }),
+        view: View::Entity,
+        order: Order::NewestFirst,
+        page_size: MAX_PAGE_SIZE,
+    };
     let mut position = Position::default();
     loop {
         let page = reads.page_in_turn(&list, &position, &terms()).await;

@@ -15,7 +15,7 @@ use super::{
 const PASSWORD: &str = "simulated";
 
 /// Runs `check` for the Enterprise Manager at this address; returns exit code and standard output.
-async fn check(url: &str, arguments: &[&str]) -> (i32, String) {
+pub async fn check(url: &str, arguments: &[&str]) -> (i32, String) {
     check_as(r"TECH\gateway", PASSWORD, url, arguments).await
 }
 
@@ -291,108 +291,6 @@ async fn failed_lists_are_distinguished_from_unreadable_sessions() {
 }
 
 /// The line of the step that compares a session of a query with a single read. Nothing that it finds
-/// fails the check.
-async fn batch_line(simulator: &Simulator, arguments: &[&str]) -> String {
-    let (code, out) = check(&simulator.url(), arguments).await;
-    assert_eq!(code, 0, "{out}");
-    let line = out.lines().find(|line| line.split(' ').nth(1) == Some("batch"));
-    line.unwrap_or_else(|| panic!("{out}")).to_owned()
-}
-
-#[tokio::test]
-async fn whether_sessions_will_be_read_together_is_reported() {
-    let simulator = Simulator::start(Options::default()).await.unwrap();
-    let line = batch_line(&simulator, &[]).await;
-    assert!(line.starts_with("✓ batch     sessions will be read together"), "{line}");
-    assert!(line.contains("a query for 64"), "{line}");
-    let line = batch_line(&simulator, &["--em-batch=1"]).await;
-    assert!(line.starts_with("– batch     switched off"), "{line}");
-    simulator.set_faults(["query-latency=500ms".parse::<Fault>().unwrap()]);
-    let line = batch_line(&simulator, &["--em-batch=2"]).await;
-    assert!(line.starts_with("! batch     sessions will be read one by one"), "{line}");
-    assert!(line.contains("takes longer") && line.contains("or its database"), "{line}");
-    assert!(!line.contains("proxy"), "{line}");
-}
-
-#[tokio::test]
-async fn what_a_slow_query_means_for_calls_is_reported() {
-    let simulator = Simulator::start(Options::default()).await.unwrap();
-    // 64 single reads take 800 ms, eight at a time.
-    for (latency, is_sooner) in [("350ms", true), ("1500ms", false)] {
-        let faults = ["latency=100ms".to_owned(), format!("query-latency={latency}")];
-        simulator.set_faults(faults.map(|fault| fault.parse::<Fault>().unwrap()));
-        let line = batch_line(&simulator, &[]).await;
-        assert!(line.starts_with("✓ batch     sessions will be read together"), "{line}");
-        assert!(line.contains("or more wait: it takes as long as so many single reads"), "{line}");
-        assert_eq!(line.contains("is answered no sooner"), !is_sooner, "{line}");
-    }
-}
-
-/// The line of the step that sends the query of followers. Nothing that it finds fails the check.
-async fn follow_line(simulator: &Simulator) -> String {
-    let (code, out) = check(&simulator.url(), &[]).await;
-    assert_eq!(code, 0, "{out}");
-    let line = out.lines().find(|line| line.split(' ').nth(1) == Some("follow"));
-    line.unwrap_or_else(|| panic!("{out}")).to_owned()
-}
-
-#[tokio::test]
-async fn whether_sessions_can_be_followed_is_reported() {
-    let simulator = Simulator::start(Options::default()).await.unwrap();
-    let line = follow_line(&simulator).await;
-    assert!(line.starts_with("✓ follow    sessions can be followed: a query for"), "{line}");
-    assert!(line.contains(" finds 1 ("), "{line}");
-    for fault in ["alternatives=400", "alternatives=403,html", "alternatives=501"] {
-        simulator.set_faults([fault.parse::<Fault>().unwrap()]);
-        let line = follow_line(&simulator).await;
-        assert!(
-            line.starts_with("! follow    sessions can be followed, with two queries"),
-            "{line}"
-        );
-        assert!(line.contains(" → that works, with more requests"), "{line}");
-    }
-    simulator.set_faults(["query-latency=2s".parse::<Fault>().unwrap()]);
-    let (_, out) = check(&simulator.url(), &["--step-timeout=1s"]).await;
-    assert!(out.contains("– follow    not possible without a list"), "{out}");
-}
-
-#[tokio::test]
-async fn an_answer_that_cannot_be_followed_is_told() {
-    let simulator = Simulator::start(Options::default()).await.unwrap();
-    // As from a proxy that drops the filter.
-    let target = "/api/query?type=ReplicaJobSession&format=Entities&filter=State%3D%3DStopped&sortDesc=CreationTime&pageSize=1";
-    let page = simulator::document(Options::default(), target).unwrap();
-    simulator.answer_query_with(Canned::xml(page));
-    let line = follow_line(&simulator).await;
-    assert!(line.starts_with("! follow    sessions cannot be followed: "), "{line}");
-    assert!(line.contains("WatchSessions fails"), "{line}");
-}
-
-#[tokio::test]
-async fn a_field_that_differs_in_a_query_is_named() {
-    let simulator = Simulator::start(Options::default()).await.unwrap();
-    let target = format!("/api/replicaSessions/{}?format=Entity", simulator::RUNNING_SESSION_ID);
-    let document = simulator::document(Options::default(), &target).unwrap();
-    let document = String::from_utf8(document).unwrap();
-    let changed = document.replace("<IsRetry>false<", "<IsRetry>true<");
-    assert_ne!(document, changed);
-    simulator.answer_with(simulator::RUNNING_SESSION_ID, Canned::xml(changed));
-    let line = batch_line(&simulator, &[]).await;
-    assert!(line.starts_with("! batch "), "{line}");
-    assert!(line.contains("IsRetry → set --em-batch 1"), "{line}");
-}
-
-#[tokio::test]
-async fn an_address_that_is_too_long_for_a_proxy_is_told_with_the_size_that_is_not() {
-    let options = Options { longest_target: 2000, ..Options::default() };
-    let simulator = Simulator::start(options).await.unwrap();
-    let line = batch_line(&simulator, &[]).await;
-    assert!(line.contains("a query for 64 sessions:"), "{line}");
-    assert!(line.contains("set --em-batch 16, or let"), "{line}");
-    let line = batch_line(&simulator, &["--em-batch=16"]).await;
-    assert!(line.starts_with("✓ batch "), "{line}");
-}
-
 #[tokio::test]
 async fn an_unresponsive_enterprise_manager_does_not_block_the_check() {
     let silent: Fault = "silence".parse().unwrap();

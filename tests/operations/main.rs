@@ -6,10 +6,14 @@
 #[path = "../gateway/certificates.rs"]
 mod certificates;
 mod check;
+mod check_queries;
 #[allow(dead_code, reason = "shared with the tests of the gateway")]
 #[path = "../gateway/collector.rs"]
 mod collector;
 mod documents;
+#[allow(dead_code, reason = "shared with the tests of the gateway")]
+#[path = "../gateway/followed_sessions.rs"]
+mod followed_sessions;
 mod health;
 mod log;
 #[allow(dead_code, reason = "shared with the tests of the command line")]

@@ -1,4 +1,4 @@
-//! The step that says whether sessions can be followed: it sends the query that `WatchSessions` polls with.
+//! The step that says whether sessions can be followed: it looks for them once, as `WatchSessions` does.
 //!
 //! The gateway works without it, except for `WatchSessions`. So nothing that this step finds is a failure of
 //! the check.
@@ -10,47 +10,27 @@ use tokio::time::Instant;
 
 use super::{output::Success, problem::of_error, target::Target};
 use crate::{
-    enterprise_manager::{
-        Error, Lately, Position, ReadContext, ReplicaSession, SessionFilter, SessionPage,
-    },
-    following::lately,
+    enterprise_manager::{Error, ReplicaSession},
+    following::{LookError, Trial, try_look},
 };
 
-/// How long ago a session may have ended to be asked for.
+/// How long ago a session may have ended to be asked for: each look of the gateway goes so far back, at least.
 const LOOKBACK: SignedDuration = SignedDuration::from_mins(30);
 
-/// Asks for the sessions that run or have ended lately, in one query or, if that fails, in two.
+/// Looks for the sessions that run or have ended lately, with one query or, if that fails, with two, page by page.
 pub(super) async fn follow(target: Target<'_>, newest: Option<&ReplicaSession>) -> Success<()> {
     let since = Timestamp::now().checked_sub(LOOKBACK).unwrap_or(Timestamp::MIN);
     let sent = Instant::now();
-    let refusal = match ask(target, Lately::RunningOrEnded { since }).await {
-        Ok(page) => return found(&page, newest, since, sent.elapsed()),
-        Err(error) => error,
-    };
-    let mut problem = of_error(&refusal, target.settings).text;
-    if refusal.may_be_of_the_query() {
-        let sent = Instant::now();
-        let apart = async {
-            ask(target, Lately::Running).await?;
-            ask(target, Lately::Ended { since }).await
-        };
-        match apart.await {
-            Ok(_) => {
-                let text = format!(
-                    "sessions can be followed, with two queries for each look ({} ms): one for both those that run \
-                     and those that have ended fails: {problem}",
-                    sent.elapsed().as_millis()
-                );
-                return Success::new((), text).but(
-                    "that works, with more requests; look for a proxy that refuses addresses with parentheses, \
-                     commas or exclamation marks; report it, with `check --report`",
-                );
-            }
-            Err(error) => problem = of_error(&error, target.settings).text,
-        }
+    match try_look(target.enterprise_manager, since, target.time_limit).await {
+        Ok(found) => told(target, &found, newest, since, sent.elapsed()),
+        Err(LookError::Failed(error)) => unusable(&of_error(&error, target.settings).text),
+        Err(LookError::TooMany | LookError::NoRoom(_)) => Success::new((), TOO_MANY)
+            .but("callers have to follow several narrower filters, such as one for each job"),
     }
-    unusable(&problem)
 }
+
+const TOO_MANY: &str = "more than 2,000 sessions run or have ended in the last 30 minutes: to follow all of them \
+    is refused (TOO_MANY_SESSIONS)";
 
 /// Sessions cannot be followed, for this reason.
 pub(super) fn unusable(why: &str) -> Success<()> {
@@ -60,54 +40,64 @@ pub(super) fn unusable(why: &str) -> Success<()> {
     )
 }
 
-/// What the query has found, and whether that can be true.
-fn found(
-    page: &SessionPage,
+/// What the look has found, and whether that can be true.
+fn told(
+    target: Target<'_>,
+    found: &Trial,
     newest: Option<&ReplicaSession>,
     since: Timestamp,
     took: Duration,
 ) -> Success<()> {
-    // What has ended so lately that the query could have been too late, or a clock is wrong, is no contradiction.
-    let is_due = |session: &&ReplicaSession| {
-        session.entity.as_ref().is_some_and(|run| match run.ended_at {
-            Some(ended_at) => run.is_over() && ended_at > since,
-            None => !run.is_over() && run.state.is_some(),
-        })
-    };
-    let is_listed = |session: &ReplicaSession| page.items.iter().any(|item| item.id == session.id);
-    if let Some(session) = newest.filter(is_due)
-        && !is_listed(session)
-        && page.next.is_none()
+    if let Some(session) = newest
+        && is_lacking(found, session, since)
     {
         return unusable(&format!(
             "the query for those that run or have ended lately does not return {}, which does",
             session.id
         ));
     }
-    let text = format!(
-        "sessions can be followed: a query for those that run or have ended in the last 30 minutes finds {}{} ({} ms)",
-        page.items.len(),
-        if page.next.is_some() { " and more" } else { "" },
-        took.as_millis()
-    );
-    let success = Success::new((), text);
-    if page.next.is_none() {
-        return success;
+    let queries = match found.refusal {
+        None => ": a query for those that run or have ended in the last 30 minutes finds",
+        Some(_) => {
+            ", with two queries for each look: for those that run, and for those that have ended in the last 30 \
+             minutes, they find"
+        }
+    };
+    let count = found.sessions.len() + found.unreadable;
+    let mut parts =
+        vec![format!("sessions can be followed{queries} {count} ({} ms)", took.as_millis())];
+    let mut remedies = Vec::new();
+    if let Some(refusal) = &found.refusal {
+        parts.push(format!("one for both fails: {}", of_error(refusal, target.settings).text));
+        remedies.push(TWO_QUERIES.to_owned());
     }
-    success.but(
-        "more than 2,000 are refused (TOO_MANY_SESSIONS): callers then have to follow several narrower filters, such as \
-         one for each job",
-    )
+    if let Some(why) = &found.why {
+        let (count, what) = (found.unreadable, why.of_row());
+        parts.push(format!("followers are told nothing of {count} that cannot be read: {what}"));
+        remedies.push(of_error(&Error::from(why.clone()), target.settings).remedy);
+    }
+    let success = Success::new((), parts.join("; "));
+    if remedies.is_empty() { success } else { success.but(remedies.join("; ")) }
 }
 
-async fn ask(target: Target<'_>, how_far: Lately) -> Result<SessionPage, Error> {
-    let list = lately(&SessionFilter::default(), how_far);
-    let context = ReadContext::until(Instant::now() + target.time_limit);
-    target.enterprise_manager.page(&list, &Position::default(), &context, None).await
+const TWO_QUERIES: &str = "that works, with more requests; look for a proxy that refuses addresses with parentheses, \
+    commas or exclamation marks; report it, with `check --report`";
+
+/// Whether the look should have found this session.
+fn is_lacking(found: &Trial, session: &ReplicaSession, since: Timestamp) -> bool {
+    // What has ended so lately that the query could have been too late, or a clock is wrong, is no contradiction.
+    let is_due = session.entity.as_ref().is_some_and(|run| match run.ended_at {
+        Some(ended_at) => run.is_over() && ended_at > since,
+        None => !run.is_over() && run.state.is_some(),
+    });
+    // One that could be read alone may not be readable in a list.
+    is_due && found.unreadable == 0 && !found.sessions.contains(&session.id)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
     use super::*;
     use crate::enterprise_manager::{EntityFields, SessionId, SessionState};
 
@@ -118,20 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn more_than_a_page_may_be_too_many() {
-        let run = session(SessionState::Working, None);
-        for next in [None, Some(Position::default())] {
-            let is_more = next.is_some();
-            let page =
-                SessionPage { items: vec![run.clone()], next, read_at: Timestamp::UNIX_EPOCH };
-            let success = found(&page, None, Timestamp::UNIX_EPOCH, Duration::ZERO);
-            let remedy = success.remedy.unwrap_or_default();
-            assert_eq!(remedy.contains("TOO_MANY_SESSIONS"), is_more, "{remedy}");
-        }
-    }
-
-    #[test]
-    fn a_query_that_does_not_return_what_it_should_is_of_no_use() {
+    fn a_look_that_does_not_return_what_it_should_is_of_no_use() {
         let since = Timestamp::UNIX_EPOCH;
         let minute = SignedDuration::from_mins(1);
         let [before, after] = [since.checked_sub(minute), since.checked_add(minute)];
@@ -142,11 +119,13 @@ mod tests {
             (session(SessionState::Stopped, Some(before)), false),
             (session(SessionState::Stopped, None), false),
         ] {
-            for is_listed in [false, true] {
-                let items = if is_listed { vec![newest.clone()] } else { Vec::new() };
-                let page = SessionPage { items, next: None, read_at: since };
-                let success = found(&page, Some(&newest), since, Duration::ZERO);
-                assert_eq!(success.remedy.is_some(), is_due && !is_listed, "{newest:?}");
+            for (is_listed, unreadable) in [(false, 0), (true, 0), (false, 1)] {
+                let sessions = is_listed.then_some(newest.id);
+                let sessions = sessions.into_iter().collect::<HashSet<_>>();
+                let found = Trial { sessions, unreadable, ..Trial::default() };
+                let is_lacking = is_lacking(&found, &newest, since);
+                let is_expected = is_due && !is_listed && unreadable == 0;
+                assert_eq!(is_lacking, is_expected, "{newest:?}");
             }
         }
     }

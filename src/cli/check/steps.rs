@@ -188,7 +188,7 @@ impl Check<'_> {
 
     /// Asks for the sessions that run or have ended lately.
     async fn follow(&mut self, newest: Option<&ReplicaSession>) {
-        let followed = async { Ok(follow::follow(self.target, newest).await) };
+        let followed = async { Ok(Box::pin(follow::follow(self.target, newest)).await) };
         // The gateway works without this, too.
         let success =
             self.in_time(followed).await.unwrap_or_else(|problem| follow::unusable(&problem.text));
@@ -222,6 +222,7 @@ impl Check<'_> {
     /// If the query service does not answer, reads any session of the plain list.
     async fn without_list(&mut self, problem: Problem) {
         let text = format!("no list of sessions: {}", problem.text);
+        let is_answered = problem.exit_code == ExitCode::SOFTWARE;
         self.output.not_done("role", "cannot be determined without a list");
         self.output.failed("list", Problem { text, ..problem });
         let any = any_session(self.target.enterprise_manager);
@@ -229,7 +230,12 @@ impl Check<'_> {
             Some(id) => self.read(id).await,
             None => self.output.not_done("read", "no session is known"),
         }
-        self.output.not_done("follow", "not possible without a list");
+        if is_answered {
+            // A session that fails a list does not fail those who follow.
+            self.follow(None).await;
+        } else {
+            self.output.not_done("follow", "not possible without a list");
+        }
     }
 
     async fn report(&mut self, file: File, open: &OpenLogon) {
