@@ -17,6 +17,7 @@ from chart_everything import (
     check_everything,
     check_pods_and_replicas,
     check_that_every_setting_can_be_set,
+    check_that_no_other_source_overrides_the_chart,
     check_times_and_ports,
 )
 from chart_objects import CHART, EVERYTHING, NAME, helm, one, template
@@ -88,6 +89,7 @@ def main() -> None:
         same_as_the_overlay(objects, Path(FOLDER) / f"{overlay}.yaml")
         check_everything(mesh, PROGRAM, says)
     check_that_every_setting_can_be_set(says)
+    check_that_no_other_source_overrides_the_chart(says)
     check_times_and_ports()
     check_pods_and_replicas()
     check_two_releases()

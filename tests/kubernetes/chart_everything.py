@@ -13,7 +13,7 @@ from pathlib import Path
 import yaml
 
 from certificates import Authority
-from chart_objects import CHART, NAME, annotations, container, everything, one, settings, template, variables
+from chart_objects import CHART, NAME, annotations, container, environment, everything, one, settings, template, variables
 from common import Help, expect
 from schemas import check_schema
 
@@ -86,6 +86,22 @@ def check_that_every_setting_can_be_set(says: Help) -> None:
     can_be_set = variables(objects).keys() | variables(everything("none", AUTHORITY)).keys()
     expect(says.known <= can_be_set, f"no value sets {sorted(says.known - can_be_set)}")
     expect(variables(objects)["GATEWAY_MAX_WATCHES"] == "1000000", "large numbers are not written out")
+
+
+def check_that_no_other_source_overrides_the_chart(says: Help) -> None:
+    """A Secret of extraEnvFrom, whatever is in it, changes no variable that the chart sets, nor one from which other
+    objects follow: the probes, the Service and the NetworkPolicy would no longer fit."""
+    other = dict.fromkeys(says.known, "other")
+    more = "extraEnvFrom[0].secretRef.name=more,settings.lameDuck=null,settings.drainTimeout=null"
+    for mesh in ("none", "istio", "linkerd"):
+        for objects in (everything(mesh), template("--values", CHART / f"examples/{mesh}.yaml", "--set", more)):
+            for name, value in environment(objects, {"more": other}).items():
+                expect(value == variables(objects).get(name, "other"), f"{mesh}: extraEnvFrom overrides {name}")
+            followed = {"MAX_DEADLINE", "LAME_DUCK", "DRAIN_TIMEOUT", "LISTEN", "ADMIN_LISTEN", "EM_URL"}
+            missing = {f"GATEWAY_{name}" for name in followed} - variables(objects).keys()
+            expect(not missing, f"{mesh}: extraEnvFrom may set {sorted(missing)}")
+        for name in ("GATEWAY_MAX_DEADLINE", "GATEWAY_LAME_DUCK", "GATEWAY_DRAIN_TIMEOUT"):
+            expect(variables(objects)[name] == says.defaults[name], f"{name} is not the program's default")
 
 
 def check_times_and_ports() -> None:

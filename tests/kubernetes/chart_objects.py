@@ -46,6 +46,16 @@ def container(objects: list) -> dict:
     return only(each for each in pod["containers"] if each["name"] == "gateway")
 
 
+def environment(objects: list, sources: dict) -> dict:
+    """The variables that Kubernetes gives the gateway, if these sources have what they name: of a variable in several
+    sources the last one counts, and one in `env` before all of them."""
+    sources = sources | {settings(objects)["metadata"]["name"]: settings(objects)["data"]}
+    given = {}
+    for each in container(objects)["envFrom"]:
+        given |= sources[(each.get("configMapRef") or each["secretRef"])["name"]]
+    return given | {each["name"]: each["value"] for each in container(objects)["env"]}
+
+
 def annotations(objects: list) -> dict:
     return one(objects, "Deployment")["spec"]["template"]["metadata"]["annotations"]
 

@@ -15,18 +15,26 @@
 {{- div (add (include "gateway.milliseconds" . | int64) 999) 1000 }}
 {{- end }}
 
+{{- /* The program's defaults of the times from which others follow, as JSON. */}}
+{{- define "gateway.defaults" -}}
+{{- dict "lameDuck" "3s" "drainTimeout" "20s" "maxDeadline" "60s" | toJson }}
+{{- end }}
+
 {{- define "gateway.lameDuck" -}}
-{{- include "gateway.seconds" (default "3s" .Values.settings.lameDuck) }}
+{{- $default := get (include "gateway.defaults" . | fromJson) "lameDuck" }}
+{{- include "gateway.seconds" (default $default .Values.settings.lameDuck) }}
 {{- end }}
 
 {{- /* Lame duck, drain, logoff 2 s, last traces 2 s. */}}
 {{- define "gateway.stop" -}}
-{{- add (include "gateway.lameDuck" .) (include "gateway.seconds" (default "20s" .Values.settings.drainTimeout)) 4 }}
+{{- $default := get (include "gateway.defaults" . | fromJson) "drainTimeout" }}
+{{- add (include "gateway.lameDuck" .) (include "gateway.seconds" (default $default .Values.settings.drainTimeout)) 4 }}
 {{- end }}
 
 {{- /* A little more than --max-deadline, so that the gateway ends a late call, and not the mesh. */}}
 {{- define "gateway.routeTimeout" -}}
-{{- printf "%ds" (add 1 (include "gateway.seconds" (default "60s" .Values.settings.maxDeadline))) }}
+{{- $default := get (include "gateway.defaults" . | fromJson) "maxDeadline" }}
+{{- printf "%ds" (add 1 (include "gateway.seconds" (default $default .Values.settings.maxDeadline))) }}
 {{- end }}
 
 {{- define "gateway.emPort" -}}

@@ -15,6 +15,10 @@ GATEWAY_EM_ALLOW_PLAINTEXT: "true"
 {{- /* Clients discover new replicas when they reconnect. */}}
 {{- $settings = merge (dict) $settings (dict "maxConnectionAge" "5m") }}
 {{- end }}
+{{- if .Values.extraEnvFrom }}
+{{- /* Other objects follow from these, so no other source may set them. */}}
+{{- $settings = merge (dict) $settings (include "gateway.defaults" . | fromJson) }}
+{{- end }}
 {{- range $name, $value := $settings }}
 GATEWAY_{{ snakecase $name | upper }}: {{ ternary $value (int64 $value) (kindIs "string" $value) | quote }}
 {{- end }}
