@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 
 use super::{
-    entry::Gone, query::OneQuery, room::NoRoom, state::Followed, table::Look,
+    entry::Gone, query::QueryForm, room::NoRoom, state::Followed, table::Look,
     unreadable::Unreadable,
 };
 use crate::{
@@ -39,14 +39,14 @@ pub(crate) enum LookError {
 /// Why nothing is known: also if several sessions are listed, and none can be read.
 pub(super) async fn look<'t>(
     reads: &SharedReads,
-    one_query: &OneQuery,
+    query_form: &QueryForm,
     followed: &Followed,
     since: Timestamp,
     is_long: bool,
     take_room: &impl Fn(usize) -> Result<(), NoRoom>,
     terms: impl Fn() -> TurnTerms<'t>,
 ) -> Result<Look, LookError> {
-    let mut listed = one_query.list(reads, &followed.filter, since, take_room, &terms).await?;
+    let mut listed = query_form.list(reads, &followed.filter, since, take_room, &terms).await?;
     let (here, earlier, running) = {
         let table = followed.table.lock();
         let is_over = |id| table.entry(id).is_some_and(|it| it.gone() == Some(Gone::Ended));

@@ -33,7 +33,7 @@ mod look;
 mod mark;
 mod poller;
 mod query;
-mod refusals;
+mod refused_filters;
 mod registry;
 mod room;
 mod state;

@@ -195,12 +195,12 @@ impl FilterPoller {
             callers: &self.followed.callers,
             read: None,
         };
-        let one_query = &self.registry.one_query;
+        let query_form = &self.registry.query_form;
         // Only the first look can find that there is no room.
         let take_room =
             |found| if is_first { self.registry.take(&self.followed, found) } else { Ok(()) };
         let result =
-            look(&self.reads, one_query, &self.followed, since, is_long, &take_room, terms).await;
+            look(&self.reads, query_form, &self.followed, since, is_long, &take_room, terms).await;
         if result.is_err() {
             self.followed.found.store(0, Ordering::SeqCst);
         }

@@ -22,8 +22,8 @@ use crate::{
 /// How long two queries are sent before one is tried again.
 const PAUSE: Duration = Duration::from_secs(60 * 60);
 
-/// Whether one query is enough, for all filters.
-pub(super) struct OneQuery {
+/// The form of the query, for all filters: one for all, or split into two because one was refused.
+pub(super) struct QueryForm {
     refused: Mutex<Option<Refused>>,
     metrics: Arc<Metrics>,
 }
@@ -34,13 +34,14 @@ struct Refused {
     until: Instant,
 }
 
-impl OneQuery {
-    /// One query has not been refused yet.
+impl QueryForm {
+    /// One query for all: it has not been refused yet.
     pub(super) fn new(metrics: Arc<Metrics>) -> Self {
         Self { refused: Mutex::new(None), metrics }
     }
 
-    fn is_enough(&self) -> bool {
+    /// Whether one query asks for all.
+    fn is_one(&self) -> bool {
         let mut refused = self.refused.lock();
         if refused.as_ref().is_some_and(|refused| Instant::now() < refused.until) {
             return false;
@@ -57,7 +58,7 @@ impl OneQuery {
     }
 
     /// Two queries have been answered where one was refused.
-    fn is_not_enough(&self, why: &Error) {
+    fn split(&self, why: &Error) {
         let refused = Refused { why: why.clone(), until: Instant::now() + PAUSE };
         if self.refused.lock().replace(refused).is_none() {
             self.metrics.watches.queries_are_split(true);
@@ -83,7 +84,7 @@ impl OneQuery {
         terms: &impl Fn() -> TurnTerms<'t>,
     ) -> Result<Listed, LookError> {
         let mut listed = Listed::default();
-        let refusal = if self.is_enough() {
+        let refusal = if self.is_one() {
             let either = Lately::RunningOrEnded { since };
             match list(reads, filter, either, take_room, terms, &mut listed).await {
                 Err(LookError::Failed(error)) if error.may_be_of_the_query() => Some(error),
@@ -98,7 +99,7 @@ impl OneQuery {
             list(reads, filter, lately, take_room, terms, &mut listed).await?;
         }
         if let Some(why) = refusal {
-            self.is_not_enough(&why);
+            self.split(&why);
         }
         Ok(listed)
     }
@@ -149,11 +150,11 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn one_query_is_tried_again_after_an_hour() {
-        let one_query = OneQuery::new(Metrics::new());
-        assert!(one_query.is_enough());
-        one_query.is_not_enough(&Error::NotImplemented { message: String::new() });
-        assert!(!one_query.is_enough());
+        let query_form = QueryForm::new(Metrics::new());
+        assert!(query_form.is_one());
+        query_form.split(&Error::NotImplemented { message: String::new() });
+        assert!(!query_form.is_one());
         tokio::time::advance(PAUSE).await;
-        assert!(one_query.is_enough());
+        assert!(query_form.is_one());
     }
 }

@@ -12,8 +12,8 @@ use tokio::time::Instant;
 
 use super::{
     look::LookError,
-    query::OneQuery,
-    refusals::Refusals,
+    query::QueryForm,
+    refused_filters::RefusedFilters,
     room::{self, LEAST_HELD, NoRoom, Others},
     state::Followed,
     table::MAX_SESSIONS,
@@ -55,9 +55,9 @@ pub(crate) struct FollowRegistry {
     pub(super) settings: WatchSettings,
     pub(super) metrics: Arc<Metrics>,
     pub(super) traces: Traces,
-    pub(super) one_query: OneQuery,
+    pub(super) query_form: QueryForm,
     pub(super) explain: Explain,
-    refusals: Mutex<Refusals>,
+    refused: Mutex<RefusedFilters>,
 }
 
 /// A poller in the registry.
@@ -96,11 +96,11 @@ impl FollowRegistry {
         traces: Traces,
         explain: Explain,
     ) -> Arc<Self> {
-        let one_query = OneQuery::new(metrics.clone());
+        let query_form = QueryForm::new(metrics.clone());
         // Followers of what has been accepted have no news sooner either.
-        let refusals = Mutex::new(Refusals::new(settings.interval));
+        let refused = Mutex::new(RefusedFilters::new(settings.interval));
         let filters = Mutex::default();
-        Arc::new(Self { filters, settings, metrics, traces, one_query, explain, refusals })
+        Arc::new(Self { filters, settings, metrics, traces, query_form, explain, refused })
     }
 
     /// Whether this caller may begin to follow this filter, which has no poller.
@@ -114,7 +114,7 @@ impl FollowRegistry {
         filter: &SessionFilter,
         caller: CallerKey,
     ) -> Result<(), LookError> {
-        let found = match self.refusals.lock().why(filter) {
+        let found = match self.refused.lock().why(filter) {
             Some(LookError::NoRoom(NoRoom { found, .. })) => *found,
             Some(why) => return Err(why.clone()),
             None => LEAST_HELD,
@@ -127,7 +127,7 @@ impl FollowRegistry {
         // While it is locked, nobody joins.
         let mut filters = self.filters.lock();
         if remove(&mut filters, followed) {
-            self.refusals.lock().add(followed.filter.clone(), why);
+            self.refused.lock().add(followed.filter.clone(), why);
         }
     }
 

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::{
     look::{LookError, look},
-    query::OneQuery,
+    query::QueryForm,
     state::Followed,
 };
 use crate::{
@@ -42,7 +42,7 @@ pub(crate) async fn try_look(
     let metrics = Metrics::new();
     let registry = ReadRegistry::new(ReuseSettings::default(), metrics.reads());
     let reads = SharedReads::new(enterprise_manager.clone(), registry);
-    let one_query = OneQuery::new(metrics);
+    let query_form = QueryForm::new(metrics);
     let (trace, followed) = (TraceContext::default(), Followed::default());
     let timeouts = Arc::new(ReadTimeouts::in_all(time_limit));
     let terms = || TurnTerms {
@@ -54,11 +54,11 @@ pub(crate) async fn try_look(
         callers: &followed.callers,
         read: None,
     };
-    let found = look(&reads, &one_query, &followed, since, true, &|_| Ok(()), terms).await?;
+    let found = look(&reads, &query_form, &followed, since, true, &|_| Ok(()), terms).await?;
     Ok(Trial {
         sessions: found.listed.iter().chain(&found.read).map(|it| it.session.id).collect(),
         unreadable: found.unreadable.len(),
         why: found.unreadable.any().map(|(_, why)| why.clone()),
-        refusal: one_query.refusal(),
+        refusal: query_form.refusal(),
     })
 }

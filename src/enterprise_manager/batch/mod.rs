@@ -33,16 +33,16 @@
 //! * `batches.rs`: what the reads of all workers have in common.
 //! * `queue.rs`: the waiting reads.
 //! * `request.rs`: the request for one session, and the query for several.
-//! * `support.rs`: whether EM can answer such queries.
-//! * `worth.rs`: whether they are worth it.
+//! * `planner.rs`: how many sessions a query is worth it for.
+//! * `suspension.rs`: when no query is tried, since EM cannot answer them.
 
 mod batches;
+mod planner;
 mod queue;
 mod request;
-mod support;
+mod suspension;
 mod together;
 mod turn;
-mod worth;
 
 use std::{sync::Arc, time::Duration};
 

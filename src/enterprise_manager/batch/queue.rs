@@ -12,7 +12,7 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-use super::worth::Plan;
+use super::planner::Plan;
 use crate::{
     enterprise_manager::{
         SessionId,

@@ -12,10 +12,10 @@ use jiff::Timestamp;
 use tokio::time::{Instant, sleep_until};
 
 use super::{
+    planner::{Alone, Attempt},
     queue::{Member, Reply},
     request::{BatchRequest, Rows, SessionRequest},
-    support,
-    worth::{Alone, Attempt},
+    suspension,
 };
 use crate::{
     enterprise_manager::{
@@ -79,14 +79,14 @@ impl EnterpriseManager {
                     }
                     first = Some((id, reading));
                 }
-                Err(Failure::Error(error)) if support::meets_all(&error) => {
+                Err(Failure::Error(error)) if suspension::meets_all(&error) => {
                     is_of_all = true;
                     outcome = Err(Failure::Error(error));
                 }
                 Err(_) => {}
             }
         } else if let Err(Failure::Error(error)) = &outcome {
-            is_of_all = support::meets_all(error);
+            is_of_all = suspension::meets_all(error);
         }
         let is_answered = matches!(&outcome, Ok(rows) if !rows.sessions.is_empty());
         if is_answered {
@@ -125,8 +125,8 @@ impl EnterpriseManager {
         // A query that returns none of the sessions may have been spared the work.
         if !sessions.is_empty() {
             attempt.answered(sessions.len());
-            self.batches.support.answered();
-            if is_cut && self.batches.worth.has_pages_of(sessions.len()) {
+            self.batches.suspension.answered();
+            if is_cut && self.batches.planner.has_pages_of(sessions.len()) {
                 tracing::info!(
                     sessions = sessions.len(),
                     "Enterprise Manager returns no more sessions for a query, so no more are read together"
@@ -159,9 +159,9 @@ impl EnterpriseManager {
         match failure {
             Failure::Error(error) => {
                 tracing::debug!("a query for several sessions has failed: {error}");
-                let how = support::how(&error);
-                if support::is_refusal(&error) {
-                    self.batches.support.suspend(format_args!(
+                let how = suspension::how(&error);
+                if suspension::is_refusal(&error) {
+                    self.batches.suspension.begin(format_args!(
                         "Enterprise Manager's query service does not return sessions by id: {how}"
                     ));
                 }

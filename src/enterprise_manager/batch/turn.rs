@@ -7,10 +7,10 @@ use tokio::{sync::oneshot, time::Instant};
 
 use super::{
     batches::Batches,
+    planner::Plan,
     queue::{Reply, Seat, Wait},
     request::SessionRequest,
     together::Batch,
-    worth::Plan,
 };
 use crate::{
     enterprise_manager::{
@@ -102,7 +102,7 @@ impl EnterpriseManager {
                     Share::Calls | Share::Lists => BatchOf::Calls,
                 });
                 let (trace, share) = (wait.trace.clone(), wait.share);
-                let attempt = self.batches.worth.begin(plan, members.len());
+                let attempt = self.batches.planner.begin(plan, members.len());
                 let batch = Batch { view, share, trace, members, attempt };
                 let enterprise_manager = self.clone();
                 // A task of its own: the read whose permit it is may be given up without harm to the
@@ -167,7 +167,7 @@ impl EnterpriseManager {
     ) -> Result<Arc<Reading>, Error> {
         let outcome = self.replica_session_alone(id, view, context, Some(permit)).await;
         if batch.is_left_out && outcome.is_ok() {
-            self.batches.suspend_if(self.batches.worth.left_out());
+            self.batches.suspend_if(self.batches.planner.left_out());
         }
         outcome
     }

@@ -1,5 +1,5 @@
-//! Whether a query for several sessions is worth it: whether it takes EM less time than reading these
-//! sessions one after another.
+//! Plans how many sessions a query reads: as many as wait, and none where a query takes EM more time than reading
+//! these sessions one after another.
 //!
 //! EM's own query is a search, which may take long on one EM and no time on another. So the gateway
 //! compares the times of queries with those of single reads. The first query is a trial with few
@@ -32,9 +32,9 @@ const MOST_FAILURES: u32 = 2;
 /// suspended.
 const MOST_LEFT_OUT: usize = 32;
 
-/// The times of single reads and of queries.
+/// Plans queries by what is known of the times of single reads and of queries.
 #[derive(Default)]
-pub(super) struct Worth(Mutex<Times>);
+pub(super) struct Planner(Mutex<Times>);
 
 #[derive(Default)]
 struct Times {
@@ -94,7 +94,7 @@ impl Plan {
     }
 }
 
-impl Worth {
+impl Planner {
     /// A session has been read alone, in this time. Returns why queries are to be suspended, if this shows
     /// that only they fail.
     pub(super) fn read_alone(&self, took: Duration) -> Option<Why> {
@@ -160,7 +160,7 @@ impl Worth {
         let mut times = self.0.lock();
         times.is_on_trial |= plan.is_trial();
         times.under_way += count;
-        Attempt { worth: self.clone(), plan, count, began: Instant::now() }
+        Attempt { planner: self.clone(), plan, count, began: Instant::now() }
     }
 }
 
@@ -200,7 +200,7 @@ fn singles(query: Duration, single: Duration) -> usize {
 
 /// A query under way.
 pub(super) struct Attempt {
-    worth: Arc<Worth>,
+    planner: Arc<Planner>,
     plan: Plan,
     /// The number of its sessions.
     count: usize,
@@ -225,7 +225,7 @@ impl Attempt {
     /// as well.
     pub(super) fn until(&self, alone: Alone) -> Instant {
         let remaining = alone.deadline.saturating_duration_since(self.began);
-        let times = self.worth.0.lock();
+        let times = self.planner.0.lock();
         let Some(single) = times.single.0 else {
             return self.began + (remaining / 2).min(2 * LEAST_TIME);
         };
@@ -244,7 +244,7 @@ impl Attempt {
 
     /// The query has returned so many sessions.
     pub(super) fn answered(&self, sessions: usize) {
-        let mut times = self.worth.0.lock();
+        let mut times = self.planner.0.lock();
         times.returned += sessions;
         times.forget_old_rows();
         if times.known_query().is_none() {
@@ -265,7 +265,7 @@ impl Attempt {
 
     /// The query has failed, in this way. Returns why queries are to be suspended, if that is so.
     pub(super) fn failed(&self, how: &str) -> Option<Why> {
-        let mut times = self.worth.0.lock();
+        let mut times = self.planner.0.lock();
         times.query = Mean::default();
         let counts = times.last_failure.is_none_or(|at| at <= self.began);
         times.last_failure = Some(Instant::now());
@@ -282,7 +282,7 @@ impl Attempt {
 
 impl Drop for Attempt {
     fn drop(&mut self) {
-        let mut times = self.worth.0.lock();
+        let mut times = self.planner.0.lock();
         times.under_way -= self.count;
         times.is_on_trial &= !self.plan.is_trial();
     }

@@ -9,43 +9,43 @@ use super::look::LookError;
 use crate::enterprise_manager::SessionFilter;
 
 /// How many are remembered. Whoever tries more in turn has them looked for again.
-const MAX_REFUSALS: usize = 256;
+const MAX_FILTERS: usize = 256;
 
 /// Why filters were refused, for as long as followers of others would wait for news.
-pub(super) struct Refusals {
+pub(super) struct RefusedFilters {
     /// The oldest first.
-    latest: VecDeque<Refusal>,
+    latest: VecDeque<RefusedFilter>,
     time: Duration,
 }
 
-struct Refusal {
+struct RefusedFilter {
     filter: SessionFilter,
     why: LookError,
     until: Instant,
 }
 
-impl Refusals {
+impl RefusedFilters {
     /// Remembers each for this time.
     pub(super) fn new(time: Duration) -> Self {
         Self { latest: VecDeque::new(), time }
     }
 
     pub(super) fn add(&mut self, filter: SessionFilter, why: LookError) {
-        self.latest.retain(|refusal| refusal.filter != filter);
-        if self.latest.len() >= MAX_REFUSALS {
+        self.latest.retain(|refused| refused.filter != filter);
+        if self.latest.len() >= MAX_FILTERS {
             self.latest.pop_front();
         }
-        self.latest.push_back(Refusal { filter, why, until: Instant::now() + self.time });
+        self.latest.push_back(RefusedFilter { filter, why, until: Instant::now() + self.time });
     }
 
     /// Why this filter was refused; `None` if it was not, or too long ago.
     pub(super) fn why(&mut self, filter: &SessionFilter) -> Option<&LookError> {
         let now = Instant::now();
-        while self.latest.front().is_some_and(|refusal| refusal.until <= now) {
+        while self.latest.front().is_some_and(|refused| refused.until <= now) {
             self.latest.pop_front();
         }
-        let refusal = self.latest.iter().find(|refusal| refusal.filter == *filter)?;
-        Some(&refusal.why)
+        let refused = self.latest.iter().find(|refused| refused.filter == *filter)?;
+        Some(&refused.why)
     }
 }
 
@@ -66,20 +66,20 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_refusal_is_remembered_for_its_time_and_the_oldest_make_room() {
-        let mut refusals = Refusals::new(TIME);
-        refusals.add(filter(0), LookError::TooMany);
+        let mut refused = RefusedFilters::new(TIME);
+        refused.add(filter(0), LookError::TooMany);
         tokio::time::advance(TIME / 2).await;
         let no_room = NoRoom { found: 900, maximum: 1000, is_own: true };
-        refusals.add(filter(1), LookError::NoRoom(no_room));
-        assert!(matches!(refusals.why(&filter(0)), Some(LookError::TooMany)));
-        assert!(matches!(refusals.why(&filter(1)), Some(LookError::NoRoom(it)) if it.found == 900));
-        assert!(refusals.why(&filter(2)).is_none());
+        refused.add(filter(1), LookError::NoRoom(no_room));
+        assert!(matches!(refused.why(&filter(0)), Some(LookError::TooMany)));
+        assert!(matches!(refused.why(&filter(1)), Some(LookError::NoRoom(it)) if it.found == 900));
+        assert!(refused.why(&filter(2)).is_none());
         tokio::time::advance(TIME / 2).await;
-        assert!(refusals.why(&filter(0)).is_none() && refusals.why(&filter(1)).is_some());
-        for second in 2..=i64::try_from(MAX_REFUSALS).unwrap() + 1 {
-            refusals.add(filter(second), LookError::TooMany);
+        assert!(refused.why(&filter(0)).is_none() && refused.why(&filter(1)).is_some());
+        for second in 2..=i64::try_from(MAX_FILTERS).unwrap() + 1 {
+            refused.add(filter(second), LookError::TooMany);
         }
-        assert!(refusals.why(&filter(1)).is_none() && refusals.why(&filter(2)).is_some());
-        assert_eq!(refusals.latest.len(), MAX_REFUSALS);
+        assert!(refused.why(&filter(1)).is_none() && refused.why(&filter(2)).is_some());
+        assert_eq!(refused.latest.len(), MAX_FILTERS);
     }
 }

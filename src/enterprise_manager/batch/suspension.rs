@@ -1,4 +1,5 @@
-//! Whether this EM, and what stands before it, can read sessions together.
+//! Suspends batches for some minutes where EM, or what stands before it, cannot answer them, and tells which failures
+//! show that.
 
 use std::{
     fmt,
@@ -18,8 +19,8 @@ use crate::enterprise_manager::error::{BadResponse, Error};
 /// How long no batch is tried after those that EM could not answer.
 const PAUSE: Duration = Duration::from_secs(5 * 60);
 
-/// What the last batches have shown.
-pub(super) struct Support(Arc<State>);
+/// The time in which no batch is tried, if there is one now.
+pub(super) struct Suspension(Arc<State>);
 
 struct State {
     suspended_until: Mutex<Option<Instant>>,
@@ -29,19 +30,20 @@ struct State {
     gauge: Gauge,
 }
 
-impl Support {
+impl Suspension {
+    /// There is none.
     pub(super) fn new(gauge: Gauge) -> Self {
         let suspended_until = Mutex::new(None);
         Self(Arc::new(State { suspended_until, is_retried: AtomicBool::new(false), gauge }))
     }
 
-    /// Whether a batch may be tried.
-    pub(super) fn is_given(&self) -> bool {
-        self.0.suspended_until.lock().is_none_or(|until| Instant::now() >= until)
+    /// Whether no batch is tried now.
+    pub(super) fn is_active(&self) -> bool {
+        self.0.suspended_until.lock().is_some_and(|until| Instant::now() < until)
     }
 
     /// Reads go alone for some minutes, for this reason.
-    pub(super) fn suspend(&self, why: impl fmt::Display) {
+    pub(super) fn begin(&self, why: impl fmt::Display) {
         let mut until = Instant::now() + PAUSE;
         if self.0.suspended_until.lock().replace(until).is_some() {
             return;
@@ -162,16 +164,16 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_pause_ends_by_itself_although_no_read_waits() {
         let gauge = Gauge::default();
-        let support = Support::new(gauge.clone());
-        support.suspend("test");
-        assert!(!support.is_given() && gauge.get() == 1);
+        let suspension = Suspension::new(gauge.clone());
+        suspension.begin("test");
+        assert!(suspension.is_active() && gauge.get() == 1);
         sleep(PAUSE / 2).await;
-        support.suspend("the pause begins anew");
+        suspension.begin("the pause begins anew");
         let moment = Duration::from_millis(2);
         sleep(PAUSE.saturating_sub(moment)).await;
-        assert!(!support.is_given() && gauge.get() == 1);
+        assert!(suspension.is_active() && gauge.get() == 1);
         sleep(2 * moment).await;
-        assert!(support.is_given() && gauge.get() == 0);
+        assert!(!suspension.is_active() && gauge.get() == 0);
     }
 
     #[test]
