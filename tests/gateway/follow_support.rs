@@ -8,6 +8,7 @@ use replica_session_gateway::{
         WatchSessionsResponse, replica_session::State, replica_session_change::Kind,
         watch_sessions_response::Event,
     },
+    serve::{self, RunningGateway},
     settings::Settings,
 };
 use simulator::Options;
@@ -15,7 +16,7 @@ use tokio::time::timeout;
 use tonic::{Status, Streaming};
 
 pub use super::followed_sessions::{ago, ended, id, running};
-use super::support::{Client, SOON, Setup, start_with};
+use super::support::{Client, SOON, Setup, connect, settings, start_with};
 
 /// The interval between two looks.
 pub const INTERVAL: Duration = Duration::from_millis(100);
@@ -128,4 +129,18 @@ pub fn numbered(number: u32) -> WatchSessionsRequest {
     let create_time = Some(TimeRange { start_time, end_time: None });
     request.filter.as_mut().unwrap().create_time = create_time;
     request
+}
+
+/// Another gateway before the same EM, and a client of it.
+pub async fn another_replica(setup: &Setup) -> (RunningGateway, Client) {
+    another_that_looks_at(setup, INTERVAL).await
+}
+
+/// The same, which looks at this interval.
+pub async fn another_that_looks_at(setup: &Setup, interval: Duration) -> (RunningGateway, Client) {
+    let mut other = settings(&setup.simulator.url());
+    look_every(&mut other, interval);
+    let other = serve::start(other).await.unwrap();
+    let client = connect(other.address()).await;
+    (other, client)
 }

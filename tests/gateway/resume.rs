@@ -1,44 +1,22 @@
 //! Followers that are cut off and resume: they are told everything once, or that something may be missing.
 
-use std::time::Duration;
-
-use replica_session_gateway::{
-    proto::v1::{
-        ReplicaSessionFilter, WatchSessionsRequest, replica_session_change::Kind,
-        watch_sessions_response::Event,
-    },
-    serve::{self, RunningGateway},
+use replica_session_gateway::proto::v1::{
+    WatchSessionsRequest, replica_session_change::Kind, watch_sessions_response::Event,
 };
-use simulator::{Options, Session};
+use simulator::Session;
 
 use super::{
     follow_support::{
-        INTERVAL, ago, all, change, current, ended, event, follow, from, id, look_every, running,
-        start, summary, told, until_current,
+        ago, all, another_replica, change, current, ended, event, follow, from, from_token, id,
+        running, start, summary, told, until_current, working,
     },
-    support::{
-        Client, Setup, canned, connect, eventually, fault, metric_becomes, reason, settings,
-        start_with,
-    },
+    support::{canned, fault, metric_becomes, reason},
 };
 
 /// What is told, sorted by the number of the session.
 fn sorted(mut told: Vec<(u32, Vec<Kind>)>) -> Vec<(u32, Vec<Kind>)> {
     told.sort_unstable_by_key(|(number, _)| *number);
     told
-}
-
-/// Another gateway before the same EM, and a client of it.
-async fn another_replica(setup: &Setup) -> (RunningGateway, Client) {
-    another_that_looks_at(setup, INTERVAL).await
-}
-
-async fn another_that_looks_at(setup: &Setup, interval: Duration) -> (RunningGateway, Client) {
-    let mut other = settings(&setup.simulator.url());
-    look_every(&mut other, interval);
-    let other = serve::start(other).await.unwrap();
-    let client = connect(other.address()).await;
-    (other, client)
 }
 
 #[tokio::test]
@@ -182,56 +160,15 @@ async fn a_late_end_that_one_replica_has_told_is_not_told_again_by_one_that_has_
 }
 
 #[tokio::test]
-async fn a_follower_that_needs_a_long_look_gets_another_one_if_that_fails() {
-    let setup = start().await;
-    let (_other, client) = another_that_looks_at(&setup, Duration::from_secs(1)).await;
-    let mut events = follow(&setup.client, all()).await.unwrap();
-    let token = current(&mut events).await;
-    drop(events);
-    metric_becomes(&setup, "gateway_followed_filters", 0).await;
-    let mut others = follow(&client, all()).await.unwrap();
-    current(&mut others).await;
-    setup.simulator.set_session(ended(1, 2 * 3600, "Success"));
-    let mut events = follow(&setup.client, from(&token)).await.unwrap();
-    let (_, token) = until_current(&mut events).await;
-    drop(events);
-    metric_becomes(&setup, "gateway_followed_filters", 0).await;
-
-    // The next look of the other replica lacks what this follower knows, and the one after that fails.
-    let looks = || setup.simulator.counts().requests;
-    let before = looks();
-    let goes_on = tokio::spawn(async move { follow(&client, from(&token)).await.unwrap() });
-    eventually("it looks", || looks() > before).await;
-    setup.simulator.set_faults([fault("503")]);
-    let mut events = goes_on.await.unwrap();
-    let (outage, _) = event(&mut events).await;
-    assert!(matches!(outage, Event::Outage(_)), "{outage:?}");
-    setup.simulator.set_faults([]);
-    loop {
-        match event(&mut events).await.0 {
-            Event::Outage(_) => {}
-            Event::Current(_) => break,
-            other => panic!("{other:?}"),
-        }
-    }
-}
-
-#[tokio::test]
 async fn a_session_that_left_while_nobody_followed_is_told_to_have_left() {
     let setup = start().await;
     setup.simulator.set_session(running(1, 10));
-    let working = || {
-        let states =
-            vec![replica_session_gateway::proto::v1::replica_session::State::Working.into()];
-        let filter = ReplicaSessionFilter { states, ..Default::default() };
-        WatchSessionsRequest { filter: Some(filter), ..Default::default() }
-    };
     let mut events = follow(&setup.client, working()).await.unwrap();
     let (_, token) = until_current(&mut events).await;
     drop(events);
     metric_becomes(&setup, "gateway_followed_filters", 0).await;
     setup.simulator.set_session(Session { state: "Stopping".to_owned(), ..running(1, 10) });
-    let request = WatchSessionsRequest { resume_token: token, ..working() };
+    let request = from_token(working(), &token);
     let mut events = follow(&setup.client, request).await.unwrap();
     assert_eq!(told(&mut events).await, (1, vec![Kind::Left]));
     current(&mut events).await;
@@ -292,90 +229,4 @@ async fn of_many_ends_one_that_em_learned_of_late_is_told_and_of_several_that_th
     // That something may be missing is told once.
     let mut events = follow(&setup.client, from(&after)).await.unwrap();
     assert_eq!(super::follow_support::told(&mut events).await.0, 504);
-}
-
-#[tokio::test]
-async fn a_follower_that_goes_on_outlasts_what_fails_a_new_one() {
-    let setup = start().await;
-    setup.simulator.set_session(running(1, 10));
-    let mut events = follow(&setup.client, all()).await.unwrap();
-    let (_, token) = until_current(&mut events).await;
-    drop(events);
-    metric_becomes(&setup, "gateway_followed_filters", 0).await;
-    setup.simulator.set_faults([fault("500")]);
-    let mut events = follow(&setup.client, from(&token)).await.unwrap();
-    let (outage, again) = event(&mut events).await;
-    let Event::Outage(outage) = outage else { panic!("{outage:?}") };
-    assert_eq!(outage.reason, "EM_INTERNAL_ERROR");
-    assert!(!again.is_empty());
-    let refused = follow(&setup.client, all()).await.unwrap_err();
-    assert_eq!(reason(&refused), "EM_INTERNAL_ERROR");
-    setup.simulator.set_session(ended(1, 1, "Failed"));
-    setup.simulator.set_faults([]);
-    loop {
-        match event(&mut events).await.0 {
-            Event::Outage(_) => {}
-            Event::Change(change) => {
-                assert_eq!(summary(&change), (1, vec![Kind::Ended]));
-                break;
-            }
-            other => panic!("{other:?}"),
-        }
-    }
-    current(&mut events).await;
-}
-
-#[tokio::test]
-async fn a_resumption_that_takes_longer_than_heartbeats_finishes_without_reading_again() {
-    let setup = start_with(Options { running: 0, ..Options::default() }, |settings| {
-        look_every(settings, INTERVAL);
-        settings.watch.heartbeat = Duration::from_millis(100);
-    })
-    .await;
-    setup.simulator.set_session(running(1, 10));
-    let working = || {
-        let states =
-            vec![replica_session_gateway::proto::v1::replica_session::State::Working.into()];
-        let filter = ReplicaSessionFilter { states, ..Default::default() };
-        WatchSessionsRequest { filter: Some(filter), ..Default::default() }
-    };
-    let mut events = follow(&setup.client, working()).await.unwrap();
-    let (_, token) = until_current(&mut events).await;
-    drop(events);
-    metric_becomes(&setup, "gateway_followed_filters", 0).await;
-    setup.simulator.set_session(ended(1, 1, "Success"));
-    setup.simulator.set_faults([fault("latency=400ms")]);
-    let request = WatchSessionsRequest { resume_token: token, ..working() };
-    let mut events = follow(&setup.client, request).await.unwrap();
-    let mut heartbeats = 0;
-    let told = loop {
-        match event(&mut events).await.0 {
-            Event::Heartbeat(_) => heartbeats += 1,
-            Event::Change(change) => break summary(&change),
-            other => panic!("{other:?}"),
-        }
-        assert!(heartbeats < 20, "nothing but heartbeats");
-    };
-    assert_eq!(told, (1, vec![Kind::Ended]));
-    assert!(heartbeats > 2, "{heartbeats}");
-}
-
-#[tokio::test]
-async fn followers_that_go_on_where_others_follow_cost_em_nothing() {
-    let setup = start_with(Options { running: 0, ..Options::default() }, |settings| {
-        look_every(settings, Duration::from_secs(600));
-    })
-    .await;
-    setup.simulator.set_session(running(1, 10));
-    let mut events = follow(&setup.client, all()).await.unwrap();
-    let (_, old) = event(&mut events).await;
-    let token = current(&mut events).await;
-    let before = setup.simulator.counts().requests;
-    for token in [&old, &token] {
-        for _ in 0..50 {
-            let mut again = follow(&setup.client, from(token)).await.unwrap();
-            assert_eq!(until_current(&mut again).await.0, []);
-        }
-    }
-    assert_eq!(setup.simulator.counts().requests, before);
 }
