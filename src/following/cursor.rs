@@ -7,7 +7,7 @@ use std::collections::{HashMap, VecDeque};
 
 use super::{
     change::{Change, ChangeKind},
-    entry::{AsOf, Entry, Known, hash},
+    entry::{AsOf, Entry, Gone, Known, hash},
     table::Table,
 };
 use crate::enterprise_manager::SessionId;
@@ -27,6 +27,8 @@ pub(crate) struct Cursor {
     elsewhere: VecDeque<Change>,
     /// Hashes of sessions that the follower knows to have ended, from elsewhere than this table.
     ended_elsewhere: Vec<u64>,
+    /// The same of those that a look which went back all the way has not listed since.
+    unlisted: Vec<u64>,
     /// Sessions that the follower knows as running, from another table, and that no look has returned here yet, or
     /// that cannot be read: they stay as they were.
     unchanged: Vec<SessionId>,
@@ -52,18 +54,19 @@ impl Cursor {
         cursor
     }
 
-    /// A follower that has to be sent these sessions, and knows everything else.
+    /// A follower that has to be sent these sessions, and knows everything else. `unlisted` have not been listed by a
+    /// look that went back all the way.
     pub(super) fn resumed(
         table: &Table,
         pending: Vec<(SessionId, Known)>,
         elsewhere: Vec<Change>,
-        ended_elsewhere: Vec<u64>,
+        unlisted: Vec<u64>,
         unchanged: Vec<SessionId>,
     ) -> Self {
         let mut cursor = Self {
             upto: table.number(),
             elsewhere: elsewhere.into(),
-            ended_elsewhere,
+            unlisted,
             unchanged,
             ..Self::default()
         };
@@ -132,12 +135,14 @@ impl Cursor {
         let ahead = std::mem::take(&mut self.ahead);
         for id in table.after(from) {
             let sent = ahead.get(&id).copied().unwrap_or(from);
-            let is_news = |entry: &&Entry| {
-                let is_known = entry.as_of(sent) != Some(AsOf::Ended)
-                    && self.ended_elsewhere.contains(&entry.hash());
-                entry.number() > sent && !is_known
+            let Some(entry) = table.entry(id).filter(|entry| entry.number() > sent) else {
+                continue;
             };
-            if !table.entry(id).as_ref().is_some_and(is_news) {
+            if entry.as_of(sent) != Some(AsOf::Ended) && self.has_ended_elsewhere(entry) {
+                if entry.gone() == Some(Gone::Ended) {
+                    // From now on, the table says when it ended.
+                    self.forget_end(entry.hash());
+                }
                 continue;
             }
             let elsewhere = self.unchanged.iter().position(|unchanged| *unchanged == id);
@@ -163,7 +168,7 @@ impl Cursor {
                 Some(Known::Running) => Some(AsOf::Running { is_current: false }),
                 Some(Known::AsOf(number)) => entry.as_of(*number),
                 // Named among those that have ended anyway.
-                None if self.ended_elsewhere.contains(&entry.hash()) => Some(AsOf::Gone),
+                None if self.has_ended_elsewhere(entry) => Some(AsOf::Gone),
                 None => entry.as_of(self.ahead.get(&id).copied().unwrap_or(self.upto)),
             };
             (id, entry, sent)
@@ -173,6 +178,21 @@ impl Cursor {
     /// Hashes of sessions that the follower knows to have ended, and that are not, or were not, in the table.
     pub(super) fn ended_elsewhere(&self) -> &[u64] {
         &self.ended_elsewhere
+    }
+
+    /// The same of those that a look which went back all the way has not listed since.
+    pub(super) fn unlisted(&self) -> &[u64] {
+        &self.unlisted
+    }
+
+    fn has_ended_elsewhere(&self, entry: &Entry) -> bool {
+        self.ended_elsewhere.contains(&entry.hash()) || self.unlisted.contains(&entry.hash())
+    }
+
+    fn forget_end(&mut self, hash: u64) {
+        for ended in [&mut self.ended_elsewhere, &mut self.unlisted] {
+            ended.retain(|other| *other != hash);
+        }
     }
 
     /// Sessions that the follower knows as running, and that are not in the table.

@@ -249,7 +249,8 @@ impl Follower {
     /// Goes on from the mark by the table, and what has been read of sessions that are not in it.
     fn go_on(&mut self, mark: &Mark, elsewhere: Elsewhere) {
         let table = self.followed.table.lock();
-        let Resumed { pending, missed, absent: still, unlisted, unreadable } = mark.resume(&table);
+        let Resumed { pending, missed, absent: still, unlisted, unreadable, .. } =
+            mark.resume(&table);
         let Elsewhere { mut changes, mut unchanged } = elsewhere;
         changes.retain(|change| still.contains(&change.reading.session.id));
         unchanged.retain(|id| still.contains(id));

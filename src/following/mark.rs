@@ -6,6 +6,11 @@
 //! knows: those that run, with a digest of their states; the latest that have ended; and of those that ended
 //! before these, their number and a checksum. From that, any replica finds what is new, or finds that it
 //! cannot know.
+//!
+//! An end that is named and that a table lacks is a reason to look back all the way: another replica has done so
+//! lately, and this one not. If that look does not list the session either, since Enterprise Manager no longer knows it
+//! or has no end time for it, the mark says so, and nobody looks for it again. It has to stay named: Enterprise Manager
+//! may list it later, with a time that nobody can know before.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -47,6 +52,8 @@ pub(crate) struct Mark {
     pub(crate) running: Vec<(SessionId, u32)>,
     /// Hashes of sessions that were over.
     pub(crate) ended: Vec<u64>,
+    /// The same of those that a look which went back all the way has not listed since their ends were sent.
+    pub(crate) unlisted: Vec<u64>,
     /// Hashes of sessions that were listed and could not be read. Whether they were over is unknown, so their ends
     /// are news whenever they were.
     pub(crate) unreadable: Vec<u64>,
@@ -75,8 +82,10 @@ pub(super) struct Resumed {
     pub(super) missed: Option<Missed>,
     /// Sessions that it knows as running and that are not in the table.
     pub(super) absent: Vec<SessionId>,
-    /// Hashes of sessions that it knows to have ended and that are not in the table.
+    /// Hashes of sessions that it knows to have ended and that are not in the table as such.
     pub(super) unlisted: Vec<u64>,
+    /// Whether some of them have not been looked for all the way back.
+    has_unsought: bool,
     /// Sessions that it knows as running, and that are listed and cannot be read.
     pub(super) unreadable: Vec<SessionId>,
 }
@@ -85,7 +94,7 @@ impl Resumed {
     /// Whether the table has everything that the mark is about. A table that lacks something may just not
     /// have looked back far enough lately.
     pub(super) fn is_certain(&self) -> bool {
-        self.missed.is_none() && self.unlisted.is_empty()
+        self.missed.is_none() && !self.has_unsought
     }
 }
 
@@ -132,8 +141,10 @@ impl Mark {
             return None;
         }
         // There are few, and the oldest of them have been unknown for longest.
-        let oldest = without_time.len().saturating_sub(MAX_ENDED);
-        without_time.drain(..oldest);
+        let mut unlisted = cursor.unlisted().to_vec();
+        let too_many = (unlisted.len() + without_time.len()).saturating_sub(MAX_ENDED);
+        unlisted.drain(..too_many.min(unlisted.len()));
+        without_time.drain(..without_time.len().saturating_sub(MAX_ENDED));
         ended.sort_unstable();
         let mut named = ended.split_off(ended.len().saturating_sub(MAX_ENDED));
         // Those that ended at the same time as the last one that is not named are not named either.
@@ -151,7 +162,7 @@ impl Mark {
         }
         let named = named.into_iter().map(|(_, hash)| hash);
         let ended = without_time.into_iter().chain(named).collect();
-        Some(Self { from, floor, older, running, ended, unreadable, ..Self::default() })
+        Some(Self { from, floor, older, running, ended, unlisted, unreadable, ..Self::default() })
     }
 
     /// What a follower with this mark has to be sent, by a table that is newer than the mark.
@@ -159,7 +170,7 @@ impl Mark {
         let complete_since = table.complete_since().unwrap_or(Timestamp::MAX);
         let mut running: HashMap<_, _> = self.running.iter().copied().collect();
         let mut listed = HashSet::new();
-        let ended: HashSet<_> = self.ended.iter().copied().collect();
+        let ended: HashSet<_> = self.unlisted.iter().chain(&self.ended).copied().collect();
         let mut pending = Vec::new();
         let (mut found, mut older) = (Checksum::default(), Vec::new());
         let mut unread: HashSet<_> = self.unreadable.iter().copied().collect();
@@ -220,8 +231,11 @@ impl Mark {
         let (unreadable, absent) =
             running.into_keys().partition(|id| table.unreadable().contains(*id));
         // In their order, so that the newest stay longest.
-        let unlisted = self.ended.iter().copied().filter(|hash| !listed.contains(hash)).collect();
-        Resumed { pending, missed, absent, unlisted, unreadable }
+        let is_unlisted = |hash: &&u64| !listed.contains(*hash);
+        let unlisted = self.unlisted.iter().chain(&self.ended).filter(is_unlisted).copied();
+        let unlisted = unlisted.collect();
+        let has_unsought = self.ended.iter().any(|hash| is_unlisted(&hash));
+        Resumed { pending, missed, absent, unlisted, has_unsought, unreadable }
     }
 }
 

@@ -244,9 +244,42 @@ fn a_run_that_was_told_to_be_over_does_not_end_again_elsewhere() {
     let mut cursor = Cursor::resumed(&other, pending, Vec::new(), unlisted, Vec::new());
     assert_eq!(told(&mut cursor, &other), []);
     let again = Mark::of(&other, &cursor).unwrap();
-    assert_eq!((again.running, again.ended), (Vec::new(), mark.ended));
+    assert_eq!((again.running, again.ended, again.unlisted), (vec![], vec![], mark.ended));
     apply(&mut other, look(vec![reading(1, 100, Some(2), 2)], -28), 2);
     assert_eq!(told(&mut cursor, &other), []);
+}
+
+#[test]
+fn an_end_that_no_look_lists_any_longer_is_looked_for_once_and_never_told_again() {
+    use ChangeKind::{Appeared, Ended};
+    let mut table = Table::default();
+    apply(&mut table, look(vec![reading(1, 100, Some(-5), 0)], -1440), 0);
+    let mut mark = Mark::of(&table, &Cursor::fresh(&table)).unwrap();
+    assert_eq!((mark.ended.len(), mark.unlisted.len()), (1, 0));
+    // Enterprise Manager has lost it, and the follower is cut off again and again.
+    for (minute, is_certain) in [(1, false), (2, true), (3, true)] {
+        let mut other = Table::default();
+        apply(&mut other, look(vec![reading(2, 0, None, minute)], minute - 1440), minute);
+        let resumed = mark.resume(&other);
+        assert_eq!(resumed.is_certain(), is_certain, "{minute}");
+        let Resumed { pending, absent, unlisted, .. } = resumed;
+        assert!(absent.is_empty());
+        let mut cursor = Cursor::resumed(&other, pending, Vec::new(), unlisted, Vec::new());
+        told(&mut cursor, &other);
+        mark = Mark::of(&other, &cursor).unwrap();
+        assert_eq!((mark.ended.len(), mark.unlisted.len()), (0, 1), "{minute}");
+    }
+    // It is listed again, and then it is one that has ended as others have.
+    let mut other = Table::default();
+    apply(&mut other, look(vec![reading(2, 0, None, 4)], -1436), 4);
+    let Resumed { pending, unlisted, .. } = mark.resume(&other);
+    let mut cursor = Cursor::resumed(&other, pending, Vec::new(), unlisted, Vec::new());
+    let listed = [(1, 100, Some(-5)), (2, 0, None), (3, 100, Some(-5))];
+    let listed = listed.map(|(id, progress, ended)| reading(id, progress, ended, 5));
+    apply(&mut other, look(listed.into(), -1435), 5);
+    assert_eq!(told(&mut cursor, &other), [(3, vec![Appeared, Ended], false)]);
+    let mark = Mark::of(&other, &cursor).unwrap();
+    assert_eq!((mark.ended.len(), mark.unlisted.len()), (2, 0));
 }
 
 #[test]

@@ -9,8 +9,9 @@ use simulator::Options;
 
 use super::{
     follow_support::{
-        INTERVAL, all, another_that_looks_at, current, ended, event, follow, from, from_token,
-        look_every, running, start, summary, until_current, working,
+        INTERVAL, all, another_replica, another_that_looks_at, change, current, ended, event,
+        follow, from, from_token, id, look_every, running, start, summary, told, until_current,
+        working,
     },
     support::{eventually, fault, metric_becomes, reason, start_with},
 };
@@ -128,4 +129,46 @@ async fn followers_that_go_on_where_others_follow_cost_em_nothing() {
         }
     }
     assert_eq!(setup.simulator.counts().requests, before);
+}
+
+#[tokio::test]
+async fn an_end_that_em_no_longer_lists_is_looked_for_all_the_way_back_once_and_not_at_each_resumption()
+ {
+    let setup = start().await;
+    let (_other, client) = another_replica(&setup).await;
+    let mut events = follow(&setup.client, all()).await.unwrap();
+    current(&mut events).await;
+    setup.simulator.set_session(ended(1, 1, "Success"));
+    let (_, token) = change(&mut events).await;
+    drop(events);
+    setup.simulator.remove_session(&id(1));
+    let mut others = follow(&client, all()).await.unwrap();
+    current(&mut others).await;
+    // Only looks that go back all the way find this.
+    setup.simulator.set_session(ended(2, 2 * 3600, "Success"));
+    let appeared = [Kind::Appeared, Kind::Ended];
+    let mut events = follow(&client, from(&token)).await.unwrap();
+    assert_eq!(told(&mut others).await, (2, appeared.into()));
+    let (here, mut token) = until_current(&mut events).await;
+    assert_eq!(here, [(2, appeared.into())]);
+    for number in 3..6 {
+        setup.simulator.set_session(ended(number, 2 * 3600, "Success"));
+        let mut events = follow(&client, from(&token)).await.unwrap();
+        assert_eq!(until_current(&mut events).await.0, []);
+        // A later look.
+        setup.simulator.set_session(running(10 * number, 1));
+        assert_eq!(told(&mut others).await, (10 * number, vec![Kind::Appeared]));
+        (_, token) = change(&mut events).await;
+    }
+    // It is still known to have ended.
+    setup.simulator.set_session(ended(1, 1, "Success"));
+    setup.simulator.set_session(ended(7, 1, "Success"));
+    let mut events = follow(&client, from(&token)).await.unwrap();
+    let mut numbers = Vec::new();
+    while numbers.last() != Some(&7) {
+        if let (Event::Change(change), _) = event(&mut events).await {
+            numbers.push(summary(&change).0);
+        }
+    }
+    assert!(!numbers.contains(&1), "{numbers:?}");
 }

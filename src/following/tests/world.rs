@@ -36,6 +36,9 @@ struct Run {
     removed: Option<i64>,
     /// When what it says of the run cannot be read, although it is listed.
     unreadable: Range<i64>,
+    /// When it does not know it after everybody has been told of its end: for a while that is over as long as marks name
+    /// the end, or for ever.
+    lost: Range<i64>,
 }
 
 struct World {
@@ -66,14 +69,26 @@ impl World {
             if unreadable.is_empty() && rng.u8(..10) == 0 {
                 end_timed += rng.i64(1..120);
             }
-            Run { began, ended, known, end_known, end_timed, removed, unreadable }
+            let lost = 0..0;
+            Run { began, ended, known, end_known, end_timed, removed, unreadable, lost }
         });
         Self { runs: runs.collect() }
     }
 
+    /// Enterprise Manager loses some runs, so long after it has learned that they are over.
+    fn lose_some(&mut self, rng: &mut Rng, after: i64) {
+        for run in &mut self.runs {
+            let (from, until) = (run.end_timed + after, run.ended + 11 * 60);
+            if run.unreadable.is_empty() && 0 < from && from < until && rng.u8(..5) == 0 {
+                run.lost = from..if rng.bool() { rng.i64(from..until) } else { i64::MAX };
+            }
+        }
+    }
+
     fn read(&self, index: usize, now: i64) -> Option<Arc<Reading>> {
         let run = &self.runs[index];
-        if now < run.known || run.removed.is_some_and(|at| at <= now) {
+        let is_lost = run.lost.contains(&now);
+        if now < run.known || run.removed.is_some_and(|at| at <= now) || is_lost {
             return None;
         }
         let ended = (run.end_known <= now).then_some(run.ended);
@@ -158,7 +173,7 @@ impl Replica {
         if self.looked_long != Some(now) && !mark.resume(&self.table).is_certain() {
             self.look(world, now, true);
         }
-        let Resumed { pending, missed, absent, unlisted, mut unreadable } =
+        let Resumed { pending, missed, absent, unlisted, mut unreadable, .. } =
             mark.resume(&self.table);
         let elsewhere = absent.iter().filter_map(|id| {
             let index = usize::try_from(u128::from_be_bytes(*id.as_bytes())).unwrap();
@@ -232,7 +247,10 @@ fn pass(replicas: &mut [Replica], world: &World, now: i64, rng: &mut Rng) {
 /// Follows for two days, and is cut off all the time.
 fn follow(seed: u64, a_day: i64, latest: i64, longest_absence: i64) -> (World, Log) {
     let mut rng = Rng::with_seed(seed);
-    let world = World::new(&mut rng, a_day, latest);
+    let mut world = World::new(&mut rng, a_day, latest);
+    if longest_absence <= 60 {
+        world.lose_some(&mut rng, longest_absence + 30);
+    }
     let mut replicas = [Replica::default(), Replica::default()];
     let mut log = Log::default();
     let mut now = 0;
@@ -279,7 +297,9 @@ fn follow(seed: u64, a_day: i64, latest: i64, longest_absence: i64) -> (World, L
 #[test]
 fn every_end_is_told_once_wherever_and_whenever_a_follower_is_cut_off() {
     for seed in 0..16 {
-        let (world, log) = follow(seed, 150, 300, 10 * 60);
+        // Long absences, or short ones and runs that Enterprise Manager loses.
+        let longest_absence = if seed < 12 { 10 * 60 } else { 60 };
+        let (world, log) = follow(seed, 150, 300, longest_absence);
         let (mut ends, mut lost) = (0, 0);
         for (index, run) in world.runs.iter().enumerate() {
             let number = index as u64;
