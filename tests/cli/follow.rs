@@ -302,7 +302,9 @@ async fn the_exit_code_says_why_following_has_ended() {
         assert!(err.contains(told), "{err}");
     }
     simulator.set_faults(["latency=5s".parse().unwrap()]);
-    let (code, _, err) = run(&mut program(&["follow", &server, "--timeout=300ms"])).await;
+    // With a filter of which the gateway knows nothing yet.
+    let other = ["follow", &server, "--retry=true", "--timeout=300ms"];
+    let (code, _, err) = run(&mut program(&other)).await;
     assert_eq!(code, 75, "{err}");
     assert!(err.contains("within --timeout"), "{err}");
     simulator.set_faults([]);
