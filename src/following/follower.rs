@@ -18,7 +18,8 @@ use super::{
     change::{Change, Kinds},
     cursor::{Cursor, Step},
     look::LookError,
-    mark::{Mark, Missed, Resumed, change_of_absent},
+    mark::Mark,
+    resumed::{Missed, Resumed, change_of_absent},
     state::{FollowState, Followed},
 };
 use crate::{

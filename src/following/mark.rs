@@ -12,20 +12,14 @@
 //! or has no end time for it, the mark says so, and nobody looks for it again. It has to stay named: Enterprise Manager
 //! may list it later, with a time that nobody can know before.
 
-use std::{
-    collections::{HashMap, HashSet},
-    sync::Arc,
-};
-
 use jiff::{SignedDuration, Timestamp};
 
 use super::{
-    change::{Change, ChangeKind},
     cursor::Cursor,
-    entry::{AsOf, Known, hash},
-    table::{Table, has_left},
+    entry::{AsOf, hash},
+    table::Table,
 };
-use crate::enterprise_manager::{EntityFields, Reading, SessionFilter, SessionId};
+use crate::enterprise_manager::SessionId;
 
 /// How many ended sessions a mark names. With one end a minute, those of four hours.
 const MAX_ENDED: usize = 256;
@@ -66,42 +60,15 @@ pub(crate) struct Checksum {
     pub(crate) sum: u64,
 }
 
-/// What cannot be known: which sessions ended in this time and have not been reported.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Missed {
-    /// By the backup servers' clocks, like `before`; `None` if not even this is known.
-    pub(crate) from: Option<Timestamp>,
-    pub(crate) before: Timestamp,
-}
-
-/// How a follower goes on from a mark.
-pub(super) struct Resumed {
-    /// What it has to be sent.
-    pub(super) pending: Vec<(SessionId, Known)>,
-    /// What cannot be known.
-    pub(super) missed: Option<Missed>,
-    /// Sessions that it knows as running and that are not in the table.
-    pub(super) absent: Vec<SessionId>,
-    /// Hashes of sessions that it knows to have ended and that are not in the table as such.
-    pub(super) unlisted: Vec<u64>,
-    /// Whether some of them have not been looked for all the way back.
-    has_unsought: bool,
-    /// Sessions that it knows as running, and that are listed and cannot be read.
-    pub(super) unreadable: Vec<SessionId>,
-}
-
-impl Resumed {
-    /// Whether the table has everything that the mark is about. A table that lacks something may just not
-    /// have looked back far enough lately.
-    pub(super) fn is_certain(&self) -> bool {
-        self.missed.is_none() && !self.has_unsought
-    }
-}
-
-impl Checksum {
-    fn add(&mut self, hash: u64) {
-        self.count = self.count.saturating_add(1);
-        self.sum = self.sum.wrapping_add(hash);
+impl FromIterator<u64> for Checksum {
+    /// Of the sessions with these hashes.
+    fn from_iter<H: IntoIterator<Item = u64>>(hashes: H) -> Self {
+        let mut all = Self::default();
+        for hash in hashes {
+            all.count = all.count.saturating_add(1);
+            all.sum = all.sum.wrapping_add(hash);
+        }
+        all
     }
 }
 
@@ -109,149 +76,103 @@ impl Mark {
     /// What has been sent up to the cursor. `None` if that is too much for a mark.
     pub(super) fn of(table: &Table, cursor: &Cursor) -> Option<Self> {
         let complete_since = table.complete_since()?;
-        let age = table.looked_at().duration_since(complete_since);
-        let mut unreadable: Vec<_> = table.unreadable().ids().map(hash).collect();
-        unreadable.sort_unstable();
-        let is_named = !table.unreadable().has_nameless() && unreadable.len() <= MAX_UNREADABLE;
-        unreadable.truncate(MAX_UNREADABLE);
+        let (unreadable, are_all_named) = unreadable(table);
         // What is before is lost while nobody follows, unless an end in it still has to be sent, or may have to.
-        let kept = if is_named { age / 2 } else { SignedDuration::ZERO };
-        let half = complete_since.checked_add(kept).ok()?;
-        let mut from = half;
-        let mut running: Vec<_> = cursor.running_elsewhere().map(|id| (id, 0)).collect();
-        let (mut ended, mut without_time) = (Vec::new(), cursor.ended_elsewhere().to_vec());
-        for (id, entry, sent) in cursor.sent(table) {
-            match (sent, entry.ended_at()) {
-                (Some(AsOf::Running { is_current }), _) => {
-                    running.push((id, if is_current { entry.digest() } else { 0 }));
-                }
-                (None, Some(at)) if entry.as_of(table.number()) == Some(AsOf::Ended) => {
-                    from = from.min(at);
-                }
-                (Some(AsOf::Ended), None) => without_time.push(entry.hash()),
-                (Some(AsOf::Ended), Some(at)) => ended.push((at, entry.hash())),
-                _ => {}
-            }
-            if running.len() > MAX_RUNNING {
-                break;
-            }
-        }
-        ended.retain(|(at, _)| *at >= from);
-        if running.len() > MAX_RUNNING {
-            return None;
-        }
-        // There are few, and the oldest of them have been unknown for longest.
-        let mut unlisted = cursor.unlisted().to_vec();
-        let too_many = (unlisted.len() + without_time.len()).saturating_sub(MAX_ENDED);
-        unlisted.drain(..too_many.min(unlisted.len()));
-        without_time.drain(..without_time.len().saturating_sub(MAX_ENDED));
-        ended.sort_unstable();
-        let mut named = ended.split_off(ended.len().saturating_sub(MAX_ENDED));
-        // Those that ended at the same time as the last one that is not named are not named either.
-        let floor = match ended.last() {
-            None => from,
-            Some((last, _)) => {
-                let same = named.partition_point(|(at, _)| at == last);
-                ended.extend(named.drain(..same));
-                named.first().map_or(table.looked_at(), |(at, _)| *at)
-            }
-        };
-        let mut older = Checksum::default();
-        for (_, hash) in ended {
-            older.add(hash);
-        }
-        let named = named.into_iter().map(|(_, hash)| hash);
-        let ended = without_time.into_iter().chain(named).collect();
+        let age = table.looked_at().duration_since(complete_since);
+        let lost = if are_all_named { age / 2 } else { SignedDuration::ZERO };
+        let half = complete_since.checked_add(lost).ok()?;
+        let Sent { running, ended, without_time, oldest_unsent } = Sent::of(table, cursor)?;
+        let from = oldest_unsent.map_or(half, |at| at.min(half));
+        let Named { ended, floor, older } = Named::of(ended, from, table.looked_at());
+        // There are few without a time, and the oldest of them have been unknown for longest.
+        let without_time = newest(&without_time, MAX_ENDED);
+        let unlisted = newest(cursor.unlisted(), MAX_ENDED - without_time.len()).to_vec();
+        let ended = without_time.iter().copied().chain(ended).collect();
         Some(Self { from, floor, older, running, ended, unlisted, unreadable, ..Self::default() })
-    }
-
-    /// What a follower with this mark has to be sent, by a table that is newer than the mark.
-    pub(super) fn resume(&self, table: &Table) -> Resumed {
-        let complete_since = table.complete_since().unwrap_or(Timestamp::MAX);
-        let mut running: HashMap<_, _> = self.running.iter().copied().collect();
-        let mut listed = HashSet::new();
-        let ended: HashSet<_> = self.unlisted.iter().chain(&self.ended).copied().collect();
-        let mut pending = Vec::new();
-        let (mut found, mut older) = (Checksum::default(), Vec::new());
-        let mut unread: HashSet<_> = self.unreadable.iter().copied().collect();
-        for (id, entry) in table.entries() {
-            let was_unreadable = unread.remove(&entry.hash());
-            let known = running.remove(&id);
-            let is_over = entry.as_of(table.number()) == Some(AsOf::Ended);
-            let is_gone = entry.as_of(table.number()) == Some(AsOf::Gone);
-            match known {
-                Some(digest) if is_over || is_gone || digest != entry.digest() => {
-                    pending.push((entry.number(), id, Known::Running));
-                    continue;
-                }
-                Some(_) => continue,
-                None if is_gone => continue,
-                None => {}
-            }
-            if ended.contains(&entry.hash()) {
-                // A run that is over does not go on: one that does is left to the follower's place, so that its
-                // end is not told again.
-                if is_over {
-                    listed.insert(entry.hash());
-                }
-                continue;
-            }
-            let ended_at = entry.ended_at().filter(|_| is_over);
-            match ended_at.filter(|_| !was_unreadable) {
-                Some(at) if at < self.from => {}
-                Some(at) if at < self.floor => {
-                    found.add(entry.hash());
-                    older.push((entry.number(), id, entry.hash()));
-                }
-                _ => pending.push((entry.number(), id, Known::Nothing)),
-            }
-        }
-        // One that is not even listed any longer may have ended before everything that is.
-        let is_lost = !unread.is_subset(&table.unreadable().ids().map(hash).collect());
-        let is_complete = complete_since <= self.from;
-        // If exactly one is new, the checksum says which.
-        let added = found.sum.wrapping_sub(self.older.sum);
-        let new = older.iter().find(|(.., hash)| *hash == added);
-        let missed = match new.filter(|_| found.count == self.older.count.saturating_add(1)) {
-            _ if is_complete && found == self.older => None,
-            Some((number, id, _)) if is_complete => {
-                pending.push((*number, *id, Known::Nothing));
-                None
-            }
-            _ => Some(Missed { from: Some(self.from), before: self.floor.max(complete_since) }),
-        };
-        let missed = if is_lost {
-            let before = missed.map_or(complete_since, |missed| missed.before);
-            Some(Missed { from: None, before })
-        } else {
-            missed
-        };
-        pending.sort_unstable_by_key(|(number, ..)| *number);
-        let pending = pending.into_iter().map(|(_, id, known)| (id, known)).collect();
-        let (unreadable, absent) =
-            running.into_keys().partition(|id| table.unreadable().contains(*id));
-        // In their order, so that the newest stay longest.
-        let is_unlisted = |hash: &&u64| !listed.contains(*hash);
-        let unlisted = self.unlisted.iter().chain(&self.ended).filter(is_unlisted).copied();
-        let unlisted = unlisted.collect();
-        let has_unsought = self.ended.iter().any(|hash| is_unlisted(&hash));
-        Resumed { pending, missed, absent, unlisted, has_unsought, unreadable }
     }
 }
 
-/// What has become of a session that a follower knows as running and that is in no look. `None` if it goes on:
-/// nothing is said of a session only because a query does not return it.
-pub(super) fn change_of_absent(
-    reading: Arc<Reading>,
-    is_known: bool,
-    filter: &SessionFilter,
-) -> Option<Change> {
-    let is_over = reading.session.entity.as_ref().is_some_and(EntityFields::is_over);
-    let then = match (is_known, has_left(&reading, filter)) {
-        (false, _) => ChangeKind::Removed,
-        (true, true) => ChangeKind::Left,
-        (true, false) if is_over => ChangeKind::Ended,
-        (true, false) => return None,
-    };
-    Some(Change { reading, has_appeared: false, then: Some(then), may_have_skipped: true })
+/// Hashes of sessions that are listed and cannot be read, and whether these are all of them.
+fn unreadable(table: &Table) -> (Vec<u64>, bool) {
+    let mut hashes: Vec<_> = table.unreadable().ids().map(hash).collect();
+    let are_all = !table.unreadable().has_nameless() && hashes.len() <= MAX_UNREADABLE;
+    hashes.sort_unstable();
+    hashes.truncate(MAX_UNREADABLE);
+    (hashes, are_all)
+}
+
+/// The last ones, at most so many.
+fn newest(hashes: &[u64], count: usize) -> &[u64] {
+    &hashes[hashes.len().saturating_sub(count)..]
+}
+
+/// What a follower has been sent, by the states of the sessions then.
+struct Sent {
+    /// As in a mark.
+    running: Vec<(SessionId, u32)>,
+    /// When they ended, and their hashes.
+    ended: Vec<(Timestamp, u64)>,
+    /// Hashes of sessions of which it is not known when they ended.
+    without_time: Vec<u64>,
+    /// When the first of those ended whose ends have not been sent.
+    oldest_unsent: Option<Timestamp>,
+}
+
+impl Sent {
+    /// What has been sent up to the cursor. `None` if too many of the sessions run.
+    fn of(table: &Table, cursor: &Cursor) -> Option<Self> {
+        let mut all = Self {
+            running: cursor.running_elsewhere().map(|id| (id, 0)).collect(),
+            ended: Vec::new(),
+            without_time: cursor.ended_elsewhere().to_vec(),
+            oldest_unsent: None,
+        };
+        for (id, entry, sent) in cursor.sent(table) {
+            match (sent, entry.ended_at()) {
+                (Some(AsOf::Running { is_current }), _) => {
+                    all.running.push((id, if is_current { entry.digest() } else { 0 }));
+                }
+                (Some(AsOf::Ended), Some(at)) => all.ended.push((at, entry.hash())),
+                (Some(AsOf::Ended), None) => all.without_time.push(entry.hash()),
+                (None, Some(at)) if entry.as_of(table.number()) == Some(AsOf::Ended) => {
+                    all.oldest_unsent = Some(all.oldest_unsent.map_or(at, |oldest| oldest.min(at)));
+                }
+                _ => {}
+            }
+            if all.running.len() > MAX_RUNNING {
+                return None;
+            }
+        }
+        Some(all)
+    }
+}
+
+/// The latest ends by name, and those before by their checksum.
+struct Named {
+    ended: Vec<u64>,
+    /// When the first of them ended.
+    floor: Timestamp,
+    older: Checksum,
+}
+
+impl Named {
+    /// Of what ended from this time on, up to the look.
+    fn of(mut all: Vec<(Timestamp, u64)>, from: Timestamp, looked_at: Timestamp) -> Self {
+        all.retain(|(at, _)| *at >= from);
+        all.sort_unstable();
+        let mut first = all.len().saturating_sub(MAX_ENDED);
+        // Those that ended at the same time as the last one that is not named are not named either.
+        if let Some(last) = first.checked_sub(1) {
+            let (last, _) = all[last];
+            first = all.partition_point(|(at, _)| *at <= last);
+        }
+        let (before, named) = all.split_at(first);
+        let floor = match named.first() {
+            _ if before.is_empty() => from,
+            Some((at, _)) => *at,
+            None => looked_at,
+        };
+        let older = before.iter().map(|(_, hash)| *hash).collect();
+        Self { ended: named.iter().map(|(_, hash)| *hash).collect(), floor, older }
+    }
 }

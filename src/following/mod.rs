@@ -12,8 +12,8 @@
 //!   gets the newest state of each session.
 //! * When the last follower has left, its poller looks no longer, and keeps the table for a minute (`lingering.rs`)
 //!   for one that comes back.
-//! * A follower can go on at another replica with a mark of what it has been sent (`mark.rs`): it is told what
-//!   has happened since, or that this cannot be known.
+//! * A follower can go on at another replica with a mark of what it has been sent (`mark.rs`): it is told what has
+//!   happened since, or that this cannot be known (`resumed.rs`).
 //!
 //! A poller's first look goes back all the way, also for a follower that goes on from a mark, which needs half of
 //! that and the time since. What is not in the table after that look cannot be told from what EM learns late:
@@ -35,6 +35,7 @@ mod poller;
 mod query;
 mod refused_filters;
 mod registry;
+mod resumed;
 mod room;
 mod state;
 mod table;
@@ -48,8 +49,9 @@ use std::sync::Arc;
 pub(crate) use change::{Change, ChangeKind, Kinds};
 pub(crate) use follower::{FollowEvent, Follower};
 pub(crate) use look::LookError;
-pub(crate) use mark::{Checksum, Mark, Missed};
+pub(crate) use mark::{Checksum, Mark};
 pub(crate) use registry::FollowRegistry;
+pub(crate) use resumed::Missed;
 pub(crate) use room::NoRoom;
 pub(crate) use trial::{Trial, try_look};
 

@@ -9,8 +9,9 @@ use jiff::{SignedDuration, Timestamp};
 use super::{
     change::{Change, ChangeKind},
     cursor::{Cursor, Step},
-    mark::{Mark, Missed, Resumed},
+    mark::Mark,
     poller::next_lookback,
+    resumed::{Missed, Resumed},
     table::{Look, MAX_SESSIONS, Table},
     unreadable::Unreadable,
 };
