@@ -140,10 +140,10 @@ impl Sent {
                 _ => {}
             }
             if all.running.len() > MAX_RUNNING {
-                return None;
+                break;
             }
         }
-        Some(all)
+        (all.running.len() <= MAX_RUNNING).then_some(all)
     }
 }
 
