@@ -149,8 +149,7 @@ async fn a_follower_whose_gateway_dies_is_told_each_end_once() {
         for _ in 0..3 {
             told.push(next_columns(&mut out).await);
         }
-        // Without a GOAWAY.
-        drop(gateway.take());
+        watch::kill(gateway.take().unwrap()).await;
         after(&mut err, "; watching again").await;
         for number in numbers.clone().skip(3).take(4) {
             simulator.set_session(ended(number, 1, "Failed"));

@@ -39,6 +39,14 @@ pub async fn gateway_with(
     serve::start(settings).await.unwrap()
 }
 
+/// Ends it without a GOAWAY, and waits until its port is free.
+pub async fn kill(gateway: RunningGateway) {
+    let address = gateway.address();
+    drop(gateway);
+    let freed = async { while tokio::net::TcpStream::connect(address).await.is_ok() {} };
+    timeout(SOON, freed).await.unwrap();
+}
+
 pub fn server(gateway: &RunningGateway) -> String {
     format!("--server=http://{}", gateway.address())
 }
@@ -168,8 +176,7 @@ async fn watch_rides_out_gateway_restarts_and_outages() {
     simulator.set_faults([]);
     after(&mut out, " 30 %  working").await;
 
-    // Without a GOAWAY.
-    drop(second);
+    kill(second).await;
     after(&mut err, "watching again").await;
     let _third = gateway(&simulator, port).await;
     canned(&simulator, "session-success-retry.xml", RUNNING_SESSION_ID);
