@@ -5,7 +5,8 @@
 //! look, and is not refused because others have grown meanwhile.
 //!
 //! A poller that nobody follows sends nothing to Enterprise Manager: a look in flight is dropped, and the next one
-//! begins when somebody follows, at once if it was due meanwhile. It keeps its room until a new filter needs it
+//! begins when somebody follows, at once if it was due meanwhile. So what a follower is told before that is older than
+//! otherwise, by the time of the wait at most, and says when it was read. It keeps its room until a new filter needs it
 //! (`registry.rs`). One whose first look has not been answered has nothing to keep.
 
 use std::{future::Future, sync::Arc, time::Duration};
