@@ -40,9 +40,10 @@ pub(super) async fn run(ServeCommand { options }: ServeCommand) -> Result<ExitCo
     let settings = options.check()?;
     raise_file_limit(&settings);
     let has_page_token_key = settings.page_token_key.is_some();
-    let doubts = settings.enterprise_manager.doubts.clone();
+    let mut doubts = settings.enterprise_manager.doubts.clone();
+    doubts.extend(variables::unknown(&settings.in_effect));
     let gateway = serve::start(settings).await?;
-    for doubt in doubts.into_iter().chain(variables::unknown()) {
+    for doubt in doubts {
         tracing::warn!("{doubt}");
     }
     if !has_page_token_key {

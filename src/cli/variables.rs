@@ -5,6 +5,7 @@ use std::env;
 use clap::{Arg, Command, CommandFactory as _};
 
 use super::Cli;
+use crate::settings::SettingsInEffect;
 
 const PREFIX: &str = "GATEWAY_";
 
@@ -14,21 +15,27 @@ const PASSWORD: &str = "GATEWAY_EM_PASSWORD";
 /// How similar a name has to be to be proposed, from 0 to 1: clap takes the same for options.
 const SIMILAR: f64 = 0.7;
 
-/// A sentence about each variable of this process that begins like a setting and is none. No error, since other
-/// programs may have set it.
-pub(super) fn unknown() -> Vec<String> {
-    let command = Cli::command();
-    let arguments = command.get_subcommands().flat_map(Command::get_arguments);
-    let mut known: Vec<_> =
-        arguments.filter_map(Arg::get_env).filter_map(|name| name.to_str()).collect();
-    known.push(PASSWORD);
+/// A sentence about each variable of this process that begins like a setting and is none, also none of another command.
+/// No error, since other programs may have set it.
+pub(super) fn unknown(in_effect: &SettingsInEffect) -> Vec<String> {
     let mut unknown: Vec<_> = env::vars_os()
         .filter(|(name, value)| {
             !is_of_kubernetes(&name.to_string_lossy(), &value.to_string_lossy())
         })
         .filter_map(|(name, _)| name.into_string().ok())
-        .filter(|name| name.starts_with(PREFIX) && !known.contains(&name.as_str()) && is_name(name))
+        .filter(|name| name.starts_with(PREFIX) && name != PASSWORD && is_name(name))
+        .filter(|name| !in_effect.has_variable(name))
         .collect();
+    // All commands together would keep 0.1 MiB of memory for as long as the process runs.
+    if unknown.is_empty() {
+        return Vec::new();
+    }
+    let command = Cli::command();
+    let arguments = command.get_subcommands().flat_map(Command::get_arguments);
+    let mut known: Vec<_> =
+        arguments.filter_map(Arg::get_env).filter_map(|name| name.to_str()).collect();
+    known.push(PASSWORD);
+    unknown.retain(|name| !known.contains(&name.as_str()));
     unknown.sort();
     unknown.iter().map(|name| sentence(name, &known)).collect()
 }

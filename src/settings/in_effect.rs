@@ -46,6 +46,13 @@ pub(super) struct SettingInEffect {
     pub source: SettingSource,
 }
 
+impl SettingInEffect {
+    /// Traces have variables of their own and no options.
+    fn has_option(&self) -> bool {
+        !self.name.starts_with("otel_")
+    }
+}
+
 /// tracing needs the names of fields at compile time, and clap knows the names of options only at run
 /// time. Therefore this list repeats them, and a test compares the two.
 macro_rules! logged {
@@ -133,6 +140,12 @@ impl SettingsInEffect {
         settings.any(|it| it.name == name && it.source == SettingSource::Default)
     }
 
+    /// Whether one of the options can be given by this variable.
+    pub(crate) fn has_variable(&self, variable: &str) -> bool {
+        let mut options = self.0.iter().filter(|setting| setting.has_option());
+        options.any(|option| format!("GATEWAY_{}", option.name.to_uppercase()) == variable)
+    }
+
     fn value(&self, name: &str) -> Option<&str> {
         let setting = self.0.iter().find(|setting| setting.name == name)?;
         setting.value.as_deref()
@@ -141,11 +154,10 @@ impl SettingsInEffect {
     /// The settings that have options and differ from their defaults, as `name=source`, separated by
     /// blanks.
     fn sources(&self) -> String {
-        let has_option = |setting: &&SettingInEffect| !setting.name.starts_with("otel_");
         let set = self
             .0
             .iter()
-            .filter(has_option)
+            .filter(|setting| setting.has_option())
             .filter(|setting| setting.source != SettingSource::Default)
             .map(|setting| format!("{}={}", setting.name, setting.source));
         set.collect::<Vec<_>>().join(" ")

@@ -73,7 +73,7 @@ pub(super) fn describe(settings: &Settings) -> Success<()> {
     let text = format!("{} as {}, password from {}, {trust}", em.url, em.username, em.password);
     let success = Success::new((), text);
     let mut doubts = em.doubts.clone();
-    doubts.extend(variables::unknown());
+    doubts.extend(variables::unknown(&settings.in_effect));
     if let Err(why) = &settings.traces {
         doubts.push(format!("no traces will be sent: {why}"));
     }
