@@ -6,6 +6,7 @@
 
 mod batch;
 mod follow;
+mod in_effect;
 mod network;
 mod output;
 mod problem;
@@ -81,7 +82,7 @@ pub(super) async fn run(options: CheckOptions) -> Result<ExitCode, CommandError>
             return Ok(output.finish(&steps::NAMES));
         }
     };
-    output.succeeded("settings", steps::describe(&settings));
+    output.succeeded("settings", in_effect::describe(&settings));
     let enterprise_manager = &enterprise_manager;
     let open = OpenLogon::default();
     let mut check = Check {

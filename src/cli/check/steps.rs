@@ -15,16 +15,15 @@ use super::{
     target::Target,
 };
 use crate::{
-    cli::{ExitCode, variables},
+    cli::ExitCode,
     enterprise_manager::{
         EnterpriseManager, Handshake, Order, Position, ReadContext, ReplicaSession, SessionFilter,
         SessionId, SessionList, View,
     },
     runtime::readable::duration,
-    settings::{Settings, Trust},
 };
 
-/// The steps in their order, without `settings` and `report`.
+/// The steps in their order, between `settings` (`in_effect.rs`) and `report`.
 pub(super) const NAMES: [&str; 11] = [
     "resolve",
     "connect",
@@ -51,33 +50,6 @@ pub(super) struct Check<'c> {
     pub(super) target: Target<'c>,
     /// The result of the TLS handshake, once it is done.
     pub(super) tls: Option<Handshake>,
-}
-
-/// The settings in one line.
-pub(super) fn describe(settings: &Settings) -> Success<()> {
-    let em = &settings.enterprise_manager;
-    let trust = match &em.trust {
-        Trust::Platform => "the platform's certificate authorities".to_owned(),
-        Trust::Authorities(path) => format!("the authorities in {}", path.display()),
-        Trust::Pins { given, file } => match file {
-            Some(path) if given.is_empty() => format!("the pins in {}", path.display()),
-            Some(path) => format!("the pins in {} and {} more", path.display(), given.len()),
-            None if given.len() == 1 => "only the certificate with the given pin".to_owned(),
-            None => format!("only certificates with one of the {} given pins", given.len()),
-        },
-    };
-    let trust = match em.url.scheme() {
-        "https" => format!("trusting {trust}"),
-        _ => "without TLS".to_owned(),
-    };
-    let text = format!("{} as {}, password from {}, {trust}", em.url, em.username, em.password);
-    let success = Success::new((), text);
-    let mut doubts = em.doubts.clone();
-    doubts.extend(variables::unknown(&settings.in_effect));
-    if let Err(why) = &settings.traces {
-        doubts.push(format!("no traces will be sent: {why}"));
-    }
-    if doubts.is_empty() { success } else { success.but(doubts.join("; ")) }
 }
 
 impl Check<'_> {
