@@ -97,6 +97,7 @@ impl Follower {
         mark: Option<Mark>,
     ) -> Self {
         followed.callers.join(caller);
+        let (fresh_from, sent_outage) = followed.joined();
         let state = followed.state.subscribe();
         let is_resumed = mark.is_some();
         followed.resumed.fetch_add(usize::from(is_resumed), Ordering::SeqCst);
@@ -108,10 +109,8 @@ impl Follower {
                 followed.wanted.notify_one();
                 followed.begun.load(Ordering::SeqCst) + 1
             }
-            None => 1,
+            None => fresh_from,
         };
-        let sent_outage =
-            if state.borrow().outage.is_some() { 0 } else { state.borrow().outage_number };
         Self {
             followed,
             state,
@@ -167,10 +166,12 @@ impl Follower {
                 return Err(end);
             }
             if let Some(outage) = &state.outage {
-                if matches!(self.place, Place::Waiting(_, None)) && state.fails_new(&outage.error) {
-                    return Err(LookError::Failed(outage.error.clone()));
-                }
                 if state.outage_number > self.sent_outage {
+                    // It does not pass by itself, and nothing has been told yet.
+                    if matches!(self.place, Place::Waiting(_, None)) && !outage.error.is_transient()
+                    {
+                        return Err(LookError::Failed(outage.error.clone()));
+                    }
                     self.sent_outage = state.outage_number;
                     self.owes_current = true;
                     return Ok(FollowEvent::Outage(outage.clone()));

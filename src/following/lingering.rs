@@ -4,10 +4,13 @@
 //! the only one of its filter finds the table as it was: it goes on without a gap, costs Enterprise Manager no first
 //! look, and is not refused because others have grown meanwhile.
 //!
-//! A poller that nobody follows sends nothing to Enterprise Manager: a look in flight is dropped, and the next one
-//! begins when somebody follows, at once if it was due meanwhile. So what a follower is told before that is older than
-//! otherwise, by the time of the wait at most, and says when it was read. It keeps its room until a new filter needs it
-//! (`registry.rs`). One whose first look has not been answered has nothing to keep.
+//! A poller that nobody follows begins no look; one in flight goes on, so that what is kept gets newer however briefly
+//! somebody comes back. The next one begins when somebody follows, at once if it was due meanwhile. Who comes back with a
+//! token is told before that what is known, and when it was read. Who comes without one waits for that look if it was
+//! due, and is told neither of sessions nor of an outage what may no longer be so (`state.rs`).
+//!
+//! It keeps its room until a new filter needs it (`registry.rs`). One whose first look has not been answered has nothing
+//! to keep: that look ends with its last follower.
 
 use std::{future::Future, sync::Arc, time::Duration};
 

@@ -62,8 +62,6 @@ pub(super) struct FilterPoller {
     /// When the last look that went back all the way has begun.
     last_long: Option<Instant>,
     last_begun: Instant,
-    /// When the next look begins, if nobody wants one before.
-    due: Instant,
     /// How many sessions the table has.
     held: GaugeGuard,
     /// Whether the last look has failed.
@@ -99,7 +97,6 @@ impl FilterPoller {
             lookback: LOOKBACK,
             last_long: None,
             last_begun: Instant::now(),
-            due: Instant::now(),
             held: registry.metrics.watches.held_sessions(),
             outage: registry.metrics.watches.filter_outage(),
             logged: LoggedCauses::new(registry.explain),
@@ -114,9 +111,8 @@ impl FilterPoller {
 
     /// Looks and publishes while somebody follows, and until nobody has come back in time.
     pub(super) async fn run(mut self) {
-        let followed = self.followed.clone();
         loop {
-            let Some(looked) = while_followed(&followed, self.next_look()).await else {
+            let Some(looked) = self.next_look().await else {
                 if self.linger().await {
                     continue;
                 }
@@ -129,20 +125,18 @@ impl FilterPoller {
                 Err(LookError::TooMany | LookError::NoRoom(_)) => LookOutcome::TooMany,
             };
             self.registry.metrics.watches.looked(outcome, self.last_begun.elapsed());
-            let pause = match result {
+            match result {
                 Ok(look) => {
                     let found = look.listed.len();
-                    let pause = self.publish(look, number, is_long);
+                    self.publish(look, number, is_long);
                     if is_long {
                         self.last_long = Some(self.last_begun);
                         let room = self.registry.room(&self.followed);
                         self.lookback = next_lookback(self.lookback, found, room);
                     }
-                    pause
                 }
                 Err(LookError::TooMany) if is_long && self.lookback > SHORT_LOOKBACK => {
                     self.lookback = half(self.lookback);
-                    continue;
                 }
                 Err(error @ (LookError::TooMany | LookError::NoRoom(_))) => {
                     self.registry.refuse(&self.followed, error.clone());
@@ -152,21 +146,31 @@ impl FilterPoller {
                     return self.publish_end(LookError::Failed(error));
                 }
                 Err(LookError::Failed(error)) => self.publish_outage(error),
-            };
-            self.due = Instant::now() + pause;
+            }
         }
     }
 
-    /// Looks when it is due, or wanted.
-    async fn next_look(&mut self) -> Looked {
-        self.wait().await;
-        let number = self.followed.begun.fetch_add(1, Ordering::SeqCst) + 1;
+    /// Looks when it is due, or wanted. `None` if the last follower leaves before the look begins, or leaves the first
+    /// one. Another look goes on without followers, so that what is kept gets newer however briefly somebody comes
+    /// back.
+    async fn next_look(&mut self) -> Option<Looked> {
+        let followed = self.followed.clone();
+        while_followed(&followed, self.wait()).await?;
         self.last_begun = Instant::now();
+        let (mut number, mut long_look, mut is_first) = (0, 0, false);
+        followed.state.send_if_modified(|state| {
+            number = followed.begun.fetch_add(1, Ordering::SeqCst) + 1;
+            (long_look, is_first) = (state.long_look, state.look == 0);
+            state.due = None;
+            // Nobody waits for this.
+            false
+        });
         // Wanted until one is answered: those that fail, or begin as it is wanted, are not.
-        let long_look = self.followed.state.borrow().long_look;
-        let is_long = self.followed.wants_long.load(Ordering::SeqCst) > long_look
+        let is_long = followed.wants_long.load(Ordering::SeqCst) > long_look
             || self.last_long.is_none_or(|at| at.elapsed() >= LONG_LOOKS);
-        Looked { number, is_long, result: self.look(is_long).await }
+        let look = self.look(is_long);
+        let result = if is_first { while_followed(&followed, look).await? } else { look.await };
+        Some(Looked { number, is_long, result })
     }
 
     async fn look(&self, is_long: bool) -> Result<Look, LookError> {
@@ -222,18 +226,22 @@ impl FilterPoller {
     /// Waits for the next look: until it is due, or a follower wants to know what is new. Then it is still half of
     /// the shortest interval since the last look, at least, however many followers want to know.
     async fn wait(&self) {
-        let due = sleep_until(self.due);
-        if self.followed.state.borrow().outage.is_some() {
-            return due.await;
+        let (due, is_outage) = {
+            let state = self.followed.state.borrow();
+            // A look that has told nothing is begun anew.
+            (state.due.unwrap_or_else(Instant::now), state.outage.is_some())
+        };
+        if is_outage {
+            return sleep_until(due).await;
         }
         tokio::select! {
             biased;
             // First, so that nobody is left who wants the look that begins now.
             () = self.followed.wanted.notified() => {
                 let soon = self.last_begun + self.registry.settings.interval / 2;
-                sleep_until(soon.min(self.due)).await;
+                sleep_until(soon.min(due)).await;
             }
-            () = due => {}
+            () = sleep_until(due) => {}
         }
     }
 
@@ -251,8 +259,8 @@ impl FilterPoller {
         true
     }
 
-    /// Publishes what a look has found. Returns the pause until the next one.
-    fn publish(&mut self, look: Look, number: u64, is_long: bool) -> Duration {
+    /// Publishes what a look has found.
+    fn publish(&mut self, look: Look, number: u64, is_long: bool) {
         let now = Timestamp::now();
         self.unreadable.update(&look.unreadable);
         let (before, after, held) = {
@@ -268,18 +276,19 @@ impl FilterPoller {
             self.logged.forget();
             tracing::info!("the followed sessions can be read again");
         }
+        let pause = self.pace.after_answer(before != after);
         self.followed.state.send_modify(|state| {
             state.look = number;
             if is_long {
                 state.long_look = number;
             }
             state.outage = None;
+            state.due = Some(Instant::now() + pause);
         });
-        self.pace.after_answer(before != after)
     }
 
-    /// Publishes that there is no answer. Returns the pause until the next look.
-    fn publish_outage(&mut self, error: Error) -> Duration {
+    /// Publishes that there is no answer.
+    fn publish_outage(&mut self, error: Error) {
         let started_at = self.followed.state.borrow().outage.as_ref().map(|it| it.started_at);
         if let Some(Explained { reason, remedy }) = self.logged.news(&error) {
             tracing::warn!(reason, remedy, "the followed sessions cannot be read: {error}");
@@ -290,8 +299,8 @@ impl FilterPoller {
         self.followed.state.send_modify(|state| {
             state.outage = Some(outage);
             state.outage_number += 1;
+            state.due = Some(Instant::now() + pause);
         });
-        pause
     }
 
     /// Publishes that nothing follows. The poller has left the registry: whoever comes next starts again.
@@ -302,7 +311,7 @@ impl FilterPoller {
     /// Whether the error ends the following: only one that does not pass by itself, before the first look
     /// has been answered, and if nobody goes on from a mark. In that case it leaves the registry.
     fn is_end(&self, error: &Error) -> bool {
-        if !self.followed.state.borrow().fails_new(error) {
+        if error.is_transient() || self.followed.state.borrow().look > 0 {
             return false;
         }
         // While it is locked, nobody joins.

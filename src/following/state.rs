@@ -2,15 +2,18 @@
 
 use std::sync::{
     Arc,
-    atomic::{AtomicU64, AtomicUsize},
+    atomic::{AtomicU64, AtomicUsize, Ordering},
 };
 
 use parking_lot::Mutex;
-use tokio::sync::{Notify, watch};
+use tokio::{
+    sync::{Notify, watch},
+    time::Instant,
+};
 
 use super::{look::LookError, table::Table};
 use crate::{
-    enterprise_manager::{Error, SessionFilter, WaitingCallers},
+    enterprise_manager::{SessionFilter, WaitingCallers},
     watching::Outage,
 };
 
@@ -25,6 +28,8 @@ pub(super) struct FollowState {
     pub(super) outage: Option<Arc<Outage>>,
     /// The number of the last failed look, of all that have failed.
     pub(super) outage_number: u64,
+    /// When the next look begins, if nobody wants one before; `None` while one is in flight.
+    pub(super) due: Option<Instant>,
     /// Why nothing follows.
     pub(super) end: Option<LookError>,
 }
@@ -41,9 +46,9 @@ impl Default for PollerNumber {
 }
 
 impl FollowState {
-    /// Whether this error fails a new follower: one that does not pass by itself, before anything is known.
-    pub(super) fn fails_new(&self, error: &Error) -> bool {
-        self.look == 0 && !error.is_transient()
+    /// Whether what is known is older than it would be if somebody had followed.
+    pub(super) fn is_stale(&self) -> bool {
+        self.due.is_none_or(|due| due <= Instant::now())
     }
 }
 
@@ -57,8 +62,11 @@ pub(super) struct Followed {
     /// How many sessions the first look has found so far. Changes only while the registry is locked, or to 0.
     pub(super) found: AtomicUsize,
     pub(super) state: watch::Sender<FollowState>,
-    /// The number of looks that have begun.
+    /// The number of looks that have begun. Changes only while the state is locked.
     pub(super) begun: AtomicU64,
+    /// Who begins to follow without a mark waits for this look, or a later one. Changes only while the registry is
+    /// locked.
+    pub(super) fresh_from: AtomicU64,
     /// Somebody waits for the next look.
     pub(super) wanted: Notify,
     /// Somebody follows what nobody did, or its room is needed.
@@ -70,4 +78,24 @@ pub(super) struct Followed {
     pub(super) resumed: AtomicUsize,
     /// Who follows.
     pub(super) callers: Arc<WaitingCallers>,
+}
+
+impl Followed {
+    /// Somebody begins to follow. Returns the look that one without a mark waits for, and the last outage that is not
+    /// news.
+    ///
+    /// The first one after a while without followers waits if what is known is older than it would be for others, or
+    /// if there was an outage, and so does whoever joins it.
+    pub(super) fn joined(&self) -> (u64, u64) {
+        let is_alone = self.state.receiver_count() == 0;
+        let state = self.state.borrow();
+        if is_alone && (state.is_stale() || state.outage.is_some()) {
+            let in_flight_or_next =
+                self.begun.load(Ordering::SeqCst) + u64::from(state.due.is_some());
+            self.fresh_from.store(in_flight_or_next, Ordering::SeqCst);
+        }
+        let fresh_from = self.fresh_from.load(Ordering::SeqCst);
+        let is_news = state.outage.is_some() && !(state.look < fresh_from && state.is_stale());
+        (fresh_from.max(1), if is_news { 0 } else { state.outage_number })
+    }
 }

@@ -7,11 +7,12 @@ use replica_session_gateway::proto::v1::{
 };
 use simulator::Options;
 use tokio::time::timeout;
+use tonic::Code;
 
 use super::{
     follow_support::{
         INTERVAL, all, current, ended, event, follow, from, from_token, look_every, numbered,
-        running, told, until_current,
+        running, summary, told, until_current,
     },
     support::{
         SOON, Setup, connect, eventually, fault, metric, metric_becomes, reason, start_with,
@@ -170,4 +171,98 @@ async fn what_nobody_follows_does_not_keep_the_gateway_from_stopping() {
     metric_becomes(&setup, "gateway_followed_filters", 0).await;
     timeout(SOON, setup.gateway.stop()).await.unwrap();
     assert_eq!(setup.simulator.counts().logoffs, 1);
+}
+
+/// What somebody is told who leaves at the first event that is no change.
+async fn visit(setup: &Setup, token: &str) -> (Vec<(u32, Vec<Kind>)>, Event, String) {
+    let mut events = follow(&setup.client, from(token)).await.unwrap();
+    let mut all_told = Vec::new();
+    loop {
+        match event(&mut events).await {
+            (Event::Change(change), _) => all_told.push(summary(&change)),
+            (other, token) => {
+                drop(events);
+                metric_becomes(setup, "gateway_followed_filters", 0).await;
+                return (all_told, other, token);
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn who_stays_shorter_than_a_look_is_told_what_is_new_all_the_same() {
+    for with_token in [false, true] {
+        let setup = start(INTERVAL, NEVER, 1600).await;
+        setup.simulator.set_session(running(1, 10));
+        let (_, _, mut token) = visit(&setup, "").await;
+        setup.simulator.set_faults([fault("latency=200ms")]);
+        setup.simulator.set_session(running(2, 10));
+        let mut visits = 0;
+        loop {
+            let (told, last, next) = visit(&setup, if with_token { &token } else { "" }).await;
+            assert!(matches!(last, Event::Current(_)));
+            if told.iter().any(|(number, _)| *number == 2) {
+                break;
+            }
+            token = next;
+            visits += 1;
+            assert!(visits < 50, "nothing is told of the second run, with a token: {with_token}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_outage_that_is_over_is_not_told_to_who_comes_back() {
+    let setup = start(INTERVAL, NEVER, 1600).await;
+    setup.simulator.set_session(running(1, 10));
+    let (_, _, mut token) = visit(&setup, "").await;
+    setup.simulator.set_faults([fault("503"), fault("latency=200ms")]);
+    loop {
+        let (_, last, next) = visit(&setup, &token).await;
+        token = next;
+        if matches!(last, Event::Outage(_)) {
+            break;
+        }
+    }
+    setup.simulator.set_faults([fault("latency=200ms")]);
+    for token in ["", &token] {
+        let mut visits = 0;
+        while !matches!(visit(&setup, token).await.1, Event::Current(_)) {
+            visits += 1;
+            assert!(visits < 20, "the outage never ends, with the token {token:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn who_begins_is_refused_for_a_lasting_cause_also_if_somebody_has_followed_before() {
+    let setup = start(INTERVAL, NEVER, 1600).await;
+    let (_, _, token) = visit(&setup, "").await;
+    setup.simulator.set_faults([fault("403"), fault("latency=200ms")]);
+    let refused = async {
+        loop {
+            let mut events = match follow(&setup.client, all()).await {
+                Ok(events) => events,
+                Err(refused) => return refused,
+            };
+            match events.message().await {
+                // What is known is no older than for others.
+                Ok(event) => assert!(matches!(event.unwrap().event, Some(Event::Current(_)))),
+                Err(refused) => return refused,
+            }
+        }
+    };
+    let refused = timeout(SOON, refused).await.expect("a refusal, not for ever what was known");
+    assert_eq!(refused.code(), Code::PermissionDenied);
+    // At once, by the same answer, and later by another one.
+    for _ in 0..3 {
+        let refused = match follow(&setup.client, all()).await {
+            Ok(mut events) => events.message().await.unwrap_err(),
+            Err(refused) => refused,
+        };
+        assert_eq!(refused.code(), Code::PermissionDenied);
+    }
+    // Who goes on is told of an outage instead, as long as it lasts.
+    let (_, last, _) = visit(&setup, &token).await;
+    assert!(matches!(last, Event::Outage(_)));
 }
