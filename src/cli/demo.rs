@@ -230,8 +230,9 @@ Try next, in another terminal:
   Follow all runs, as they begin, change and end. As long as the demo runs, one begins whenever one has ended:
     {program} follow{server}{tls}
 
-  List what runs at the moment:
+  Later, find the run that goes on then, and watch it with the ID that is listed:
     {program} list --state working{server}{tls}
+    {program} watch ID{server}{tls}
 
   List recent failures, and why they happened:
     {program} list --result failed{server}{tls}

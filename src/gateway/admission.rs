@@ -133,7 +133,7 @@ type Counter = fn(&CallerShare) -> &AtomicUsize;
 /// A limit that callers share fairly.
 struct FairLimit {
     limit: Limit,
-    /// How many permits one caller gets that is alone.
+    /// How many permits one caller gets at most.
     maximum: usize,
     free: Arc<Semaphore>,
     reserve: usize,

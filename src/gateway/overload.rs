@@ -10,7 +10,8 @@ use std::fmt;
 pub struct Overload {
     /// What there is too much of.
     pub limit: Limit,
-    /// How much one caller may have that is alone.
+    /// How much one caller may have at most. One that is alone gets all of it, of `WatchingConnections` nearly all: those
+    /// are a part of the connections, which cannot be exceeded for others.
     pub maximum: usize,
     /// Whose use of it counts.
     pub scope: Scope,
