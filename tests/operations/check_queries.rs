@@ -77,6 +77,21 @@ async fn whether_sessions_can_be_followed_is_reported() {
 }
 
 #[tokio::test]
+async fn two_findings_have_a_remedy_each_and_are_reported_once() {
+    let simulator = Simulator::start(Options { running: 3, ..Options::default() }).await.unwrap();
+    let unreadable = format!("unreadable={}", simulator::RUNNING_SESSION_ID);
+    simulator.set_faults(["alternatives=400", &unreadable].map(|it| it.parse::<Fault>().unwrap()));
+    let (_, out) = check(&simulator.url(), &[]).await;
+    let line = line_of("follow", &out);
+    assert!(line.contains("told nothing of 1 that cannot be read"), "{line}");
+    assert!(
+        line.contains("; for what cannot be read, look for a proxy that changes answers; "),
+        "{line}"
+    );
+    assert_eq!(line.matches("check --report").count(), 1, "{line}");
+}
+
+#[tokio::test]
 async fn an_answer_that_cannot_be_followed_is_told() {
     let simulator = Simulator::start(Options::default()).await.unwrap();
     // As from a proxy that drops the filter.

@@ -66,22 +66,30 @@ fn told(
     let count = found.sessions.len() + found.unreadable;
     let mut parts =
         vec![format!("sessions can be followed{queries} {count} ({} ms)", took.as_millis())];
-    let mut remedies = Vec::new();
     if let Some(refusal) = &found.refusal {
         parts.push(format!("one for both fails: {}", of_error(refusal, target.settings).text));
-        remedies.push(TWO_QUERIES.to_owned());
     }
     if let Some(why) = &found.why {
         let (count, what) = (found.unreadable, why.of_row());
         parts.push(format!("followers are told nothing of {count} that cannot be read: {what}"));
-        remedies.push(of_error(&Error::from(why.clone()), target.settings).remedy);
     }
     let success = Success::new((), parts.join("; "));
-    if remedies.is_empty() { success } else { success.but(remedies.join("; ")) }
+    match (&found.refusal, &found.why) {
+        (None, None) => success,
+        (Some(_), None) => success.but(TWO_QUERIES),
+        (None, Some(why)) => {
+            success.but(of_error(&Error::from(why.clone()), target.settings).remedy)
+        }
+        (Some(_), Some(_)) => success.but(BOTH),
+    }
 }
 
 const TWO_QUERIES: &str = "that works, with more requests; look for a proxy that refuses addresses with parentheses, \
     commas or exclamation marks; report it, with `check --report`";
+
+const BOTH: &str = "the two queries work, with more requests: look for a proxy that refuses addresses with \
+    parentheses, commas or exclamation marks; for what cannot be read, look for a proxy that changes answers; report \
+    both, with `check --report`";
 
 /// Whether the look should have found this session.
 fn is_lacking(found: &Trial, session: &ReplicaSession, since: Timestamp) -> bool {
