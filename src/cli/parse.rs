@@ -9,7 +9,7 @@ use clap::{
 
 use super::{
     Cli, Command, CommandError, ExitCode,
-    typed::{as_typed, is_typed},
+    typed::{as_typed, is_typed, number_of},
 };
 
 /// Parses the arguments of this process. Prints help and version, and errors as one sentence.
@@ -39,6 +39,11 @@ fn sentence(error: &clap::Error) -> String {
         && let Some(problem) = error.source()
     {
         let option = as_typed(argument.split([' ', '=']).next().unwrap_or(argument));
+        if let Some(ContextValue::String(value)) = error.get(ContextKind::InvalidValue)
+            && let Some(number) = number_of(&option, value)
+        {
+            return format!("{option} number {number}: {problem}");
+        }
         let name = option.trim_start_matches('-').replace('-', "_");
         let variable = format!("GATEWAY_{}", name.to_uppercase());
         return if is_typed(&option) || env::var_os(&variable).is_none() {

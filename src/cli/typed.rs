@@ -21,6 +21,21 @@ fn times_typed(option: &str) -> usize {
     env::args_os().filter(is_typed).count()
 }
 
+/// Which of the values of this option is this one, from one; `None` if the option was not given several times.
+pub(super) fn number_of(option: &str, value: &str) -> Option<usize> {
+    let mut values = Vec::new();
+    let mut arguments = env::args_os();
+    while let Some(argument) = arguments.next() {
+        match argument.to_string_lossy().strip_prefix(option) {
+            Some("") => values.extend(arguments.next()),
+            Some(rest) => values.extend(rest.strip_prefix('=').map(OsString::from)),
+            None => {}
+        }
+    }
+    let index = values.iter().position(|typed| typed == value)?;
+    (values.len() > 1).then(|| index.saturating_add(1))
+}
+
 /// The name by which this option was given: clap knows an option by its first name.
 pub(super) fn as_typed(option: &str) -> String {
     let name = option.trim_start_matches("--");

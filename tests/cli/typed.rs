@@ -94,6 +94,11 @@ async fn an_empty_name_is_refused_since_it_would_match_everything() {
         }
     }
     assert_refused(&mut program(&["tasks", "--vm", ""]), &format!("error: --vm: {TOLD}")).await;
+    let second = format!("error: --vm number 2: {TOLD}");
+    for value in [&["--vm", ""][..], &["--vm="]] {
+        let command = [&["tasks", "--vm", "a"], value, &["--vm=b"]].concat();
+        assert_refused(&mut program(&command), &second).await;
+    }
 }
 
 #[tokio::test]
