@@ -202,7 +202,6 @@ async fn watch_and_follow_outlast_whatever_em_answers_to_a_gateway_that_has_rest
         simulator.set_faults([fault.parse().unwrap()]);
         first.stop().await;
         let _second = gateway_with(&simulator, port, |_| {}).await;
-        after(&mut err, "; watching again").await;
         after(&mut followed, "  outage  ").await;
         after(&mut err, "Enterprise Manager ").await;
         simulator.set_faults([]);
@@ -260,6 +259,41 @@ async fn a_gateway_that_is_away_is_told_once_and_that_it_is_back() {
         assert_eq!(refused.count(), 1, "{told:?}");
         assert!(told[0].ends_with("; watching again"), "{told:?}");
         child.kill().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_connection_that_ends_because_of_its_age_is_not_told() {
+    let simulator = Simulator::start(Options::default()).await.unwrap();
+    canned(&simulator, "session-running.xml", RUNNING_SESSION_ID);
+    let gateway = gateway_with(&simulator, 0, |settings| {
+        settings.listener.max_connection_age = Duration::from_millis(200);
+    })
+    .await;
+    let server = server(&gateway);
+    let [mut watch, mut follow] =
+        [&["watch", RUNNING_SESSION_ID, &server][..], &["follow", &server]]
+            .map(|arguments| program(arguments).spawn().unwrap());
+    let metrics = format!("http://{}/metrics", gateway.admin_address());
+    let begun = async |method: &str| {
+        let text = reqwest::get(&metrics).await.unwrap().text().await.unwrap();
+        let is_count =
+            |line: &&str| line.starts_with("grpc_server_started_total") && line.contains(method);
+        let line = text.lines().find(is_count).unwrap();
+        line.rsplit(' ').next().unwrap().parse::<u32>().unwrap()
+    };
+    let both = async {
+        for method in ["\"Watch\"", "\"WatchSessions\""] {
+            while begun(method).await < 3 {}
+        }
+    };
+    timeout(SOON, both).await.unwrap();
+    canned(&simulator, "session-success-retry.xml", RUNNING_SESSION_ID);
+    after(&mut lines(watch.stdout.take()), "stopped: success").await;
+    follow.kill().await.unwrap();
+    for child in [watch, follow] {
+        let output = timeout(SOON, child.wait_with_output()).await.unwrap().unwrap();
+        assert_eq!(String::from_utf8(output.stderr).unwrap(), "");
     }
 }
 

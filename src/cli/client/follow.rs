@@ -46,6 +46,7 @@ const LATEST: SignedDuration = SignedDuration::from_hours(24);
 ///
 /// Once a gateway has answered, it continues through lost connections, gateway restarts and outages of
 /// Enterprise Manager where it was cut off: nothing is told twice, and if something may be missing, it says so.
+/// Standard error says when the gateway is away, at most every 30 s that it still is, and when it is back.
 ///
 /// Exit codes: 0 at the end of --timeout, or when nobody reads the output any longer; 73 the output cannot be
 /// written; 64 too many sessions match, or 75 if fewer did when it began. Otherwise as for get.
@@ -174,7 +175,7 @@ impl Following {
                 continue;
             }
             let Some(pause) = again.after(&refusal, heard) else { return refusal.into() };
-            if let Some(told) = self.outage.failed(refusal.message()) {
+            if let Some(told) = self.outage.failed(&refusal) {
                 self.screen.note(&told);
             }
             let screen = &mut self.screen;

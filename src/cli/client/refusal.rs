@@ -10,7 +10,7 @@ use crate::{
         ExitCode,
         typed::{as_typed, options_of},
     },
-    gateway::status::ERROR_DOMAIN,
+    gateway::{reasons::WATCH_INTERRUPTED, status::ERROR_DOMAIN},
     operations::log::root_cause,
     proto::codes::code_name,
     runtime::readable::duration,
@@ -52,6 +52,12 @@ impl Refusal {
     pub(super) fn is_enterprise_managers(&self) -> bool {
         let reason = self.reason().unwrap_or_default();
         reason.starts_with("EM_") || reason == "NOT_ENTERPRISE_MANAGER"
+    }
+
+    /// Whether the watch has ended only because its connection had to: the gateway serves another one, or another
+    /// gateway does.
+    pub(super) fn is_ordinary_end(&self) -> bool {
+        self.reason().as_deref() == Some(WATCH_INTERRUPTED.reason)
     }
 
     /// The gateway's reason, for programs.

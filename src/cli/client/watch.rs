@@ -29,7 +29,7 @@ use crate::{
 /// Shows a bar on a terminal, and one line per change otherwise. Once a gateway has answered, it
 /// continues through lost connections, gateway restarts and outages of Enterprise Manager; also if
 /// the gateway falls silent, which it notices when two heartbeats are missing. Standard error says when the
-/// gateway is away, each 30 s that it still is, and when it is back.
+/// gateway is away, at most every 30 s that it still is, and when it is back.
 ///
 /// Exit codes: 0 the run ended with success, 1 with a warning, 2 it failed, 3 it was stopped
 /// without a known result, 73 nobody reads the output any longer before the run is over. Otherwise as for
@@ -100,7 +100,7 @@ async fn follow(options: &WatchOptions, screen: &mut Screen) -> Result<ExitCode,
             Err(refusal) => refusal,
         };
         let Some(pause) = again.after(&refusal, heard) else { return Err(refusal) };
-        if let Some(told) = outage.failed(refusal.message()) {
+        if let Some(told) = outage.failed(&refusal) {
             screen.note(&told);
         }
         wait(pause, screen.is_live(), || screen.redraw()).await;
