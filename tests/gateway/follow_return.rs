@@ -53,9 +53,11 @@ async fn a_lone_follower_that_comes_back_on_another_connection_costs_em_nothing_
     setup.simulator.set_session(ended(3, 1, "Failed"));
     let client = connect(setup.gateway.address()).await;
     let mut events = follow(&client, from(&token)).await.unwrap();
-    // What is known at once, before the next look.
-    let token = current(&mut events).await;
-    let mut all_told = [told(&mut events).await, told(&mut events).await];
+    // What is known comes at once, and what is new with the next look: that may be answered before the first event.
+    let (mut all_told, _) = until_current(&mut events).await;
+    while all_told.len() < 2 {
+        all_told.push(told(&mut events).await);
+    }
     all_told.sort_unstable_by_key(|(number, _)| *number);
     assert_eq!(all_told, [(1, vec![Kind::Ended]), (3, vec![Kind::Appeared, Kind::Ended])]);
     drop(events);
@@ -65,7 +67,7 @@ async fn a_lone_follower_that_comes_back_on_another_connection_costs_em_nothing_
     setup.simulator.set_faults([fault("503")]);
     let mut events = follow(&client, from(&token)).await.unwrap();
     assert_eq!(told(&mut events).await.1.last(), Some(&Kind::Ended));
-    assert_eq!(metric(&setup, "gateway_followed_filters").await, 1);
+    metric_becomes(&setup, "gateway_followed_filters", 1).await;
 }
 
 #[tokio::test]
