@@ -27,7 +27,7 @@ pub(crate) fn replication_job_1() -> NamedResource {
     named("724e3c07-4e12-44f5-998f-d568071216d8", "Replication Job 1")
 }
 
-pub(crate) fn fileserver02_replication() -> NamedResource {
+fn fileserver02_replication() -> NamedResource {
     named("2c49a44e-1e59-4527-a6bc-6b2f9b579ee1", "Fileserver02 Replication")
 }
 

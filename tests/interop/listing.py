@@ -27,7 +27,7 @@ MACHINE = "fs02"
 OF_MACHINE = ["RESULT_SUCCESS", "RESULT_FAILED", "RESULT_FAILED"]
 WRONG_MACHINE = {
     "code": "INVALIDARGUMENT", "reason": "INVALID_FILTER",
-    "field": "filter.vm_names must not be empty: leave it out instead",
+    "field": "filter.vm_names[0] must not be empty: leave it out instead",
     "advice": "correct your input",
 }  # fmt: skip
 
