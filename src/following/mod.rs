@@ -30,6 +30,7 @@ mod entry;
 mod follower;
 mod lingering;
 mod look;
+mod lookback;
 mod mark;
 mod poller;
 mod query;
@@ -109,9 +110,9 @@ impl Following {
             let begun_by = trace.clone();
             let followed = shared.clone();
             let registered = Registered { followed, begun_by, caller, left_at: None };
-            filters.insert(filter.clone(), registered);
+            filters.insert(filter, registered);
             let (reads, registry) = (self.reads.clone(), self.registry.clone());
-            let poller = FilterPoller::new(filter, trace.clone(), shared.clone(), reads, registry);
+            let poller = FilterPoller::new(trace.clone(), shared.clone(), reads, registry);
             (shared, Some(poller))
         };
         let follower = Follower::new(

@@ -5,19 +5,20 @@ use std::{
     time::Duration,
 };
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use tokio::time::{Instant, sleep_until};
 
 use super::{
     lingering::{is_followed_again, while_followed},
     look::{LookError, look},
+    lookback::Lookback,
     registry::{FollowRegistry, remove},
     state::Followed,
     table::Look,
     unreadable::Report,
 };
 use crate::{
-    enterprise_manager::{Error, SessionFilter, Share},
+    enterprise_manager::{Error, Share},
     operations::{
         metrics::{GaugeGuard, LookOutcome},
         traces::TraceContext,
@@ -27,20 +28,9 @@ use crate::{
     watching::{Explained, LoggedCauses, Outage, Pace},
 };
 
-/// How long ago a session may have ended to be found at all: so late may Enterprise Manager learn of it.
-/// It learns up to 15 minutes late while all is well, and after hours if it could not reach a backup server.
-const LOOKBACK: SignedDuration = SignedDuration::from_hours(24);
-
-/// How long ago a session may have ended to be found by every look: twice what Enterprise Manager needs while
-/// all is well.
-const SHORT_LOOKBACK: SignedDuration = SignedDuration::from_mins(30);
-
 /// How many times as long a look may take as the read of one session: it returns up to a thousand of them,
 /// and nobody waits for it in silence.
 const TIMES_A_READ: u32 = 3;
-
-/// How often a look goes back all the way. Enterprise Manager does not collect more often.
-const LONG_LOOKS: Duration = Duration::from_secs(15 * 60);
 
 /// Name of the span attribute that says how far a look goes back, in seconds.
 const LOOKBACK_SECONDS: &str = "gateway.look.lookback_seconds";
@@ -50,17 +40,13 @@ const SESSIONS_FOUND: &str = "gateway.look.sessions";
 
 /// Looks for the sessions of one filter as long as somebody follows it.
 pub(super) struct FilterPoller {
-    filter: SessionFilter,
     /// The trace of the call that started the polling.
     begun_by: TraceContext,
     followed: Arc<Followed>,
     reads: SharedReads,
     registry: Arc<FollowRegistry>,
     pace: Pace,
-    /// At most [`LOOKBACK`]; less if too many sessions have ended in that time.
-    lookback: SignedDuration,
-    /// When the last look that went back all the way has begun.
-    last_long: Option<Instant>,
+    lookback: Lookback,
     last_begun: Instant,
     /// How many sessions the table has.
     held: GaugeGuard,
@@ -82,20 +68,17 @@ struct Looked {
 
 impl FilterPoller {
     pub(super) fn new(
-        filter: SessionFilter,
         begun_by: TraceContext,
         followed: Arc<Followed>,
         reads: SharedReads,
         registry: Arc<FollowRegistry>,
     ) -> Self {
         Self {
-            filter,
             begun_by,
             followed,
             reads,
             pace: Pace::new(&registry.settings),
-            lookback: LOOKBACK,
-            last_long: None,
+            lookback: Lookback::default(),
             last_begun: Instant::now(),
             held: registry.metrics.watches.held_sessions(),
             outage: registry.metrics.watches.filter_outage(),
@@ -130,13 +113,12 @@ impl FilterPoller {
                     let found = look.listed.len();
                     self.publish(look, number, is_long);
                     if is_long {
-                        self.last_long = Some(self.last_begun);
                         let room = self.registry.room(&self.followed);
-                        self.lookback = next_lookback(self.lookback, found, room);
+                        self.lookback.looked(self.last_begun, found, room);
                     }
                 }
-                Err(LookError::TooMany) if is_long && self.lookback > SHORT_LOOKBACK => {
-                    self.lookback = half(self.lookback);
+                Err(LookError::TooMany) if is_long && !self.lookback.is_shortest() => {
+                    self.lookback.halve();
                 }
                 Err(error @ (LookError::TooMany | LookError::NoRoom(_))) => {
                     self.registry.refuse(&self.followed, error.clone());
@@ -166,15 +148,15 @@ impl FilterPoller {
             false
         });
         // Wanted until one is answered: those that fail, or begin as it is wanted, are not.
-        let is_long = followed.wants_long.load(Ordering::SeqCst) > long_look
-            || self.last_long.is_none_or(|at| at.elapsed() >= LONG_LOOKS);
+        let is_long =
+            followed.wants_long.load(Ordering::SeqCst) > long_look || self.lookback.is_long_due();
         let look = self.look(is_long);
         let result = if is_first { while_followed(&followed, look).await? } else { look.await };
         Some(Looked { number, is_long, result })
     }
 
     async fn look(&self, is_long: bool) -> Result<Look, LookError> {
-        let lookback = if is_long { self.lookback } else { SHORT_LOOKBACK.min(self.lookback) };
+        let lookback = self.lookback.of(is_long);
         let since = Timestamp::now().checked_sub(lookback).unwrap_or(Timestamp::MIN);
         let is_first = self.followed.state.borrow().look == 0;
         let WatchSettings { queue_timeout, read_timeout, .. } = self.registry.settings;
@@ -266,7 +248,7 @@ impl FilterPoller {
         let (before, after, held) = {
             let mut table = self.followed.table.lock();
             let before = table.number();
-            table.apply(look, &self.filter, now, self.lookback);
+            table.apply(look, &self.followed.filter, now, self.lookback.of(true));
             (before, table.number(), table.len())
         };
         self.held.set(held);
@@ -322,22 +304,6 @@ impl FilterPoller {
         }
         is_end
     }
-}
-
-/// How far the next look goes back that goes back all the way, after one that went back so far and found so
-/// many sessions: twice as far if there is room for twice as many, and half as far if there is less than it needs.
-pub(super) fn next_lookback(lookback: SignedDuration, found: usize, room: usize) -> SignedDuration {
-    if found > room {
-        return half(lookback);
-    }
-    if found.saturating_mul(2) > room {
-        return lookback;
-    }
-    (lookback * 2).min(LOOKBACK)
-}
-
-fn half(lookback: SignedDuration) -> SignedDuration {
-    (lookback / 2).max(SHORT_LOOKBACK)
 }
 
 impl Drop for FilterPoller {

@@ -9,8 +9,8 @@ use jiff::{SignedDuration, Timestamp};
 use super::{
     change::{Change, ChangeKind},
     cursor::{Cursor, Step},
+    lookback::next_lookback,
     mark::Mark,
-    poller::next_lookback,
     resumed::{Missed, Resumed},
     table::{Look, MAX_SESSIONS, Table},
     unreadable::Unreadable,
