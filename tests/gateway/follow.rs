@@ -17,8 +17,8 @@ use tonic_types::StatusExt as _;
 
 use super::{
     follow_support::{
-        INTERVAL, all, change, current, ended, event, follow, id, numbered, running, start,
-        summary, told, until_current,
+        INTERVAL, all, change, current, ended, event, follow, id, numbered, recovered, running,
+        start, summary, told, until_current,
     },
     support::{SOON, connect, eventually, fault, metric, metric_becomes, reason, start_with},
 };
@@ -153,13 +153,7 @@ async fn what_fails_before_the_first_event_fails_the_call_unless_it_passes() {
     let (outage, token) = event(&mut events).await;
     assert!(matches!(outage, Event::Outage(_)) && token.is_empty(), "{outage:?}");
     setup.simulator.set_faults([]);
-    loop {
-        match event(&mut events).await.0 {
-            Event::Outage(_) => {}
-            Event::Current(_) => break,
-            other => panic!("{other:?}"),
-        }
-    }
+    recovered(&mut events).await;
 }
 
 #[tokio::test]

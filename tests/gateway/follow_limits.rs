@@ -10,8 +10,8 @@ use tonic::Code;
 
 use super::{
     follow_support::{
-        Events, INTERVAL, all, current, ended, follow, from_token, look_every, numbered, running,
-        start_following, told, until_current,
+        Events, INTERVAL, all, current, ended, follow, from_token, leave, look_every, numbered,
+        running, start_following, told, until_current,
     },
     support::{
         SOON, Setup, connect, fault, limit, metric, metric_becomes, reason, start_with, watch,
@@ -88,8 +88,7 @@ async fn who_tries_again_what_is_too_much_to_follow_costs_em_nothing() {
     }
     assert_eq!(setup.simulator.counts().requests, before);
     // It is looked for as soon as there is room.
-    drop(followed);
-    metric_becomes(&setup, "gateway_followed_filters", 0).await;
+    leave(&setup, followed).await;
     current(&mut follow(&setup.client, failed(1)).await.unwrap()).await;
 }
 
@@ -115,8 +114,7 @@ async fn a_thousand_filters_can_be_followed_also_if_all_begin_at_once() {
     // A filter that is followed already costs nothing, and there is room that this caller leaves to others.
     let other = connect(setup.gateway.address()).await;
     current_of(follow(&other, numbered(2000)).await.unwrap()).await;
-    drop(followed);
-    metric_becomes(&setup, "gateway_followed_filters", 0).await;
+    leave(&setup, followed).await;
     current_of(follow(&setup.client, numbered(2000)).await.unwrap()).await;
 }
 
@@ -132,8 +130,7 @@ async fn filters_whose_sessions_do_not_fit_any_more_are_refused_to_all_who_wait_
     }
     let mut first = follow(&setup.client, numbered(0)).await.unwrap();
     let token = current(&mut first).await;
-    drop(first);
-    metric_becomes(&setup, "gateway_followed_filters", 0).await;
+    leave(&setup, first).await;
     // Nobody knows yet how many match, and each may have followers that go on, and new ones.
     setup.simulator.set_faults([fault("latency=300ms")]);
     let mut requests = vec![numbered(0), from_token(numbered(0), &token)];
@@ -160,13 +157,11 @@ async fn filters_whose_sessions_do_not_fit_any_more_are_refused_to_all_who_wait_
         assert_eq!(told(events).await.0, 1000);
     }
     // What is refused takes no room.
-    drop(followed);
-    metric_becomes(&setup, "gateway_followed_filters", 0).await;
+    leave(&setup, followed).await;
     for number in [0, 1, 2] {
         let mut events = follow(&setup.client, numbered(number)).await.unwrap();
         until_current(&mut events).await;
-        drop(events);
-        metric_becomes(&setup, "gateway_followed_filters", 0).await;
+        leave(&setup, events).await;
     }
 }
 

@@ -11,8 +11,8 @@ use tonic::Code;
 
 use super::{
     follow_support::{
-        INTERVAL, all, current, ended, event, follow, from, from_token, look_every, numbered,
-        running, summary, told, until_current,
+        INTERVAL, all, current, ended, event, follow, from, from_token, leave, look_every,
+        numbered, running, summary, told, until_current,
     },
     support::{
         SOON, Setup, connect, eventually, fault, metric, metric_becomes, reason, start_with,
@@ -43,10 +43,7 @@ async fn a_lone_follower_that_comes_back_on_another_connection_costs_em_nothing_
 {
     let setup = start(INTERVAL, NEVER, 1600).await;
     setup.simulator.set_session(running(1, 10));
-    let mut events = follow(&setup.client, all()).await.unwrap();
-    let (_, token) = until_current(&mut events).await;
-    drop(events);
-    metric_becomes(&setup, "gateway_followed_filters", 0).await;
+    let (_, _, token) = visit(&setup, "").await;
     // Only a look that goes back all the way would find the second one.
     setup.simulator.set_session(ended(1, 1, "Success"));
     setup.simulator.set_session(ended(2, 2 * 3600, "Success"));
@@ -60,8 +57,7 @@ async fn a_lone_follower_that_comes_back_on_another_connection_costs_em_nothing_
     }
     all_told.sort_unstable_by_key(|(number, _)| *number);
     assert_eq!(all_told, [(1, vec![Kind::Ended]), (3, vec![Kind::Appeared, Kind::Ended])]);
-    drop(events);
-    metric_becomes(&setup, "gateway_followed_filters", 0).await;
+    leave(&setup, events).await;
 
     // EM gives no answer, and the follower goes on all the same.
     setup.simulator.set_faults([fault("503")]);
@@ -99,8 +95,7 @@ async fn while_nobody_follows_em_is_asked_nothing_and_what_is_kept_is_counted_as
     let (before, others_before) = (looks(&setup, false), looks(&setup, true));
     eventually("other looks", || looks(&setup, true) > others_before + 4).await;
     assert_eq!(looks(&setup, false), before);
-    drop(other);
-    metric_becomes(&setup, "gateway_followed_filters", 0).await;
+    leave(&setup, other).await;
 
     let mut events = follow(&setup.client, from(&token)).await.unwrap();
     while !matches!(event(&mut events).await.0, Event::Current(_)) {}
@@ -169,8 +164,7 @@ async fn what_nobody_follows_does_not_keep_the_gateway_from_stopping() {
     let setup = start(INTERVAL, NEVER, 1600).await;
     let mut events = follow(&setup.client, all()).await.unwrap();
     current(&mut events).await;
-    drop(events);
-    metric_becomes(&setup, "gateway_followed_filters", 0).await;
+    leave(&setup, events).await;
     timeout(SOON, setup.gateway.stop()).await.unwrap();
     assert_eq!(setup.simulator.counts().logoffs, 1);
 }
@@ -183,8 +177,7 @@ async fn visit(setup: &Setup, token: &str) -> (Vec<(u32, Vec<Kind>)>, Event, Str
         match event(&mut events).await {
             (Event::Change(change), _) => all_told.push(summary(&change)),
             (other, token) => {
-                drop(events);
-                metric_becomes(setup, "gateway_followed_filters", 0).await;
+                leave(setup, events).await;
                 return (all_told, other, token);
             }
         }

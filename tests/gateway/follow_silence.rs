@@ -9,10 +9,10 @@ use simulator::{Options, Session};
 
 use super::{
     follow_support::{
-        Events, INTERVAL, event, follow, from_token, id, look_every, running, told, until_current,
-        working,
+        Events, INTERVAL, event, follow, from_token, id, leave, look_every, running, told,
+        until_current, working,
     },
-    support::{Setup, metric_becomes, start_with},
+    support::{Setup, start_with},
 };
 
 /// A gateway that soon gives up a read, and looks at this interval.
@@ -59,8 +59,7 @@ async fn a_resumption_that_waits_for_one_session_is_an_outage() {
     setup.simulator.set_session(running(1, 10));
     let mut events = follow(&setup.client, working()).await.unwrap();
     let (_, token) = until_current(&mut events).await;
-    drop(events);
-    metric_becomes(&setup, "gateway_followed_filters", 0).await;
+    leave(&setup, events).await;
     setup.simulator.set_silent(&id(1), true);
     setup.simulator.set_session(Session { state: "Stopping".to_owned(), ..running(1, 10) });
     let mut events = follow(&setup.client, from_token(working(), &token)).await.unwrap();

@@ -16,7 +16,7 @@ use tokio::time::timeout;
 use tonic::{Status, Streaming};
 
 pub use super::followed_sessions::{ago, ended, id, running};
-use super::support::{Client, SOON, Setup, connect, settings, start_with};
+use super::support::{Client, SOON, Setup, connect, metric_becomes, settings, start_with};
 
 /// The interval between two looks.
 pub const INTERVAL: Duration = Duration::from_millis(100);
@@ -120,6 +120,23 @@ pub async fn until_current(events: &mut Events) -> (Vec<(u32, Vec<Kind>)>, Strin
             (other, _) => panic!("{other:?}"),
         }
     }
+}
+
+/// Waits for the end of an outage. Nothing has changed meanwhile.
+pub async fn recovered(events: &mut Events) {
+    loop {
+        match event(events).await.0 {
+            Event::Outage(_) => {}
+            Event::Current(_) => return,
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+/// Ends this following, or these, and waits until the gateway has noticed. There are no others.
+pub async fn leave<T>(setup: &Setup, followings: T) {
+    drop(followings);
+    metric_becomes(setup, "gateway_followed_filters", 0).await;
 }
 
 /// A request that no other one is equal to.

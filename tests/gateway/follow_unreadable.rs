@@ -8,8 +8,8 @@ use simulator::{Canned, Fault, Options, QueryQuirks, Session};
 
 use super::{
     follow_support::{
-        INTERVAL, all, change, current, ended, event, follow, from, from_token, id, look_every,
-        running, start, start_following, summary, told, until_current, working,
+        INTERVAL, all, change, current, ended, event, follow, from, from_token, id, leave,
+        look_every, running, start, start_following, summary, told, until_current, working,
     },
     support::{self, Setup, canned, connect, eventually, fault, metric_becomes, reason, settings},
 };
@@ -112,8 +112,7 @@ async fn pages_go_on_behind_a_session_that_cannot_be_read() {
             begun.sort_unstable();
             let others: Vec<_> = (1..=10).filter(|number| *number != bad).collect();
             assert_eq!(begun, others, "{how}");
-            drop(events);
-            metric_becomes(&setup, "gateway_followed_filters", 0).await;
+            leave(&setup, events).await;
         }
     }
 }
@@ -130,8 +129,7 @@ async fn an_answer_with_several_sessions_of_which_none_can_be_read_is_an_outage(
     let Event::Outage(outage) = outage else { panic!("{outage:?}") };
     assert_eq!(outage.reason, "EM_BAD_RESPONSE_INVALID_FIELD");
     // A look that finds nothing else fails a new follower as ever.
-    drop(events);
-    metric_becomes(&setup, "gateway_followed_filters", 0).await;
+    leave(&setup, events).await;
     let refused = follow(&setup.client, all()).await.unwrap_err();
     assert_eq!(reason(&refused), "EM_BAD_RESPONSE_INVALID_FIELD");
     setup.simulator.set_faults([unreadable(1, "")]);
@@ -147,8 +145,7 @@ async fn a_follower_that_goes_on_where_its_session_cannot_be_read_is_told_its_en
     }
     let mut events = follow(&setup.client, all()).await.unwrap();
     let (_, token) = until_current(&mut events).await;
-    drop(events);
-    metric_becomes(&setup, "gateway_followed_filters", 0).await;
+    leave(&setup, events).await;
     // Another replica, which has never seen them otherwise.
     let mut other = settings(&setup.simulator.url());
     look_every(&mut other, INTERVAL);
@@ -188,8 +185,7 @@ async fn who_goes_on_is_not_told_that_a_session_is_removed_because_its_read_fail
         setup.simulator.set_session(running(2, 10));
         let mut events = follow(&setup.client, working()).await.unwrap();
         let (_, token) = until_current(&mut events).await;
-        drop(events);
-        metric_becomes(&setup, "gateway_followed_filters", 0).await;
+        leave(&setup, events).await;
         // It is in no look.
         setup.simulator.set_session(Session { state: "Stopping".to_owned(), ..running(1, 10) });
         setup.simulator.answer_with(&id(1), answer);
@@ -231,8 +227,7 @@ async fn an_end_that_could_not_be_read_for_long_is_told_once_to_who_goes_on_or_t
         let mut events = follow(&setup.client, all()).await.unwrap();
         let (begun, token) = until_current(&mut events).await;
         assert_eq!(begun, [(2, vec![Kind::Appeared])], "{how}");
-        drop(events);
-        metric_becomes(&setup, "gateway_followed_filters", 0).await;
+        leave(&setup, events).await;
         setup.simulator.set_faults([]);
         let mut events = follow(&setup.client, from(&token)).await.unwrap();
         if how.is_empty() {

@@ -8,9 +8,9 @@ use simulator::Session;
 use super::{
     follow_support::{
         ago, all, another_replica, change, current, ended, event, follow, from, from_token, id,
-        running, start, summary, told, until_current, working,
+        leave, running, start, summary, told, until_current, working,
     },
-    support::{canned, fault, metric_becomes, reason},
+    support::{canned, fault, reason},
 };
 
 /// What is told, sorted by the number of the session.
@@ -90,8 +90,7 @@ async fn a_follower_goes_on_at_another_replica_that_has_never_seen_its_sessions(
     setup.simulator.set_session(ended(7, 3600, "Success"));
     let mut events = follow(&setup.client, all()).await.unwrap();
     let (_, token) = until_current(&mut events).await;
-    drop(events);
-    metric_becomes(&setup, "gateway_followed_filters", 0).await;
+    leave(&setup, events).await;
     // Meanwhile nobody follows.
     setup.simulator.set_session(ended(1, 1, "Success"));
     // So long ago that no look returns it.
@@ -142,8 +141,7 @@ async fn a_late_end_that_one_replica_has_told_is_not_told_again_by_one_that_has_
     let (_other, client) = another_replica(&setup).await;
     let mut events = follow(&setup.client, all()).await.unwrap();
     let token = current(&mut events).await;
-    drop(events);
-    metric_becomes(&setup, "gateway_followed_filters", 0).await;
+    leave(&setup, events).await;
     let mut others = follow(&client, all()).await.unwrap();
     current(&mut others).await;
     // So late that only looks that go back all the way find it: the first one of a poller does.
@@ -165,8 +163,7 @@ async fn a_session_that_left_while_nobody_followed_is_told_to_have_left() {
     setup.simulator.set_session(running(1, 10));
     let mut events = follow(&setup.client, working()).await.unwrap();
     let (_, token) = until_current(&mut events).await;
-    drop(events);
-    metric_becomes(&setup, "gateway_followed_filters", 0).await;
+    leave(&setup, events).await;
     setup.simulator.set_session(Session { state: "Stopping".to_owned(), ..running(1, 10) });
     let request = from_token(working(), &token);
     let mut events = follow(&setup.client, request).await.unwrap();
@@ -198,16 +195,14 @@ async fn of_many_ends_one_that_em_learned_of_late_is_told_and_of_several_that_th
     }
     let mut events = follow(&setup.client, all()).await.unwrap();
     let token = current(&mut events).await;
-    drop(events);
-    metric_becomes(&setup, "gateway_followed_filters", 0).await;
+    leave(&setup, events).await;
     setup.simulator.set_session(ended(500, 450, "Success"));
     setup.simulator.set_session(ended(501, 30, "Success"));
     let mut events = follow(&setup.client, from(&token)).await.unwrap();
     let (told, token) = until_current(&mut events).await;
     let late = vec![Kind::Appeared, Kind::Ended];
     assert_eq!(sorted(told), [(500, late.clone()), (501, late.clone())]);
-    drop(events);
-    metric_becomes(&setup, "gateway_followed_filters", 0).await;
+    leave(&setup, events).await;
 
     setup.simulator.set_session(ended(502, 451, "Success"));
     setup.simulator.set_session(ended(503, 452, "Success"));
@@ -224,8 +219,7 @@ async fn of_many_ends_one_that_em_learned_of_late_is_told_and_of_several_that_th
     let (change, _) = change(&mut events).await;
     assert_eq!(summary(&change), (504, late));
     current(&mut events).await;
-    drop(events);
-    metric_becomes(&setup, "gateway_followed_filters", 0).await;
+    leave(&setup, events).await;
     // That something may be missing is told once.
     let mut events = follow(&setup.client, from(&after)).await.unwrap();
     assert_eq!(super::follow_support::told(&mut events).await.0, 504);

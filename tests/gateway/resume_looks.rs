@@ -10,10 +10,10 @@ use simulator::Options;
 use super::{
     follow_support::{
         INTERVAL, all, another_replica, another_that_looks_at, change, current, ended, event,
-        follow, from, from_token, id, look_every, running, start, summary, told, until_current,
-        working,
+        follow, from, from_token, id, leave, look_every, recovered, running, start, summary, told,
+        until_current, working,
     },
-    support::{eventually, fault, metric_becomes, reason, start_with},
+    support::{eventually, fault, reason, start_with},
 };
 
 #[tokio::test]
@@ -22,15 +22,13 @@ async fn a_follower_that_needs_a_long_look_gets_another_one_if_that_fails() {
     let (_other, client) = another_that_looks_at(&setup, Duration::from_secs(1)).await;
     let mut events = follow(&setup.client, all()).await.unwrap();
     let token = current(&mut events).await;
-    drop(events);
-    metric_becomes(&setup, "gateway_followed_filters", 0).await;
+    leave(&setup, events).await;
     let mut others = follow(&client, all()).await.unwrap();
     current(&mut others).await;
     setup.simulator.set_session(ended(1, 2 * 3600, "Success"));
     let mut events = follow(&setup.client, from(&token)).await.unwrap();
     let (_, token) = until_current(&mut events).await;
-    drop(events);
-    metric_becomes(&setup, "gateway_followed_filters", 0).await;
+    leave(&setup, events).await;
 
     // The next look of the other replica lacks what this follower knows, and the one after that fails.
     let looks = || setup.simulator.counts().requests;
@@ -42,13 +40,7 @@ async fn a_follower_that_needs_a_long_look_gets_another_one_if_that_fails() {
     let (outage, _) = event(&mut events).await;
     assert!(matches!(outage, Event::Outage(_)), "{outage:?}");
     setup.simulator.set_faults([]);
-    loop {
-        match event(&mut events).await.0 {
-            Event::Outage(_) => {}
-            Event::Current(_) => break,
-            other => panic!("{other:?}"),
-        }
-    }
+    recovered(&mut events).await;
 }
 
 #[tokio::test]
@@ -57,8 +49,7 @@ async fn a_follower_that_goes_on_outlasts_what_fails_a_new_one() {
     setup.simulator.set_session(running(1, 10));
     let mut events = follow(&setup.client, all()).await.unwrap();
     let (_, token) = until_current(&mut events).await;
-    drop(events);
-    metric_becomes(&setup, "gateway_followed_filters", 0).await;
+    leave(&setup, events).await;
     setup.simulator.set_faults([fault("500")]);
     let mut events = follow(&setup.client, from(&token)).await.unwrap();
     let (outage, again) = event(&mut events).await;
@@ -92,8 +83,7 @@ async fn a_resumption_that_takes_longer_than_heartbeats_finishes_without_reading
     setup.simulator.set_session(running(1, 10));
     let mut events = follow(&setup.client, working()).await.unwrap();
     let (_, token) = until_current(&mut events).await;
-    drop(events);
-    metric_becomes(&setup, "gateway_followed_filters", 0).await;
+    leave(&setup, events).await;
     setup.simulator.set_session(ended(1, 1, "Success"));
     setup.simulator.set_faults([fault("latency=400ms")]);
     let request = from_token(working(), &token);
