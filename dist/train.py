@@ -19,7 +19,7 @@ import grpc
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "benches/compare"))
-from em import Client, load_contract, session_id  # noqa: E402
+from em import Client, load_contract  # noqa: E402
 from parts import free_port, wait_for  # noqa: E402
 
 SIMULATOR = ROOT / "target/debug/replica-session-gateway"
@@ -61,11 +61,9 @@ async def calls(client, callers, seconds, fresh=True):
 
     async def caller(number):
         nonlocal count
-        request = client.messages.GetReplicaSessionRequest(id=session_id(number % RUNNING))
-        if fresh:
-            request.max_age.SetInParent()
         while time.perf_counter() < end:
-            await client.stubs[number % len(client.stubs)].Get(request, timeout=30)
+            if await client.get(number % RUNNING, fresh) is None:
+                sys.exit("error: a call has failed")
             count += 1
 
     await asyncio.gather(*(caller(number) for number in range(callers)))

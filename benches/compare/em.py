@@ -92,10 +92,12 @@ class Client:
         self.channels = [grpc.aio.insecure_channel(f"127.0.0.1:{port}", options) for _ in range(8)]
         self.stubs = [services.ReplicaSessionServiceStub(channel) for channel in self.channels]
 
-    async def get(self, number):
-        """Has EM asked for this session. Returns how long that took; `None` if it failed."""
+    async def get(self, number, fresh=True):
+        """Asks for this session, and has EM asked if it has to be `fresh`. Returns how long that took; `None` if it
+        failed."""
         request = self.messages.GetReplicaSessionRequest(id=session_id(number))
-        request.max_age.SetInParent()
+        if fresh:
+            request.max_age.SetInParent()
         began = time.perf_counter()
         try:
             answer = await self.stubs[number % len(self.stubs)].Get(request, timeout=30)
